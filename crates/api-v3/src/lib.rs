@@ -1,0 +1,1 @@
+//! The management API at /v3: schemas, collections, links, actions.

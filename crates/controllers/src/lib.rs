@@ -1,0 +1,1 @@
+//! Controllers: pure reconciliation and an executor without choices.

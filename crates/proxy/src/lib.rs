@@ -1,0 +1,1 @@
+//! Authenticated requests into clusters.

@@ -1,0 +1,1 @@
+//! Assembly: configuration, wiring and shutdown of the server.

@@ -1,0 +1,1 @@
+//! Schemas, patches and server-side apply as pure functions over JSON.

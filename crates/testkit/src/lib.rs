@@ -1,0 +1,1 @@
+//! Real control planes, running servers and simulations for tests.

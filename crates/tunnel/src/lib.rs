@@ -1,0 +1,1 @@
+//! The reverse tunnel protocol: sans-IO core and thin tokio driver.

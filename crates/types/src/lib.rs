@@ -1,0 +1,1 @@
+//! The product's Kubernetes kinds and API objects: plain data.

@@ -1,0 +1,2 @@
+//! Checks, tests, benchmarks and development start.
+fn main() {}
