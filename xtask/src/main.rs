@@ -1,2 +1,56 @@
-//! Checks, tests, benchmarks and development start.
-fn main() {}
+//! Development tasks: `cargo xtask up | test | check | bench | real | generate`.
+//!
+//! Owns how the project is built, started and checked. What is tested belongs
+//! to the crates; this program says what it is doing while it does it.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
+
+mod check;
+mod command;
+mod demo;
+mod real;
+mod suite;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  up [--data-dir DIR] [--https-port PORT] [--debug]
+             build the server, start it with a demo cluster, print where to log in
+  test [FILTER ...]
+             install and build what the tests need, then run every test
+  check      format, lints, crate graph
+  bench [NAME ...]
+             figures as JSON lines, each with its ratio to a reference of the same run
+  real       build the real Kubernetes components that tests run against
+  generate   refresh generated data from the real components";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let Some((name, rest)) = arguments.split_first() else { bail!("{USAGE}") };
+    match name.as_str() {
+        "up" => demo::up(rest),
+        "test" => suite::test(rest),
+        "check" => check::all(),
+        "bench" => suite::bench(rest),
+        "real" => real::build(),
+        "generate" => suite::generate(),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("unknown command `{other}`\n{USAGE}"),
+    }
+}

@@ -1,1 +1,14 @@
 //! Real control planes, running servers and simulations for tests.
+//!
+//! Owns everything a test needs around the product: starting the real
+//! Kubernetes components, playing the kubelet for the agent's Deployment,
+//! starting `drover` and `drover-agent` as processes, and speaking HTTPS to
+//! them. It is a development dependency only; no product crate may use it.
+//!
+//! Invariant: whatever a fixture starts ends when the fixture is dropped.
+
+pub mod certificates;
+pub mod control_plane;
+pub mod process;
+pub mod real;
+pub mod wait;

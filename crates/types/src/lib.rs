@@ -1,1 +1,11 @@
-//! The product's Kubernetes kinds and API objects: plain data.
+//! Drover's API objects: plain data and serde, no I/O.
+//!
+//! The kinds are Rancher's (`management.cattle.io/v3`), so that what talks to
+//! Rancher's Kubernetes API reads and writes ours. Every object keeps the
+//! fields it does not know: a newer writer loses nothing through us.
+
+pub mod condition;
+pub mod crds;
+mod kind;
+pub mod management;
+pub mod names;

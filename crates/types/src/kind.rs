@@ -1,0 +1,94 @@
+//! What all kinds share: type identity, metadata and unknown fields.
+
+/// Declares a kind of `management.cattle.io/v3` and makes it usable with `kube::Api`.
+///
+/// `other` keeps every top-level field that has no Rust field, so that reading
+/// and writing an object back loses nothing.
+macro_rules! kind {
+    (
+        $(#[$outer:meta])*
+        $name:ident, $plural:literal, $scope:ident {
+            $($(#[$inner:meta])* $field:ident: $type:ty,)*
+        }
+    ) => {
+        $(#[$outer])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name {
+            /// Always `management.cattle.io/v3`.
+            #[serde(default = "crate::management::api_version")]
+            pub api_version: String,
+            /// The kind's name.
+            #[serde(default = $name::kind_name)]
+            pub kind: String,
+            /// Standard object metadata.
+            #[serde(default)]
+            pub metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+            $($(#[$inner])* pub $field: $type,)*
+            /// Top-level fields without a Rust field, kept as they came.
+            #[serde(flatten)]
+            pub other: serde_json::Map<String, serde_json::Value>,
+        }
+
+        impl $name {
+            /// An empty object of this name.
+            #[must_use]
+            pub fn named(name: &str) -> Self {
+                Self {
+                    metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                        name: Some(name.to_owned()),
+                        ..Default::default()
+                    },
+                    ..Self::default()
+                }
+            }
+
+            fn kind_name() -> String {
+                stringify!($name).to_owned()
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    api_version: crate::management::api_version(),
+                    kind: Self::kind_name(),
+                    metadata: Default::default(),
+                    $($field: Default::default(),)*
+                    other: Default::default(),
+                }
+            }
+        }
+
+        impl kube::Resource for $name {
+            type DynamicType = ();
+            type Scope = k8s_openapi::$scope;
+
+            fn kind((): &()) -> std::borrow::Cow<'_, str> {
+                stringify!($name).into()
+            }
+
+            fn group((): &()) -> std::borrow::Cow<'_, str> {
+                crate::management::GROUP.into()
+            }
+
+            fn version((): &()) -> std::borrow::Cow<'_, str> {
+                crate::management::VERSION.into()
+            }
+
+            fn plural((): &()) -> std::borrow::Cow<'_, str> {
+                $plural.into()
+            }
+
+            fn meta(&self) -> &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                &self.metadata
+            }
+
+            fn meta_mut(&mut self) -> &mut k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
+}
+
+pub(crate) use kind;

@@ -1,0 +1,73 @@
+//! Settings, features and preferences.
+
+use serde::{Deserialize, Serialize};
+
+use crate::kind::kind;
+
+kind! {
+    /// One setting of the installation.
+    Setting, "settings", ClusterResourceScope {
+        /// What was set; empty means the default.
+        #[serde(default)]
+        value: String,
+        /// The built-in value.
+        #[serde(default)]
+        default: String,
+        /// Whether somebody set it.
+        #[serde(default)]
+        customized: bool,
+        /// `env`, `db` or `default`; empty means the last.
+        #[serde(default)]
+        source: String,
+    }
+}
+
+kind! {
+    /// A switch for a part of the product.
+    Feature, "features", ClusterResourceScope {
+        /// What was set.
+        #[serde(default)]
+        spec: FeatureSpec,
+        /// What is built in.
+        #[serde(default)]
+        status: FeatureStatus,
+    }
+}
+
+/// What a feature was set to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeatureSpec {
+    /// On, off, or the default.
+    #[serde(default)]
+    pub value: Option<bool>,
+}
+
+/// What is built in about a feature.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FeatureStatus {
+    /// Whether a change takes effect without a restart.
+    #[serde(default)]
+    pub dynamic: bool,
+    /// The value when nothing is set.
+    #[serde(default)]
+    pub default: bool,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// The value that cannot be changed, if it is locked.
+    #[serde(default)]
+    pub locked_value: Option<bool>,
+    /// Rancher's mark for its paid edition.
+    #[serde(default)]
+    pub prime: bool,
+}
+
+kind! {
+    /// A choice of one user; lives in the namespace named after the user.
+    Preference, "preferences", NamespaceResourceScope {
+        /// What was chosen.
+        #[serde(default)]
+        value: String,
+    }
+}

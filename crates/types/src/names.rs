@@ -1,0 +1,54 @@
+//! Names that more than one part relies on.
+
+/// The cluster that Drover itself runs on.
+pub const LOCAL_CLUSTER: &str = "local";
+/// Namespace of the hub's own objects and of the agent in a cluster.
+pub const SYSTEM_NAMESPACE: &str = "cattle-system";
+/// Namespace of credentials that belong to no single project.
+pub const GLOBAL_DATA_NAMESPACE: &str = "cattle-global-data";
+/// Namespace of the password Secrets of local users.
+pub const PASSWORDS_NAMESPACE: &str = "cattle-local-user-passwords";
+/// Service account of the agent in a cluster.
+pub const AGENT_SERVICE_ACCOUNT: &str = "cattle";
+/// Deployment of the agent in a cluster.
+pub const AGENT_DEPLOYMENT: &str = "cattle-cluster-agent";
+/// Default image of the agent; setting `agent-image` overrides it.
+pub const AGENT_IMAGE: &str = concat!("drover/drover-agent:v", env!("CARGO_PKG_VERSION"));
+/// Prefix of the Secrets that hold registration tokens, in the cluster's namespace.
+pub const REGISTRATION_SECRET_PREFIX: &str = "crt-token-";
+/// Prefix of the bearer token and the session key of an agent's second (Steve) tunnel.
+pub const STEVE_PREFIX: &str = "stv-cluster-";
+/// The version of Rancher whose interfaces are served; clients compare it (`/rancherversion`, setting `server-version`).
+pub const PEER_VERSION: &str = "v2.15.0";
+
+/// Annotation with the user who made an object.
+pub const CREATOR_ANNOTATION: &str = "field.cattle.io/creatorId";
+/// Annotation with the description of an object that has no such field.
+pub const DESCRIPTION_ANNOTATION: &str = "field.cattle.io/description";
+/// Label of everything that Drover (as Rancher) makes in a cluster.
+pub const CREATOR_LABEL: &str = "cattle.io/creator";
+/// Value of [`CREATOR_LABEL`].
+pub const CREATOR_NORMAN: &str = "norman";
+/// Annotation (`cluster:project`) and label (`project`) that put a namespace into a project.
+pub const PROJECT_ANNOTATION: &str = "field.cattle.io/projectId";
+
+/// The virtual group of those who own a cluster; bound to `cluster-admin` there.
+pub const OWNER_GROUP: &str = "drover:cluster-owner";
+/// The virtual group of a cluster's members.
+pub const MEMBER_GROUP: &str = "drover:cluster-member";
+
+/// The virtual group of a role template bound to a whole cluster (design.md, section 3).
+#[must_use]
+pub fn cluster_group(role_template: &str) -> String {
+    match role_template {
+        "cluster-owner" => OWNER_GROUP.to_owned(),
+        "cluster-member" => MEMBER_GROUP.to_owned(),
+        other => format!("drover:cluster:{other}"),
+    }
+}
+
+/// The virtual group of a role template bound in a project.
+#[must_use]
+pub fn project_group(project: &str, role_template: &str) -> String {
+    format!("drover:project:{project}:{role_template}")
+}

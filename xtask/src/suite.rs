@@ -1,0 +1,63 @@
+//! The test command and the benchmarks.
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{exists, output, root, run, say};
+use crate::real;
+
+/// Debian packages that tests need, with a program that shows each is there.
+const PACKAGES: [(&str, &str); 2] = [("ip", "iproute2"), ("cc", "build-essential")];
+
+/// Installs and builds what the tests need and runs all of them.
+pub(crate) fn test(filters: &[String]) -> Result<()> {
+    crate::check::graph()?;
+    packages()?;
+    real::build()?;
+    let root = root();
+    say("building Drover");
+    run(&root, "cargo", &["build", "--workspace", "--bins"], &[])?;
+    say("building the tests");
+    run(&root, "cargo", &["test", "--workspace", "--no-run"], &[])?;
+    say("running the tests");
+    let mut arguments = vec!["test", "--workspace", "--no-fail-fast", "--"];
+    arguments.extend(filters.iter().map(String::as_str));
+    run(&root, "cargo", &arguments, &[])
+}
+
+/// Prints figures as JSON lines.
+pub(crate) fn bench(names: &[String]) -> Result<()> {
+    packages()?;
+    real::build()?;
+    let root = root();
+    say("building Drover as it is released");
+    run(&root, "cargo", &["build", "--release", "-p", "drover-server", "-p", "drover-agent", "-p", "drover-testkit", "--bins"], &[])?;
+    let program = crate::command::target().join("release/drover-bench");
+    let program = program.to_str().context("the target folder is not UTF-8")?;
+    let arguments: Vec<&str> = names.iter().map(String::as_str).collect();
+    run(&root, program, &arguments, &[])
+}
+
+/// Refreshes generated data from the real components.
+pub(crate) fn generate() -> Result<()> {
+    real::build()?;
+    run(&root(), "cargo", &["run", "-p", "drover-testkit", "--bin", "drover-generate"], &[])
+}
+
+/// Installs missing system packages when root on Debian; names them otherwise.
+fn packages() -> Result<()> {
+    let missing: Vec<&str> =
+        PACKAGES.iter().filter(|(program, _)| !exists(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let root = root();
+    let install = format!("apt-get install -y {}", missing.join(" "));
+    if !exists("apt-get") || output(&root, "id", &["-u"])?.trim() != "0" {
+        bail!("missing system packages: {}; install them, on Debian with `sudo {install}`", missing.join(", "));
+    }
+    say(&format!("installing system packages: {}", missing.join(", ")));
+    run(&root, "apt-get", &["update", "-q"], &[])?;
+    let mut arguments = vec!["install", "-y", "-q"];
+    arguments.extend(missing);
+    run(&root, "apt-get", &arguments, &[("DEBIAN_FRONTEND", "noninteractive".as_ref())])
+}
