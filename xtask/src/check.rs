@@ -21,7 +21,19 @@ const GRAPH: [(&str, &[&str]); 13] = [
     ("api-v3", &["types", "auth"]),
     ("agent", &["types", "tunnel"]),
     ("cli", &["types"]),
-    ("server", &["types", "tunnel", "kube-api", "auth", "controllers", "proxy", "api-v3", "cli"]),
+    (
+        "server",
+        &[
+            "types",
+            "tunnel",
+            "kube-api",
+            "auth",
+            "controllers",
+            "proxy",
+            "api-v3",
+            "cli",
+        ],
+    ),
     ("testkit", &["types", "tunnel", "kube-api"]),
     ("xtask", &[]),
 ];
@@ -33,18 +45,37 @@ pub(crate) fn all() -> Result<()> {
     say("format");
     run(&root, "cargo", &["fmt", "--all", "--check"], &[])?;
     say("lints");
-    run(&root, "cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])
+    run(
+        &root,
+        "cargo",
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
+    )
 }
 
 /// Compares the workspace's dependencies with the table.
 pub(crate) fn graph() -> Result<()> {
     say("crate graph");
-    let metadata = output(&root(), "cargo", &["metadata", "--no-deps", "--format-version", "1"])?;
+    let metadata = output(
+        &root(),
+        "cargo",
+        &["metadata", "--no-deps", "--format-version", "1"],
+    )?;
     let metadata: Value = serde_json::from_str(&metadata).context("read cargo metadata")?;
     let edges = edges(&metadata).context("unexpected form of cargo metadata")?;
     let problems = violations(&edges);
     if !problems.is_empty() {
-        bail!("the crate graph does not point one way:\n  {}", problems.join("\n  "));
+        bail!(
+            "the crate graph does not point one way:\n  {}",
+            problems.join("\n  ")
+        );
     }
     Ok(())
 }
@@ -93,7 +124,10 @@ mod tests {
     #[test]
     fn a_forbidden_edge_and_an_unknown_crate_are_named() {
         let edges = Edges::from([
-            ("proxy".to_owned(), BTreeSet::from(["auth".to_owned(), "controllers".to_owned()])),
+            (
+                "proxy".to_owned(),
+                BTreeSet::from(["auth".to_owned(), "controllers".to_owned()]),
+            ),
             ("novelty".to_owned(), BTreeSet::new()),
         ]);
         let problems = violations(&edges);

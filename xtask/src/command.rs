@@ -9,7 +9,10 @@ use anyhow::{Context, Result, bail};
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap_or_else(|_| PathBuf::from("."))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap_or_else(|_| PathBuf::from("."))
 }
 
 /// The folder for everything that is built.
@@ -23,7 +26,12 @@ pub(crate) fn say(what: &str) {
 }
 
 /// Runs a program in `folder` and fails when it fails.
-pub(crate) fn run(folder: &Path, program: &str, arguments: &[&str], environment: &[(&str, &OsStr)]) -> Result<()> {
+pub(crate) fn run(
+    folder: &Path,
+    program: &str,
+    arguments: &[&str],
+    environment: &[(&str, &OsStr)],
+) -> Result<()> {
     println!("    {program} {}", arguments.join(" "));
     let start = Instant::now();
     let status = Command::new(program)
@@ -47,13 +55,19 @@ pub(crate) fn output(folder: &Path, program: &str, arguments: &[&str]) -> Result
         .output()
         .with_context(|| format!("start {program}"))?;
     if !output.status.success() {
-        bail!("{program} {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "{program} {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Whether a program can be found.
 pub(crate) fn exists(program: &str) -> bool {
-    let Some(path) = std::env::var_os("PATH") else { return false };
+    let Some(path) = std::env::var_os("PATH") else {
+        return false;
+    };
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

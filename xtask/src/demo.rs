@@ -10,13 +10,31 @@ pub(crate) fn up(arguments: &[String]) -> Result<()> {
     let debug = arguments.iter().any(|argument| argument == "--debug");
     let profile = if debug { "debug" } else { "release" };
     say("building Drover (some minutes the first time)");
-    let mut build = vec!["build", "-p", "drover-server", "-p", "drover-agent", "-p", "drover-testkit", "--bins"];
+    let mut build = vec![
+        "build",
+        "-p",
+        "drover-server",
+        "-p",
+        "drover-agent",
+        "-p",
+        "drover-testkit",
+        "--bins",
+    ];
     if !debug {
         build.push("--release");
     }
     run(&root, "cargo", &build, &[])?;
     let program = target().join(profile).join("drover-demo");
     let program = program.to_str().context("the target folder is not UTF-8")?;
-    let passed: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| *argument != "--debug").collect();
-    run(&root, program, &passed, &[("DROVER_TEST_PROFILE", profile.as_ref())])
+    let passed: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|argument| *argument != "--debug")
+        .collect();
+    run(
+        &root,
+        program,
+        &passed,
+        &[("DROVER_TEST_PROFILE", profile.as_ref())],
+    )
 }

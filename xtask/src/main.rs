@@ -3,7 +3,11 @@
 //! Owns how the project is built, started and checked. What is tested belongs
 //! to the crates; this program says what it is doing while it does it.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for a terminal"
+)]
 
 mod check;
 mod command;
@@ -39,7 +43,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<()> {
-    let Some((name, rest)) = arguments.split_first() else { bail!("{USAGE}") };
+    let Some((name, rest)) = arguments.split_first() else {
+        bail!("{USAGE}")
+    };
     match name.as_str() {
         "up" => demo::up(rest),
         "test" => suite::test(rest),

@@ -20,7 +20,10 @@ const HELM: (&str, &str) = ("helm.sh/helm/v3", "v3.22.0");
 const PINNED: [(&str, &str); 5] = [
     ("etcd", "go.etcd.io/etcd/server/v3"),
     ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
-    ("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    (
+        "kube-controller-manager",
+        "k8s.io/kubernetes/cmd/kube-controller-manager",
+    ),
     ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
     ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
 ];
@@ -42,17 +45,34 @@ pub(crate) fn build() -> Result<()> {
     let bin = folder();
     fs::create_dir_all(&bin).with_context(|| format!("create {}", bin.display()))?;
     let module = root().join("crates/testkit/real");
-    let pins = fs::read_to_string(module.join("go.mod")).context("read crates/testkit/real/go.mod")?;
+    let pins =
+        fs::read_to_string(module.join("go.mod")).context("read crates/testkit/real/go.mod")?;
     for (name, package) in PINNED {
         if up_to_date(&bin, name, &pins)? {
             continue;
         }
         say(&format!("building {name} (a few minutes the first time)"));
         let version = "-X k8s.io/component-base/version";
-        let flags = format!("-s -w {version}.gitVersion={KUBERNETES} {version}.gitMajor=1 {version}.gitMinor=36");
+        let flags = format!(
+            "-s -w {version}.gitVersion={KUBERNETES} {version}.gitMajor=1 {version}.gitMinor=36"
+        );
         let path = bin.join(name);
         let path = path.to_str().context("the target folder is not UTF-8")?;
-        run(&module, "go", &["build", "-mod=readonly", "-trimpath", "-ldflags", &flags, "-o", path, package], &[])?;
+        run(
+            &module,
+            "go",
+            &[
+                "build",
+                "-mod=readonly",
+                "-trimpath",
+                "-ldflags",
+                &flags,
+                "-o",
+                path,
+                package,
+            ],
+            &[],
+        )?;
         stamp(&bin, name, &pins)?;
     }
     for (name, (module, version)) in [("kwok", KWOK), ("helm", HELM)] {
@@ -62,7 +82,12 @@ pub(crate) fn build() -> Result<()> {
         }
         say(&format!("building {name}"));
         let package = format!("{module}/cmd/{name}@{version}");
-        run(&bin, "go", &["install", "-trimpath", "-ldflags", "-s -w", &package], &[("GOBIN", bin.as_os_str()), ("GOFLAGS", OsStr::new(""))])?;
+        run(
+            &bin,
+            "go",
+            &["install", "-trimpath", "-ldflags", "-s -w", &package],
+            &[("GOBIN", bin.as_os_str()), ("GOFLAGS", OsStr::new(""))],
+        )?;
         stamp(&bin, name, &pin)?;
     }
     stages(&bin)
@@ -93,7 +118,9 @@ fn stages(bin: &Path) -> Result<()> {
     let mut documents = String::new();
     for file in files {
         documents.push_str("---\n");
-        documents.push_str(&fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?);
+        documents.push_str(
+            &fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?,
+        );
         documents.push('\n');
     }
     fs::write(bin.join("kwok-stages.yaml"), documents).context("write kwok-stages.yaml")?;

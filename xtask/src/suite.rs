@@ -30,7 +30,22 @@ pub(crate) fn bench(names: &[String]) -> Result<()> {
     real::build()?;
     let root = root();
     say("building Drover as it is released");
-    run(&root, "cargo", &["build", "--release", "-p", "drover-server", "-p", "drover-agent", "-p", "drover-testkit", "--bins"], &[])?;
+    run(
+        &root,
+        "cargo",
+        &[
+            "build",
+            "--release",
+            "-p",
+            "drover-server",
+            "-p",
+            "drover-agent",
+            "-p",
+            "drover-testkit",
+            "--bins",
+        ],
+        &[],
+    )?;
     let program = crate::command::target().join("release/drover-bench");
     let program = program.to_str().context("the target folder is not UTF-8")?;
     let arguments: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -40,24 +55,43 @@ pub(crate) fn bench(names: &[String]) -> Result<()> {
 /// Refreshes generated data from the real components.
 pub(crate) fn generate() -> Result<()> {
     real::build()?;
-    run(&root(), "cargo", &["run", "-p", "drover-testkit", "--bin", "drover-generate"], &[])
+    run(
+        &root(),
+        "cargo",
+        &["run", "-p", "drover-testkit", "--bin", "drover-generate"],
+        &[],
+    )
 }
 
 /// Installs missing system packages when root on Debian; names them otherwise.
 fn packages() -> Result<()> {
-    let missing: Vec<&str> =
-        PACKAGES.iter().filter(|(program, _)| !exists(program)).map(|(_, package)| *package).collect();
+    let missing: Vec<&str> = PACKAGES
+        .iter()
+        .filter(|(program, _)| !exists(program))
+        .map(|(_, package)| *package)
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
     let root = root();
     let install = format!("apt-get install -y {}", missing.join(" "));
     if !exists("apt-get") || output(&root, "id", &["-u"])?.trim() != "0" {
-        bail!("missing system packages: {}; install them, on Debian with `sudo {install}`", missing.join(", "));
+        bail!(
+            "missing system packages: {}; install them, on Debian with `sudo {install}`",
+            missing.join(", ")
+        );
     }
-    say(&format!("installing system packages: {}", missing.join(", ")));
+    say(&format!(
+        "installing system packages: {}",
+        missing.join(", ")
+    ));
     run(&root, "apt-get", &["update", "-q"], &[])?;
     let mut arguments = vec!["install", "-y", "-q"];
     arguments.extend(missing);
-    run(&root, "apt-get", &arguments, &[("DEBIAN_FRONTEND", "noninteractive".as_ref())])
+    run(
+        &root,
+        "apt-get",
+        &arguments,
+        &[("DEBIAN_FRONTEND", "noninteractive".as_ref())],
+    )
 }

@@ -43,7 +43,10 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let pem = params.self_signed(&key)?.pem();
-        Ok(Self { issuer: Issuer::new(params, key), pem })
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            pem,
+        })
     }
 
     /// The authority's certificate, PEM.
@@ -71,14 +74,24 @@ impl Authority {
         self.leaf(common_name, Vec::new(), ExtendedKeyUsagePurpose::ClientAuth)
     }
 
-    fn leaf(&self, common_name: &str, names: Vec<String>, purpose: ExtendedKeyUsagePurpose) -> Result<Leaf> {
+    fn leaf(
+        &self,
+        common_name: &str,
+        names: Vec<String>,
+        purpose: ExtendedKeyUsagePurpose,
+    ) -> Result<Leaf> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names)?;
-        params.distinguished_name.push(DnType::CommonName, common_name);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![purpose];
         let certificate = params.signed_by(&key, &self.issuer)?.pem();
-        Ok(Leaf { certificate, key: key.serialize_pem() })
+        Ok(Leaf {
+            certificate,
+            key: key.serialize_pem(),
+        })
     }
 }
 

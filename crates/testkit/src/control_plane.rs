@@ -40,7 +40,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { nodes: 3, controllers: true, fsync: false, namespace: None }
+        Self {
+            nodes: 3,
+            controllers: true,
+            fsync: false,
+            namespace: None,
+        }
     }
 }
 
@@ -65,20 +70,44 @@ impl ControlPlane {
     pub async fn start(config: &Config) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("drover-kube-").tempdir()?;
         let path = folder.path();
-        let address = config.namespace.as_ref().map_or(std::net::Ipv4Addr::LOCALHOST, |(_, address)| *address);
+        let address = config
+            .namespace
+            .as_ref()
+            .map_or(std::net::Ipv4Addr::LOCALHOST, |(_, address)| *address);
         let host = address.to_string();
         let authority = Authority::new("kube-ca")?;
         std::fs::write(path.join("ca.crt"), authority.pem())?;
         authority
-            .serving("kube-apiserver", &["localhost", "kubernetes", "kubernetes.default.svc", "127.0.0.1", "10.96.0.1", &host])?
+            .serving(
+                "kube-apiserver",
+                &[
+                    "localhost",
+                    "kubernetes",
+                    "kubernetes.default.svc",
+                    "127.0.0.1",
+                    "10.96.0.1",
+                    &host,
+                ],
+            )?
             .write(path, "serving")?;
-        authority.serving("kwok", &["localhost", "127.0.0.1", &host])?.write(path, "kubelet")?;
-        authority.client("kube-apiserver-kubelet-client")?.write(path, "kubelet-client")?;
+        authority
+            .serving("kwok", &["localhost", "127.0.0.1", &host])?
+            .write(path, "kubelet")?;
+        authority
+            .client("kube-apiserver-kubelet-client")?
+            .write(path, "kubelet-client")?;
         let front_proxy = Authority::new("front-proxy-ca")?;
         std::fs::write(path.join("front-proxy-ca.crt"), front_proxy.pem())?;
-        front_proxy.client("front-proxy-client")?.write(path, "front-proxy")?;
-        authority.client("service-accounts")?.write(path, "service-accounts")?;
-        std::fs::write(path.join("tokens.csv"), format!("{ADMIN_TOKEN},admin,admin,\"system:masters\"\n"))?;
+        front_proxy
+            .client("front-proxy-client")?
+            .write(path, "front-proxy")?;
+        authority
+            .client("service-accounts")?
+            .write(path, "service-accounts")?;
+        std::fs::write(
+            path.join("tokens.csv"),
+            format!("{ADMIN_TOKEN},admin,admin,\"system:masters\"\n"),
+        )?;
 
         let mut plane = Self {
             processes: Vec::new(),
@@ -150,7 +179,8 @@ impl ControlPlane {
     /// When the kubeconfig cannot be used.
     pub async fn client(&self) -> Result<Client> {
         let kubeconfig = Kubeconfig::read_from(self.kubeconfig())?;
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        let config =
+            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         Ok(Client::try_from(config)?)
     }
 
@@ -160,7 +190,11 @@ impl ControlPlane {
     ///
     /// When one of them has ended.
     pub fn resident_bytes(&self) -> Result<u64> {
-        self.processes.iter().take(2).map(Process::resident_bytes).sum()
+        self.processes
+            .iter()
+            .take(2)
+            .map(Process::resident_bytes)
+            .sum()
     }
 
     fn write_kubeconfig(&self) -> Result<()> {
@@ -171,7 +205,10 @@ impl ControlPlane {
             "users": [{"name": "admin", "user": {"token": ADMIN_TOKEN}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
         });
-        std::fs::write(path.join("kubeconfig"), serde_json::to_string_pretty(&kubeconfig)?)?;
+        std::fs::write(
+            path.join("kubeconfig"),
+            serde_json::to_string_pretty(&kubeconfig)?,
+        )?;
         Ok(())
     }
 
@@ -186,8 +223,12 @@ impl ControlPlane {
         let mut etcd = self
             .launch(config, "etcd")?
             .args(["--data-dir", "etcd", "--log-level", "error"])
-            .args([format!("--listen-client-urls=http://127.0.0.1:{client_port}")])
-            .args([format!("--advertise-client-urls=http://127.0.0.1:{client_port}")])
+            .args([format!(
+                "--listen-client-urls=http://127.0.0.1:{client_port}"
+            )])
+            .args([format!(
+                "--advertise-client-urls=http://127.0.0.1:{client_port}"
+            )])
             .args([format!("--listen-peer-urls=http://127.0.0.1:{peer_port}")]);
         if !config.fsync {
             etcd = etcd.args(["--unsafe-no-fsync"]);
@@ -196,18 +237,53 @@ impl ControlPlane {
         let api_server = self
             .launch(config, "kube-apiserver")?
             .args([format!("--etcd-servers=http://127.0.0.1:{client_port}")])
-            .args([format!("--secure-port={}", self.port), format!("--bind-address={}", self.address)])
+            .args([
+                format!("--secure-port={}", self.port),
+                format!("--bind-address={}", self.address),
+            ])
             .args([format!("--advertise-address={}", self.address)])
-            .args(["--tls-cert-file=serving.crt", "--tls-private-key-file=serving.key", "--client-ca-file=ca.crt"])
-            .args(["--service-account-key-file=service-accounts.key", "--service-account-signing-key-file=service-accounts.key"])
-            .args(["--service-account-issuer=https://kubernetes.default.svc", "--api-audiences=https://kubernetes.default.svc"])
-            .args(["--token-auth-file=tokens.csv", "--authorization-mode=RBAC", "--allow-privileged=true"])
-            .args(["--service-cluster-ip-range=10.96.0.0/16", "--disable-admission-plugins=ServiceAccount"])
-            .args(["--requestheader-client-ca-file=front-proxy-ca.crt", "--requestheader-allowed-names=front-proxy-client"])
-            .args(["--requestheader-extra-headers-prefix=X-Remote-Extra-", "--requestheader-group-headers=X-Remote-Group"])
-            .args(["--requestheader-username-headers=X-Remote-User", "--enable-aggregator-routing=true"])
-            .args(["--proxy-client-cert-file=front-proxy.crt", "--proxy-client-key-file=front-proxy.key"])
-            .args(["--kubelet-client-certificate=kubelet-client.crt", "--kubelet-client-key=kubelet-client.key"])
+            .args([
+                "--tls-cert-file=serving.crt",
+                "--tls-private-key-file=serving.key",
+                "--client-ca-file=ca.crt",
+            ])
+            .args([
+                "--service-account-key-file=service-accounts.key",
+                "--service-account-signing-key-file=service-accounts.key",
+            ])
+            .args([
+                "--service-account-issuer=https://kubernetes.default.svc",
+                "--api-audiences=https://kubernetes.default.svc",
+            ])
+            .args([
+                "--token-auth-file=tokens.csv",
+                "--authorization-mode=RBAC",
+                "--allow-privileged=true",
+            ])
+            .args([
+                "--service-cluster-ip-range=10.96.0.0/16",
+                "--disable-admission-plugins=ServiceAccount",
+            ])
+            .args([
+                "--requestheader-client-ca-file=front-proxy-ca.crt",
+                "--requestheader-allowed-names=front-proxy-client",
+            ])
+            .args([
+                "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+                "--requestheader-group-headers=X-Remote-Group",
+            ])
+            .args([
+                "--requestheader-username-headers=X-Remote-User",
+                "--enable-aggregator-routing=true",
+            ])
+            .args([
+                "--proxy-client-cert-file=front-proxy.crt",
+                "--proxy-client-key-file=front-proxy.key",
+            ])
+            .args([
+                "--kubelet-client-certificate=kubelet-client.crt",
+                "--kubelet-client-key=kubelet-client.key",
+            ])
             .args(["--kubelet-preferred-address-types=InternalIP"])
             .start()?;
         self.processes.push(api_server);
@@ -233,9 +309,20 @@ impl ControlPlane {
     fn start_controllers(&mut self, config: &Config) -> Result<()> {
         let controllers = self
             .launch(config, "kube-controller-manager")?
-            .args(["--kubeconfig=kubeconfig", "--authentication-kubeconfig=kubeconfig", "--authorization-kubeconfig=kubeconfig"])
-            .args(["--service-account-private-key-file=service-accounts.key", "--root-ca-file=ca.crt"])
-            .args(["--use-service-account-credentials=false", "--leader-elect=false", "--secure-port=0"])
+            .args([
+                "--kubeconfig=kubeconfig",
+                "--authentication-kubeconfig=kubeconfig",
+                "--authorization-kubeconfig=kubeconfig",
+            ])
+            .args([
+                "--service-account-private-key-file=service-accounts.key",
+                "--root-ca-file=ca.crt",
+            ])
+            .args([
+                "--use-service-account-credentials=false",
+                "--leader-elect=false",
+                "--secure-port=0",
+            ])
             .start()?;
         self.processes.push(controllers);
         Ok(())
@@ -244,23 +331,45 @@ impl ControlPlane {
     async fn start_nodes(&mut self, config: &Config, client: &Client) -> Result<()> {
         let scheduler = self
             .launch(config, "kube-scheduler")?
-            .args(["--kubeconfig=kubeconfig", "--authentication-kubeconfig=kubeconfig", "--authorization-kubeconfig=kubeconfig"])
+            .args([
+                "--kubeconfig=kubeconfig",
+                "--authentication-kubeconfig=kubeconfig",
+                "--authorization-kubeconfig=kubeconfig",
+            ])
             .args(["--leader-elect=false", "--secure-port=0"])
             .start()?;
         self.processes.push(scheduler);
         let path = self.folder.path();
-        std::fs::write(self.pod_log(), "2026-01-01T00:00:00.000000000Z stdout F first line\n")?;
+        std::fs::write(
+            self.pod_log(),
+            "2026-01-01T00:00:00.000000000Z stdout F first line\n",
+        )?;
         let stages = std::fs::read_to_string(real::component("kwok-stages.yaml")?)?;
         let endpoints = include_str!("../real/kwok.yaml")
             .replace("@LOGS@", &self.pod_log().display().to_string())
-            .replace("@PORT@", &self.forward_target.local_addr()?.port().to_string());
+            .replace(
+                "@PORT@",
+                &self.forward_target.local_addr()?.port().to_string(),
+            );
         std::fs::write(path.join("kwok.yaml"), format!("{endpoints}{stages}"))?;
         let kubelet_port = real::free_port()?;
         let kwok = self
             .launch(config, "kwok")?
-            .args(["--config=kwok.yaml", "--kubeconfig=kubeconfig", "--manage-all-nodes=true", "--node-lease-duration-seconds=40"])
-            .args(["--cidr=10.0.0.0/16", "--tls-cert-file=kubelet.crt", "--tls-private-key-file=kubelet.key"])
-            .args([format!("--node-ip={}", self.address), format!("--node-port={kubelet_port}")])
+            .args([
+                "--config=kwok.yaml",
+                "--kubeconfig=kubeconfig",
+                "--manage-all-nodes=true",
+                "--node-lease-duration-seconds=40",
+            ])
+            .args([
+                "--cidr=10.0.0.0/16",
+                "--tls-cert-file=kubelet.crt",
+                "--tls-private-key-file=kubelet.key",
+            ])
+            .args([
+                format!("--node-ip={}", self.address),
+                format!("--node-port={kubelet_port}"),
+            ])
             .args([format!("--server-address={}:{kubelet_port}", self.address)])
             .start()?;
         self.processes.push(kwok);
@@ -284,7 +393,9 @@ impl ControlPlane {
             });
             let apply = PatchParams::apply("drover-testkit");
             nodes.patch(&name, &apply, &Patch::Apply(&node)).await?;
-            nodes.patch_status(&name, &apply.clone().force(), &Patch::Apply(&node)).await?;
+            nodes
+                .patch_status(&name, &apply.clone().force(), &Patch::Apply(&node))
+                .await?;
         }
         wait::until("the nodes to be ready", START_LIMIT, || async {
             let ready = nodes
@@ -293,12 +404,17 @@ impl ControlPlane {
                 .items
                 .iter()
                 .filter(|node| {
-                    node.status.iter().flat_map(|status| status.conditions.iter().flatten()).any(|condition| {
-                        condition.type_ == "Ready" && condition.status == "True"
-                    })
+                    node.status
+                        .iter()
+                        .flat_map(|status| status.conditions.iter().flatten())
+                        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
                 })
                 .count();
-            anyhow::ensure!(ready == config.nodes, "{ready} of {} are ready", config.nodes);
+            anyhow::ensure!(
+                ready == config.nodes,
+                "{ready} of {} are ready",
+                config.nodes
+            );
             Ok(())
         })
         .await

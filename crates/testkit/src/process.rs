@@ -41,12 +41,17 @@ impl Launch {
 
     /// Runs the program inside a network namespace (needs root and iproute2).
     #[must_use]
-    pub fn in_namespace(namespace: Option<&str>, name: &str, program: &Path, folder: &Path) -> Self {
+    pub fn in_namespace(
+        namespace: Option<&str>,
+        name: &str,
+        program: &Path,
+        folder: &Path,
+    ) -> Self {
         match namespace {
             None => Self::new(name, program, folder),
-            Some(namespace) => {
-                Self::new(name, "ip", folder).args(["netns", "exec", namespace]).args([program])
-            }
+            Some(namespace) => Self::new(name, "ip", folder)
+                .args(["netns", "exec", namespace])
+                .args([program]),
         }
     }
 
@@ -102,7 +107,11 @@ impl Launch {
             .stderr(log)
             .spawn()
             .with_context(|| format!("start {}: {:?}", self.name, self.command.get_program()))?;
-        Ok(Process { name: self.name, child, log: self.log })
+        Ok(Process {
+            name: self.name,
+            child,
+            log: self.log,
+        })
     }
 }
 
@@ -140,7 +149,10 @@ impl Process {
     ///
     /// When the state cannot be read.
     pub fn ended(&mut self) -> Result<Option<i32>> {
-        Ok(self.child.try_wait()?.map(|status| status.code().unwrap_or(-1)))
+        Ok(self
+            .child
+            .try_wait()?
+            .map(|status| status.code().unwrap_or(-1)))
     }
 
     /// Kills the process at once, as `kill -9` does, and waits for its end.
@@ -151,7 +163,9 @@ impl Process {
     pub fn kill(&mut self) -> Result<()> {
         // An error here means that it has ended already.
         drop(self.child.kill());
-        self.child.wait().with_context(|| format!("wait for {}", self.name))?;
+        self.child
+            .wait()
+            .with_context(|| format!("wait for {}", self.name))?;
         Ok(())
     }
 
@@ -161,7 +175,10 @@ impl Process {
     ///
     /// When it cannot be signalled or waited for.
     pub fn stop(&mut self, limit: Duration) -> Result<()> {
-        Command::new("kill").arg(self.child.id().to_string()).status().context("run kill")?;
+        Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .context("run kill")?;
         let start = Instant::now();
         while start.elapsed() < limit {
             if self.child.try_wait()?.is_some() {
@@ -179,8 +196,15 @@ impl Process {
     /// When the process has ended.
     pub fn resident_bytes(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-        let kib: u64 = line.split_whitespace().nth(1).context("no figure in VmRSS")?.parse()?;
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .context("no VmRSS")?;
+        let kib: u64 = line
+            .split_whitespace()
+            .nth(1)
+            .context("no figure in VmRSS")?
+            .parse()?;
         Ok(kib * 1024)
     }
 

@@ -10,7 +10,10 @@ use anyhow::{Result, bail};
 /// The root of the repository.
 #[must_use]
 pub fn repository() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap_or_else(|_| PathBuf::from("."))
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap_or_else(|_| PathBuf::from("."))
 }
 
 /// The folder all build output goes to.
@@ -27,7 +30,10 @@ pub fn target() -> PathBuf {
 pub fn component(name: &str) -> Result<PathBuf> {
     let path = target().join("real/bin").join(name);
     if !path.is_file() {
-        bail!("{} is missing; `cargo xtask real` builds it", path.display());
+        bail!(
+            "{} is missing; `cargo xtask real` builds it",
+            path.display()
+        );
     }
     Ok(path)
 }
@@ -55,5 +61,7 @@ pub fn product(name: &str) -> Result<PathBuf> {
 ///
 /// When no port can be had.
 pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?
+        .local_addr()?
+        .port())
 }

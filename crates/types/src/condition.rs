@@ -74,10 +74,22 @@ pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
 /// Sets a condition, keeping its place and, when nothing changes, its times.
 ///
 /// Returns whether anything changed.
-pub fn set(conditions: &mut Vec<Condition>, kind: &str, status: Status, reason: &str, message: &str, now: Timestamp) -> bool {
-    let index = conditions.iter().position(|condition| condition.kind == kind);
+pub fn set(
+    conditions: &mut Vec<Condition>,
+    kind: &str,
+    status: Status,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) -> bool {
+    let index = conditions
+        .iter()
+        .position(|condition| condition.kind == kind);
     let index = index.unwrap_or_else(|| {
-        conditions.push(Condition { kind: kind.to_owned(), ..Condition::default() });
+        conditions.push(Condition {
+            kind: kind.to_owned(),
+            ..Condition::default()
+        });
         conditions.len() - 1
     });
     let condition = &mut conditions[index];
@@ -105,7 +117,14 @@ mod tests {
         let first = Timestamp::from_second(1_000).unwrap();
         assert!(set(&mut conditions, "Ready", Status::True, "", "", first));
         let before = conditions.clone();
-        assert!(!set(&mut conditions, "Ready", Status::True, "", "", Timestamp::from_second(2_000).unwrap()));
+        assert!(!set(
+            &mut conditions,
+            "Ready",
+            Status::True,
+            "",
+            "",
+            Timestamp::from_second(2_000).unwrap()
+        ));
         assert_eq!(conditions, before);
     }
 
@@ -116,7 +135,14 @@ mod tests {
         set(&mut conditions, "Ready", Status::True, "", "", now);
         set(&mut conditions, "Other", Status::True, "", "", now);
         let later = Timestamp::from_second(60).unwrap();
-        assert!(set(&mut conditions, "Ready", Status::False, "Disconnected", "gone", later));
+        assert!(set(
+            &mut conditions,
+            "Ready",
+            Status::False,
+            "Disconnected",
+            "gone",
+            later
+        ));
         assert_eq!(conditions[0].kind, "Ready");
         assert_eq!(conditions[0].last_transition_time, "1970-01-01T00:01:00Z");
         assert_eq!(conditions[0].last_update_time, "1970-01-01T00:01:00Z");

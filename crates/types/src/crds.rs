@@ -19,7 +19,10 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     specs
         .into_iter()
         .map(|spec| CustomResourceDefinition {
-            metadata: ObjectMeta { name: Some(format!("{}.{}", spec.names.plural, spec.group)), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(format!("{}.{}", spec.names.plural, spec.group)),
+                ..ObjectMeta::default()
+            },
             spec,
             status: None,
         })
@@ -36,7 +39,10 @@ mod tests {
     #[test]
     fn every_kind_has_a_definition_of_its_name_and_scope() {
         let all = all();
-        let served = |kind: &str| all.iter().find(|definition| definition.spec.names.kind == kind);
+        let served = |kind: &str| {
+            all.iter()
+                .find(|definition| definition.spec.names.kind == kind)
+        };
         macro_rules! check {
             ($($kind:ident $scope:literal),*) => {$(
                 let definition = served(stringify!($kind)).expect(stringify!($kind));

@@ -13,16 +13,13 @@ macro_rules! kind {
     ) => {
         $(#[$outer])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
+        #[serde(rename_all = "camelCase", default)]
         pub struct $name {
             /// Always `management.cattle.io/v3`.
-            #[serde(default = "crate::management::api_version")]
             pub api_version: String,
             /// The kind's name.
-            #[serde(default = $name::kind_name)]
             pub kind: String,
             /// Standard object metadata.
-            #[serde(default)]
             pub metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
             $($(#[$inner])* pub $field: $type,)*
             /// Top-level fields without a Rust field, kept as they came.

@@ -9,11 +9,13 @@ mod people;
 mod settings;
 
 pub use access::{
-    ClusterRoleTemplateBinding, GlobalRole, GlobalRoleBinding, PolicyRule, ProjectRoleTemplateBinding, RoleTemplate,
+    ClusterRoleTemplateBinding, GlobalRole, GlobalRoleBinding, PolicyRule,
+    ProjectRoleTemplateBinding, RoleTemplate,
 };
 pub use cluster::{
-    Cluster, ClusterInfo, ClusterRegistrationToken, ClusterRegistrationTokenSpec, ClusterRegistrationTokenStatus,
-    ClusterSpec, ClusterStatus, EnvVar, ImportedConfig, Node, NodeSpec, NodeStatus, Project, ProjectSpec, ProjectStatus,
+    Cluster, ClusterInfo, ClusterRegistrationToken, ClusterRegistrationTokenSpec,
+    ClusterRegistrationTokenStatus, ClusterSpec, ClusterStatus, EnvVar, ImportedConfig, Node,
+    NodeSpec, NodeStatus, Project, ProjectSpec, ProjectStatus,
 };
 pub use people::{Token, User, UserAttribute, UserStatus};
 pub use settings::{Feature, FeatureSpec, FeatureStatus, Preference, Setting};

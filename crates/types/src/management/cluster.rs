@@ -69,7 +69,11 @@ pub struct EnvVar {
 #[serde(rename_all = "camelCase")]
 pub struct ImportedConfig {
     /// Registry that the agent's images come from.
-    #[serde(default, rename = "privateRegistryURL", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        rename = "privateRegistryURL",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub private_registry_url: String,
     /// Secrets with the registry's credentials.
     #[serde(default, skip_serializing_if = "Value::is_null")]
