@@ -1,0 +1,1 @@
+//! Removal of objects whose owners are gone.

@@ -1,0 +1,224 @@
+//! What one kind does differently.
+//!
+//! Owns the hooks a kind may fill in; every hook has a default, and [`Plain`] fills in none. The order of calls in a
+//! write is fixed by `rest::write`:
+//!
+//! create: decode -> `default` -> schema defaults, prune -> `prepare_for_create` -> `validate_create` -> schema
+//! validation -> `admit` -> stored -> `after_write`.
+//! update: the same with `prepare_for_update` and `validate_update`, and generation.
+//! delete: `before_delete` -> finalizers and grace -> stored -> `after_write`.
+//!
+//! Hooks are synchronous: all reading is from memory (`api.store`), and what must be written as a consequence is done by
+//! a task that follows the store, not by a hook.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use super::{Gvk, Resource};
+use crate::rest::{Api, Context};
+use crate::status::{FieldError, StatusError};
+
+/// A write on its way to the store, after everything else was decided.
+#[derive(Debug)]
+pub(crate) struct Write<'a> {
+    pub(crate) resource: &'a Resource,
+    /// The strategy's part: empty for the main resource, else `status`, `finalize` ...
+    pub(crate) subresource: &'a str,
+    pub(crate) old: Option<&'a Value>,
+    /// `None` for a delete.
+    pub(crate) new: Option<&'a Value>,
+}
+
+/// The hooks of one kind. Objects arrive in the version of the request's resource.
+pub(crate) trait Strategy: Debug + Send + Sync + 'static {
+    /// Fills in defaults of a built-in kind; runs on create, update and after each patch. Must be idempotent.
+    fn default(&self, _object: &mut Value) {}
+
+    /// Drops what a client may not set on create. The default drops `status` if the resource has that subresource.
+    fn prepare_for_create(&self, resource: &Resource, _cx: &Context, object: &mut Value) {
+        if resource.has_status()
+            && let Some(map) = object.as_object_mut()
+        {
+            map.remove("status");
+        }
+    }
+
+    fn validate_create(&self, _api: &Api, _cx: &Context, _object: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// Carries over what a client may not change. The default keeps the old `status` if the resource has that
+    /// subresource.
+    fn prepare_for_update(&self, resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
+        if resource.has_status() {
+            keep(new, old, "status");
+        }
+    }
+
+    fn validate_update(&self, _api: &Api, _cx: &Context, _new: &Value, _old: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// Refuses a write for a reason that is not one of its fields: 403, 409 ... Escalation checks live here.
+    fn admit(&self, _api: &Api, _cx: &Context, _write: &Write<'_>) -> Result<(), StatusError> {
+        Ok(())
+    }
+
+    /// Whether this update makes a new `metadata.generation`. The default: any change outside `metadata` and `status`,
+    /// for kinds with a status subresource and for custom resources.
+    fn bumps_generation(&self, resource: &Resource, new: &Value, old: &Value) -> bool {
+        (resource.custom || resource.has_status()) && spec_differs(resource, new, old)
+    }
+
+    /// Whether objects of this kind carry `metadata.generation` at all.
+    fn has_generation(&self, resource: &Resource) -> bool {
+        resource.custom || resource.has_status()
+    }
+
+    /// Whether an update without resourceVersion overwrites. Custom resources refuse (apiextensions-apiserver
+    /// `customresource_strategy.go`), most built-ins allow.
+    fn allow_unconditional_update(&self, resource: &Resource) -> bool {
+        !resource.custom
+    }
+
+    /// Whether PUT on a name that does not exist creates it.
+    fn allow_create_on_update(&self) -> bool {
+        false
+    }
+
+    /// Seconds of graceful deletion for this object when the client names none; `None` = deleted at once.
+    /// Pods on a node answer their `terminationGracePeriodSeconds`.
+    fn grace_period(&self, _object: &Value, _asked: Option<i64>) -> Option<i64> {
+        None
+    }
+
+    /// Refuses a deletion, or adds to the object before its finalizers are looked at.
+    fn before_delete(&self, _api: &Api, _cx: &Context, _object: &mut Value) -> Result<(), StatusError> {
+        Ok(())
+    }
+
+    /// Whether the object must stay although nothing in `metadata.finalizers` holds it (namespaces: `spec.finalizers`).
+    fn holds_deletion(&self, _object: &Value) -> bool {
+        false
+    }
+
+    /// Warnings to send with a create or update.
+    fn warnings(&self, _new: &Value, _old: Option<&Value>) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Told after a write is durable; must be quick and must not block.
+    fn after_write(&self, _api: &Arc<Api>, _write: &Write<'_>) {}
+
+    /// A field of `selectable_fields` that is no plain path (`involvedObject.kind` of events in both groups,
+    /// `status.successful` of jobs). `None` = look it up by path.
+    fn field(&self, _object: &Value, _path: &str) -> Option<String> {
+        None
+    }
+}
+
+/// A kind that is plain data.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plain;
+
+impl Strategy for Plain {}
+
+/// The strategy of a `status` subresource: everything but `status` (and managed fields) stays as it was.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StatusOnly;
+
+impl Strategy for StatusOnly {
+    fn prepare_for_update(&self, _resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
+        let status = new.get_mut("status").map(Value::take);
+        let fields = new
+            .get_mut("metadata")
+            .and_then(|metadata| metadata.get_mut("managedFields"))
+            .map(Value::take);
+        *new = old.clone();
+        if let Some(map) = new.as_object_mut() {
+            match status {
+                Some(status) if !status.is_null() => map.insert("status".to_owned(), status),
+                _ => map.remove("status"),
+            };
+        }
+        if let (Some(fields), Some(metadata)) = (
+            fields,
+            new.get_mut("metadata").and_then(Value::as_object_mut),
+        ) {
+            metadata.insert("managedFields".to_owned(), fields);
+        }
+    }
+
+    fn bumps_generation(&self, _resource: &Resource, _new: &Value, _old: &Value) -> bool {
+        false
+    }
+}
+
+/// Sets `new[field]` to what `old` has.
+pub(crate) fn keep(new: &mut Value, old: &Value, field: &str) {
+    let Some(map) = new.as_object_mut() else {
+        return;
+    };
+    match old.get(field) {
+        Some(value) => map.insert(field.to_owned(), value.clone()),
+        None => map.remove(field),
+    };
+}
+
+fn spec_differs(resource: &Resource, new: &Value, old: &Value) -> bool {
+    let ignored = |key: &str| key == "metadata" || (key == "status" && resource.has_status());
+    let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else {
+        return true;
+    };
+    let left = new.iter().filter(|(key, _)| !ignored(key));
+    let right = old.iter().filter(|(key, _)| !ignored(key));
+    !left.eq(right)
+}
+
+/// Between a version and the stored form of the same resource.
+pub(crate) trait Convert: Debug + Send + Sync + 'static {
+    /// Rewrites an object of this version into the stored form; `apiVersion` and `kind` are set afterwards.
+    fn to_storage(&self, object: &mut Value);
+    /// The reverse.
+    fn from_storage(&self, object: &mut Value);
+}
+
+/// A request to an [`Action`].
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// `get`, `create`, `update` ...
+    pub(crate) verb: &'static str,
+    pub(crate) resource: Arc<Resource>,
+    /// Empty for cluster-scoped calls.
+    pub(crate) namespace: String,
+    /// The object a subresource belongs to; empty for a resource.
+    pub(crate) name: String,
+    /// Empty for `get`.
+    pub(crate) body: Value,
+    /// Query parameters in order.
+    pub(crate) query: Vec<(String, String)>,
+}
+
+/// What an action answers.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) code: http::StatusCode,
+    pub(crate) object: Value,
+}
+
+/// A kind or subresource that computes an answer and is not stored as such: access reviews, tokens, `binding`.
+pub(crate) trait Action: Debug + Send + Sync + 'static {
+    /// The kind of the body and of the answer, as discovery shows it.
+    fn gvk(&self) -> Gvk;
+    /// Sorted.
+    fn verbs(&self) -> &'static [&'static str];
+    fn call<'a>(
+        &'a self,
+        api: &'a Arc<Api>,
+        cx: &'a Context,
+        call: Call,
+    ) -> BoxFuture<'a, Result<Reply, StatusError>>;
+}

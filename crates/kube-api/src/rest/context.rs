@@ -1,0 +1,90 @@
+//! What a request carries through all layers, and the shared parts of one server.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
+use crate::Identity;
+use crate::clock::Clock;
+use crate::registry::Registry;
+use crate::server::{Limits, Version};
+use crate::store::Store;
+
+/// The parts of one server that every request reads. One per server, shared.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) registry: Registry,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: Limits,
+    pub(crate) version: Version,
+    /// Decides every request; set by `server` when the server is opened.
+    pub(crate) authorizer: Arc<dyn Authorizer>,
+}
+
+/// One request, apart from its body and its target.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) identity: Identity,
+    /// The `fieldManager` parameter, else the start of the User-Agent.
+    pub(crate) manager: String,
+    pub(crate) now: Timestamp,
+    pub(crate) dry_run: bool,
+    /// Sent as `Warning` headers, in order.
+    pub(crate) warnings: Mutex<Vec<String>>,
+}
+
+impl Context {
+    /// A context for work the server does on its own.
+    pub(crate) fn system(now: Timestamp, manager: &str) -> Self {
+        Self {
+            identity: Identity::admin(),
+            manager: manager.to_owned(),
+            now,
+            dry_run: false,
+            warnings: Mutex::default(),
+        }
+    }
+
+    /// Adds a warning to the answer.
+    pub(crate) fn warn(&self, text: impl Into<String>) {
+        self.warnings.lock().push(text.into());
+    }
+}
+
+/// What is asked of the authorizer (`authorization.k8s.io` SubjectAccessReviewSpec).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Attributes<'a> {
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, `impersonate` ...; for paths
+    /// the lowercase HTTP method.
+    pub(crate) verb: &'a str,
+    pub(crate) group: &'a str,
+    pub(crate) version: &'a str,
+    /// Empty = `path` is asked.
+    pub(crate) resource: &'a str,
+    pub(crate) subresource: &'a str,
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
+    /// Of a request that is for no resource.
+    pub(crate) path: &'a str,
+}
+
+/// The authorizer's answer, with the reason as `auth can-i` and 403 messages show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Allow(String),
+    /// Nothing allows it.
+    NoOpinion(String),
+}
+
+impl Decision {
+    pub(crate) fn allowed(&self) -> bool {
+        matches!(self, Self::Allow(_))
+    }
+}
+
+/// Decides whether an identity may do something. Reads memory only.
+pub(crate) trait Authorizer: std::fmt::Debug + Send + Sync + 'static {
+    fn authorize(&self, api: &Api, identity: &Identity, attributes: &Attributes<'_>) -> Decision;
+}

@@ -1,0 +1,1 @@
+//! Watches: a cursor over the store's history.
