@@ -1,1 +1,20 @@
 //! Tokens, identities and access decisions.
+//!
+//! Owns who a request comes from ([`Authenticator`]), what that identity may do ([`Access`]), how people sign in
+//! ([`Logins`], [`public`]), and the shared vocabulary of the HTTP edge ([`web`]). Routes, connections and the store
+//! belong to others: everything here works on a `kube::Client` and on plain requests.
+//!
+//! Invariant: no secret (password, token key) is ever part of a `Debug` output, a log line or an error message.
+
+pub mod access;
+pub mod authenticator;
+pub mod clock;
+pub mod identity;
+pub mod logins;
+pub mod web;
+
+pub use access::{Access, Attributes, Decision};
+pub use authenticator::{AuthError, Authenticator, Revocation};
+pub use clock::{Clock, Entropy};
+pub use identity::{Identity, TokenRef, UserId};
+pub use logins::{IssuedToken, LoginError, Logins};

@@ -1,0 +1,78 @@
+//! The HTTP vocabulary every part of the edge shares: bodies, answers, error bodies, cookies, link bases.
+//!
+//! Owns the forms of the wire that are not specific to one API. Routing and listening belong to `server`.
+
+mod body;
+pub mod cookie;
+mod error;
+
+use std::net::SocketAddr;
+
+use http::header::{HOST, HeaderMap, USER_AGENT};
+
+pub use body::{
+    Body, BoxError, MAX_BODY, Request, Response, boxed, empty, full, json, no_content, read,
+    read_json, text, to_json,
+};
+pub use error::{ApiError, unauthorized};
+
+/// What the listener knows about a connection; it puts this into the extensions of each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The other end of the socket.
+    pub remote: SocketAddr,
+    /// Whether the request came in over TLS.
+    pub tls: bool,
+}
+
+/// Whether the caller is a browser: its User-Agent contains `mozilla` (rancher/norman `parse/browser.go`).
+#[must_use]
+pub fn is_browser(headers: &HeaderMap) -> bool {
+    headers
+        .get(USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
+        .is_some_and(|agent| agent.to_ascii_lowercase().contains("mozilla"))
+}
+
+/// `scheme://host[prefix]` that links in answers start with (reference section 1.1): scheme from X-Forwarded-Proto,
+/// else from the connection; host from X-API-Host, the first of X-Forwarded-Host, or Host; prefix from X-API-URL-Prefix.
+#[must_use]
+pub fn link_base(parts: &http::request::Parts) -> String {
+    let header = |name: &str| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::trim)
+            .filter(|value| !value.is_empty())
+    };
+    let tls = parts
+        .extensions
+        .get::<Connection>()
+        .is_none_or(|connection| connection.tls);
+    let scheme = match header("x-forwarded-proto")
+        .map(str::to_ascii_lowercase)
+        .as_deref()
+    {
+        Some("http" | "ws") => "http",
+        Some("https" | "wss") => "https",
+        _ if tls => "https",
+        _ => "http",
+    };
+    let host = header("x-api-host")
+        .or_else(|| {
+            header("x-forwarded-host")
+                .and_then(|hosts| hosts.split(',').next())
+                .map(str::trim)
+        })
+        .or_else(|| header(HOST.as_str()))
+        .or_else(|| parts.uri.authority().map(http::uri::Authority::as_str))
+        .unwrap_or("localhost");
+    let prefix = header("x-api-url-prefix")
+        .unwrap_or_default()
+        .trim_end_matches('/');
+    format!("{scheme}://{host}{prefix}")
+}
+
+#[cfg(test)]
+mod tests;

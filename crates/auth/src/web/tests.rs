@@ -1,0 +1,136 @@
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+use super::{
+    ApiError, Connection, Response, cookie, full, link_base, read, read_json, to_json, unauthorized,
+};
+
+async fn body(response: Response) -> Value {
+    serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn error_bodies_have_the_form_of_the_peer() {
+    let response = ApiError::invalid("NotUnique", "taken")
+        .with_field("username")
+        .into_response();
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(response.headers()["content-type"], "application/json");
+    assert_eq!(
+        body(response).await,
+        json!({"type":"error","baseType":"error","code":"NotUnique","status":422,"message":"taken","fieldName":"username"})
+    );
+    assert_eq!(
+        body(unauthorized()).await,
+        json!({"type":"error","status":"401","message":"Unauthorized 401: must authenticate"})
+    );
+}
+
+#[test]
+fn json_escapes_as_go_does_and_ends_in_a_newline() {
+    assert_eq!(
+        to_json(&json!({"u":"a?b=c&d=<e>"})).unwrap(),
+        Bytes::from("{\"u\":\"a?b=c\\u0026d=\\u003ce\\u003e\"}\n")
+    );
+    assert_eq!(to_json(&json!([1])).unwrap(), Bytes::from("[1]\n"));
+}
+
+#[tokio::test]
+async fn a_body_above_the_limit_is_refused_announced_or_not() {
+    let none = HeaderMap::new();
+    assert_eq!(read(&none, full("12345"), 5).await.unwrap(), "12345");
+    assert_eq!(
+        read(&none, full("123456"), 5).await.unwrap_err().status,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
+    let mut announced = HeaderMap::new();
+    announced.insert(
+        "content-length",
+        HeaderValue::from_static("99999999999999999999"),
+    );
+    assert!(
+        read(&announced, full("1"), 5).await.is_ok(),
+        "a length that is no number is left to the HTTP layer"
+    );
+    announced.insert("content-length", HeaderValue::from_static("6"));
+    assert_eq!(
+        read(&announced, full("1"), 5).await.unwrap_err().status,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
+}
+
+#[tokio::test]
+async fn malformed_json_is_named_without_quoting_it() {
+    let error = read_json::<Value>(&HeaderMap::new(), full("{\"password\": hunter2}"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.status.as_u16(), error.code.as_ref()),
+        (422, "InvalidBodyContent")
+    );
+    assert!(!error.message.contains("hunter2"));
+    assert_eq!(
+        read_json::<Value>(&HeaderMap::new(), full(""))
+            .await
+            .unwrap(),
+        json!({})
+    );
+}
+
+#[test]
+fn cookies_are_found_among_others() {
+    let mut headers = HeaderMap::new();
+    headers.append(
+        "cookie",
+        HeaderValue::from_static("a=b; R_SESS=token-x:key; CSRF=1"),
+    );
+    headers.append("cookie", HeaderValue::from_static("R_SESS=second"));
+    assert_eq!(cookie::get(&headers, cookie::SESSION), Some("token-x:key"));
+    assert_eq!(cookie::get(&headers, "R_SES"), None);
+}
+
+#[test]
+fn links_start_where_the_caller_reached_us() {
+    let base = |headers: &[(&'static str, &'static str)], tls: bool| {
+        let mut request = http::Request::builder().uri("/v3");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        parts.extensions.insert(Connection {
+            remote: ([127, 0, 0, 1], 1).into(),
+            tls,
+        });
+        link_base(&parts)
+    };
+    assert_eq!(base(&[("host", "a:8443")], true), "https://a:8443");
+    assert_eq!(base(&[("host", "a:8443")], false), "http://a:8443");
+    assert_eq!(
+        base(
+            &[
+                ("host", "a"),
+                ("x-api-host", "h:8443"),
+                ("x-forwarded-proto", "http")
+            ],
+            true
+        ),
+        "http://h:8443"
+    );
+    assert_eq!(
+        base(
+            &[
+                ("host", "a"),
+                ("x-forwarded-host", "b, c"),
+                ("x-forwarded-proto", "wss")
+            ],
+            false
+        ),
+        "https://b"
+    );
+    assert_eq!(
+        base(&[("host", "a"), ("x-api-url-prefix", "/p/")], true),
+        "https://a/p"
+    );
+}
