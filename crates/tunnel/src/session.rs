@@ -246,6 +246,9 @@ pub struct Stats {
 /// The text connections get when their session ends.
 pub const DISCONNECT: &str = "tunnel disconnect";
 
+/// The text of a connection that the other end no longer lists.
+const LOST: &str = "the other end no longer has the connection";
+
 /// The state machine.
 #[derive(Debug)]
 pub struct Session {
@@ -515,10 +518,13 @@ impl Session {
             .collect();
         for connection in gone {
             if let Some(flow) = self.flows.get_mut(&connection) {
-                flow.phase = Phase::Ended(Some(
-                    "the other end no longer has the connection".to_owned(),
-                ));
+                let unheard = flow.speaks() && !flow.heard;
+                flow.phase = Phase::Ended(Some(LOST.to_owned()));
                 flow.send = VecDeque::new();
+                // The peer sends no Error here; but a Connect still on its way would leave a connection nobody ends.
+                if unheard {
+                    self.push_control(connection, Kind::Error, LOST.as_bytes());
+                }
                 self.events.push_back(Event::Readable(connection));
                 self.events.push_back(Event::Writable(connection));
             }
@@ -691,8 +697,8 @@ impl Session {
         }
     }
 
-    /// Nobody here reads or writes the connection any more. What is queued is still sent unless the other end is
-    /// paused, then the end.
+    /// Nobody here reads or writes the connection any more. What is queued is still sent, then the end;
+    /// if the other end has paused us, it gets an error instead.
     pub fn detach(&mut self, now: Instant, connection: i64) {
         let Some(flow) = self.flows.get_mut(&connection) else {
             return;
@@ -700,8 +706,9 @@ impl Session {
         flow.detached = true;
         self.unread -= flow.receive.len();
         flow.receive = VecDeque::new();
-        if flow.paused {
-            flow.send = VecDeque::new();
+        if flow.paused && !flow.send.is_empty() {
+            self.fail(connection, "abandoned while paused");
+            return;
         }
         if flow.phase == Phase::Open {
             flow.phase = Phase::Closing;
