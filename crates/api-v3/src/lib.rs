@@ -1,1 +1,28 @@
-//! The management API at /v3: schemas, collections, links, actions.
+//! The management API at `/v3`: Norman's conventions over Kubernetes objects.
+//!
+//! Every type has one declaration (`declare`); schemas, lists, filters,
+//! validation, links and routes follow from it. What a type does beyond that
+//! stands in `kinds`. Storage is the management cluster's Kubernetes API;
+//! rights are those of `drover_auth`. The edge (TLS, authentication, CSRF,
+//! `Cache-Control` and `X-API-Cattle-Auth` headers) belongs to the server.
+
+mod api;
+mod call;
+mod collection;
+mod declare;
+mod encode;
+mod kinds;
+mod kubeconfig;
+mod mapping;
+mod query;
+mod registry;
+mod resource;
+mod schema;
+mod store;
+pub mod summary;
+mod target;
+mod urls;
+mod validate;
+
+pub use api::{Api, Parts};
+pub use call::{Hooks, Passwords, Rights, YamlImport};

@@ -1,0 +1,255 @@
+//! One request being served: who asks, for what, with what is shared.
+//!
+//! Owns the questions of rights. Everything an answer says about what the
+//! caller may do (links, lists, refusals) is asked here, nowhere else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use drover_auth::web::ApiError;
+use drover_auth::{Attributes, Clock, Decision, Entropy, Identity, Logins, UserId};
+use drover_types::management::GROUP;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use crate::query::Query;
+use crate::registry::Registry;
+use crate::schema::{Object, Type};
+use crate::store::Store;
+use crate::urls::Urls;
+
+/// Who may do what; answered by [`drover_auth::Access`] in the server.
+pub trait Rights: Send + Sync + 'static {
+    /// Whether `identity` may do this to an object of the management cluster.
+    fn allows(&self, identity: &Identity, attributes: &Attributes<'_>) -> Decision;
+}
+
+impl Rights for drover_auth::Access {
+    fn allows(&self, identity: &Identity, attributes: &Attributes<'_>) -> Decision {
+        Self::allows(self, identity, attributes)
+    }
+}
+
+/// What `importYaml` asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct YamlImport {
+    /// The documents.
+    pub yaml: String,
+    /// Namespace of objects that name none.
+    pub default_namespace: String,
+    /// Namespace all objects go to, if not empty.
+    pub namespace: String,
+    /// Project new namespaces go to, if not empty.
+    pub project: String,
+}
+
+/// What the API asks of parts that stand beside it.
+pub trait Hooks: Send + Sync + 'static {
+    /// Applies documents to a cluster with the rights of `identity`; gives what is to be said about it.
+    fn import_yaml<'a>(
+        &'a self,
+        identity: &'a Identity,
+        cluster: &'a str,
+        import: YamlImport,
+    ) -> BoxFuture<'a, Result<String, ApiError>>;
+}
+
+/// The passwords of local users: their rules, and where they are kept.
+pub trait Passwords: Send + Sync + 'static {
+    /// Refuses a password that is too short or says the login name (422 `InvalidBodyContent`).
+    fn check<'a>(
+        &'a self,
+        username: &'a str,
+        password: &'a SecretString,
+    ) -> BoxFuture<'a, Result<(), ApiError>>;
+
+    /// Keeps a user's password, hashed.
+    fn set<'a>(
+        &'a self,
+        user: &'a UserId,
+        password: &'a SecretString,
+    ) -> BoxFuture<'a, Result<(), ApiError>>;
+
+    /// Whether this is the user's password.
+    fn verify<'a>(
+        &'a self,
+        user: &'a UserId,
+        password: &'a SecretString,
+    ) -> BoxFuture<'a, Result<bool, ApiError>>;
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) registry: Registry,
+    pub(crate) store: Store,
+    pub(crate) rights: Arc<dyn Rights>,
+    pub(crate) logins: Logins,
+    pub(crate) passwords: Arc<dyn Passwords>,
+    pub(crate) hooks: Arc<dyn Hooks>,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+    /// Settings given by the environment; they win over stored ones and cannot be changed.
+    pub(crate) setting_overrides: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("setting_overrides", &self.setting_overrides.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One request.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) shared: &'a Shared,
+    /// `None`: nobody is signed in; only what is public may be shown.
+    pub(crate) identity: Option<&'a Identity>,
+    pub(crate) urls: Urls,
+    pub(crate) query: Query,
+    pub(crate) now: Timestamp,
+    /// The key under which resources list their actions.
+    pub(crate) action_key: &'static str,
+}
+
+/// The fields of a resource, ready to be answered.
+pub(crate) type Item = Map<String, Value>;
+
+impl<'a> Call<'a> {
+    pub(crate) fn registry(&self) -> &'a Registry {
+        &self.shared.registry
+    }
+
+    pub(crate) fn store(&self) -> &'a Store {
+        &self.shared.store
+    }
+
+    /// The caller.
+    ///
+    /// # Errors
+    /// 401 where nobody is signed in.
+    pub(crate) fn caller(&self) -> Result<&'a Identity, ApiError> {
+        self.identity
+            .ok_or_else(|| ApiError::unauthorized("must authenticate"))
+    }
+
+    /// Name of the caller's `User`, empty if nobody is signed in.
+    pub(crate) fn user(&self) -> &'a str {
+        self.identity.map_or("", |identity| identity.user.as_str())
+    }
+
+    /// Whether the caller may use `verb`.
+    pub(crate) fn may(
+        &self,
+        verb: &str,
+        object: Object,
+        namespace: Option<&str>,
+        name: Option<&str>,
+    ) -> bool {
+        self.identity.is_some_and(|identity| {
+            self.shared
+                .rights
+                .allows(identity, &attributes(verb, object, namespace, name))
+                .is_allowed()
+        })
+    }
+
+    /// Whether the caller may do everything: an administrator.
+    pub(crate) fn may_everything(&self) -> bool {
+        self.identity.is_some_and(|identity| {
+            let all = Attributes {
+                verb: "*",
+                group: "*",
+                resource: "*",
+                namespace: None,
+                name: None,
+            };
+            self.shared.rights.allows(identity, &all).is_allowed()
+        })
+    }
+
+    /// # Errors
+    /// 403 in the words of a Kubernetes API server; 401 where nobody is signed in.
+    pub(crate) fn require(
+        &self,
+        verb: &str,
+        object: Object,
+        namespace: Option<&str>,
+        name: Option<&str>,
+    ) -> Result<(), ApiError> {
+        let identity = self.caller()?;
+        let attributes = attributes(verb, object, namespace, name);
+        if self
+            .shared
+            .rights
+            .allows(identity, &attributes)
+            .is_allowed()
+        {
+            Ok(())
+        } else {
+            Err(attributes.forbidden(identity))
+        }
+    }
+
+    /// Whether the caller may see this object.
+    pub(crate) fn may_see(&self, kind: &Type, object: Object, value: &Value) -> bool {
+        let name = crate::mapping::name(value);
+        let namespace = crate::mapping::namespace(value);
+        crate::kinds::is_own(self, kind, value)
+            || self.may("get", object, namespace, Some(name))
+            || self.may("list", object, namespace, None)
+    }
+}
+
+fn attributes<'b>(
+    verb: &'b str,
+    object: Object,
+    namespace: Option<&'b str>,
+    name: Option<&'b str>,
+) -> Attributes<'b> {
+    Attributes {
+        verb,
+        group: GROUP,
+        resource: object.resource,
+        namespace,
+        name,
+    }
+}
+
+/// Splits an identifier into namespace and name.
+///
+/// # Errors
+/// 404 for identifiers that no object of the type can have; such a text never becomes part of a path.
+pub(crate) fn split_id<'b>(
+    kind: &Type,
+    object: Object,
+    id: &'b str,
+) -> Result<(Option<&'b str>, &'b str), ApiError> {
+    let absent = || not_found(object, id);
+    let fits = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 253
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+            && part.bytes().any(|byte| byte.is_ascii_alphanumeric())
+    };
+    let (namespace, name) = match id.split_once(':') {
+        Some((namespace, name)) if kind.has_compound_id() => (Some(namespace), name),
+        None if !kind.has_compound_id() => (None, id),
+        _ => return Err(absent()),
+    };
+    if fits(name) && namespace.is_none_or(fits) {
+        Ok((namespace, name))
+    } else {
+        Err(absent())
+    }
+}
+
+/// 404 in the words of a Kubernetes API server.
+pub(crate) fn not_found(object: Object, id: &str) -> ApiError {
+    ApiError::not_found(format!("{}.{GROUP} \"{id}\" not found", object.resource))
+}

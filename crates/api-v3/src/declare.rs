@@ -1,0 +1,96 @@
+//! All types of the API, one declaration each.
+//!
+//! To add a type: declare it in the file of its concept and give it a
+//! behaviour if it does more than map to its Kubernetes kind. Schemas, lists,
+//! validation, filters, links and routes follow from the declaration.
+
+mod access;
+mod cluster;
+mod hosted;
+mod kubernetes;
+mod node;
+mod project;
+mod settings;
+
+use crate::schema::{Base, Type};
+
+/// Every type, in no particular order.
+pub(crate) fn all() -> Vec<Type> {
+    let mut types = Vec::new();
+    types.extend(access::types());
+    types.extend(cluster::types());
+    types.extend(hosted::types());
+    types.extend(kubernetes::types());
+    types.extend(node::types());
+    types.extend(project::types());
+    types.extend(settings::types());
+    // Served inside a cluster by a later landing; clusters already link to them.
+    types.extend(
+        [
+            "apiService",
+            "namespace",
+            "persistentVolume",
+            "storageClass",
+        ]
+        .map(|id| Type::announced(id, Base::Cluster)),
+    );
+    types.push(subscribe());
+    types
+}
+
+/// The event stream; not a resource, but found among the schemas.
+fn subscribe() -> Type {
+    Type::part(
+        "subscribe",
+        &[
+            ("apiVersions", "array[string] cun"),
+            ("projectId", "reference[/v3/schemas/project] cun"),
+            ("resourceTypes", "array[string] cun"),
+        ],
+    )
+}
+
+/// The types that describe the API itself, at `/meta`.
+pub(crate) fn meta() -> Vec<Type> {
+    vec![
+        Type::part(
+            "apiRoot",
+            &[("apiVersion", "map[json]"), ("path", "string")],
+        ),
+        Type::part(
+            "collection",
+            &[
+                ("data", "array[json]"),
+                ("pagination", "map[json]"),
+                ("sort", "map[json]"),
+                ("filters", "map[json]"),
+                ("createTypes", "map[string]"),
+                ("resourceType", "string"),
+            ],
+        ),
+        Type::part(
+            "error",
+            &[
+                ("code", "string"),
+                ("detail", "string n"),
+                ("fieldName", "string n"),
+                ("message", "string n"),
+                ("status", "int"),
+            ],
+        ),
+        Type::part(
+            "schema",
+            &[
+                ("collectionActions", "map[json]"),
+                ("collectionFilters", "map[json]"),
+                ("collectionMethods", "array[string]"),
+                ("pluralName", "string"),
+                ("resourceActions", "map[json]"),
+                ("resourceFields", "map[json]"),
+                ("resourceMethods", "array[string]"),
+                ("version", "map[json]"),
+            ],
+        ),
+        subscribe(),
+    ]
+}

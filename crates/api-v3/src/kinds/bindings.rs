@@ -1,0 +1,208 @@
+//! Bindings of roles to people: who, which role, where.
+//!
+//! Invariant: nobody gives a right it does not hold. A global role is given by
+//! administrators (or by those who hold it and may bind), roles of a cluster or
+//! project by its owners.
+
+use drover_auth::web::ApiError;
+use serde_json::{Map, Value, json};
+
+use super::{Draft, cluster, object_of, text, text_at};
+use crate::call::{Call, not_found, split_id};
+use crate::mapping;
+
+/// The one subject of a binding: exactly one person or one group.
+fn check_subject(
+    fields: &Map<String, Value>,
+    user: &[&str],
+    group: &[&str],
+) -> Result<(), ApiError> {
+    let given = |names: &[&str]| names.iter().any(|name| !text(fields, name).is_empty());
+    match (given(user), given(group)) {
+        (true, false) | (false, true) => Ok(()),
+        (false, false) => Err(ApiError::invalid_body(format!(
+            "must contain field [{}] OR field [{}]",
+            group[0], user[0]
+        ))),
+        (true, true) => Err(ApiError::invalid_body(format!(
+            "must not contain both field [{}] and field [{}]",
+            group[0], user[0]
+        ))),
+    }
+}
+
+/// Bindings to users of the system are nobody's business.
+pub(super) fn is_of_system(object: &Value) -> bool {
+    text_at(object, "/userPrincipalName").starts_with("system://")
+}
+
+async fn referred(call: &Call<'_>, kind: &str, id: &str) -> Result<Value, ApiError> {
+    let object = object_of(call, kind)?;
+    let declared = call
+        .registry()
+        .get(kind)
+        .ok_or_else(|| not_found(object, id))?;
+    let (namespace, name) = split_id(declared, object, id)?;
+    call.store()
+        .find(object, namespace, name)
+        .await?
+        .ok_or_else(|| not_found(object, id))
+}
+
+pub(super) async fn before_create_global(
+    call: &Call<'_>,
+    fields: &Map<String, Value>,
+    draft: &mut Draft,
+) -> Result<(), ApiError> {
+    check_subject(
+        fields,
+        &["userId", "userPrincipalId"],
+        &["groupPrincipalId"],
+    )?;
+    let name = text(fields, "globalRoleId");
+    let role = referred(call, "globalRole", name).await?;
+    if !call.may_everything() {
+        let object = object_of(call, "globalRole")?;
+        call.require("bind", object, None, Some(name))
+            .map_err(|_| {
+                ApiError::forbidden(format!(
+                    "only an administrator may give the global role {name}"
+                ))
+            })?;
+    }
+    draft.object.insert(
+        "metadata".to_owned(),
+        json!({"ownerReferences": [{
+            "apiVersion": drover_types::management::api_version(),
+            "kind": "GlobalRole",
+            "name": name,
+            "uid": text_at(&role, "/metadata/uid"),
+        }]}),
+    );
+    Ok(())
+}
+
+pub(super) async fn before_create_cluster(
+    call: &Call<'_>,
+    fields: &Map<String, Value>,
+) -> Result<(), ApiError> {
+    check_subject(
+        fields,
+        &["userId", "userPrincipalId"],
+        &["groupPrincipalId", "groupId"],
+    )?;
+    let id = text(fields, "clusterId");
+    cluster::referred(call, id).await?;
+    check_role(call, fields, "cluster").await?;
+    if owns_cluster(call, id)? {
+        Ok(())
+    } else {
+        Err(only_owners("cluster", id))
+    }
+}
+
+pub(super) async fn before_create_project(
+    call: &Call<'_>,
+    fields: &Map<String, Value>,
+) -> Result<(), ApiError> {
+    check_subject(
+        fields,
+        &["userId", "userPrincipalId"],
+        &["groupPrincipalId", "groupId"],
+    )?;
+    let id = text(fields, "projectId");
+    check_role(call, fields, "project").await?;
+    let (cluster, project) = cluster::split_project(call, id)?;
+    let owns = owns_cluster(call, &cluster)?
+        || call.may(
+            "own",
+            object_of(call, "project")?,
+            Some(&cluster),
+            Some(&project),
+        );
+    if owns {
+        Ok(())
+    } else {
+        Err(only_owners("project", id))
+    }
+}
+
+fn owns_cluster(call: &Call<'_>, id: &str) -> Result<bool, ApiError> {
+    Ok(call.may_everything() || call.may("own", object_of(call, "cluster")?, None, Some(id)))
+}
+
+fn only_owners(what: &str, id: &str) -> ApiError {
+    ApiError::forbidden(format!(
+        "only an owner of the {what} {id} may give roles in it"
+    ))
+}
+
+/// The role exists, may still be given, and fits the place.
+async fn check_role(
+    call: &Call<'_>,
+    fields: &Map<String, Value>,
+    context: &str,
+) -> Result<(), ApiError> {
+    let name = text(fields, "roleTemplateId");
+    let role = referred(call, "roleTemplate", name).await?;
+    if role.get("locked").and_then(Value::as_bool).unwrap_or(false) {
+        return Err(ApiError::invalid(
+            "InvalidState",
+            format!("the role {name} is locked and cannot be given"),
+        )
+        .with_field("roleTemplateId"));
+    }
+    if text_at(&role, "/context") != context {
+        return Err(ApiError::invalid(
+            "InvalidReference",
+            format!("the role {name} is not for a {context}"),
+        )
+        .with_field("roleTemplateId"));
+    }
+    Ok(())
+}
+
+/// The namespace of a project's bindings: the one its status names, else the one named like it.
+pub(super) async fn project_namespace(
+    call: &Call<'_>,
+    fields: &Map<String, Value>,
+) -> Result<String, ApiError> {
+    let id = text(fields, "projectId");
+    let (_, name) = cluster::split_project(call, id)?;
+    let project = referred(call, "project", id).await?;
+    let backing = text_at(&project, "/status/backingNamespace");
+    debug_assert_eq!(mapping::name(&project), name);
+    Ok(if backing.is_empty() {
+        name
+    } else {
+        backing.to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binding_has_one_subject() {
+        let check = |fields: Value| {
+            check_subject(
+                fields.as_object().unwrap(),
+                &["userId", "userPrincipalId"],
+                &["groupPrincipalId"],
+            )
+            .map_err(|error| error.message)
+        };
+        assert_eq!(check(json!({"userId": "u"})), Ok(()));
+        assert_eq!(
+            check(json!({"userPrincipalId": "local://u", "groupPrincipalId": ""})),
+            Ok(())
+        );
+        // Recorded words.
+        assert_eq!(
+            check(json!({})),
+            Err("must contain field [groupPrincipalId] OR field [userId]".to_owned())
+        );
+        assert!(check(json!({"userId": "u", "groupPrincipalId": "g"})).is_err());
+    }
+}

@@ -1,0 +1,189 @@
+//! Clusters: names, kubeconfigs, imports.
+
+use drover_auth::web::ApiError;
+use drover_types::names::LOCAL_CLUSTER;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::{Outcome, object_of, settings, text, text_at};
+use crate::call::{Call, YamlImport, not_found, split_id};
+use crate::kubeconfig::{self, Credential};
+use crate::mapping;
+use crate::schema::Type;
+
+/// The peer's name of the field in refusals of a cluster's name (recorded/http/03).
+const NAME_FIELD: &str = "Cluster name";
+
+pub(super) fn is_local(object: &Value) -> bool {
+    mapping::name(object) == LOCAL_CLUSTER
+}
+
+/// The namespace that belongs to the cluster named by `clusterId`.
+pub(super) fn namespace(fields: &Map<String, Value>) -> Result<String, ApiError> {
+    let id = text(fields, "clusterId");
+    let fits = !id.is_empty()
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if fits {
+        Ok(id.to_owned())
+    } else {
+        Err(
+            ApiError::invalid("InvalidReference", "there is no such cluster")
+                .with_field("clusterId"),
+        )
+    }
+}
+
+/// The cluster that a field points at.
+///
+/// # Errors
+/// 404 if it is not there.
+pub(super) async fn referred(call: &Call<'_>, id: &str) -> Result<Value, ApiError> {
+    let object = object_of(call, "cluster")?;
+    call.store()
+        .find(object, None, id)
+        .await?
+        .ok_or_else(|| not_found(object, id))
+}
+
+pub(super) async fn before_create(
+    call: &Call<'_>,
+    kind: &Type,
+    fields: &Map<String, Value>,
+) -> Result<(), ApiError> {
+    check_name(call, kind, text(fields, "name"), None).await
+}
+
+pub(super) async fn before_update(
+    call: &Call<'_>,
+    kind: &Type,
+    current: &Value,
+    fields: &mut Map<String, Value>,
+) -> Result<(), ApiError> {
+    // Recorded: a change without the name is refused too.
+    check_name(
+        call,
+        kind,
+        text(fields, "name"),
+        Some(mapping::name(current)),
+    )
+    .await?;
+    if is_local(current) && text(fields, "name") != text_at(current, "/spec/displayName") {
+        // The name of the cluster the server runs on is free, but it keeps being found as `local` by its id.
+        tracing::info!(cluster = LOCAL_CLUSTER, "renaming the local cluster");
+    }
+    Ok(())
+}
+
+async fn check_name(
+    call: &Call<'_>,
+    kind: &Type,
+    name: &str,
+    own: Option<&str>,
+) -> Result<(), ApiError> {
+    if name.is_empty() {
+        return Err(ApiError::invalid("MissingRequired", "").with_field(NAME_FIELD));
+    }
+    let Some(object) = kind.object else {
+        return Ok(());
+    };
+    // All clusters count, also those the caller may not see: names are shown to everybody who sees any.
+    let taken = call.store().list(object, None).await?.iter().any(|other| {
+        own != Some(mapping::name(other))
+            && text_at(other, "/spec/displayName").eq_ignore_ascii_case(name)
+    });
+    if taken {
+        Err(ApiError::invalid("NotUnique", "").with_field(NAME_FIELD))
+    } else {
+        Ok(())
+    }
+}
+
+pub(super) fn offers_action(call: &Call<'_>, _cluster: &Value, action: &str) -> bool {
+    call.identity.is_some() && matches!(action, "generateKubeconfig" | "importYaml")
+}
+
+pub(super) async fn act(
+    call: &Call<'_>,
+    cluster: &Value,
+    action: &str,
+    input: &Map<String, Value>,
+) -> Result<Outcome, ApiError> {
+    match action {
+        "generateKubeconfig" => kubeconfig(call, cluster).await,
+        "importYaml" => {
+            let yaml = text(input, "yaml");
+            if yaml.is_empty() {
+                return Err(ApiError::invalid("MissingRequired", "").with_field("yaml"));
+            }
+            let import = YamlImport {
+                yaml: yaml.to_owned(),
+                default_namespace: text(input, "defaultNamespace").to_owned(),
+                namespace: text(input, "namespace").to_owned(),
+                project: text(input, "projectId").to_owned(),
+            };
+            let message = call
+                .shared
+                .hooks
+                .import_yaml(call.caller()?, mapping::name(cluster), import)
+                .await?;
+            Ok(Outcome::Document(
+                StatusCode::OK,
+                json!({"type": "importYamlOutput", "baseType": "importYamlOutput", "message": message}),
+            ))
+        }
+        other => Err(super::unknown_action(other)),
+    }
+}
+
+async fn kubeconfig(call: &Call<'_>, cluster: &Value) -> Result<Outcome, ApiError> {
+    let caller = call.caller()?;
+    let id = mapping::name(cluster);
+    let shown = text_at(cluster, "/spec/displayName");
+    let name = if shown.is_empty() { id } else { shown };
+    let configured = settings::value(call, "server-url").await?;
+    let server = if configured.is_empty() {
+        call.urls.absolute("")
+    } else {
+        configured
+    };
+    let ca = settings::value(call, "cacerts").await?;
+    let ca = if ca.is_empty() { ca } else { encode_ca(&ca) };
+    let credential = if settings::value(call, "kubeconfig-generate-token").await? == "false" {
+        Credential::Command {
+            server: server
+                .trim_start_matches("https://")
+                .trim_start_matches("http://")
+                .to_owned(),
+            user: caller.user.as_str().to_owned(),
+        }
+    } else {
+        Credential::Token(super::token::for_kubeconfig(call).await?)
+    };
+    let config = kubeconfig::text(name, id, &server, &ca, &credential).map_err(|error| {
+        ApiError::server_error(format!("the kubeconfig could not be written: {error}"))
+    })?;
+    Ok(Outcome::Document(
+        StatusCode::OK,
+        json!({"type": "generateKubeConfigOutput", "baseType": "generateKubeConfigOutput", "config": config}),
+    ))
+}
+
+fn encode_ca(pem: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(pem.trim_end())
+}
+
+/// The cluster and project names in `cluster:project`.
+pub(super) fn split_project(call: &Call<'_>, id: &str) -> Result<(String, String), ApiError> {
+    let missing = || {
+        ApiError::invalid("InvalidReference", "there is no such project").with_field("projectId")
+    };
+    let kind = call.registry().get("project").ok_or_else(missing)?;
+    let object = kind.object.ok_or_else(missing)?;
+    match split_id(kind, object, id) {
+        Ok((Some(cluster), project)) => Ok((cluster.to_owned(), project.to_owned())),
+        Ok((None, _)) | Err(_) => Err(missing()),
+    }
+}

@@ -1,0 +1,291 @@
+//! Users: login names, passwords, and what people may do to themselves.
+//!
+//! Invariant: a password is never stored in, or shown from, a `User`; it goes
+//! to the part that keeps it hashed and nowhere else.
+
+use drover_auth::UserId;
+use drover_auth::web::ApiError;
+use http::StatusCode;
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+
+use super::{Draft, Outcome, object_of, text, text_at, unknown_action};
+use crate::call::{Call, Item};
+use crate::mapping::{self, Reveal};
+use crate::resource::present_one;
+use crate::schema::Type;
+
+/// The letters of made-up names, those of Kubernetes.
+const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+
+pub(crate) fn is_system(object: &Value) -> bool {
+    let principals = object.get("principalIds").and_then(Value::as_array);
+    principals
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .any(|principal| principal.starts_with("system://"))
+}
+
+pub(super) fn amend(call: &Call<'_>, item: &mut Item) {
+    let me = item.get("id").and_then(Value::as_str) == Some(call.user());
+    item.insert("me".to_owned(), json!(me));
+}
+
+fn may_update(call: &Call<'_>, kind: &Type, object: &Value) -> bool {
+    kind.object
+        .is_some_and(|kind| call.may("update", kind, None, Some(mapping::name(object))))
+}
+
+pub(super) fn offers_action(call: &Call<'_>, kind: &Type, object: &Value, action: &str) -> bool {
+    match action {
+        "setpassword" => mapping::name(object) == call.user() || may_update(call, kind, object),
+        "refreshauthprovideraccess" => may_update(call, kind, object),
+        _ => false,
+    }
+}
+
+pub(super) fn offers_collection_action(call: &Call<'_>, action: &str) -> bool {
+    match action {
+        "changepassword" => call.identity.is_some(),
+        "refreshauthprovideraccess" => {
+            object_of(call, "user").is_ok_and(|object| call.may("update", object, None, None))
+        }
+        _ => false,
+    }
+}
+
+pub(super) async fn before_create(
+    call: &Call<'_>,
+    kind: &Type,
+    fields: &mut Map<String, Value>,
+    draft: &mut Draft,
+) -> Result<(), ApiError> {
+    let username = text(fields, "username").trim().to_owned();
+    let has_principals = fields
+        .get("principalIds")
+        .and_then(Value::as_array)
+        .is_some_and(|list| !list.is_empty());
+    if username.is_empty() && (!has_principals || fields.contains_key("password")) {
+        return Err(ApiError::invalid("MissingRequired", "").with_field("username"));
+    }
+    check_username(call, kind, &username, None).await?;
+    if let Some(password) = fields.get("password").and_then(Value::as_str) {
+        call.shared
+            .passwords
+            .check(&username, &SecretString::from(password))
+            .await?;
+    }
+    let suffix = call
+        .shared
+        .entropy
+        .text(ALPHABET, 5)
+        .map_err(|error| ApiError::server_error(error.to_string()))?;
+    let name = format!("{}{suffix}", kind.name_prefix());
+    let mut principals = vec![json!(UserId::new(name.clone()).local_principal())];
+    if let Some(sent) = fields.get("principalIds").and_then(Value::as_array) {
+        // What is local or the system's own cannot be claimed.
+        let foreign = sent.iter().filter(|principal| {
+            principal
+                .as_str()
+                .is_some_and(|text| !text.starts_with("local://") && !text.starts_with("system://"))
+        });
+        principals.extend(foreign.cloned());
+    }
+    fields.insert("principalIds".to_owned(), Value::Array(principals));
+    fields.insert("username".to_owned(), json!(username));
+    draft.name = Some(name);
+    Ok(())
+}
+
+async fn check_username(
+    call: &Call<'_>,
+    kind: &Type,
+    username: &str,
+    own: Option<&str>,
+) -> Result<(), ApiError> {
+    let Some(object) = kind.object.filter(|_| !username.is_empty()) else {
+        return Ok(());
+    };
+    let taken = call.store().list(object, None).await?.iter().any(|other| {
+        own != Some(mapping::name(other))
+            && text_at(other, "/username").eq_ignore_ascii_case(username)
+    });
+    if taken {
+        Err(ApiError::invalid("NotUnique", "this login name is taken").with_field("username"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Keeps the password. A user whose password could not be kept is taken away again.
+pub(super) async fn after_create(
+    call: &Call<'_>,
+    kind: &Type,
+    sent: &Map<String, Value>,
+    object: Value,
+) -> Result<Value, ApiError> {
+    let Some(password) = sent.get("password").and_then(Value::as_str) else {
+        return Ok(object);
+    };
+    let id = UserId::new(mapping::name(&object));
+    if let Err(error) = call
+        .shared
+        .passwords
+        .set(&id, &SecretString::from(password))
+        .await
+    {
+        if let Some(kind) = kind.object
+            && let Err(left) = call.store().delete(kind, None, id.as_str()).await
+        {
+            tracing::error!(user = %id, error = %left, "a user without a password could not be removed again");
+        }
+        return Err(error);
+    }
+    Ok(object)
+}
+
+pub(super) async fn before_update(
+    call: &Call<'_>,
+    current: &Value,
+    fields: &mut Map<String, Value>,
+) -> Result<(), ApiError> {
+    let name = mapping::name(current);
+    let own = name == call.user();
+    if own && fields.get("enabled") == Some(&json!(false)) {
+        return Err(ApiError::invalid_action("you cannot disable yourself"));
+    }
+    if let Some(username) = fields.get("username").and_then(Value::as_str) {
+        if username.is_empty() && !text_at(current, "/username").is_empty() {
+            return Err(ApiError::invalid("MissingRequired", "").with_field("username"));
+        }
+        let kind = call
+            .registry()
+            .get("user")
+            .ok_or_else(|| ApiError::server_error("users are not declared"))?;
+        check_username(call, kind, username, Some(name)).await?;
+    }
+    if let Some(Value::Array(sent)) = fields.get_mut("principalIds") {
+        let local = json!(UserId::new(name).local_principal());
+        sent.retain(|principal| {
+            *principal == local
+                || principal.as_str().is_some_and(|text| {
+                    !text.starts_with("local://") && !text.starts_with("system://")
+                })
+        });
+        if !sent.contains(&local) {
+            sent.insert(0, local);
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn before_delete(call: &Call<'_>, current: &Value) -> Result<(), ApiError> {
+    if mapping::name(current) == call.user() {
+        return Err(ApiError::invalid_action("you cannot remove yourself"));
+    }
+    Ok(())
+}
+
+pub(super) async fn act(
+    call: &Call<'_>,
+    kind: &Type,
+    object: Value,
+    action: &str,
+    input: &Map<String, Value>,
+) -> Result<Outcome, ApiError> {
+    match action {
+        "setpassword" => {
+            let id = UserId::new(mapping::name(&object));
+            keep_password(
+                call,
+                &id,
+                text_at(&object, "/username"),
+                text(input, "newPassword"),
+            )
+            .await?;
+            let updated = password_is_chosen(call, &id).await?;
+            present_one(call, kind, updated, Reveal::No)
+                .await
+                .map(Outcome::Resource)
+        }
+        // Only local users are known, who have no provider to ask.
+        "refreshauthprovideraccess" => Ok(Outcome::Done(StatusCode::OK)),
+        other => Err(unknown_action(other)),
+    }
+}
+
+pub(super) async fn act_on_collection(
+    call: &Call<'_>,
+    action: &str,
+    input: &Map<String, Value>,
+) -> Result<Outcome, ApiError> {
+    match action {
+        "changepassword" => {
+            let caller = call.caller()?;
+            let (current, new) = (text(input, "currentPassword"), text(input, "newPassword"));
+            for (field, value) in [("currentPassword", current), ("newPassword", new)] {
+                if value.is_empty() {
+                    return Err(ApiError::invalid("MissingRequired", "").with_field(field));
+                }
+            }
+            if !call
+                .shared
+                .passwords
+                .verify(&caller.user, &SecretString::from(current))
+                .await?
+            {
+                return Err(ApiError::invalid_body("the current password is not right")
+                    .with_field("currentPassword"));
+            }
+            if current == new {
+                return Err(
+                    ApiError::invalid_body("the new password is the current one")
+                        .with_field("newPassword"),
+                );
+            }
+            keep_password(call, &caller.user, &caller.username, new).await?;
+            password_is_chosen(call, &caller.user).await?;
+            Ok(Outcome::Response(Box::new(
+                drover_auth::web::Response::new(drover_auth::web::empty()),
+            )))
+        }
+        "refreshauthprovideraccess" => {
+            call.require("update", object_of(call, "user")?, None, None)?;
+            Ok(Outcome::Done(StatusCode::OK))
+        }
+        other => Err(unknown_action(other)),
+    }
+}
+
+async fn keep_password(
+    call: &Call<'_>,
+    user: &UserId,
+    username: &str,
+    password: &str,
+) -> Result<(), ApiError> {
+    if password.is_empty() {
+        return Err(ApiError::invalid("MissingRequired", "").with_field("newPassword"));
+    }
+    let password = SecretString::from(password);
+    call.shared.passwords.check(username, &password).await?;
+    call.shared.passwords.set(user, &password).await
+}
+
+/// Notes that a password was chosen: nobody has to change it, and the first login is over.
+async fn password_is_chosen(call: &Call<'_>, user: &UserId) -> Result<Value, ApiError> {
+    let object = object_of(call, "user")?;
+    let mut current = call.store().get(object, None, user.as_str()).await?;
+    if current.get("mustChangePassword") == Some(&json!(true)) {
+        current["mustChangePassword"] = json!(false);
+        current = call.store().replace(object, &current).await?;
+    }
+    let settings = object_of(call, "setting")?;
+    if let Some(mut first) = call.store().find(settings, None, "first-login").await?
+        && first.get("value").and_then(Value::as_str) != Some("false")
+    {
+        first["value"] = json!("false");
+        call.store().replace(settings, &first).await?;
+    }
+    Ok(current)
+}
