@@ -1,0 +1,151 @@
+//! What is known of each cluster now, in memory only.
+//!
+//! Owns the board on which observers of live sessions write and from which
+//! controllers read. Nothing here is stored: after a restart nothing is
+//! known, and what is not known changes nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use crate::nodes::{Load, Summary};
+
+/// Whether the cluster has a live session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Session {
+    /// None seen since we began to look.
+    Unseen {
+        /// When we began.
+        since: Timestamp,
+    },
+    /// There is one.
+    Live,
+    /// There was one.
+    Lost {
+        /// When it ended.
+        since: Timestamp,
+    },
+}
+
+/// How the cluster's API answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// Nobody has asked in this session.
+    #[default]
+    Unknown,
+    /// `/readyz` was fine.
+    Good,
+    /// Several times in a row it was not.
+    Bad(String),
+}
+
+/// How far the agent's manifest is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Deployed {
+    /// Not looked at.
+    #[default]
+    Unknown,
+    /// As it should be.
+    Yes {
+        /// The agent's image.
+        image: String,
+    },
+    /// Applying failed; it is retried.
+    Failed(String),
+}
+
+/// The nodes of a cluster as its API gave them, complete.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inventory {
+    /// Nodes by name, without images and field ownership.
+    pub nodes: BTreeMap<String, Node>,
+    /// What the pods of each node ask for.
+    pub loads: BTreeMap<String, Load>,
+}
+
+/// What is known of one cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// The session.
+    pub session: Session,
+    /// The API's health in this session.
+    pub health: Health,
+    /// Answer of `/version` in this session.
+    pub version: Option<Value>,
+    /// Sums over the nodes, once all were read.
+    pub summary: Option<Summary>,
+    /// All nodes, once all were read.
+    pub inventory: Option<Arc<Inventory>>,
+    /// The agent's manifest.
+    pub deployed: Deployed,
+    /// Whether the groups of owners and members have their roles.
+    pub access_synced: bool,
+    /// Whether the agent would work in strict mode, as it says itself.
+    pub tls_strict: Option<bool>,
+}
+
+impl Facts {
+    /// Nothing known, at `now`.
+    #[must_use]
+    pub fn unknown(now: Timestamp) -> Self {
+        Self {
+            session: Session::Unseen { since: now },
+            health: Health::Unknown,
+            version: None,
+            summary: None,
+            inventory: None,
+            deployed: Deployed::Unknown,
+            access_synced: false,
+            tls_strict: None,
+        }
+    }
+}
+
+/// The facts of all clusters.
+#[derive(Debug)]
+pub(crate) struct Board {
+    since: Timestamp,
+    facts: Mutex<HashMap<String, Facts>>,
+}
+
+impl Board {
+    pub(crate) fn new(since: Timestamp) -> Self {
+        Self {
+            since,
+            facts: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// What is known of a cluster.
+    pub(crate) fn get(&self, cluster: &str) -> Facts {
+        self.facts
+            .lock()
+            .get(cluster)
+            .cloned()
+            .unwrap_or_else(|| Facts::unknown(self.since))
+    }
+
+    /// Changes what is known; answers whether that was a change.
+    pub(crate) fn update(&self, cluster: &str, change: impl FnOnce(&mut Facts)) -> bool {
+        let mut facts = self.facts.lock();
+        let known = facts
+            .entry(cluster.to_owned())
+            .or_insert_with(|| Facts::unknown(self.since));
+        let mut changed = known.clone();
+        change(&mut changed);
+        if changed == *known {
+            return false;
+        }
+        *known = changed;
+        true
+    }
+
+    /// Forgets a cluster that is gone.
+    pub(crate) fn forget(&self, cluster: &str) {
+        self.facts.lock().remove(cluster);
+    }
+}

@@ -1,0 +1,255 @@
+//! What is seen through live sessions.
+//!
+//! Owns one observer per connected cluster: it asks for health and version,
+//! follows nodes and pods, and notices when somebody touches our roles. What
+//! it learns goes to the [`Board`]; triggers tell controllers to look.
+//!
+//! Invariants: an observer lives exactly as long as its cluster's session; an
+//! absent cluster costs nothing; an inventory is published only when all
+//! nodes were read.
+
+mod inventory;
+mod probe;
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_auth::Clock;
+use drover_types::names::{CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use kube::Client;
+use kube::runtime::watcher;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, broadcast};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::downstream::Downstream;
+use crate::facts::{Board, Deployed, Health, Session};
+use crate::runtime::{Trigger, metadata_of, watch_metadata};
+
+/// How often sessions are compared with observers, should a notice have been lost.
+const COMPARE: Duration = Duration::from_secs(10);
+/// The pause before a cluster that could not be reached is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Whom to tell what was seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Listeners {
+    /// The Cluster's status may change.
+    pub(crate) clusters: Trigger,
+    /// Nodes may have changed.
+    pub(crate) nodes: Trigger,
+    /// The agent's manifest may be due.
+    pub(crate) agent: Trigger,
+    /// Roles may need repair.
+    pub(crate) access: Trigger,
+    /// Projects may have namespaces to take.
+    pub(crate) projects: Trigger,
+}
+
+/// The clusters there are, as the watch of Cluster objects says.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    ids: Mutex<BTreeSet<String>>,
+    changed: Notify,
+}
+
+impl Known {
+    /// Adds or removes a cluster.
+    pub(crate) fn set(&self, id: &str, is_there: bool) {
+        let mut ids = self.ids.lock();
+        let changed = if is_there {
+            ids.insert(id.to_owned())
+        } else {
+            ids.remove(id)
+        };
+        if changed {
+            self.changed.notify_one();
+        }
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.ids.lock().iter().cloned().collect()
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.ids.lock().contains(id)
+    }
+}
+
+/// All observers.
+pub(crate) struct Observers {
+    pub(crate) downstream: Arc<dyn Downstream>,
+    pub(crate) local: Client,
+    pub(crate) board: Arc<Board>,
+    pub(crate) known: Arc<Known>,
+    pub(crate) listeners: Listeners,
+    pub(crate) clock: Clock,
+}
+
+struct Running {
+    cancel: CancellationToken,
+    poke: Arc<Notify>,
+}
+
+impl Observers {
+    /// Keeps observers in step with sessions until shutdown.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let this = Arc::new(self);
+        let mut changes = this.downstream.changes();
+        let mut tasks: JoinSet<()> = JoinSet::new();
+        let mut running: HashMap<String, Running> = HashMap::new();
+        let mut compare = tokio::time::interval(COMPARE);
+        loop {
+            let ids = tokio::select! {
+                () = shutdown.cancelled() => break,
+                change = changes.recv() => match change {
+                    Ok(id) => vec![id],
+                    Err(broadcast::error::RecvError::Lagged(_)) => this.known.all(),
+                    Err(broadcast::error::RecvError::Closed) => {
+                        changes = this.downstream.changes();
+                        tokio::time::sleep(RETRY).await;
+                        continue;
+                    }
+                },
+                () = this.known.changed.notified() => this.with_running(&running),
+                _ = compare.tick() => this.with_running(&running),
+                Some(_) = tasks.join_next() => continue,
+            };
+            for id in ids {
+                this.compare(&id, &mut running, &mut tasks, &shutdown);
+            }
+        }
+        for running in running.values() {
+            running.cancel.cancel();
+        }
+        tasks.shutdown().await;
+    }
+
+    fn with_running(&self, running: &HashMap<String, Running>) -> Vec<String> {
+        let mut ids = self.known.all();
+        ids.extend(running.keys().filter(|id| !self.known.has(id)).cloned());
+        ids
+    }
+
+    fn compare(
+        self: &Arc<Self>,
+        id: &str,
+        running: &mut HashMap<String, Running>,
+        tasks: &mut JoinSet<()>,
+        shutdown: &CancellationToken,
+    ) {
+        let live = self.known.has(id) && (id == LOCAL_CLUSTER || self.downstream.connected(id));
+        match (live, running.get(id)) {
+            (true, Some(running)) => {
+                // A session came back before its end was noticed, or a second one began.
+                running.poke.notify_one();
+            }
+            (true, None) => {
+                tracing::info!(cluster = id, "a session began");
+                self.board.update(id, |facts| facts.session = Session::Live);
+                let (cancel, poke) = (shutdown.child_token(), Arc::new(Notify::new()));
+                tasks.spawn(Arc::clone(self).observe(
+                    id.to_owned(),
+                    cancel.clone(),
+                    Arc::clone(&poke),
+                ));
+                running.insert(id.to_owned(), Running { cancel, poke });
+                self.tell_all(id);
+            }
+            (false, Some(_)) => {
+                tracing::info!(cluster = id, "the last session ended");
+                if let Some(running) = running.remove(id) {
+                    running.cancel.cancel();
+                }
+                let now = self.clock.now();
+                self.board.update(id, |facts| {
+                    facts.session = Session::Lost { since: now };
+                    facts.health = Health::Unknown;
+                    facts.version = None;
+                    facts.inventory = None;
+                    facts.summary = None;
+                    facts.deployed = Deployed::Unknown;
+                    facts.tls_strict = None;
+                });
+                self.tell_all(id);
+            }
+            (false, None) => {}
+        }
+    }
+
+    fn tell_all(&self, id: &str) {
+        self.listeners.clusters.now(id);
+        self.listeners.agent.now(id);
+        self.listeners.access.now(id);
+    }
+
+    async fn client(&self, id: &str) -> Result<Client, crate::downstream::Unreachable> {
+        if id == LOCAL_CLUSTER {
+            Ok(self.local.clone())
+        } else {
+            self.downstream.client(id).await
+        }
+    }
+
+    /// Observes one cluster until its session ends.
+    async fn observe(self: Arc<Self>, id: String, cancel: CancellationToken, poke: Arc<Notify>) {
+        let watching = async {
+            let mut n_failures = 0;
+            loop {
+                match self.client(&id).await {
+                    Ok(client) => self.watch(&id, &client, &poke, &mut n_failures).await,
+                    Err(error) => {
+                        tracing::debug!(cluster = id, %error, "no client yet");
+                        n_failures += 1;
+                        self.failed(&id, n_failures, &error.to_string());
+                    }
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        };
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = watching => {}
+        }
+    }
+
+    /// Watches with one client until the cluster cannot be reached through it.
+    async fn watch(&self, id: &str, client: &Client, poke: &Notify, n_failures: &mut u32) {
+        // Nothing else is worth trying before the API answers.
+        if !self.probe(id, client, 0, n_failures).await {
+            return;
+        }
+        tokio::select! {
+            () = self.keep_probing(id, client, poke, n_failures) => {}
+            () = self.follow_inventory(id, client) => {}
+            () = self.follow_roles::<ClusterRole>(id, client) => {}
+            () = self.follow_roles::<ClusterRoleBinding>(id, client) => {}
+        }
+    }
+
+    /// Asks for repair when roles with our label change.
+    fn follow_roles<K>(&self, id: &str, client: &Client) -> impl Future<Output = ()> + Send
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::ClusterResourceScope>
+            + Clone
+            + serde::de::DeserializeOwned
+            + std::fmt::Debug
+            + Send
+            + Sync
+            + 'static,
+    {
+        let config =
+            watcher::Config::default().labels(&format!("{CREATOR_LABEL}={CREATOR_NORMAN}"));
+        let (access, id) = (self.listeners.access.clone(), id.to_owned());
+        watch_metadata::<K>(
+            metadata_of(client),
+            config,
+            move |_| access.now(&id),
+            CancellationToken::new(),
+        )
+    }
+}
