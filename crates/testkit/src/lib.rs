@@ -7,8 +7,13 @@
 //!
 //! Invariant: whatever a fixture starts ends when the fixture is dropped.
 
+pub mod apply;
 pub mod certificates;
 pub mod control_plane;
+pub mod http;
+pub mod hub;
+pub mod kubelet;
 pub mod process;
 pub mod real;
+pub mod simulated;
 pub mod wait;

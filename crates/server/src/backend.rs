@@ -1,0 +1,90 @@
+//! Where state is kept: the embedded Kubernetes API or a real one, behind one client.
+//!
+//! This is the only place that knows which of the two it is.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use crate::config::ServerArgs;
+
+/// The store and the client that everything else uses.
+pub struct Backend {
+    /// Full rights on the hub's own Kubernetes API.
+    pub client: Client,
+    /// Tells replicas apart in elections; stays the same over restarts where only one can run.
+    pub identity: String,
+    embedded: Option<drover_kube_api::Server>,
+}
+
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Backend").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl Backend {
+    /// Opens the store that `args` name.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened; the message says which file and what to do.
+    pub async fn open(args: &ServerArgs) -> Result<Self> {
+        if let Some(path) = &args.kubeconfig {
+            let kubeconfig =
+                Kubeconfig::read_from(path).with_context(|| format!("read the kubeconfig {}", path.display()))?;
+            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                .await
+                .with_context(|| format!("use the kubeconfig {}", path.display()))?;
+            return Self::real(config);
+        }
+        if args.in_cluster {
+            let config = kube::Config::incluster().context("use the credentials of the cluster this runs in")?;
+            return Self::real(config);
+        }
+        Self::embedded(&args.data_dir).await
+    }
+
+    fn real(config: kube::Config) -> Result<Self> {
+        let client = Client::try_from(config).context("make a client for the Kubernetes API")?;
+        Ok(Self { client, identity: uuid::Uuid::new_v4().to_string(), embedded: None })
+    }
+
+    async fn embedded(folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder).with_context(|| format!("create the data folder {}", folder.display()))?;
+        let config = drover_kube_api::Config {
+            storage: drover_kube_api::Storage::File(folder.join("drover.db")),
+            ..drover_kube_api::Config::default()
+        };
+        let server = drover_kube_api::Server::open(config).await.context("open the store")?;
+        let service = server.client_service(drover_kube_api::Identity::admin());
+        Ok(Self {
+            client: Client::new(service, "default"),
+            // Only one process can hold the folder, so that after a restart the lease is ours at once.
+            identity: "embedded".to_owned(),
+            embedded: Some(server),
+        })
+    }
+
+    /// Ends watches and makes sure that all is on disk.
+    pub async fn shutdown(&self) {
+        if let Some(server) = &self.embedded {
+            server.shutdown().await;
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A client over an empty store in memory with the namespace of the hub's own objects.
+    pub(crate) async fn memory() -> Client {
+        let server = drover_kube_api::Server::open(drover_kube_api::Config::default()).await.unwrap();
+        let client = Client::new(server.client_service(drover_kube_api::Identity::admin()), "default");
+        crate::install::namespaces(&client).await.unwrap();
+        client
+    }
+}

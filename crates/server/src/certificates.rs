@@ -1,0 +1,486 @@
+//! The serving certificate: our own authority and what it signs, or files somebody gave.
+//!
+//! Owns the authority and the serving certificate (Secrets `tls-rancher` and
+//! `serving-cert` in `cattle-system`, so that all replicas serve the same
+//! chain), their renewal, and the names in the certificate. A name that
+//! clients ask for and that is not in it yet is added, up to a limit, as
+//! Rancher's dynamiclistener does; a hostile client can therefore fill the
+//! list but never replace a name.
+//!
+//! Invariant: private keys leave this module only as a Secret of the store
+//! and inside rustls.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use drover_auth::Clock;
+use drover_types::names::SYSTEM_NAMESPACE;
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+use parking_lot::Mutex;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType, SerialNumber,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio::sync::Notify;
+
+/// Secret with the authority.
+const AUTHORITY_SECRET: &str = "tls-rancher";
+/// Secret with the serving certificate.
+const SERVING_SECRET: &str = "serving-cert";
+/// Names that clients may add; beyond it, a name is not added and the handshake gets the certificate as it is.
+const MAX_NAMES: usize = 64;
+/// How long an authority is valid.
+const AUTHORITY_LIFE: Duration = Duration::from_hours(24 * 3650);
+/// How long a serving certificate is valid.
+const SERVING_LIFE: Duration = Duration::from_hours(24 * 365);
+/// How long before its end a certificate is renewed.
+const RENEW_BEFORE: Duration = Duration::from_hours(24 * 30);
+/// How often the validity is looked at.
+const LOOK: Duration = Duration::from_hours(6);
+/// Clocks differ: certificates are valid from a little before they were made.
+const BACKDATE: Duration = Duration::from_hours(1);
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// A certificate or key could not be made.
+    #[error("cannot make a certificate")]
+    Make(#[from] rcgen::Error),
+    /// rustls does not take the key.
+    #[error("the private key cannot be used for TLS")]
+    Key(#[source] rustls::Error),
+    /// A stored or given file is not what it should be.
+    #[error("{what} is not valid: {reason}")]
+    Invalid {
+        /// Which one.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store did not take or give a Secret.
+    #[error("cannot keep the Secret {SYSTEM_NAMESPACE}/{name}")]
+    Store {
+        /// Name of the Secret.
+        name: &'static str,
+        /// The store's answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+/// The serving certificate and how it grows. Cheap to clone.
+#[derive(Clone)]
+pub struct Certificates(Arc<Inner>);
+
+struct Inner {
+    current: ArcSwap<CertifiedKey>,
+    /// PEM of the authorities that clients should trust; empty when a public one signed.
+    trusted: String,
+    own: Option<Own>,
+}
+
+/// What only our own authority has.
+struct Own {
+    issuer: Issuer<'static, KeyPair>,
+    authority: CertificateDer<'static>,
+    key: KeyPair,
+    state: Mutex<State>,
+    changed: Notify,
+    client: Client,
+    clock: Clock,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct State {
+    names: BTreeSet<String>,
+    pem: String,
+    ends: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for Certificates {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Certificates").field("own", &self.0.own.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Certificates {
+    /// Serves a certificate somebody gave: PEM of the chain and of the key.
+    /// `trusted` is the authority that clients should trust, if it is a private one.
+    ///
+    /// # Errors
+    ///
+    /// When the chain or the key is not valid.
+    pub fn given(chain: &str, key: &str, trusted: &str) -> Result<Self, CertificateError> {
+        let invalid = |what: &str| {
+            let what = what.to_owned();
+            move |error: rustls::pki_types::pem::Error| CertificateError::Invalid { what, reason: error.to_string() }
+        };
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain.as_bytes())
+            .collect::<Result<_, _>>()
+            .map_err(invalid("the certificate file"))?;
+        if chain.is_empty() {
+            return Err(CertificateError::Invalid {
+                what: "the certificate file".to_owned(),
+                reason: "no certificate in it".to_owned(),
+            });
+        }
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(invalid("the key file"))?;
+        let certified = certified(chain, &key)?;
+        certified.keys_match().map_err(|error| CertificateError::Invalid {
+            what: "the key file".to_owned(),
+            reason: format!("it does not fit the certificate ({error})"),
+        })?;
+        Ok(Self(Arc::new(Inner {
+            current: ArcSwap::from_pointee(certified),
+            trusted: trusted.trim().to_owned(),
+            own: None,
+        })))
+    }
+
+    /// Reads the authority and the certificate from the store, or makes them.
+    /// `names` are in the certificate whatever clients ask for.
+    ///
+    /// # Errors
+    ///
+    /// When a Secret cannot be kept or holds something else.
+    pub async fn own(client: Client, clock: Clock, names: &[String]) -> Result<Self, CertificateError> {
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+        let now = clock.now();
+        let (authority_pem, authority_key) = authority(&secrets, now).await?;
+        let issuer = Issuer::from_ca_cert_pem(&authority_pem, authority_key)?;
+        let authority_der = CertificateDer::from_pem_slice(authority_pem.as_bytes()).map_err(|error| {
+            CertificateError::Invalid { what: format!("Secret {AUTHORITY_SECRET}"), reason: error.to_string() }
+        })?;
+        let stored = secrets.get_opt(SERVING_SECRET).await.map_err(store(SERVING_SECRET))?;
+        let (key, mut state) = match stored.as_ref().and_then(|secret| pair(secret, SERVING_SECRET).ok()) {
+            Some((pem, key)) => {
+                let ends = not_after(&pem, SERVING_SECRET).ok();
+                let names = annotation_names(stored.as_ref());
+                (key, State { names, pem, ends })
+            }
+            None => (KeyPair::generate()?, State::default()),
+        };
+        let before = state.names.len();
+        state.names.extend(names.iter().filter_map(|name| acceptable(name)));
+        let own = Own {
+            issuer,
+            authority: authority_der,
+            key,
+            changed: Notify::new(),
+            client,
+            clock,
+            state: Mutex::new(State::default()),
+        };
+        // A certificate of another authority (one of the two Secrets was deleted) would be refused by clients.
+        let ours = !state.pem.is_empty() && signed_by(&state.pem, &own.authority);
+        let fresh = state.ends.is_some_and(|ends| until(own.clock.now(), ends) > RENEW_BEFORE);
+        let keep = ours && fresh && state.names.len() == before;
+        let certified = if keep { own.certified(&state.pem)? } else { own.sign(&mut state)? };
+        *own.state.lock() = state;
+        if !keep {
+            own.changed.notify_one();
+        }
+        let certificates = Self(Arc::new(Inner {
+            current: ArcSwap::from_pointee(certified),
+            trusted: authority_pem.trim().to_owned(),
+            own: Some(own),
+        }));
+        Ok(certificates)
+    }
+
+    /// PEM of what clients should trust, for the setting `cacerts`; empty for a public authority.
+    #[must_use]
+    pub fn trusted(&self) -> &str {
+        &self.0.trusted
+    }
+
+    /// Makes sure that the certificate is good for `name` (a DNS name or an address).
+    pub fn add(&self, name: &str) {
+        let (Some(own), Some(name)) = (&self.0.own, acceptable(name)) else { return };
+        let mut state = own.state.lock();
+        if state.names.contains(&name) || state.names.len() >= MAX_NAMES {
+            return;
+        }
+        let mut next = state.clone();
+        next.names.insert(name.clone());
+        match own.sign(&mut next) {
+            Ok(certified) => {
+                *state = next;
+                self.0.current.store(Arc::new(certified));
+                own.changed.notify_one();
+                tracing::info!(%name, "added a name to the serving certificate");
+            }
+            Err(error) => tracing::warn!(%name, %error, "cannot add a name to the serving certificate"),
+        }
+    }
+
+    /// Makes sure that the certificate is good for an address of this machine.
+    pub fn add_address(&self, address: IpAddr) {
+        if !address.is_unspecified() {
+            self.add(&address.to_canonical().to_string());
+        }
+    }
+
+    /// Renews the certificate before it ends and keeps the Secret up to date, until `shutdown`.
+    pub async fn keep(self, shutdown: tokio_util::sync::CancellationToken) {
+        let Some(own) = &self.0.own else {
+            shutdown.cancelled().await;
+            return;
+        };
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = own.changed.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            self.renew(own);
+            if let Err(error) = own.save().await {
+                // The certificate in use stays good; the next change or look saves it.
+                tracing::warn!(error = %error, "cannot save the serving certificate");
+            }
+        }
+    }
+
+    fn renew(&self, own: &Own) {
+        let mut state = own.state.lock();
+        if state.ends.is_some_and(|ends| until(own.clock.now(), ends) > RENEW_BEFORE) {
+            return;
+        }
+        let mut next = state.clone();
+        match own.sign(&mut next) {
+            Ok(certified) => {
+                *state = next;
+                self.0.current.store(Arc::new(certified));
+                tracing::info!("renewed the serving certificate");
+            }
+            Err(error) => tracing::error!(%error, "cannot renew the serving certificate"),
+        }
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if let Some(name) = hello.server_name() {
+            self.add(name);
+        }
+        Some(self.0.current.load_full())
+    }
+}
+
+impl Own {
+    /// Signs a certificate for the names of `state` and notes it there.
+    fn sign(&self, state: &mut State) -> Result<CertifiedKey, CertificateError> {
+        let now = self.clock.now();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "drover");
+        params.subject_alt_names = state.names.iter().filter_map(|name| san(name)).collect();
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        validity(&mut params, now, SERVING_LIFE);
+        state.pem = params.signed_by(&self.key, &self.issuer)?.pem();
+        state.ends = Some(not_after(&state.pem, SERVING_SECRET)?);
+        self.certified(&state.pem)
+    }
+
+    fn certified(&self, pem: &str) -> Result<CertifiedKey, CertificateError> {
+        let leaf = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| CertificateError::Invalid {
+            what: format!("Secret {SERVING_SECRET}"),
+            reason: error.to_string(),
+        })?;
+        let key = PrivateKeyDer::try_from(self.key.serialize_der()).map_err(|reason| CertificateError::Invalid {
+            what: format!("Secret {SERVING_SECRET}"),
+            reason: reason.to_owned(),
+        })?;
+        certified(vec![leaf, self.authority.clone()], &key)
+    }
+
+    async fn save(&self) -> Result<(), CertificateError> {
+        let state = self.state.lock().clone();
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
+        let mut secret = secret(SERVING_SECRET, &state.pem, &self.key);
+        let names: Vec<&str> = state.names.iter().map(String::as_str).collect();
+        secret.metadata.annotations = Some([(NAMES_ANNOTATION.to_owned(), names.join(","))].into());
+        match secrets.create(&PostParams::default(), &secret).await {
+            Ok(_) => return Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => return Err(store(SERVING_SECRET)(error)),
+        }
+        // Unconditional: the last replica to add a name wins, and the others add theirs again when asked for them.
+        secrets.replace(SERVING_SECRET, &PostParams::default(), &secret).await.map_err(store(SERVING_SECRET))?;
+        Ok(())
+    }
+}
+
+/// Annotation with the names in the serving certificate.
+const NAMES_ANNOTATION: &str = "drover.io/certificate-names";
+
+fn store(name: &'static str) -> impl Fn(kube::Error) -> CertificateError {
+    move |error| CertificateError::Store { name, source: Box::new(error) }
+}
+
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, CertificateError> {
+    let key = rustls::crypto::ring::sign::any_supported_type(key).map_err(CertificateError::Key)?;
+    Ok(CertifiedKey::new(chain, key))
+}
+
+/// The authority's certificate and key: stored, or made now. Of several replicas that start at once, the first wins.
+async fn authority(secrets: &Api<Secret>, now: Timestamp) -> Result<(String, KeyPair), CertificateError> {
+    if let Some(stored) = secrets.get_opt(AUTHORITY_SECRET).await.map_err(store(AUTHORITY_SECRET))? {
+        let (pem, key) = pair(&stored, AUTHORITY_SECRET)?;
+        let ends = not_after(&pem, AUTHORITY_SECRET)?;
+        if until(now, ends) > AUTHORITY_LIFE / 20 {
+            return Ok((pem, key));
+        }
+        // Under the same name and key, what it signed stays valid; agents learn the new checksum when they are deployed again.
+        tracing::warn!(%ends, "the authority's certificate ends soon and is renewed");
+        let renewed = self_signed(&key, &common_name(&pem), now)?;
+        let mut next = secret(AUTHORITY_SECRET, &renewed, &key);
+        next.metadata.resource_version = stored.metadata.resource_version;
+        return match secrets.replace(AUTHORITY_SECRET, &PostParams::default(), &next).await {
+            Ok(_) => Ok((renewed, key)),
+            Err(kube::Error::Api(status)) if status.code == 409 => reread(secrets).await,
+            Err(error) => Err(store(AUTHORITY_SECRET)(error)),
+        };
+    }
+    let key = KeyPair::generate()?;
+    // The time in the name tells the authorities of successive installations apart in a trust store.
+    let pem = self_signed(&key, &format!("drover-ca@{}", now.as_second()), now)?;
+    match secrets.create(&PostParams::default(), &secret(AUTHORITY_SECRET, &pem, &key)).await {
+        Ok(_) => Ok((pem, key)),
+        Err(kube::Error::Api(status)) if status.code == 409 => reread(secrets).await,
+        Err(error) => Err(store(AUTHORITY_SECRET)(error)),
+    }
+}
+
+async fn reread(secrets: &Api<Secret>) -> Result<(String, KeyPair), CertificateError> {
+    let stored = secrets.get(AUTHORITY_SECRET).await.map_err(store(AUTHORITY_SECRET))?;
+    pair(&stored, AUTHORITY_SECRET)
+}
+
+fn self_signed(key: &KeyPair, name: &str, now: Timestamp) -> Result<String, CertificateError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.distinguished_name.push(DnType::OrganizationName, "drover");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    validity(&mut params, now, AUTHORITY_LIFE);
+    Ok(params.self_signed(key)?.pem())
+}
+
+/// The common name in a certificate; empty when it has none.
+fn common_name(pem: &str) -> String {
+    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(pem.as_bytes()) else { return String::new() };
+    let Ok(certificate) = block.parse_x509() else { return String::new() };
+    let name = certificate.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+    name.unwrap_or_default().to_owned()
+}
+
+fn validity(params: &mut CertificateParams, now: Timestamp, life: Duration) {
+    params.not_before = date(now - BACKDATE);
+    params.not_after = date(now + life);
+    // Unique per moment; browsers refuse two certificates of one authority with one serial number.
+    params.serial_number = Some(SerialNumber::from(now.as_nanosecond().unsigned_abs().to_be_bytes()[4..].to_vec()));
+}
+
+fn date(at: Timestamp) -> time::OffsetDateTime {
+    time::OffsetDateTime::from_unix_timestamp(at.as_second()).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+}
+
+fn secret(name: &str, certificate: &str, key: &KeyPair) -> Secret {
+    Secret {
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        type_: Some("kubernetes.io/tls".to_owned()),
+        data: Some(
+            [
+                ("tls.crt".to_owned(), ByteString(certificate.as_bytes().to_vec())),
+                ("tls.key".to_owned(), ByteString(key.serialize_pem().into_bytes())),
+            ]
+            .into(),
+        ),
+        ..Secret::default()
+    }
+}
+
+/// The certificate and the key of a TLS Secret.
+fn pair(secret: &Secret, name: &str) -> Result<(String, KeyPair), CertificateError> {
+    let invalid = |reason: String| CertificateError::Invalid {
+        what: format!("the Secret {SYSTEM_NAMESPACE}/{name}"),
+        reason,
+    };
+    let field = |key: &str| {
+        let bytes = secret.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| invalid(format!("no {key}")))?;
+        String::from_utf8(bytes.0.clone()).map_err(|_| invalid(format!("{key} is not text")))
+    };
+    let certificate = field("tls.crt")?;
+    let key = KeyPair::from_pem(&field("tls.key")?).map_err(|error| invalid(format!("tls.key: {error}")))?;
+    Ok((certificate, key))
+}
+
+fn annotation_names(secret: Option<&Secret>) -> BTreeSet<String> {
+    secret
+        .and_then(|secret| secret.metadata.annotations.as_ref())
+        .and_then(|annotations| annotations.get(NAMES_ANNOTATION))
+        .map(|names| names.split(',').filter_map(acceptable).take(MAX_NAMES).collect())
+        .unwrap_or_default()
+}
+
+fn not_after(pem: &str, what: &str) -> Result<Timestamp, CertificateError> {
+    let invalid = |reason: String| CertificateError::Invalid { what: format!("Secret {what}"), reason };
+    let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|error| invalid(error.to_string()))?;
+    let certificate = block.parse_x509().map_err(|error| invalid(error.to_string()))?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).map_err(|error| invalid(error.to_string()))
+}
+
+fn signed_by(leaf: &str, authority: &CertificateDer<'_>) -> bool {
+    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(leaf.as_bytes()) else { return false };
+    let (Ok(leaf), Ok((_, authority))) = (block.parse_x509(), x509_parser::parse_x509_certificate(authority)) else {
+        return false;
+    };
+    leaf.verify_signature(Some(authority.public_key())).is_ok()
+}
+
+/// Time left; zero when over.
+fn until(now: Timestamp, end: Timestamp) -> Duration {
+    Duration::try_from(end.duration_since(now)).unwrap_or_default()
+}
+
+/// A DNS name in lower case or an address, if it may be in a certificate.
+fn acceptable(name: &str) -> Option<String> {
+    let name = name.trim().trim_start_matches('[').trim_end_matches([']', '.']).to_ascii_lowercase();
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return (!address.is_unspecified()).then(|| address.to_canonical().to_string());
+    }
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    (name.len() <= 253 && name.split('.').all(label)).then_some(name)
+}
+
+fn san(name: &str) -> Option<SanType> {
+    match name.parse::<IpAddr>() {
+        Ok(address) => Some(SanType::IpAddress(address)),
+        Err(_) => name.to_owned().try_into().ok().map(SanType::DnsName),
+    }
+}
+
+#[cfg(test)]
+mod tests;

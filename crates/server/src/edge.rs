@@ -1,0 +1,181 @@
+//! The edge: every request passes here, in this order: route, identity, CSRF, the part that answers, common headers.
+//!
+//! Invariants: what needs an identity is not reached without one; `X-Remote-*` headers never pass.
+
+use std::sync::Arc;
+
+use drover_auth::web::{self, ApiError, Connection, Request, Response};
+use drover_auth::{Authenticator, Identity, csrf};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use hyper::body::Incoming;
+
+use crate::listener::Handler;
+use crate::public::Public;
+use crate::route::{Route, route};
+
+/// Everything that answers requests.
+pub struct Edge {
+    /// Who a request comes from.
+    pub authenticator: Authenticator,
+    /// Login and logout.
+    pub login: drover_auth::public::PublicApi,
+    /// The Norman API.
+    pub api: drover_api_v3::Api,
+    /// Requests into clusters.
+    pub proxy: drover_proxy::Proxy,
+    /// Agents' tunnels.
+    pub connect: drover_proxy::Connect,
+    /// Import manifests.
+    pub import: drover_controllers::import::ImportApi,
+    /// `/ping`, `/cacerts` and the like.
+    pub public: Public,
+}
+
+impl std::fmt::Debug for Edge {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Edge").finish_non_exhaustive()
+    }
+}
+
+impl Handler for Edge {
+    async fn handle(self: Arc<Self>, request: http::Request<Incoming>) -> Response {
+        let mut request = request.map(web::boxed);
+        remove_proxy_identity(&mut request);
+        let redirect = redirect_to_https(&request);
+        let (mut response, authenticated) = match redirect {
+            Some(redirect) => (redirect, false),
+            None => self.answer(request).await,
+        };
+        common_headers(&mut response, authenticated);
+        response
+    }
+}
+
+impl Edge {
+    /// The answer, and whether the caller was authenticated.
+    async fn answer(&self, request: Request) -> (Response, bool) {
+        let route = route(request.uri().path());
+        if let Some(response) = self.without_identity(&route, &request).await {
+            return (response, false);
+        }
+        match route {
+            Route::Connect => return (self.connect.handle(request).await, false),
+            Route::Import => return (self.import.handle(request).await, false),
+            Route::Login => return (self.login.handle(request).await, false),
+            Route::Root
+            | Route::Public(_)
+            | Route::Api
+            | Route::Cluster { .. }
+            | Route::Explorer
+            | Route::Redirect(_)
+            | Route::Unknown => {}
+        }
+        let (parts, body) = request.into_parts();
+        let identity = match self.authenticator.authenticate(&parts).await {
+            Ok(identity) => identity,
+            Err(error) => return (error.into_response(), false),
+        };
+        let authenticated = identity.is_some();
+        let request = Request::from_parts(parts, body);
+        (self.with_identity(route, request, identity).await, authenticated)
+    }
+
+    /// What is answered before anybody is asked who they are.
+    async fn without_identity(&self, route: &Route<'_>, request: &Request) -> Option<Response> {
+        match route {
+            Route::Public(page) => Some(self.public.handle(*page, request).await),
+            Route::Redirect(to) => Some(redirect(StatusCode::TEMPORARY_REDIRECT, to)),
+            Route::Unknown => Some(not_found()),
+            Route::Root | Route::Connect | Route::Import | Route::Login | Route::Api | Route::Cluster { .. } | Route::Explorer => {
+                None
+            }
+        }
+    }
+
+    async fn with_identity(&self, route: Route<'_>, request: Request, identity: Option<Identity>) -> Response {
+        match route {
+            Route::Cluster { cluster, path } => {
+                let (cluster, path) = (cluster.to_owned(), path.to_owned());
+                self.proxy.handle(request, identity, &cluster, &path).await
+            }
+            Route::Explorer => match identity {
+                None => web::unauthorized(),
+                Some(_) => ApiError::new(
+                    StatusCode::NOT_IMPLEMENTED,
+                    "NotImplemented",
+                    "the /v1 explorer API is not part of this version; use /v3 or /k8s/clusters/<id>",
+                )
+                .into_response(),
+            },
+            Route::Root | Route::Api => self.api.handle(request, identity).await,
+            Route::Public(_) | Route::Connect | Route::Import | Route::Login | Route::Redirect(_) | Route::Unknown => not_found(),
+        }
+    }
+}
+
+/// Rancher's router answers in these words (`recorded/http/01`, `GET /nope`).
+fn not_found() -> Response {
+    let mut response = web::text(StatusCode::NOT_FOUND, "404 page not found\n");
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+fn redirect(status: StatusCode, to: &str) -> Response {
+    let mut response = web::text(status, "");
+    if let Ok(location) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+/// `X-Remote-*` is how API servers tell each other who a request comes from; from outside it is a lie.
+fn remove_proxy_identity(request: &mut Request) {
+    let lies: Vec<HeaderName> =
+        request.headers().keys().filter(|name| name.as_str().starts_with("x-remote-")).cloned().collect();
+    for name in lies {
+        request.headers_mut().remove(name);
+    }
+}
+
+/// Plain HTTP is redirected, save what load balancers check and what came through a TLS proxy
+/// (rancher/dynamiclistener, reference tunnel-and-import 3.4).
+fn redirect_to_https(request: &Request) -> Option<Response> {
+    let tls = request.extensions().get::<Connection>().is_none_or(|connection| connection.tls);
+    if tls {
+        return None;
+    }
+    let forwarded = request.headers().get("x-forwarded-proto").and_then(|value| value.to_str().ok());
+    if matches!(forwarded, Some("https" | "wss")) {
+        return None;
+    }
+    let path = request.uri().path();
+    if ["/ping", "/health", "/.well-known/"].iter().any(|open| path.starts_with(open)) {
+        return None;
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Some(web::text(StatusCode::BAD_REQUEST, "Use HTTPS\n"));
+    }
+    let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let host = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(host, |(host, _)| host);
+    let port = request.extensions().get::<HttpsPort>().map_or(443, |port| port.0);
+    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    Some(redirect(StatusCode::FOUND, &format!("https://{host}{port}{path}")))
+}
+
+/// Where HTTPS is served, for redirects.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpsPort(pub u16);
+
+fn common_headers(response: &mut Response, authenticated: bool) {
+    let headers = response.headers_mut();
+    headers.insert(
+        HeaderName::from_static("x-api-cattle-auth"),
+        HeaderValue::from_static(if authenticated { "true" } else { "false" }),
+    );
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+}

@@ -1,0 +1,223 @@
+//! Sockets, TLS and HTTP connections; what a request means is `edge`'s.
+//!
+//! Limits come before anything is parsed: number of connections, time for
+//! the handshake and for the header, size of the header, streams per
+//! connection.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_auth::web::{Connection, Response};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::certificates::Certificates;
+
+/// Connections at once. 500 clusters hold two tunnels each; the rest is for people and scripts.
+const MAX_CONNECTIONS: usize = 20_000;
+/// Time for a TLS handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// Time for a request's header.
+const HEADER_LIMIT: Duration = Duration::from_secs(20);
+/// Largest header: agents send tokens and CAs in it (reference tunnel-and-import, 2.2).
+const HEADER_BYTES: u32 = 128 * 1024;
+/// Requests at once on one HTTP/2 connection: clients keep a watch per kind open.
+const STREAMS: u32 = 2_000;
+/// Bytes in flight per HTTP/2 stream and connection; large lists run at the speed of the connection.
+const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
+/// First byte of every TLS connection (RFC 8446, 5.1: a handshake record).
+const TLS_HANDSHAKE: u8 = 22;
+
+/// Answers requests; shared by all connections.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request; its extensions hold the [`Connection`].
+    fn handle(self: Arc<Self>, request: Request<Incoming>) -> impl Future<Output = Response> + Send;
+}
+
+/// What all listeners share.
+pub struct Listeners<H> {
+    handler: Arc<H>,
+    connections: Arc<Semaphore>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl<H> std::fmt::Debug for Listeners<H> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Listeners").finish_non_exhaustive()
+    }
+}
+
+impl<H> Clone for Listeners<H> {
+    fn clone(&self) -> Self {
+        Self {
+            handler: Arc::clone(&self.handler),
+            connections: Arc::clone(&self.connections),
+            tasks: self.tasks.clone(),
+            shutdown: self.shutdown.clone(),
+        }
+    }
+}
+
+/// Binds a port. The wildcard address takes IPv4 and IPv6 where both are there.
+///
+/// # Errors
+///
+/// When the port is taken or not allowed.
+pub async fn bind(address: IpAddr, port: u16) -> io::Result<TcpListener> {
+    match TcpListener::bind((address, port)).await {
+        Err(error) if address.is_ipv6() && address.is_unspecified() && error.kind() != io::ErrorKind::AddrInUse => {
+            // A machine without IPv6.
+            TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, port)).await
+        }
+        answer => answer,
+    }
+}
+
+impl<H: Handler> Listeners<H> {
+    /// Connections run as tasks of `tasks` and finish what they hold after `shutdown`.
+    pub fn new(handler: Arc<H>, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
+        Self { handler, connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)), tasks, shutdown }
+    }
+
+    /// Serves HTTPS until shutdown.
+    pub async fn https(self, listener: TcpListener, certificates: Certificates) {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider supports the default TLS versions")
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(certificates.clone()));
+        let mut config = config;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listeners = self.clone();
+        self.accept(listener, move |stream, remote| {
+            let (listeners, acceptor, certificates) = (listeners.clone(), acceptor.clone(), certificates.clone());
+            async move { listeners.secure(stream, remote, acceptor, certificates).await }
+        })
+        .await;
+    }
+
+    /// Serves plain HTTP until shutdown.
+    pub async fn http(self, listener: TcpListener) {
+        let listeners = self.clone();
+        self.accept(listener, move |stream, remote| {
+            let listeners = listeners.clone();
+            async move { listeners.serve(stream, Connection { remote, tls: false }).await }
+        })
+        .await;
+    }
+
+    async fn accept<F, Fut>(&self, listener: TcpListener, serve: F)
+    where
+        F: Fn(TcpStream, SocketAddr) -> Fut,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        loop {
+            let accepted = tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let (stream, remote) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, most likely; connections in progress go on and free some.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
+                tracing::warn!(%remote, "too many connections; refused one");
+                continue;
+            };
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%remote, %error, "the connection is gone");
+                continue;
+            }
+            let connection = serve(stream, remote);
+            let span = tracing::debug_span!("connection", %remote);
+            self.tasks.spawn(
+                async move {
+                    connection.await;
+                    drop(permit);
+                }
+                .instrument(span),
+            );
+        }
+    }
+
+    async fn secure(self, mut stream: TcpStream, remote: SocketAddr, acceptor: TlsAcceptor, certificates: Certificates) {
+        if let Ok(local) = stream.local_addr() {
+            certificates.add_address(local.ip());
+        }
+        let handshake = async {
+            let mut first = [0];
+            if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
+                stream.write_all(PLAIN_ON_TLS).await?;
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "plain HTTP on the HTTPS port"));
+            }
+            acceptor.accept(stream).await
+        };
+        match tokio::time::timeout(HANDSHAKE_LIMIT, handshake).await {
+            Ok(Ok(stream)) => self.serve(stream, Connection { remote, tls: true }).await,
+            Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake failed"),
+            Err(_) => tracing::debug!("the TLS handshake took too long"),
+        }
+    }
+
+    async fn serve<S>(self, stream: S, connection: Connection)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let handler = self.handler;
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(connection);
+            let handler = Arc::clone(&handler);
+            async move { Ok::<_, std::convert::Infallible>(handler.handle(request).await) }
+        });
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_LIMIT)
+            .max_buf_size(HEADER_BYTES as usize)
+            .preserve_header_case(false);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(HEADER_BYTES)
+            .max_concurrent_streams(STREAMS)
+            .initial_stream_window_size(WINDOWS.0)
+            .initial_connection_window_size(WINDOWS.1)
+            .keep_alive_interval(Duration::from_secs(30))
+            .keep_alive_timeout(Duration::from_secs(20));
+        let mut serving = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = serving.as_mut() => ended,
+            () = self.shutdown.cancelled() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "the connection ended with an error");
+        }
+    }
+}
+
+/// What Go's HTTP server answers there, so that people see the cause.
+const PLAIN_ON_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nThis port speaks HTTPS; use https:// in the URL.\n";

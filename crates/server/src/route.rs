@@ -1,0 +1,118 @@
+//! Which part answers a path.
+
+/// A page that needs no identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// `/ping`
+    Ping,
+    /// `/healthz`
+    Health,
+    /// `/cacerts`
+    Authorities,
+    /// `/rancherversion`
+    Version,
+    /// `/dashboard/`: there is no UI yet.
+    Dashboard,
+}
+
+/// Where a path leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    /// `/`
+    Root,
+    /// Open to everyone.
+    Public(Page),
+    /// Login and logout.
+    Login,
+    /// `/v3/connect`, `/v3/connect/register`
+    Connect,
+    /// `/v3/import/...`
+    Import,
+    /// `/meta`, `/v3/...`
+    Api,
+    /// `/v1/...`
+    Explorer,
+    /// A cluster's Kubernetes API.
+    Cluster {
+        /// Id of the cluster.
+        cluster: &'a str,
+        /// The path there, starting with `/`.
+        path: &'a str,
+    },
+    /// Somewhere else.
+    Redirect(&'static str),
+    /// Nothing is there.
+    Unknown,
+}
+
+/// Finds the route of a path.
+#[must_use]
+pub fn route(path: &str) -> Route<'_> {
+    match path {
+        "/" => return Route::Root,
+        "/ping" => return Route::Public(Page::Ping),
+        "/healthz" => return Route::Public(Page::Health),
+        "/cacerts" | "/v3/settings/cacerts.pem" => return Route::Public(Page::Authorities),
+        "/rancherversion" => return Route::Public(Page::Version),
+        // `recorded/http/01`: both redirect to the path with a slash.
+        "/v3" => return Route::Redirect("/v3/"),
+        "/v3-public" => return Route::Redirect("/v3-public/"),
+        "/dashboard" => return Route::Redirect("/dashboard/"),
+        "/v3/connect" | "/v3/connect/register" => return Route::Connect,
+        "/v1/logout" | "/v1-public" => return Route::Login,
+        _ => {}
+    }
+    for prefix in ["/k8s/clusters/", "/k8s/proxy/"] {
+        if let Some(rest) = path.strip_prefix(prefix) {
+            let (cluster, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+            return if cluster.is_empty() { Route::Unknown } else { Route::Cluster { cluster, path } };
+        }
+    }
+    let below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if path.starts_with("/v3/import/") {
+        Route::Import
+    } else if below("/v3-public") || below("/v1-public") {
+        Route::Login
+    } else if below("/v3") || below("/meta") {
+        Route::Api
+    } else if below("/v1") {
+        Route::Explorer
+    } else if below("/dashboard") {
+        Route::Public(Page::Dashboard)
+    } else if ["/api", "/apis", "/openapi", "/version", "/livez", "/readyz"].iter().any(|folder| below(folder)) {
+        // The root of the server is the local cluster's API as well (reference tunnel-and-import, 6.1).
+        Route::Cluster { cluster: drover_types::names::LOCAL_CLUSTER, path }
+    } else {
+        Route::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_where_the_reference_says() {
+        let check = |path: &str, expected: Route<'_>| assert_eq!(route(path), expected, "{path}");
+        check("/", Route::Root);
+        check("/ping", Route::Public(Page::Ping));
+        check("/v3", Route::Redirect("/v3/"));
+        check("/v3/", Route::Api);
+        check("/v3/clusters", Route::Api);
+        check("/v3/connect", Route::Connect);
+        check("/v3/connect/register", Route::Connect);
+        check("/v3/connectors", Route::Api);
+        check("/v3/import/abc", Route::Import);
+        check("/v3-public/localProviders/local", Route::Login);
+        check("/v1-public/login", Route::Login);
+        check("/v1/logout", Route::Login);
+        check("/v1/pods", Route::Explorer);
+        check("/k8s/clusters/c-abcde", Route::Cluster { cluster: "c-abcde", path: "/" });
+        check("/k8s/clusters/c-abcde/api/v1/pods", Route::Cluster { cluster: "c-abcde", path: "/api/v1/pods" });
+        check("/k8s/proxy/local/version", Route::Cluster { cluster: "local", path: "/version" });
+        check("/k8s/clusters//api", Route::Unknown);
+        check("/api/v1/pods", Route::Cluster { cluster: "local", path: "/api/v1/pods" });
+        check("/apix", Route::Unknown);
+        check("/nope", Route::Unknown);
+    }
+}

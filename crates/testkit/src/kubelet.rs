@@ -1,0 +1,252 @@
+//! Plays the kubelet for the agent's Deployment: starts `drover-agent` as a
+//! process with the variables and files that its pod would have.
+//!
+//! Rolls over as the Deployment says (new one first, then the old one goes),
+//! keeps as many as `spec.replicas` asks for, and restarts what ends.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Secret, ServiceAccount};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use tempfile::TempDir;
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::process::{Launch, Process};
+use crate::real;
+
+const NAMESPACE: &str = "cattle-system";
+const DEPLOYMENT: &str = "cattle-cluster-agent";
+/// The pause between two looks at the Deployment.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Where the agent runs and what it sees of its cluster.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Full rights in the cluster.
+    pub client: Client,
+    /// The API server's address as pods see it.
+    pub api_server: (Ipv4Addr, u16),
+    /// The API server's CA as pods see it, PEM.
+    pub authority: String,
+    /// The network namespace that pods run in.
+    pub namespace: Option<String>,
+    /// Variables on top of the Deployment's.
+    pub environment: Vec<(String, String)>,
+}
+
+/// The agents of one cluster; they end when dropped.
+#[derive(Debug)]
+pub struct Kubelet {
+    state: Arc<Mutex<State>>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    folder: TempDir,
+    running: Vec<Agent>,
+    started: usize,
+    paused: bool,
+    failure: Option<String>,
+}
+
+#[derive(Debug)]
+struct Agent {
+    process: Process,
+    /// The pod template it was started from, as JSON.
+    template: String,
+}
+
+impl Kubelet {
+    /// Begins to follow the Deployment, which need not be there yet.
+    ///
+    /// # Errors
+    ///
+    /// When there is no folder for the pods' files.
+    pub fn start(config: Config) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("drover-agent-").tempdir()?;
+        let state =
+            Arc::new(Mutex::new(State { folder, running: Vec::new(), started: 0, paused: false, failure: None }));
+        let (stop, mut stopped) = oneshot::channel();
+        let task = tokio::spawn({
+            let state = Arc::clone(&state);
+            async move {
+                loop {
+                    let outcome = state.lock().await.reconcile(&config).await;
+                    state.lock().await.failure = outcome.err().map(|error| format!("{error:#}"));
+                    tokio::select! {
+                        _ = &mut stopped => return,
+                        () = tokio::time::sleep(PAUSE) => {}
+                    }
+                }
+            }
+        });
+        Ok(Self { state, stop: Some(stop), task })
+    }
+
+    /// Kills all agents at once; `resume` lets new ones start.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be waited for.
+    pub async fn kill_all(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        state.paused = true;
+        for mut agent in state.running.drain(..) {
+            agent.process.kill()?;
+        }
+        Ok(())
+    }
+
+    /// Lets agents start again.
+    pub async fn resume(&self) {
+        self.state.lock().await.paused = false;
+    }
+
+    /// How many agents run.
+    pub async fn running(&self) -> usize {
+        self.state.lock().await.running.len()
+    }
+
+    /// How many agents were started so far.
+    pub async fn started(&self) -> usize {
+        self.state.lock().await.started
+    }
+
+    /// Resident memory of the largest agent, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When none runs.
+    pub async fn resident_bytes(&self) -> Result<u64> {
+        let state = self.state.lock().await;
+        let sizes: Result<Vec<u64>> = state.running.iter().map(|agent| agent.process.resident_bytes()).collect();
+        sizes?.into_iter().max().context("no agent runs")
+    }
+
+    /// CPU time of all running agents.
+    ///
+    /// # Errors
+    ///
+    /// When one has ended.
+    pub async fn cpu_time(&self) -> Result<Duration> {
+        self.state.lock().await.running.iter().map(|agent| agent.process.cpu_time()).sum()
+    }
+
+    /// The end of all agents' logs and the last failure of the kubelet itself, for messages.
+    pub async fn report(&self) -> String {
+        let state = self.state.lock().await;
+        let mut report = state.failure.clone().unwrap_or_default();
+        for agent in &state.running {
+            let output = agent.process.output();
+            let tail: Vec<&str> = output.lines().rev().take(30).collect();
+            report.push('\n');
+            report.extend(tail.into_iter().rev().flat_map(|line| [line, "\n"]));
+        }
+        report
+    }
+}
+
+impl Drop for Kubelet {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            // The task may have ended with its runtime.
+            let _: Result<(), ()> = stop.send(());
+        }
+        self.task.abort();
+    }
+}
+
+impl State {
+    async fn reconcile(&mut self, config: &Config) -> Result<()> {
+        if self.paused {
+            return Ok(());
+        }
+        let deployments: Api<Deployment> = Api::namespaced(config.client.clone(), NAMESPACE);
+        let Some(deployment) = deployments.get_opt(DEPLOYMENT).await? else {
+            self.running.clear();
+            return Ok(());
+        };
+        self.running.retain_mut(|agent| agent.process.still_running().is_ok());
+        let spec = deployment.spec.context("the Deployment has no spec")?;
+        let template = serde_json::to_string(&spec.template)?;
+        let wanted = usize::try_from(spec.replicas.unwrap_or(1))?;
+        let current = self.running.iter().filter(|agent| agent.template == template).count();
+        let container = spec.template.spec.and_then(|pod| pod.containers.into_iter().next());
+        let container = container.context("the pod has no container")?;
+        for _ in current..wanted {
+            let process = self.launch(config, &container).await?;
+            self.running.push(Agent { process, template: template.clone() });
+        }
+        // Processes have no readiness; the old ones go as soon as the new ones were started.
+        self.running.retain_mut(|agent| agent.template == template);
+        while self.running.len() > wanted {
+            self.running.remove(0);
+        }
+        Ok(())
+    }
+
+    async fn launch(&mut self, config: &Config, container: &Container) -> Result<Process> {
+        self.started += 1;
+        let folder = self.folder.path().join(format!("pod-{}", self.started));
+        let environment: BTreeMap<String, String> = container
+            .env
+            .iter()
+            .flatten()
+            .map(|variable| (variable.name.clone(), variable.value.clone().unwrap_or_default()))
+            .collect();
+        let credential = environment.get("CATTLE_CREDENTIAL_NAME").context("no CATTLE_CREDENTIAL_NAME")?;
+        let credentials = folder.join("credentials");
+        write_secret(config, credential, &credentials).await?;
+        let account = folder.join("service-account");
+        write_service_account(config, &account).await?;
+        let (address, port) = config.api_server;
+        let mut launch = Launch::in_namespace(config.namespace.as_deref(), "agent", &real::product("drover-agent")?, &folder)
+            .clean_environment()
+            .folder(&folder)
+            .args(["cluster", "--credentials-dir"])
+            .args([&credentials])
+            .args(["--service-account-dir"])
+            .args([&account])
+            .env("KUBERNETES_SERVICE_HOST", address.to_string())
+            .env("KUBERNETES_SERVICE_PORT", port.to_string());
+        for (name, value) in environment.iter().chain(config.environment.iter().map(|(name, value)| (name, value))) {
+            launch = launch.env(name, value);
+        }
+        launch.start()
+    }
+}
+
+async fn write_secret(config: &Config, name: &str, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let secrets: Api<Secret> = Api::namespaced(config.client.clone(), NAMESPACE);
+    let secret = secrets.get(name).await.with_context(|| format!("the Secret {name}"))?;
+    for (key, value) in secret.data.unwrap_or_default() {
+        std::fs::write(folder.join(key), value.0)?;
+    }
+    Ok(())
+}
+
+async fn write_service_account(config: &Config, folder: &PathBuf) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(config.client.clone(), NAMESPACE);
+    let request = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
+    let token = accounts.create_token_request("cattle", &PostParams::default(), &request).await.context("a token for the pod")?;
+    let token = token.status.context("the token request has no status")?.token;
+    std::fs::write(folder.join("token"), token)?;
+    let maps: Api<ConfigMap> = Api::namespaced(config.client.clone(), NAMESPACE);
+    let published = maps.get_opt("kube-root-ca.crt").await?.and_then(|map| map.data?.remove("ca.crt"));
+    std::fs::write(folder.join("ca.crt"), published.unwrap_or_else(|| config.authority.clone()))?;
+    std::fs::write(folder.join("namespace"), NAMESPACE)?;
+    Ok(())
+}
