@@ -2,13 +2,15 @@
 //!
 //! Owns header checks and the accept key. Authorisation comes before, TLS and sockets belong to the caller.
 
-use std::future::Future;
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::FusedFuture;
 use http::header::{
     CONNECTION, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
@@ -208,7 +210,7 @@ where
 
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let mut connection = pin!(connection.with_upgrades());
+    let mut connection = pin!(connection.with_upgrades().fuse());
     let mut response = alongside(connection.as_mut(), sender.send_request(http_request)).await?;
     let status = response.status();
     if status != StatusCode::SWITCHING_PROTOCOLS {
@@ -234,17 +236,16 @@ where
 }
 
 /// Waits for `wanted` while `connection`, which it depends on, makes progress.
-async fn alongside<C, W>(mut connection: std::pin::Pin<&mut C>, wanted: W) -> W::Output
+async fn alongside<C, W>(mut connection: Pin<&mut C>, wanted: W) -> W::Output
 where
-    C: Future<Output = hyper::Result<()>>,
+    C: FusedFuture<Output = hyper::Result<()>>,
     W: Future,
 {
     let mut wanted = pin!(wanted);
-    let mut running = true;
-    std::future::poll_fn(|context| {
+    poll_fn(|context| {
         // The end of the connection, clean or not, shows in what is wanted.
-        if running && connection.as_mut().poll(context).is_ready() {
-            running = false;
+        if !connection.is_terminated() {
+            let _ = connection.as_mut().poll(context);
         }
         wanted.as_mut().poll(context)
     })

@@ -39,7 +39,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let index = 0..6_usize;
     let step = prop_oneof![
-        1 => any::<bool>().prop_map(|refused| Step::Open { refused: refused && cfg!(test) }),
+        1 => any::<bool>().prop_map(|refused| Step::Open { refused }),
         6 => (any::<bool>(), index.clone(), 1..9_000_usize).prop_map(|(hub, index, length)| Step::Write { hub, index, length }),
         5 => (any::<bool>(), index.clone(), 1..9_000_usize).prop_map(|(hub, index, length)| Step::Read { hub, index, length }),
         1 => (any::<bool>(), index.clone()).prop_map(|(hub, index)| Step::ShutDown { hub, index }),
@@ -248,8 +248,8 @@ impl Link {
                 let now = self.now;
                 let mut out = Vec::new();
                 self.peer(hub).wire.transmit(now, &mut out, usize::MAX);
-                progress |= !out.is_empty();
                 self.peer(!hub).incoming.extend(out);
+                progress |= !self.peer(!hub).incoming.is_empty();
                 self.deliver(!hub, usize::MAX);
                 for connection in self.connections.clone() {
                     while self.read(hub, connection, 50_000) {
