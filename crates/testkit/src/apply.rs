@@ -1,10 +1,12 @@
-//! kubectl, the real one, as people use it.
+//! Applying manifests: by kubectl, the real one, as people do it, or without it.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt as _};
 
 use crate::real;
 
@@ -83,4 +85,29 @@ pub async fn kubectl(kubeconfig: &Path, arguments: &[&str], input: &str) -> Resu
 /// When kubectl fails.
 pub async fn apply(kubeconfig: &Path, manifest: &str) -> Result<String> {
     kubectl(kubeconfig, &["apply", "-f", "-"], manifest).await?.success()
+}
+
+/// Applies a manifest without kubectl, for the demo on a machine that has none.
+///
+/// # Errors
+///
+/// When a document is no object, its kind is not served, or the server refuses it.
+pub async fn apply_documents(client: &Client, manifest: &str) -> Result<()> {
+    let documents: Vec<DynamicObject> = serde_saphyr::from_multiple(manifest).context("read the manifest")?;
+    for object in documents {
+        let types = object.types.as_ref().context("a document without a kind")?;
+        let kind = kube::core::GroupVersionKind::try_from(types).context("an unusual apiVersion")?;
+        let (resource, capabilities) = kube::discovery::pinned_kind(client, &kind).await?;
+        let api: Api<DynamicObject> = match (capabilities.scope, object.namespace()) {
+            (kube::discovery::Scope::Namespaced, Some(namespace)) => {
+                Api::namespaced_with(client.clone(), &namespace, &resource)
+            }
+            _ => Api::all_with(client.clone(), &resource),
+        };
+        let name = object.name_any();
+        api.patch(&name, &PatchParams::apply("drover-demo").force(), &Patch::Apply(&object))
+            .await
+            .with_context(|| format!("apply {} {name}", kind.kind))?;
+    }
+    Ok(())
 }

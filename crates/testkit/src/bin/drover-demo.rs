@@ -137,9 +137,9 @@ async fn import(http: &Http, demo: &Simulated) -> Result<String> {
         Ok(url[url.find("/v3/import/").context("an unexpected manifestUrl")?..].to_owned())
     })
     .await?;
-    // Applied by kubectl, as people do it; a second time it changes nothing.
+    // A second time it changes nothing.
     let manifest = http.get(&path).await?.expect(200)?.body;
-    apply::apply(&demo.kubeconfig(), &manifest).await?;
+    apply::apply_documents(&demo.client().await?, &manifest).await?;
     Ok(id)
 }
 
