@@ -13,10 +13,13 @@
 
 pub mod default;
 pub mod error;
+pub mod field_set;
+pub mod managed_fields;
 pub mod merge_patch;
 pub mod path;
 pub mod prune;
 pub mod schema;
+pub mod typed;
 
 #[cfg(test)]
 mod testing;

@@ -10,7 +10,7 @@
 //!
 //! Invariant: a schema that was parsed is never changed; `properties` are sorted by name.
 
-mod meta;
+pub(crate) mod meta;
 mod parse;
 
 use std::fmt;
@@ -509,8 +509,22 @@ impl<'a> View<'a> {
         self.node.constraints.as_deref()
     }
 
+    /// Whether the value is a Quantity, text that may be written as a number.
+    #[must_use]
+    pub fn is_quantity(self) -> bool {
+        self.node.special == Special::Quantity
+    }
+
     pub(crate) fn special(self) -> Special {
         self.node.special
+    }
+
+    /// Whether this is a reference of a published document with an empty object as default.
+    pub(crate) fn is_published_struct(self) -> bool {
+        self.overlay
+            .and_then(|overlay| overlay.default.as_ref())
+            .and_then(Value::as_object)
+            .is_some_and(serde_json::Map::is_empty)
     }
 
     /// Whether a default may be found here or below.
