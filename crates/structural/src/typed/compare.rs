@@ -159,8 +159,9 @@ fn compare_fields(
     out: &mut Comparison,
 ) -> Problems {
     let mut problems = Problems::default();
-    let mut visit = |name: &str, mut lhs: Option<&Value>, mut rhs: Option<&Value>| {
+    let mut visit = |name: &str, lhs: Option<&Value>, rhs: Option<&Value>| {
         let empty = Value::Object(Map::new());
+        let (mut lhs, mut rhs) = (lhs, rhs);
         let field = ty.field(name).0;
         // What is always there when its parent is there does not appear or vanish.
         if field.is_always_present() {
