@@ -1,0 +1,12 @@
+//! The product as people run it: the real server and agent as processes,
+//! real control planes, real kubectl.
+//!
+//! Each scenario starts what it needs on free ports. They run one at a time:
+//! a control plane alone uses what this kind of machine has.
+
+mod fixture;
+mod import;
+mod kubectl;
+mod outage;
+mod proxy;
+mod refusals;

@@ -1,0 +1,186 @@
+//! Work in an imported cluster through the proxy.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use drover_testkit::{apply, hub, real, wait};
+use futures::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::api::{PostParams, WatchEvent, WatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client};
+
+use crate::fixture::{LIMIT, World, kubectl, turn};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_work_in_an_imported_cluster() -> Result<()> {
+    let _turn = turn().await;
+    let mut world = World::start(hub::Config::default()).await?;
+    let kubeconfig = world.kubeconfig().await?;
+    pods(&world, &kubeconfig).await?;
+    watches(&kubeconfig).await?;
+    identity(&world, &kubeconfig).await?;
+    world.hub.process()?.still_running()
+}
+
+async fn client(kubeconfig: &std::path::Path) -> Result<Client> {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
+}
+
+/// exec, logs -f, port-forward and cp, over whatever transport kubectl picks.
+async fn pods(world: &World, kubeconfig: &std::path::Path) -> Result<()> {
+    kubectl(kubeconfig, &["create", "namespace", "work"]).await?;
+    kubectl(kubeconfig, &["run", "tool", "-n", "work", "--image=registry.example/tool:1", "--restart=Never"]).await?;
+    kubectl(kubeconfig, &["wait", "-n", "work", "--for=condition=Ready", "pod/tool", "--timeout=60s"]).await?;
+
+    let shell = ["exec", "-n", "work", "-i", "tool", "--", "sh", "-c", "cat; echo $((6*7)) >&2; exit 3"];
+    let output = apply::kubectl(kubeconfig, &shell, "over the tunnel").await?;
+    assert_eq!(output.stdout, "over the tunnel");
+    assert!(output.stderr.contains("42"), "{}", output.stderr);
+    assert_eq!(output.code, 3);
+
+    let mut follow = apply::command(kubeconfig, &["logs", "-f", "-n", "work", "tool"])?.stdout(Stdio::piped()).spawn()?;
+    let lines = BufReader::new(follow.stdout.take().context("no pipe")?);
+    let (sender, mut received) = tokio::sync::mpsc::channel(16);
+    let reader = std::thread::spawn(move || {
+        for line in lines.lines().map_while(Result::ok) {
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let first = tokio::time::timeout(LIMIT, received.recv()).await?.context("the log ended")?;
+    assert!(first.contains("first line"), "{first}");
+    let mut log = std::fs::File::options().append(true).open(world.plane.pod_log())?;
+    writeln!(log, "2026-01-01T00:00:01.000000000Z stdout F second line")?;
+    let second = tokio::time::timeout(LIMIT, received.recv()).await?.context("the log ended")?;
+    assert!(second.contains("second line"), "{second}");
+    follow.kill()?;
+    follow.wait()?;
+    reader.join().map_err(|_| anyhow::anyhow!("the reader ended with a panic"))?;
+
+    port_forward(world, kubeconfig)?;
+
+    let folder = tempfile::tempdir()?;
+    let (from, back) = (folder.path().join("from"), folder.path().join("back"));
+    let there = folder.path().join("there");
+    let content: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
+    std::fs::write(&from, &content)?;
+    // kwok runs commands on this machine, so that the pod's file is a file here.
+    let pod = format!("work/tool:{}", there.display());
+    kubectl(kubeconfig, &["cp", &from.display().to_string(), &pod]).await?;
+    assert_eq!(std::fs::read(&there)?, content);
+    kubectl(kubeconfig, &["cp", &pod, &back.display().to_string()]).await?;
+    assert_eq!(std::fs::read(&back)?, content);
+    Ok(())
+}
+
+fn port_forward(world: &World, kubeconfig: &std::path::Path) -> Result<()> {
+    let port = real::free_port()?;
+    let arguments = ["port-forward", "-n", "work", "pod/tool", &format!("{port}:80")];
+    let mut forward = apply::command(kubeconfig, &arguments)?.stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    BufReader::new(forward.stdout.take().context("no pipe")?).read_line(&mut line)?;
+    ensure!(line.contains("Forwarding from"), "{line}");
+    let target = world.plane.forward_target().try_clone()?;
+    let echo = std::thread::spawn(move || -> std::io::Result<()> {
+        let (mut stream, _) = target.accept()?;
+        let mut buffer = [0; 4];
+        stream.read_exact(&mut buffer)?;
+        stream.write_all(&buffer)
+    });
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.write_all(b"ping")?;
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer)?;
+    assert_eq!(&answer, b"ping");
+    echo.join().map_err(|_| anyhow::anyhow!("the echo ended with a panic"))??;
+    forward.kill()?;
+    forward.wait()?;
+    Ok(())
+}
+
+/// 200 watches at once see one change each, and ordinary requests go on beside them.
+async fn watches(kubeconfig: &std::path::Path) -> Result<()> {
+    let client = client(kubeconfig).await?;
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "work");
+    let version = maps.list(&kube::api::ListParams::default()).await?.metadata.resource_version.context("no revision")?;
+    let mut streams = Vec::new();
+    for _ in 0..200 {
+        streams.push(maps.watch(&WatchParams::default().timeout(120), &version).await?.boxed());
+    }
+    let start = Instant::now();
+    Api::<Namespace>::all(client.clone()).get("work").await?;
+    ensure!(start.elapsed() < Duration::from_secs(5), "a request waited {:?} behind watches", start.elapsed());
+    let map = ConfigMap {
+        metadata: kube::api::ObjectMeta { name: Some("change".to_owned()), ..Default::default() },
+        ..Default::default()
+    };
+    maps.create(&PostParams::default(), &map).await?;
+    for mut stream in streams {
+        let seen = tokio::time::timeout(LIMIT, async {
+            while let Some(event) = stream.try_next().await? {
+                if let WatchEvent::Added(map) = event
+                    && map.metadata.name.as_deref() == Some("change")
+                {
+                    return Ok(());
+                }
+            }
+            anyhow::bail!("the watch ended")
+        });
+        seen.await.context("a watch saw nothing")??;
+    }
+    Ok(())
+}
+
+/// The cluster sees the user, not the agent; what a client claims about itself is not believed.
+async fn identity(world: &World, kubeconfig: &std::path::Path) -> Result<()> {
+    let me = world.session.http.get("/v3/users?me=true").await?.expect(200)?.json()?;
+    let me = me["data"][0]["id"].as_str().context("no user")?.to_owned();
+    let seen = kubectl(kubeconfig, &["auth", "whoami", "-o", "json"]).await?;
+    let seen: serde_json::Value = serde_json::from_str(&seen)?;
+    assert_eq!(seen["status"]["userInfo"]["username"], me.as_str());
+    let path = format!("/k8s/clusters/{}/apis/authentication.k8s.io/v1/selfsubjectreviews", world.id);
+    let review = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+    let request = http::Request::post(&path)
+        .header("content-type", "application/json")
+        .header("x-remote-user", "system:admin")
+        .header("x-remote-group", "system:masters")
+        .header("connection", "close, impersonate-user, authorization")
+        .body(serde_json::to_vec(&review)?)?;
+    let answer = world.session.http.send(request).await?.expect(201)?.json()?;
+    assert_eq!(answer["status"]["userInfo"]["username"], me.as_str());
+    let groups = answer["status"]["userInfo"]["groups"].to_string();
+    assert!(!groups.contains("system:masters"), "{groups}");
+    let anonymous = world.hub.http(None)?.get(&format!("/k8s/clusters/{}/version", world.id)).await?;
+    assert_eq!(anonymous.status, 403, "{}", anonymous.body);
+
+    // A deleted token is refused from the next request on, and its watches end.
+    let token = world.session.http.post("/v3/tokens", &serde_json::json!({"description": "short"})).await?.expect(201)?.json()?;
+    let bearer = token["token"].as_str().context("no token")?.to_owned();
+    let http = world.hub.http(Some(&bearer))?;
+    let namespaces = format!("/k8s/clusters/{}/api/v1/namespaces", world.id);
+    http.get(&namespaces).await?.expect(200)?;
+    let watching = tokio::spawn({
+        let (http, path) = (http.clone(), format!("{namespaces}?watch=true&timeoutSeconds=600"));
+        async move { http.get(&path).await }
+    });
+    let id = token["id"].as_str().context("no id")?;
+    world.session.http.delete(&format!("/v3/tokens/{id}")).await?.expect(204)?;
+    wait::until("the deleted token to be refused", Duration::from_secs(1), || async {
+        let answer = http.get(&namespaces).await?;
+        ensure!(matches!(answer.status.as_u16(), 401 | 403), "{}", answer.status);
+        Ok(())
+    })
+    .await?;
+    // The end may be a clean one or an error; what counts is that it comes.
+    let ended = tokio::time::timeout(LIMIT, watching).await.context("the watch of a deleted token goes on")?;
+    drop(ended?);
+    Ok(())
+}
