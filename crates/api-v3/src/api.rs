@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drover_auth::web::{self, ApiError, Request, Response};
-use drover_auth::{Clock, Entropy, Identity, Logins};
+use drover_auth::{Clock, Entropy, Identity};
 use drover_types::names::{CREATOR_ANNOTATION, CREATOR_LABEL, CREATOR_NORMAN};
 use http::header::{HeaderValue, LOCATION};
 use http::request;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::call::{Call, Hooks, Item, Passwords, Rights, Shared, not_found, split_id};
+use crate::call::{Call, Credentials, Hooks, Item, Rights, Shared, not_found, split_id};
 use crate::collection::{Collection, Extent};
 use crate::encode::{Writer, read_fields};
 use crate::kinds::{self, Draft, Outcome};
@@ -25,7 +25,8 @@ use crate::registry::Registry;
 use crate::resource::{api_root, collection_actions, may_change, present, present_one};
 use crate::schema::{Base, Behaviour, Object, Type};
 use crate::store::Store;
-use crate::target::{Context, RootOf, Target, locate};
+use crate::subscribe::{self, Subscription};
+use crate::target::{Context, RootOf, Target, is_within, locate};
 use crate::urls::Urls;
 use crate::validate::{self, Operation};
 
@@ -38,10 +39,8 @@ pub struct Parts {
     pub client: kube::Client,
     /// Who may do what.
     pub rights: Arc<dyn Rights>,
-    /// Tokens.
-    pub logins: Logins,
-    /// Passwords.
-    pub passwords: Arc<dyn Passwords>,
+    /// Tokens and passwords.
+    pub credentials: Arc<dyn Credentials>,
     /// What other parts do for it.
     pub hooks: Arc<dyn Hooks>,
     /// Now.
@@ -71,8 +70,7 @@ impl Api {
         let Parts {
             client,
             rights,
-            logins,
-            passwords,
+            credentials,
             hooks,
             clock,
             entropy,
@@ -83,8 +81,7 @@ impl Api {
                 registry: Registry::new(),
                 store: Store::new(client),
                 rights,
-                logins,
-                passwords,
+                credentials,
                 hooks,
                 clock,
                 entropy,
@@ -95,7 +92,7 @@ impl Api {
 
     /// Answers one request. `identity` is `None` where nobody is signed in.
     pub async fn handle(&self, request: Request, identity: Option<Identity>) -> Response {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
         if identity.is_none() && matches!(path.as_str(), "/v3") {
             return redirect_to_root();
@@ -123,7 +120,21 @@ impl Api {
             now: self.shared.clock.now(),
             action_key,
         };
-        match route(&call, &writer, &method, located.target, &parts, body).await {
+        let answered = match (located.target, &identity) {
+            (Target::Subscribe(context), Some(identity)) => {
+                let subscription = Subscription {
+                    shared: self.shared.clone(),
+                    identity: identity.clone(),
+                    urls: call.urls.clone(),
+                    query: call.query.clone(),
+                    context,
+                    action_key,
+                };
+                subscribe::open(subscription, &mut parts)
+            }
+            (target, _) => route(&call, &writer, &method, target, &parts, body).await,
+        };
+        match answered {
             Ok(response) => response,
             Err(error) => writer.error(&error),
         }
@@ -311,11 +322,7 @@ fn documents(call: &Call<'_>, writer: &Writer, target: Target<'_>) -> Result<Res
                 }
             }
         }
-        Target::Subscribe(_) => Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "InvalidFormat",
-            "the event stream needs a websocket",
-        )),
+        Target::Subscribe(_) => Err(no_schema()),
         Target::Resource { .. } | Target::Unknown(_) => Err(no_schema()),
     }
 }
@@ -544,14 +551,6 @@ async fn resource(
         Method::DELETE => delete(call, writer, kind, object, context, id).await,
         _ => Err(method_not_allowed(method)),
     }
-}
-
-/// Whether a resource belongs to the cluster or project it is asked for in.
-fn is_within(kind: &Type, context: Option<&Context>, item: &Item) -> bool {
-    context.is_none_or(|context| {
-        Registry::reference_to(kind, context.type_id())
-            .is_some_and(|field| item.get(field.name) == Some(&json!(context.id)))
-    })
 }
 
 /// Namespace and name behind an identifier; preferences lie in the caller's namespace.

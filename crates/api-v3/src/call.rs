@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use drover_auth::logins::NewToken;
 use drover_auth::web::ApiError;
-use drover_auth::{Attributes, Clock, Decision, Entropy, Identity, Logins, UserId};
+use drover_auth::{Attributes, Clock, Decision, Entropy, Identity, IssuedToken, UserId};
 use drover_types::management::GROUP;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -54,26 +55,46 @@ pub trait Hooks: Send + Sync + 'static {
         cluster: &'a str,
         import: YamlImport,
     ) -> BoxFuture<'a, Result<String, ApiError>>;
+
+    /// Completes when `identity` is no longer valid; streams end with it.
+    fn revoked<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, ()>;
 }
 
-/// The passwords of local users: their rules, and where they are kept.
-pub trait Passwords: Send + Sync + 'static {
+/// Tokens and passwords, as `drover_auth` keeps them.
+pub trait Credentials: Send + Sync + 'static {
+    /// Makes an API key owned by `owner`.
+    fn create_token<'a>(
+        &'a self,
+        owner: &'a Identity,
+        token: &'a NewToken,
+    ) -> BoxFuture<'a, Result<IssuedToken, ApiError>>;
+
+    /// Makes a token for a kubeconfig of `owner`, good for `cluster` only if one is named.
+    fn kubeconfig_token<'a>(
+        &'a self,
+        owner: &'a Identity,
+        cluster: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<IssuedToken, ApiError>>;
+
+    /// Ends the session of the caller.
+    fn logout<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, Result<(), ApiError>>;
+
     /// Refuses a password that is too short or says the login name (422 `InvalidBodyContent`).
-    fn check<'a>(
+    fn check_password<'a>(
         &'a self,
         username: &'a str,
         password: &'a SecretString,
     ) -> BoxFuture<'a, Result<(), ApiError>>;
 
     /// Keeps a user's password, hashed.
-    fn set<'a>(
+    fn set_password<'a>(
         &'a self,
         user: &'a UserId,
         password: &'a SecretString,
     ) -> BoxFuture<'a, Result<(), ApiError>>;
 
     /// Whether this is the user's password.
-    fn verify<'a>(
+    fn verify_password<'a>(
         &'a self,
         user: &'a UserId,
         password: &'a SecretString,
@@ -85,8 +106,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) store: Store,
     pub(crate) rights: Arc<dyn Rights>,
-    pub(crate) logins: Logins,
-    pub(crate) passwords: Arc<dyn Passwords>,
+    pub(crate) credentials: Arc<dyn Credentials>,
     pub(crate) hooks: Arc<dyn Hooks>,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,

@@ -81,7 +81,9 @@ pub(crate) fn offers(call: &Call<'_>, kind: &Type, object: &Value, method: &str)
     match kind.behaviour {
         Behaviour::Cluster => method != "DELETE" || !cluster::is_local(object),
         Behaviour::Node => method != "DELETE",
-        Behaviour::Setting => method != "PUT" || settings::is_writable(call, object),
+        Behaviour::Setting => method == "PUT" && settings::is_writable(call, object),
+        Behaviour::Feature => method == "PUT",
+        Behaviour::Token => method != "PUT",
         Behaviour::GlobalRole | Behaviour::RoleTemplate => {
             method != "DELETE" || !roles::is_builtin(object)
         }
@@ -127,6 +129,19 @@ pub(crate) fn may_change_own(call: &Call<'_>, kind: &Type, object: &Value, verb:
             matches!(verb, "update" | "delete" | "create") && is_own(call, kind, object)
         }
         _ => false,
+    }
+}
+
+/// Whether an object goes into the caller's event stream: what is personal only to its owner.
+pub(crate) fn may_stream(
+    call: &Call<'_>,
+    kind: &Type,
+    object: &Value,
+    may_see: impl Fn() -> bool,
+) -> bool {
+    match kind.behaviour {
+        Behaviour::Token | Behaviour::Preference => is_own(call, kind, object),
+        _ => may_see(),
     }
 }
 

@@ -19,10 +19,11 @@ mod registry;
 mod resource;
 mod schema;
 mod store;
+mod subscribe;
 pub mod summary;
 mod target;
 mod urls;
 mod validate;
 
 pub use api::{Api, Parts};
-pub use call::{Hooks, Passwords, Rights, YamlImport};
+pub use call::{Credentials, Hooks, Rights, YamlImport};

@@ -93,13 +93,12 @@ fn show(
     }
     match found {
         Some(value) => {
-            if field.kind == FieldType::Date {
-                if let Some(stamp) = value
+            if field.kind == FieldType::Date
+                && let Some(stamp) = value
                     .as_str()
                     .and_then(|text| text.parse::<Timestamp>().ok())
-                {
-                    into.insert(format!("{}TS", field.name), json!(stamp.as_millisecond()));
-                }
+            {
+                into.insert(format!("{}TS", field.name), json!(stamp.as_millisecond()));
             }
             into.insert(
                 field.name.to_owned(),

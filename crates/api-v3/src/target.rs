@@ -5,6 +5,7 @@
 //! slashes; empty segments do not count (reference section 1.1).
 
 use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
 
 use crate::registry::Registry;
 use crate::schema::{Base, Type};
@@ -26,6 +27,14 @@ impl Context {
             "cluster"
         }
     }
+}
+
+/// Whether a resource belongs to the cluster or project it is asked for in.
+pub(crate) fn is_within(kind: &Type, context: Option<&Context>, item: &Map<String, Value>) -> bool {
+    context.is_none_or(|context| {
+        Registry::reference_to(kind, context.type_id())
+            .is_some_and(|field| item.get(field.name) == Some(&json!(context.id)))
+    })
 }
 
 /// What a request asks for.
@@ -269,7 +278,7 @@ mod tests {
                 ..
             })
         ));
-        assert!(matches!(target("/v1/clusters"), None));
+        assert!(target("/v1/clusters").is_none());
         assert!(matches!(
             target("/v3/clusters/c-1/subscribe"),
             Some(Target::Subscribe(Some(_)))

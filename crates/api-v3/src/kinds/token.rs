@@ -69,10 +69,9 @@ pub(crate) async fn create(
     };
     let issued = call
         .shared
-        .logins
+        .credentials
         .create_token(caller, &wanted)
-        .await
-        .map_err(refused)?;
+        .await?;
     let stored = call
         .store()
         .get(object_of(call, "token")?, None, &issued.name)
@@ -161,21 +160,16 @@ pub(super) async fn for_kubeconfig(call: &Call<'_>) -> Result<String, ApiError> 
         .and_then(|token| token.cluster.as_deref());
     let issued = call
         .shared
-        .logins
+        .credentials
         .kubeconfig_token(caller, scope)
-        .await
-        .map_err(refused)?;
+        .await?;
     Ok(issued.bearer.expose_secret().to_owned())
 }
 
 pub(super) async fn act_on_collection(call: &Call<'_>, action: &str) -> Result<Outcome, ApiError> {
     match action {
         "logout" => {
-            call.shared
-                .logins
-                .logout(call.caller()?)
-                .await
-                .map_err(refused)?;
+            call.shared.credentials.logout(call.caller()?).await?;
             let mut response = Response::new(drover_auth::web::empty());
             for name in [cookie::SESSION, cookie::CSRF] {
                 if let Some(forget) = cookie::forget(name) {
@@ -190,18 +184,5 @@ pub(super) async fn act_on_collection(call: &Call<'_>, action: &str) -> Result<O
             "the provider of this session knows no logout of its own",
         )),
         other => Err(unknown_action(other)),
-    }
-}
-
-fn refused(error: drover_auth::LoginError) -> ApiError {
-    match error {
-        drover_auth::LoginError::Failed => ApiError::unauthorized("authentication failed"),
-        drover_auth::LoginError::Disabled(_) => ApiError::permission_denied("the user is disabled"),
-        drover_auth::LoginError::TooManyAttempts { .. } => ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "TooManyRequests",
-            error.to_string(),
-        ),
-        drover_auth::LoginError::Store { source, .. } => ApiError::from(source),
     }
 }

@@ -72,8 +72,8 @@ pub(super) async fn before_create(
     check_username(call, kind, &username, None).await?;
     if let Some(password) = fields.get("password").and_then(Value::as_str) {
         call.shared
-            .passwords
-            .check(&username, &SecretString::from(password))
+            .credentials
+            .check_password(&username, &SecretString::from(password))
             .await?;
     }
     let suffix = call
@@ -131,8 +131,8 @@ pub(super) async fn after_create(
     let id = UserId::new(mapping::name(&object));
     if let Err(error) = call
         .shared
-        .passwords
-        .set(&id, &SecretString::from(password))
+        .credentials
+        .set_password(&id, &SecretString::from(password))
         .await
     {
         if let Some(kind) = kind.object
@@ -231,8 +231,8 @@ pub(super) async fn act_on_collection(
             }
             if !call
                 .shared
-                .passwords
-                .verify(&caller.user, &SecretString::from(current))
+                .credentials
+                .verify_password(&caller.user, &SecretString::from(current))
                 .await?
             {
                 return Err(ApiError::invalid_body("the current password is not right")
@@ -268,8 +268,11 @@ async fn keep_password(
         return Err(ApiError::invalid("MissingRequired", "").with_field("newPassword"));
     }
     let password = SecretString::from(password);
-    call.shared.passwords.check(username, &password).await?;
-    call.shared.passwords.set(user, &password).await
+    call.shared
+        .credentials
+        .check_password(username, &password)
+        .await?;
+    call.shared.credentials.set_password(user, &password).await
 }
 
 /// Notes that a password was chosen: nobody has to change it, and the first login is over.
