@@ -13,6 +13,7 @@ pub mod control_plane;
 pub mod http;
 pub mod hub;
 pub mod kubelet;
+pub mod load;
 pub mod process;
 pub mod real;
 pub mod simulated;

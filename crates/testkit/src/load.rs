@@ -1,0 +1,174 @@
+//! A load client: one HTTP/1.1 connection per caller, the same towards a
+//! server directly and through Drover, so that only the way differs.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use tokio::net::TcpStream;
+
+/// Where requests go.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Address and port of a TLS server.
+    pub address: (Ipv4Addr, u16),
+    /// Bearer token.
+    pub token: String,
+    /// Path and query.
+    pub path: String,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub struct Connection {
+    sender: SendRequest<Empty<Bytes>>,
+    target: Target,
+}
+
+impl Connection {
+    /// Opens a connection; any certificate will do.
+    ///
+    /// # Errors
+    ///
+    /// When TCP or TLS fails.
+    pub async fn open(target: &Target) -> Result<Self> {
+        let stream = TcpStream::connect(target.address).await?;
+        stream.set_nodelay(true)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate))
+            .with_no_client_auth();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(ServerName::try_from("localhost")?, stream).await?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the load connection ended with an error");
+            }
+        });
+        Ok(Self { sender, target: target.clone() })
+    }
+
+    /// Sends one GET and reads the whole answer; its length in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the answer is not 200.
+    pub async fn get(&mut self) -> Result<usize> {
+        let request = http::Request::get(&self.target.path)
+            .header("host", format!("{}:{}", self.target.address.0, self.target.address.1))
+            .header("authorization", format!("Bearer {}", self.target.token))
+            .header("accept", "application/json")
+            .body(Empty::new())?;
+        let response = self.sender.send_request(request).await?;
+        ensure!(response.status() == 200, "{} {}", self.target.path, response.status());
+        let mut body = response.into_body();
+        let mut length = 0;
+        while let Some(frame) = body.frame().await {
+            if let Some(data) = frame?.data_ref() {
+                length += data.len();
+            }
+        }
+        self.sender.ready().await?;
+        Ok(length)
+    }
+}
+
+/// Times of single requests over one connection, sorted.
+///
+/// # Errors
+///
+/// When a request fails.
+pub async fn latencies(target: &Target, n_requests: usize) -> Result<Vec<Duration>> {
+    let mut connection = Connection::open(target).await?;
+    for _ in 0..n_requests / 10 + 1 {
+        connection.get().await?;
+    }
+    let mut times = Vec::with_capacity(n_requests);
+    for _ in 0..n_requests {
+        let start = Instant::now();
+        connection.get().await?;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    Ok(times)
+}
+
+/// Requests per second over several connections.
+///
+/// # Errors
+///
+/// When a request fails.
+pub async fn rate(target: &Target, n_connections: usize, time: Duration) -> Result<f64> {
+    let mut connections = Vec::new();
+    for _ in 0..n_connections {
+        let mut connection = Connection::open(target).await?;
+        connection.get().await?;
+        connections.push(connection);
+    }
+    let start = Instant::now();
+    let mut callers = Vec::new();
+    for mut connection in connections {
+        callers.push(tokio::spawn(async move {
+            let mut n_requests = 0_u32;
+            while start.elapsed() < time {
+                connection.get().await?;
+                n_requests += 1;
+            }
+            anyhow::Ok(n_requests)
+        }));
+    }
+    let mut total = 0;
+    for caller in callers {
+        total += caller.await.context("a caller ended with a panic")??;
+    }
+    Ok(f64::from(total) / start.elapsed().as_secs_f64())
+}
+
+#[derive(Debug)]
+struct AnyCertificate;
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
