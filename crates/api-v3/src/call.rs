@@ -25,11 +25,18 @@ use crate::urls::Urls;
 pub trait Rights: Send + Sync + 'static {
     /// Whether `identity` may do this to an object of the management cluster.
     fn allows(&self, identity: &Identity, attributes: &Attributes<'_>) -> Decision;
+
+    /// The virtual groups of `identity` in `cluster`; `None` if it may not see the cluster.
+    fn cluster_groups(&self, identity: &Identity, cluster: &str) -> Option<Vec<String>>;
 }
 
 impl Rights for drover_auth::Access {
     fn allows(&self, identity: &Identity, attributes: &Attributes<'_>) -> Decision {
         Self::allows(self, identity, attributes)
+    }
+
+    fn cluster_groups(&self, identity: &Identity, cluster: &str) -> Option<Vec<String>> {
+        Self::cluster_groups(self, identity, cluster)
     }
 }
 
@@ -79,26 +86,27 @@ pub trait Credentials: Send + Sync + 'static {
     /// Ends the session of the caller.
     fn logout<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, Result<(), ApiError>>;
 
-    /// Refuses a password that is too short or says the login name (422 `InvalidBodyContent`).
-    fn check_password<'a>(
-        &'a self,
-        username: &'a str,
-        password: &'a SecretString,
-    ) -> BoxFuture<'a, Result<(), ApiError>>;
+    /// Deletes a token; requests with it are refused from the moment this is done.
+    fn delete_token<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ApiError>>;
+
+    /// Refuses a password that breaks the rules (422 `InvalidBodyContent`).
+    fn check_password(&self, username: &str, password: &SecretString) -> Result<(), ApiError>;
 
     /// Keeps a user's password, hashed.
     fn set_password<'a>(
         &'a self,
         user: &'a UserId,
+        username: &'a str,
         password: &'a SecretString,
     ) -> BoxFuture<'a, Result<(), ApiError>>;
 
-    /// Whether this is the user's password.
-    fn verify_password<'a>(
+    /// Changes the caller's own password, if `current` is it; nobody has to change it then.
+    fn change_password<'a>(
         &'a self,
-        user: &'a UserId,
-        password: &'a SecretString,
-    ) -> BoxFuture<'a, Result<bool, ApiError>>;
+        identity: &'a Identity,
+        current: &'a SecretString,
+        new: &'a SecretString,
+    ) -> BoxFuture<'a, Result<(), ApiError>>;
 }
 
 /// What all requests share.
@@ -179,16 +187,75 @@ impl<'a> Call<'a> {
 
     /// Whether the caller may do everything: an administrator.
     pub(crate) fn may_everything(&self) -> bool {
-        self.identity.is_some_and(|identity| {
-            let all = Attributes {
-                verb: "*",
-                group: "*",
-                resource: "*",
-                namespace: None,
-                name: None,
-            };
-            self.shared.rights.allows(identity, &all).is_allowed()
-        })
+        self.identity
+            .is_some_and(|identity| self.is_administrator(identity))
+    }
+
+    /// Whether somebody may do everything.
+    pub(crate) fn is_administrator(&self, identity: &Identity) -> bool {
+        let all = Attributes {
+            verb: "*",
+            group: "*",
+            resource: "*",
+            namespace: None,
+            name: None,
+        };
+        self.shared.rights.allows(identity, &all).is_allowed()
+    }
+
+    /// Whether the caller may do all that these rules (of a role, as JSON) allow, everywhere or in one namespace.
+    /// Rules for URLs are held by administrators only.
+    pub(crate) fn holds(&self, rules: Option<&Value>, namespace: Option<&str>) -> bool {
+        let Some(identity) = self.identity else {
+            return false;
+        };
+        let list = |rule: &'_ Value, name: &str| -> Vec<String> {
+            let values = rule.get(name).and_then(Value::as_array);
+            values
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
+        };
+        let rules = rules
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        self.is_administrator(identity)
+            || rules.iter().all(|rule| {
+                let names = list(rule, "resourceNames");
+                let names: Vec<Option<&str>> = if names.is_empty() {
+                    vec![None]
+                } else {
+                    names.iter().map(|name| Some(name.as_str())).collect()
+                };
+                let (groups, resources, verbs) = (
+                    list(rule, "apiGroups"),
+                    list(rule, "resources"),
+                    list(rule, "verbs"),
+                );
+                list(rule, "nonResourceURLs").is_empty()
+                    && groups.iter().all(|group| {
+                        resources.iter().all(|resource| {
+                            verbs.iter().all(|verb| {
+                                names.iter().all(|name| {
+                                    let attributes = Attributes {
+                                        verb,
+                                        group,
+                                        resource,
+                                        namespace,
+                                        name: *name,
+                                    };
+                                    self.shared
+                                        .rights
+                                        .allows(identity, &attributes)
+                                        .is_allowed()
+                                })
+                            })
+                        })
+                    })
+            })
     }
 
     /// # Errors

@@ -1,5 +1,6 @@
 //! Clusters and what hangs on them, created, changed, listed and removed.
 
+#[cfg(test)]
 mod common;
 
 use base64::Engine as _;

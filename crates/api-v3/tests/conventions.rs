@@ -1,5 +1,6 @@
 //! The conventions of the wire, asked as clients ask (reference section 7 and recorded/http/01-04).
 
+#[cfg(test)]
 mod common;
 
 use common::{ADMIN, MANAGEMENT, World};

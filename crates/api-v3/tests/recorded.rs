@@ -5,6 +5,7 @@
 //! from our code. Each object is put into the store and asked for; the answer
 //! must be equal, save for what stands in `differences`.
 
+#[cfg(test)]
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,13 +1,14 @@
 //! Bindings of roles to people: who, which role, where.
 //!
 //! Invariant: nobody gives a right it does not hold. A global role is given by
-//! administrators (or by those who hold it and may bind), roles of a cluster or
-//! project by its owners.
+//! those who may do all it allows (or may `bind` it), roles of a cluster or project
+//! by its owners and by those who hold the same role there.
 
 use drover_auth::web::ApiError;
+use drover_types::names;
 use serde_json::{Map, Value, json};
 
-use super::{Draft, cluster, object_of, text, text_at};
+use super::{Draft, cluster, object_of, roles, text, text_at};
 use crate::call::{Call, not_found, split_id};
 use crate::mapping;
 
@@ -61,14 +62,13 @@ pub(super) async fn before_create_global(
     )?;
     let name = text(fields, "globalRoleId");
     let role = referred(call, "globalRole", name).await?;
-    if !call.may_everything() {
-        let object = object_of(call, "globalRole")?;
-        call.require("bind", object, None, Some(name))
-            .map_err(|_| {
-                ApiError::forbidden(format!(
-                    "only an administrator may give the global role {name}"
-                ))
-            })?;
+    let held = role
+        .as_object()
+        .is_some_and(|role| roles::holds_global(call, role));
+    if !held && !call.may("bind", object_of(call, "globalRole")?, None, Some(name)) {
+        return Err(ApiError::forbidden(format!(
+            "the global role {name} allows more than its giver may do"
+        )));
     }
     draft.object.insert(
         "metadata".to_owned(),
@@ -94,7 +94,8 @@ pub(super) async fn before_create_cluster(
     let id = text(fields, "clusterId");
     cluster::referred(call, id).await?;
     check_role(call, fields, "cluster").await?;
-    if owns_cluster(call, id)? {
+    let role = names::cluster_group(text(fields, "roleTemplateId"));
+    if owns_cluster(call, id)? || is_in(call, id, &role) {
         Ok(())
     } else {
         Err(only_owners("cluster", id))
@@ -113,13 +114,15 @@ pub(super) async fn before_create_project(
     let id = text(fields, "projectId");
     check_role(call, fields, "project").await?;
     let (cluster, project) = cluster::split_project(call, id)?;
+    let role = names::project_group(&project, text(fields, "roleTemplateId"));
     let owns = owns_cluster(call, &cluster)?
         || call.may(
             "own",
             object_of(call, "project")?,
             Some(&cluster),
             Some(&project),
-        );
+        )
+        || is_in(call, &cluster, &role);
     if owns {
         Ok(())
     } else {
@@ -129,6 +132,14 @@ pub(super) async fn before_create_project(
 
 fn owns_cluster(call: &Call<'_>, id: &str) -> Result<bool, ApiError> {
     Ok(call.may_everything() || call.may("own", object_of(call, "cluster")?, None, Some(id)))
+}
+
+/// Whether the caller holds this virtual group in a cluster.
+fn is_in(call: &Call<'_>, cluster: &str, group: &str) -> bool {
+    let groups = call
+        .identity
+        .and_then(|identity| call.shared.rights.cluster_groups(identity, cluster));
+    groups.is_some_and(|groups| groups.iter().any(|held| held == group))
 }
 
 fn only_owners(what: &str, id: &str) -> ApiError {

@@ -10,9 +10,21 @@ use super::{object_of, text, text_at, user};
 use crate::call::{Call, Item};
 use crate::mapping;
 use crate::resource::self_link;
-use crate::schema::Type;
+use crate::schema::{Layout, Object, Type};
 
 const LOCAL: &str = "local://";
+/// What rules call principals; nothing is stored under that name.
+const PRINCIPALS: Object = Object {
+    kind: "Principal",
+    resource: "principals",
+    namespaced: false,
+    layout: Layout::Flat,
+};
+
+/// Whether the caller may look for other people.
+fn may_see_others(call: &Call<'_>) -> bool {
+    call.may("list", PRINCIPALS, None, None)
+}
 
 /// The caller and the groups it is a member of.
 pub(crate) async fn list(call: &Call<'_>, kind: &Type) -> Result<Vec<Item>, ApiError> {
@@ -40,6 +52,9 @@ pub(crate) async fn get(call: &Call<'_>, kind: &Type, id: &str) -> Result<Item, 
         return Ok(of_group(call, kind, id));
     }
     let name = id.strip_prefix(LOCAL).ok_or_else(absent)?;
+    if name != caller.user.as_str() && !may_see_others(call) {
+        return Err(absent());
+    }
     let users = call.registry().get("user").ok_or_else(absent)?;
     let object = object_of(call, "user")?;
     crate::call::split_id(users, object, name).map_err(|_| absent())?;
@@ -71,6 +86,7 @@ pub(crate) async fn search(
         );
     }
     let mut items = Vec::new();
+    let others = may_see_others(call);
     if wanted != "group" {
         for found in call.store().list(object_of(call, "user")?, None).await? {
             let hit = [
@@ -80,7 +96,8 @@ pub(crate) async fn search(
             ]
             .iter()
             .any(|text| text.to_lowercase().contains(&name));
-            if hit && !user::is_system(&found) {
+            let seen = others || mapping::name(&found) == call.user();
+            if hit && seen && !user::is_system(&found) {
                 items.push(of_user(call, kind, &found));
             }
         }

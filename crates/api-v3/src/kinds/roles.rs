@@ -29,7 +29,7 @@ pub(super) fn before_create_global(
     fields: &Map<String, Value>,
 ) -> Result<(), ApiError> {
     check_rules(fields)?;
-    no_elevation(call)
+    no_elevation_global(call, fields)
 }
 
 pub(super) fn before_update_global(
@@ -42,7 +42,7 @@ pub(super) fn before_update_global(
         return Ok(());
     }
     check_rules(fields)?;
-    no_elevation(call)
+    no_elevation_global(call, fields)
 }
 
 pub(super) async fn before_create_template(
@@ -104,8 +104,58 @@ async fn check_template(
         .with_field("projectCreatorDefault"));
     }
     check_rules(fields)?;
-    check_inheritance(call, fields, own).await?;
-    no_elevation(call)
+    let mut held =
+        call.holds(fields.get("rules"), None) && call.holds(fields.get("externalRules"), None);
+    for inherited in check_inheritance(call, fields, own).await? {
+        held = held && holds_template(call, &inherited);
+    }
+    // What a role from outside allows is not known here.
+    held = held && (fields.get("external") != Some(&json!(true)) || call.may_everything());
+    if held { Ok(()) } else { Err(elevation()) }
+}
+
+fn holds_template(call: &Call<'_>, template: &Value) -> bool {
+    let external = template.get("external") == Some(&json!(true));
+    call.holds(template.get("rules"), None)
+        && call.holds(template.get("externalRules"), None)
+        && (!external || call.may_everything())
+}
+
+/// Whether the caller may do all that a global role, as stored or as sent, allows.
+pub(super) fn holds_global(call: &Call<'_>, role: &Map<String, Value>) -> bool {
+    let by_namespace = |name: &str| {
+        role.get(name)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+    };
+    let beyond = [
+        "inheritedClusterRoles",
+        "inheritedNamespacedRules",
+        "inheritedFleetWorkspacePermissions",
+    ]
+    .iter()
+    .any(|name| {
+        role.get(*name)
+            .is_some_and(|value| !value.is_null() && *value != json!([]) && *value != json!({}))
+    });
+    call.may_everything()
+        || (!beyond
+            && call.holds(role.get("rules"), None)
+            && by_namespace("namespacedRules")
+                .all(|(namespace, rules)| call.holds(Some(rules), Some(namespace))))
+}
+
+fn no_elevation_global(call: &Call<'_>, fields: &Map<String, Value>) -> Result<(), ApiError> {
+    if holds_global(call, fields) {
+        Ok(())
+    } else {
+        Err(elevation())
+    }
+}
+
+fn elevation() -> ApiError {
+    ApiError::forbidden("a role may not allow what its writer may not do")
 }
 
 /// Rules name verbs, and either resources or URLs.
@@ -142,7 +192,7 @@ async fn check_inheritance(
     call: &Call<'_>,
     fields: &Map<String, Value>,
     own: Option<&str>,
-) -> Result<(), ApiError> {
+) -> Result<Vec<Value>, ApiError> {
     let object = object_of(call, "roleTemplate")?;
     let parents = |value: Option<&Value>| -> Vec<String> {
         value
@@ -157,7 +207,7 @@ async fn check_inheritance(
     let wrong = |message: String| {
         ApiError::invalid("InvalidReference", message).with_field("roleTemplateIds")
     };
-    let mut seen = Vec::new();
+    let (mut seen, mut inherited) = (Vec::new(), Vec::new());
     while let Some(name) = open.pop() {
         if own == Some(name.as_str()) {
             return Err(wrong("a role cannot inherit from itself".to_owned()));
@@ -180,19 +230,9 @@ async fn check_inheritance(
         let found = found.ok_or_else(|| wrong(format!("there is no role {name}")))?;
         open.extend(parents(found.get("roleTemplateNames")));
         seen.push(name);
+        inherited.push(found);
     }
-    Ok(())
-}
-
-/// Rules can allow anything, so until they are compared one by one only who may do everything may write them.
-fn no_elevation(call: &Call<'_>) -> Result<(), ApiError> {
-    if call.may_everything() {
-        Ok(())
-    } else {
-        Err(ApiError::forbidden(
-            "only an administrator may write the rules of roles",
-        ))
-    }
+    Ok(inherited)
 }
 
 /// A role in use or built in stays. `reference` is the field of bindings that names roles.

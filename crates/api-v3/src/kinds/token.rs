@@ -92,9 +92,7 @@ pub(crate) async fn delete(call: &Call<'_>, kind: &Type, id: &str) -> Result<(),
             "the token of the current session cannot be removed; log out instead",
         ));
     }
-    call.store()
-        .delete(object_of(call, "token")?, None, name)
-        .await
+    call.shared.credentials.delete_token(name).await
 }
 
 /// Fills in what depends on the moment and on who asks.

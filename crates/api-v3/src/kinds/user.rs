@@ -3,8 +3,8 @@
 //! Invariant: a password is never stored in, or shown from, a `User`; it goes
 //! to the part that keeps it hashed and nowhere else.
 
-use drover_auth::UserId;
 use drover_auth::web::ApiError;
+use drover_auth::{Identity, UserId};
 use http::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
@@ -55,6 +55,19 @@ pub(super) fn offers_collection_action(call: &Call<'_>, action: &str) -> bool {
     }
 }
 
+/// Administrators are changed by administrators only: whoever sets a password can sign in with it.
+fn no_takeover(call: &Call<'_>, target: &Value) -> Result<(), ApiError> {
+    let name = mapping::name(target);
+    let identity = Identity::of(name);
+    if name == call.user() || call.may_everything() || !call.is_administrator(&identity) {
+        Ok(())
+    } else {
+        Err(ApiError::forbidden(format!(
+            "{name} is an administrator, who only administrators may change"
+        )))
+    }
+}
+
 pub(super) async fn before_create(
     call: &Call<'_>,
     kind: &Type,
@@ -73,8 +86,7 @@ pub(super) async fn before_create(
     if let Some(password) = fields.get("password").and_then(Value::as_str) {
         call.shared
             .credentials
-            .check_password(&username, &SecretString::from(password))
-            .await?;
+            .check_password(&username, &SecretString::from(password))?;
     }
     let suffix = call
         .shared
@@ -132,7 +144,11 @@ pub(super) async fn after_create(
     if let Err(error) = call
         .shared
         .credentials
-        .set_password(&id, &SecretString::from(password))
+        .set_password(
+            &id,
+            text_at(&object, "/username"),
+            &SecretString::from(password),
+        )
         .await
     {
         if let Some(kind) = kind.object
@@ -151,6 +167,7 @@ pub(super) async fn before_update(
     fields: &mut Map<String, Value>,
 ) -> Result<(), ApiError> {
     let name = mapping::name(current);
+    no_takeover(call, current)?;
     let own = name == call.user();
     if own && fields.get("enabled") == Some(&json!(false)) {
         return Err(ApiError::invalid_action("you cannot disable yourself"));
@@ -184,7 +201,7 @@ pub(super) async fn before_delete(call: &Call<'_>, current: &Value) -> Result<()
     if mapping::name(current) == call.user() {
         return Err(ApiError::invalid_action("you cannot remove yourself"));
     }
-    Ok(())
+    no_takeover(call, current)
 }
 
 pub(super) async fn act(
@@ -196,14 +213,17 @@ pub(super) async fn act(
 ) -> Result<Outcome, ApiError> {
     match action {
         "setpassword" => {
+            no_takeover(call, &object)?;
             let id = UserId::new(mapping::name(&object));
-            keep_password(
-                call,
-                &id,
-                text_at(&object, "/username"),
-                text(input, "newPassword"),
-            )
-            .await?;
+            let password = text(input, "newPassword");
+            if password.is_empty() {
+                return Err(ApiError::invalid("MissingRequired", "").with_field("newPassword"));
+            }
+            let password = SecretString::from(password);
+            call.shared
+                .credentials
+                .set_password(&id, text_at(&object, "/username"), &password)
+                .await?;
             let updated = password_is_chosen(call, &id).await?;
             present_one(call, kind, updated, Reveal::No)
                 .await
@@ -229,23 +249,11 @@ pub(super) async fn act_on_collection(
                     return Err(ApiError::invalid("MissingRequired", "").with_field(field));
                 }
             }
-            if !call
-                .shared
+            let (current, new) = (SecretString::from(current), SecretString::from(new));
+            call.shared
                 .credentials
-                .verify_password(&caller.user, &SecretString::from(current))
-                .await?
-            {
-                return Err(ApiError::invalid_body("the current password is not right")
-                    .with_field("currentPassword"));
-            }
-            if current == new {
-                return Err(
-                    ApiError::invalid_body("the new password is the current one")
-                        .with_field("newPassword"),
-                );
-            }
-            keep_password(call, &caller.user, &caller.username, new).await?;
-            password_is_chosen(call, &caller.user).await?;
+                .change_password(caller, &current, &new)
+                .await?;
             Ok(Outcome::Response(Box::new(
                 drover_auth::web::Response::new(drover_auth::web::empty()),
             )))
@@ -258,37 +266,13 @@ pub(super) async fn act_on_collection(
     }
 }
 
-async fn keep_password(
-    call: &Call<'_>,
-    user: &UserId,
-    username: &str,
-    password: &str,
-) -> Result<(), ApiError> {
-    if password.is_empty() {
-        return Err(ApiError::invalid("MissingRequired", "").with_field("newPassword"));
-    }
-    let password = SecretString::from(password);
-    call.shared
-        .credentials
-        .check_password(username, &password)
-        .await?;
-    call.shared.credentials.set_password(user, &password).await
-}
-
-/// Notes that a password was chosen: nobody has to change it, and the first login is over.
+/// Whoever sets a password has chosen it: nobody has to change it any more.
 async fn password_is_chosen(call: &Call<'_>, user: &UserId) -> Result<Value, ApiError> {
     let object = object_of(call, "user")?;
     let mut current = call.store().get(object, None, user.as_str()).await?;
     if current.get("mustChangePassword") == Some(&json!(true)) {
         current["mustChangePassword"] = json!(false);
         current = call.store().replace(object, &current).await?;
-    }
-    let settings = object_of(call, "setting")?;
-    if let Some(mut first) = call.store().find(settings, None, "first-login").await?
-        && first.get("value").and_then(Value::as_str) != Some("false")
-    {
-        first["value"] = json!("false");
-        call.store().replace(settings, &first).await?;
     }
     Ok(current)
 }

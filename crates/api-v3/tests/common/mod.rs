@@ -221,6 +221,10 @@ impl Rights for Rules {
             Decision::Denied
         }
     }
+
+    fn cluster_groups(&self, _: &Identity, _: &str) -> Option<Vec<String>> {
+        None
+    }
 }
 
 /// Tokens and passwords kept in the open.
@@ -284,48 +288,60 @@ impl Credentials for Keys {
         async { Ok(()) }.boxed()
     }
 
-    fn check_password<'a>(
-        &'a self,
-        username: &'a str,
-        password: &'a SecretString,
-    ) -> BoxFuture<'a, Result<(), ApiError>> {
+    fn delete_token<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ApiError>> {
+        self.store
+            .objects
+            .lock()
+            .unwrap()
+            .remove(&format!("{MANAGEMENT}/tokens/{name}"));
+        async { Ok(()) }.boxed()
+    }
+
+    fn check_password(&self, username: &str, password: &SecretString) -> Result<(), ApiError> {
         let password = password.expose_secret();
-        let fits = password.chars().count() >= 12 && password != username;
-        async move {
-            if fits {
-                Ok(())
-            } else {
-                Err(ApiError::invalid_body("at least 12 characters"))
-            }
+        if password.chars().count() >= 12 && password != username {
+            Ok(())
+        } else {
+            Err(ApiError::invalid_body("at least 12 characters"))
         }
-        .boxed()
     }
 
     fn set_password<'a>(
         &'a self,
         user: &'a UserId,
+        username: &'a str,
         password: &'a SecretString,
     ) -> BoxFuture<'a, Result<(), ApiError>> {
-        self.passwords.lock().unwrap().insert(
-            user.as_str().to_owned(),
-            password.expose_secret().to_owned(),
-        );
-        async { Ok(()) }.boxed()
+        let checked = self.check_password(username, password);
+        if checked.is_ok() {
+            let mut passwords = self.passwords.lock().unwrap();
+            passwords.insert(
+                user.as_str().to_owned(),
+                password.expose_secret().to_owned(),
+            );
+        }
+        async move { checked }.boxed()
     }
 
-    fn verify_password<'a>(
+    fn change_password<'a>(
         &'a self,
-        user: &'a UserId,
-        password: &'a SecretString,
-    ) -> BoxFuture<'a, Result<bool, ApiError>> {
-        let right = self
+        identity: &'a Identity,
+        current: &'a SecretString,
+        new: &'a SecretString,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        let kept = self
             .passwords
             .lock()
             .unwrap()
-            .get(user.as_str())
-            .map(String::as_str)
-            == Some(password.expose_secret());
-        async move { Ok(right) }.boxed()
+            .get(identity.user.as_str())
+            .cloned();
+        if kept.as_deref() == Some(current.expose_secret())
+            && current.expose_secret() != new.expose_secret()
+        {
+            self.set_password(&identity.user, &identity.username, new)
+        } else {
+            async { Err(ApiError::invalid_body("the current password is not right")) }.boxed()
+        }
     }
 }
 
