@@ -1,9 +1,27 @@
 //! What an identity may do: one compiled index over all role bindings.
+//!
+//! Owns decisions on the objects of the management cluster, and which virtual
+//! groups an identity holds in each cluster (design.md section 3). It follows
+//! the bindings and roles by watches and recompiles what a change touches.
+//!
+//! Invariant: what no binding of an identity gives is refused, also while
+//! nothing has been read yet.
 
+mod feed;
+mod index;
+mod rules;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use kube::Client;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::Identity;
 use crate::web::ApiError;
+use index::{Compiler, Index};
 
 /// What somebody wants to do to an object of the management cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +56,16 @@ pub struct Grant {
     pub roles: Vec<String>,
     /// The rule, in words a person can find in the role.
     pub rule: String,
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.binding)?;
+        for role in &self.roles {
+            write!(f, " -> {role}")?;
+        }
+        write!(f, ": {}", self.rule)
+    }
 }
 
 impl Decision {
@@ -76,18 +104,79 @@ impl Attributes<'_> {
     }
 }
 
+/// Which clusters an identity may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClustersVisible {
+    /// Every one, those to come too.
+    All,
+    /// Those of these names, sorted.
+    These(Vec<String>),
+}
+
 /// The compiled index, watch-fed. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Access {
+#[derive(Clone)]
+pub struct Access(Arc<Inner>);
+
+struct Inner {
+    index: ArcSwap<Index>,
+    compiler: Mutex<Compiler>,
     version: watch::Sender<u64>,
+    sources: feed::Sources,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("version", &*self.0.version.borrow())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Access {
-    /// Whether `identity` may do this to an object of the management cluster.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Inner {
+            index: ArcSwap::from_pointee(Index::default()),
+            compiler: Mutex::new(Compiler::default()),
+            version: watch::Sender::new(0),
+            sources: feed::Sources::new(),
+        }))
+    }
+
+    /// Follows the store for as long as it is polled.
+    pub(crate) async fn follow(&self, client: Client) {
+        self.0.sources.follow(client, self).await;
+    }
+
+    /// Completes once all bindings and roles have been read for the first time. Before that, less is allowed.
+    pub async fn ready(&self) {
+        self.0.sources.ready().await;
+    }
+
+    fn publish(&self) {
+        // Published under the lock, so that a later index never gives way to an earlier one.
+        let mut compiler = self.0.compiler.lock();
+        if let Some(index) = compiler.compile() {
+            self.0.index.store(Arc::new(index));
+            self.0.version.send_modify(|version| *version += 1);
+        }
+    }
+
+    /// Whether `identity` may do this to an object of the management cluster, and why.
+    ///
+    /// A right on single objects (a member's on its cluster) does not allow `list` and `watch` without a name; lists
+    /// are made of what the caller may `get`.
     #[must_use]
     pub fn allows(&self, identity: &Identity, attributes: &Attributes<'_>) -> Decision {
-        let _ = (identity, attributes, &self.version);
-        Decision::Denied
+        match self.0.index.load().decide(identity, attributes) {
+            Some(reason) => Decision::Allowed(reason.grant()),
+            None => Decision::Denied,
+        }
+    }
+
+    /// [`Access::allows`] without the reason, for filtering lists.
+    #[must_use]
+    pub fn is_allowed(&self, identity: &Identity, attributes: &Attributes<'_>) -> bool {
+        self.0.index.load().decide(identity, attributes).is_some()
     }
 
     /// [`Access::allows`] as a `Result` with the refusal to answer.
@@ -105,32 +194,25 @@ impl Access {
         }
     }
 
-    /// The virtual groups to impersonate in `cluster`; `None` when the identity may not see that cluster at all.
+    /// The virtual groups to impersonate in `cluster`, sorted, beside the identity's own groups; `None` when the
+    /// identity may not see that cluster at all, or its token is another cluster's.
     #[must_use]
     pub fn cluster_groups(&self, identity: &Identity, cluster: &str) -> Option<Vec<String>> {
-        let _ = (identity, cluster, &self.version);
-        None
+        self.0.index.load().cluster_groups(identity, cluster)
     }
 
     /// The clusters the identity may `get`.
     #[must_use]
     pub fn clusters_visible(&self, identity: &Identity) -> ClustersVisible {
-        let _ = (identity, &self.version);
-        ClustersVisible::These(Vec::new())
+        self.0.index.load().clusters_visible(identity)
     }
 
     /// Changes with every recompiled index; running streams ask again when it does.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.version.subscribe()
+        self.0.version.subscribe()
     }
 }
 
-/// Which clusters an identity may see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClustersVisible {
-    /// Every one, those to come too.
-    All,
-    /// Those of these names, sorted.
-    These(Vec<String>),
-}
+#[cfg(test)]
+mod tests;

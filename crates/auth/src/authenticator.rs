@@ -1,17 +1,55 @@
 //! Turns the credentials of a request into an [`Identity`].
+//!
+//! Tokens, users and group memberships are read from watch-fed mirrors. A token
+//! the watch has not shown yet is asked for directly, so that it works the
+//! moment its creation was acknowledged; such an answer serves one request and
+//! is never kept, so that nothing outlives its deletion.
+//!
+//! One SHA3 block per request (about a microsecond) needs no cache of verified keys.
 
+mod credentials;
+mod watchers;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_types::condition::timestamp;
+use drover_types::management::{Token, User, UserAttribute};
 use http::request::Parts;
-use tokio::sync::broadcast;
+use jiff::{SignedDuration, Timestamp};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio::sync::{Semaphore, broadcast, mpsc};
 
+use crate::identity::{GROUP_AUTHENTICATED, GROUP_CATTLE_AUTHENTICATED, TokenRef};
+use crate::mirror::Mirror;
+use crate::people::{Person, groups};
+use crate::settings::Settings;
+use crate::token::{self, Record};
 use crate::web::{self, ApiError};
-use crate::{Identity, UserId};
+use crate::{Clock, Identity, UserId};
+
+pub(crate) use credentials::routed_cluster;
+
+/// How many direct questions to the store may be under way at once; the rest wait their turn.
+const LOOKUPS: usize = 32;
+/// Revocations kept for slow listeners; one that lags behind further asks anew.
+const REVOCATIONS: usize = 1024;
+/// Notes "token used" waiting to be written; more are dropped, the next use makes the next note.
+const USES: usize = 256;
+/// A token's last use is written at most this often.
+const USE_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 
 /// Something that makes running requests of an identity end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revocation {
-    /// The token was deleted, disabled or has expired.
+    /// The token was deleted or disabled.
     Token(String),
-    /// The user was deleted or disabled; all its tokens are void.
+    /// The user was deleted, disabled, or is a member of fewer groups; its requests must be authenticated anew.
     User(UserId),
 }
 
@@ -38,12 +76,68 @@ impl AuthError {
 }
 
 /// Checks credentials against watch-fed tokens, users and settings. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Authenticator {
+#[derive(Clone)]
+pub struct Authenticator(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    clock: Clock,
+    settings: Settings,
+    tokens: Mirror<Record>,
+    people: Mirror<Person>,
+    memberships: Mirror<BTreeSet<String>>,
+    lookups: Semaphore,
     revocations: broadcast::Sender<Revocation>,
+    uses: mpsc::Sender<(String, Timestamp)>,
+    used: Mutex<HashMap<String, Timestamp>>,
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("tokens", &self.0.tokens)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps an [`Authenticator`]'s mirrors fed and writes last uses.
+pub(crate) struct Feeder {
+    authenticator: Authenticator,
+    uses: mpsc::Receiver<(String, Timestamp)>,
 }
 
 impl Authenticator {
+    pub(crate) fn new(client: Client, clock: Clock, settings: Settings) -> (Self, Feeder) {
+        let (uses, written) = mpsc::channel(USES);
+        let authenticator = Self(Arc::new(Inner {
+            client,
+            clock,
+            settings,
+            tokens: Mirror::new(),
+            people: Mirror::new(),
+            memberships: Mirror::new(),
+            lookups: Semaphore::new(LOOKUPS),
+            revocations: broadcast::Sender::new(REVOCATIONS),
+            uses,
+            used: Mutex::new(HashMap::new()),
+        }));
+        (
+            authenticator.clone(),
+            Feeder {
+                authenticator,
+                uses: written,
+            },
+        )
+    }
+
+    /// Completes once tokens, users and memberships have been read for the first time. Before that, credentials are
+    /// looked up one by one, and group memberships are not known.
+    pub async fn ready(&self) {
+        self.0.tokens.ready().await;
+        self.0.people.ready().await;
+        self.0.memberships.ready().await;
+    }
+
     /// The identity behind `Authorization: Bearer name:key`, `Basic name:key` or the cookie `R_SESS`.
     /// `None`: the request carries no credentials.
     ///
@@ -51,31 +145,258 @@ impl Authenticator {
     /// [`AuthError::Refused`] for credentials that do not hold (also a cluster-scoped token on a path that is not
     /// that cluster's), [`AuthError::Store`] when the store cannot be asked.
     pub async fn authenticate(&self, parts: &Parts) -> Result<Option<Identity>, AuthError> {
-        let _ = parts;
-        Err(AuthError::Refused)
+        let Some((name, key)) = credentials::find(&parts.headers)? else {
+            return Ok(None);
+        };
+        let identity = self.verify(name.as_ref(), key.as_ref()).await?;
+        if !identity.may_reach(routed_cluster(parts.uri.path())) {
+            tracing::debug!(token = %name, "token is not good for this path");
+            return Err(AuthError::Refused);
+        }
+        Ok(Some(identity))
     }
 
-    /// Every revocation from now on. A receiver that lags must treat all it serves as revoked.
+    async fn verify(&self, name: &str, key: &str) -> Result<Identity, AuthError> {
+        let now = self.0.clock.now();
+        let record = self.token(name).await?.ok_or(AuthError::Refused)?;
+        if !record.key.verifies(key) || !record.is_live(now, token::idle_limit(&self.0.settings)) {
+            return Err(AuthError::Refused);
+        }
+        let person = self
+            .person(&record.user)
+            .await?
+            .filter(|person| person.enabled)
+            .ok_or(AuthError::Refused)?;
+        self.note_use(&record, now);
+        Ok(self.identity(&person, Some(&record)))
+    }
+
+    /// The identity of a user, with the groups it holds now.
+    pub(crate) fn identity(&self, person: &Person, record: Option<&Record>) -> Identity {
+        let mut groups = self
+            .0
+            .memberships
+            .get(person.id.as_str())
+            .map(|groups| (*groups).clone())
+            .unwrap_or_default();
+        groups.insert(GROUP_AUTHENTICATED.to_owned());
+        groups.insert(GROUP_CATTLE_AUTHENTICATED.to_owned());
+        let mut principals = person.principals.clone();
+        let local = person.id.local_principal();
+        if !principals.contains(&local) {
+            principals.push(local);
+        }
+        let mut extras = BTreeMap::from([("principalid".to_owned(), principals.clone())]);
+        if !person.username.is_empty() {
+            extras.insert("username".to_owned(), vec![person.username.clone()]);
+        }
+        if let Some(record) = record {
+            extras.insert("requesttokenid".to_owned(), vec![record.name.clone()]);
+        }
+        Identity {
+            user: person.id.clone(),
+            username: person.username.clone(),
+            display_name: person.display_name.clone(),
+            principals,
+            groups,
+            token: record.map(|record| TokenRef {
+                name: record.name.clone(),
+                cluster: record.cluster.clone(),
+                kind: record.kind.clone(),
+                derived: record.derived,
+            }),
+            extras,
+        }
+    }
+
+    async fn token(&self, name: &str) -> Result<Option<Arc<Record>>, AuthError> {
+        if let Some(record) = self.0.tokens.get(name) {
+            return Ok(Some(record));
+        }
+        let record = self.lookup::<Token>(name).await?.map(Record::of);
+        Ok(record
+            .filter(|record| !self.0.tokens.is_buried(&record.uid))
+            .map(Arc::new))
+    }
+
+    pub(crate) async fn person(&self, id: &UserId) -> Result<Option<Arc<Person>>, AuthError> {
+        if let Some(person) = self.0.people.get(id.as_str()) {
+            return Ok(Some(person));
+        }
+        let person = self.lookup::<User>(id.as_str()).await?.map(Person::of);
+        Ok(person
+            .filter(|person| !self.0.people.is_buried(&person.uid))
+            .map(Arc::new))
+    }
+
+    /// A user by login name, as far as the watch has shown it.
+    pub(crate) fn by_username(&self, username: &str) -> Option<Arc<Person>> {
+        if username.is_empty() {
+            return None;
+        }
+        self.0.people.find(|person| person.username == username)
+    }
+
+    async fn lookup<K>(&self, name: &str) -> Result<Option<K>, AuthError>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::ClusterResourceScope>
+            + Clone
+            + serde::de::DeserializeOwned
+            + fmt::Debug,
+    {
+        let Ok(_permit) = self.0.lookups.acquire().await else {
+            return Ok(None);
+        };
+        match Api::<K>::all(self.0.client.clone()).get_opt(name).await {
+            Ok(found) => Ok(found.filter(|found| found.meta().deletion_timestamp.is_none())),
+            // What the store cannot say anything sensible about is not a credential.
+            Err(kube::Error::SerdeError(error)) => {
+                tracing::warn!(%name, %error, "object left out, it cannot be understood");
+                Ok(None)
+            }
+            Err(error) => Err(AuthError::Store(error)),
+        }
+    }
+
+    fn note_use(&self, record: &Record, now: Timestamp) {
+        let recent = |used: Timestamp| now.duration_since(used) < USE_INTERVAL;
+        if record.last_used.is_some_and(recent) {
+            return;
+        }
+        let mut used = self.0.used.lock();
+        if used.get(&record.name).copied().is_some_and(recent) {
+            return;
+        }
+        if self.0.uses.try_send((record.name.clone(), now)).is_ok() {
+            used.insert(record.name.clone(), now);
+        }
+    }
+
+    /// Refuses a token from now on whose deletion the store has acknowledged.
+    pub(crate) fn forget_token(&self, name: &str, uid: &str) {
+        self.0.tokens.bury(name, uid);
+        self.0.used.lock().remove(name);
+        self.revoke(Revocation::Token(name.to_owned()));
+    }
+
+    fn revoke(&self, revocation: Revocation) {
+        // Nobody listening is nobody to tell.
+        let _ = self.0.revocations.send(revocation);
+    }
+
+    /// Every revocation from now on. A receiver that lags must ask about all it serves.
     #[must_use]
     pub fn revocations(&self) -> broadcast::Receiver<Revocation> {
-        self.revocations.subscribe()
+        self.0.revocations.subscribe()
     }
 
-    /// Completes when `identity` is no longer valid: token deleted, disabled or expired, user deleted or disabled.
-    /// Streams (watches, exec, tunnels of a user) run beside this and end with it.
+    /// Completes when `identity` is no longer valid as it stands: token deleted, disabled or expired, user deleted,
+    /// disabled or in fewer groups. Streams (watches, exec, tunnels of a user) run beside this and end with it.
     pub async fn revoked(&self, identity: &Identity) {
         let mut revocations = self.revocations();
-        while let Ok(revocation) = revocations.recv().await {
-            let hit = match &revocation {
-                Revocation::Token(name) => identity
-                    .token
-                    .as_ref()
-                    .is_some_and(|token| token.name == *name),
-                Revocation::User(user) => identity.user == *user,
-            };
-            if hit {
+        loop {
+            let Some(expires) = self.still_holds(identity).await else {
                 return;
+            };
+            let expired = async {
+                match expires {
+                    Some(expires) => {
+                        let left = expires.duration_since(self.0.clock.now());
+                        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            let hit = async {
+                loop {
+                    match revocations.recv().await {
+                        Ok(Revocation::Token(name)) => {
+                            if identity
+                                .token
+                                .as_ref()
+                                .is_some_and(|token| token.name == name)
+                            {
+                                return;
+                            }
+                        }
+                        Ok(Revocation::User(user)) => {
+                            if identity.user == user {
+                                return;
+                            }
+                        }
+                        Err(broadcast::error::RecvError::Lagged(_)) => return,
+                        // The sender lives as long as `self`.
+                        Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                    }
+                }
+            };
+            tokio::select! {
+                () = expired => {}
+                () = hit => {}
+            }
+        }
+    }
+
+    /// `None`: the identity holds no longer. Else when its token ends.
+    async fn still_holds(&self, identity: &Identity) -> Option<Option<Timestamp>> {
+        let person = match self.person(&identity.user).await {
+            Ok(person) => person.filter(|person| person.enabled)?,
+            // Not knowing ends nothing; the watch will tell.
+            Err(_) => return Some(None),
+        };
+        let now_held = self.identity(&person, None).groups;
+        if !identity.groups.is_subset(&now_held) {
+            return None;
+        }
+        let Some(token) = &identity.token else {
+            return Some(None);
+        };
+        match self.token(&token.name).await {
+            Ok(record) => record
+                .filter(|record| record.user == identity.user && record.cluster == token.cluster)
+                .filter(|record| {
+                    record.is_live(self.0.clock.now(), token::idle_limit(&self.0.settings))
+                })
+                .map(|record| record.expires),
+            Err(_) => Some(None),
+        }
+    }
+}
+
+impl Feeder {
+    /// Follows the store for as long as it is polled.
+    pub(crate) async fn run(mut self) {
+        let Authenticator(inner) = self.authenticator.clone();
+        let client = || inner.client.clone();
+        let tokens = watchers::Tokens(self.authenticator.clone());
+        let people = watchers::People(self.authenticator.clone());
+        let memberships = watchers::Memberships(self.authenticator.clone());
+        tokio::join!(
+            inner.tokens.follow::<Token>(client(), Record::of, tokens),
+            inner.people.follow::<User>(client(), Person::of, people),
+            inner.memberships.follow::<UserAttribute>(
+                client(),
+                |attribute| groups(&attribute),
+                memberships
+            ),
+            self.write_uses(),
+        );
+    }
+
+    async fn write_uses(&mut self) {
+        let tokens: Api<Token> = Api::all(self.authenticator.0.client.clone());
+        while let Some((name, at)) = self.uses.recv().await {
+            let change = Patch::Merge(json!({ "lastUsedAt": timestamp(at) }));
+            match tokens.patch(&name, &PatchParams::default(), &change).await {
+                Ok(_) => {}
+                Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                Err(error) => {
+                    tracing::warn!(token = %name, %error, "last use could not be written")
+                }
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,14 +7,28 @@
 //! Invariant: no secret (password, token key) is ever part of a `Debug` output, a log line or an error message.
 
 pub mod access;
+mod assembly;
 pub mod authenticator;
+pub mod bootstrap;
 pub mod clock;
+pub mod csrf;
+#[cfg(test)]
+mod fake;
 pub mod identity;
+mod limiter;
 pub mod logins;
+mod mirror;
+pub mod password;
+mod people;
+pub mod public;
+pub mod settings;
+pub mod token;
 pub mod web;
 
-pub use access::{Access, Attributes, Decision};
+pub use access::{Access, Attributes, ClustersVisible, Decision};
+pub use assembly::{Auth, Config, Driver};
 pub use authenticator::{AuthError, Authenticator, Revocation};
 pub use clock::{Clock, Entropy};
 pub use identity::{Identity, TokenRef, UserId};
 pub use logins::{IssuedToken, LoginError, Logins};
+pub use settings::Settings;

@@ -1,0 +1,387 @@
+//! What can be reached without signing in: `/v3-public`, `/v1-public`, and signing out.
+//!
+//! Owns these answers whole; their forms are those of recorded/http/01 and 12.
+//! Passwords are looked at by [`Logins`].
+
+mod schemas;
+
+use std::net::IpAddr;
+
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use crate::Identity;
+use crate::logins::{Credentials, IssuedToken, Logins, Purpose};
+use crate::web::{self, ApiError, Body, Connection, Request, Response, cookie};
+use drover_types::condition::timestamp;
+
+const SCHEMAS: HeaderName = HeaderName::from_static("x-api-schemas");
+
+/// Cookies a logout makes the browser forget (recorded/http/12).
+const SESSION_COOKIES: [&str; 4] = [cookie::SESSION, cookie::CSRF, "R_OIDC_ID", "R_AZUREAD_ID"];
+
+/// The handlers. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct PublicApi {
+    logins: Logins,
+}
+
+/// What a login sends. Wrong types are a 422, missing fields a failed login.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct LoginInput {
+    #[serde(rename = "type")]
+    kind: String,
+    username: String,
+    #[serde(deserialize_with = "secret")]
+    password: SecretString,
+    description: String,
+    response_type: String,
+}
+
+fn secret<'de, D: Deserializer<'de>>(input: D) -> Result<SecretString, D::Error> {
+    String::deserialize(input).map(SecretString::from)
+}
+
+impl Default for LoginInput {
+    fn default() -> Self {
+        Self {
+            kind: String::new(),
+            username: String::new(),
+            password: String::new().into(),
+            description: String::new(),
+            response_type: String::new(),
+        }
+    }
+}
+
+impl PublicApi {
+    pub(crate) fn new(logins: Logins) -> Self {
+        Self { logins }
+    }
+
+    /// Whether a path is served here.
+    #[must_use]
+    pub fn serves(path: &str) -> bool {
+        ["/v3-public", "/v1-public"].into_iter().any(|root| {
+            path.strip_prefix(root)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+
+    /// Serves `/v3-public` and `/v1-public`.
+    pub async fn handle(&self, request: Request) -> Response {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        let segments: Vec<&str> = path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .collect();
+        match segments.split_first() {
+            Some((&"v3-public", [])) if !path.ends_with('/') => redirect_to_root(),
+            Some((&"v3-public", rest)) => self.v3(&parts, body, rest).await,
+            Some((&"v1-public", rest)) => self.v1(&parts, body, rest).await,
+            _ => ApiError::not_found("nothing is served here").into_response(),
+        }
+    }
+
+    async fn v3(&self, parts: &Parts, body: Body, segments: &[&str]) -> Response {
+        let base = format!("{}/v3-public", web::link_base(parts));
+        let lower: Vec<String> = segments
+            .iter()
+            .map(|segment| segment.to_ascii_lowercase())
+            .collect();
+        let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+        let action = query(parts, "action");
+        let provider = || provider(&base);
+        let answer = match (&parts.method, lower.as_slice(), action) {
+            (&Method::GET, [], None) => Ok(root(&base)),
+            (&Method::GET, ["schemas" | "schema"], None) => Ok(schemas::all(&base)),
+            (&Method::GET, ["schemas" | "schema", id], None) => {
+                schemas::one(&base, id).ok_or_else(|| ApiError::not_found("no such schema"))
+            }
+            (&Method::GET, ["authproviders" | "authprovider"], None) => Ok(collection(
+                &base,
+                "authProviders",
+                "authProvider",
+                &[provider()],
+            )),
+            (&Method::GET, ["localproviders" | "localprovider"], None) => Ok(collection(
+                &base,
+                "localProviders",
+                "localProvider",
+                &[provider()],
+            )),
+            (
+                &Method::GET,
+                [
+                    "authproviders" | "authprovider" | "localproviders" | "localprovider",
+                    "local",
+                ],
+                None,
+            ) => Ok(provider()),
+            (
+                &Method::POST,
+                [
+                    "authproviders" | "authprovider" | "localproviders" | "localprovider",
+                    "local",
+                ],
+                Some("login"),
+            ) => {
+                // An answer to a login names no schemas (recorded/http/01), except where its body cannot be read.
+                match read_login(parts, body).await {
+                    Ok(input) => return self.login(parts, input).await,
+                    Err(error) => Err(error),
+                }
+            }
+            (&Method::POST, [_, "local"], Some(action)) => Err(ApiError::invalid_action(format!(
+                "there is no action {action}"
+            ))),
+            (
+                _,
+                []
+                | [
+                    "schemas" | "schema" | "authproviders" | "authprovider" | "localproviders"
+                    | "localprovider",
+                    ..,
+                ],
+                _,
+            ) => Err(ApiError::method_not_allowed(
+                "the method is not allowed here",
+            )),
+            (_, [kind, ..], _) => Err(ApiError::not_found(format!("failed to find schema {kind}"))),
+        };
+        let mut response = match answer {
+            Ok(answer) => web::json(StatusCode::OK, &answer),
+            Err(error) => error.into_response(),
+        };
+        if let Ok(link) = HeaderValue::from_str(&format!("{base}/schemas")) {
+            response.headers_mut().insert(SCHEMAS, link);
+        }
+        response
+    }
+
+    async fn v1(&self, parts: &Parts, body: Body, segments: &[&str]) -> Response {
+        let lower: Vec<String> = segments
+            .iter()
+            .map(|segment| segment.to_ascii_lowercase())
+            .collect();
+        let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+        match (&parts.method, lower.as_slice()) {
+            (&Method::GET, ["authproviders"]) => {
+                let local = json!({
+                    "id": "local", "type": "localProvider",
+                    "logoutAllEnabled": false, "logoutAllForced": false, "logoutAllSupported": false,
+                });
+                web::json(StatusCode::OK, &json!({ "data": [local] }))
+            }
+            (&Method::POST, ["login"]) => match read_login(parts, body).await {
+                Ok(input) if input.kind == "localProvider" => self.login(parts, input).await,
+                Ok(_) => ApiError::invalid_body(
+                    "the type must be that of an enabled provider (localProvider)",
+                )
+                .with_field("type")
+                .into_response(),
+                Err(error) => error.into_response(),
+            },
+            (_, ["authproviders" | "login"]) => {
+                ApiError::method_not_allowed("the method is not allowed here").into_response()
+            }
+            _ => ApiError::not_found("nothing is served here").into_response(),
+        }
+    }
+
+    async fn login(&self, parts: &Parts, input: LoginInput) -> Response {
+        let LoginInput {
+            username,
+            password,
+            description,
+            response_type,
+            ..
+        } = input;
+        let purpose = match response_type.strip_prefix("kubeconfig") {
+            Some("") => Purpose::Kubeconfig(None),
+            Some(rest) => match rest
+                .strip_prefix('_')
+                .filter(|cluster| is_cluster_name(cluster))
+            {
+                Some(cluster) => Purpose::Kubeconfig(Some(cluster.to_owned())),
+                None => {
+                    return ApiError::invalid(
+                        "InvalidOption",
+                        "it must be json, cookie, kubeconfig or kubeconfig_<cluster>",
+                    )
+                    .with_field("responseType")
+                    .into_response();
+                }
+            },
+            None => Purpose::Session,
+        };
+        let credentials = Credentials {
+            username,
+            password,
+            remote: remote(parts),
+        };
+        let issued = match self
+            .logins
+            .login(&credentials, &purpose, &description)
+            .await
+        {
+            Ok(issued) => issued,
+            Err(error) => return error.into_response(),
+        };
+        if response_type == "cookie" {
+            in_cookie(&issued)
+        } else {
+            in_body(&issued)
+        }
+    }
+
+    /// Serves `/v1/logout` and `/v3/tokens?action=logout`: ends the caller's session (with `?all` every session of the
+    /// caller) and makes a browser forget it.
+    pub async fn logout(&self, parts: &Parts, identity: &Identity) -> Response {
+        let everywhere = parts.uri.query().is_some_and(|query| {
+            query
+                .split('&')
+                .any(|pair| pair == "all" || pair.starts_with("all="))
+        });
+        let ended = if everywhere {
+            self.logins.logout_everywhere(identity).await
+        } else {
+            self.logins.logout(identity).await
+        };
+        if let Err(error) = ended {
+            return error.into_response();
+        }
+        let mut response = Response::new(web::empty());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for forget in SESSION_COOKIES.into_iter().filter_map(cookie::forget) {
+            headers.append(SET_COOKIE, forget);
+        }
+        response
+    }
+}
+
+async fn read_login(parts: &Parts, body: Body) -> Result<LoginInput, ApiError> {
+    web::read_json(&parts.headers, body).await
+}
+
+fn is_cluster_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 63
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// The address of the connection itself: headers that name another are anybody's to write.
+fn remote(parts: &Parts) -> Option<IpAddr> {
+    parts
+        .extensions
+        .get::<Connection>()
+        .map(|connection| connection.remote.ip())
+}
+
+fn query<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
+    parts
+        .uri
+        .query()?
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn in_body(issued: &IssuedToken) -> Response {
+    let answer = json!({
+        "type": "token",
+        "baseType": "token",
+        "id": issued.name,
+        "token": issued.bearer.expose_secret(),
+        "expiresAt": issued.expires_at.map(timestamp).unwrap_or_default(),
+    });
+    web::json(StatusCode::CREATED, &answer)
+}
+
+fn in_cookie(issued: &IssuedToken) -> Response {
+    let attributes = cookie::Attributes {
+        http_only: true,
+        secure: true,
+    };
+    let Some(header) = cookie::set(cookie::SESSION, issued.bearer.expose_secret(), attributes)
+    else {
+        return ApiError::server_error("the session cannot be put into a cookie").into_response();
+    };
+    let mut response = Response::new(web::empty());
+    response.headers_mut().insert(SET_COOKIE, header);
+    response
+}
+
+fn redirect_to_root() -> Response {
+    let mut response = web::text(
+        StatusCode::TEMPORARY_REDIRECT,
+        "<a href=\"/v3-public/\">Temporary Redirect</a>.\n\n",
+    );
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    headers.insert(LOCATION, HeaderValue::from_static("/v3-public/"));
+    response
+}
+
+fn root(base: &str) -> Value {
+    json!({
+        "type": "apiRoot",
+        "baseType": "apiRoot",
+        "apiVersion": {"group": "management.cattle.io", "path": "/v3-public", "version": "v3public"},
+        "links": {
+            "authProviders": format!("{base}/authproviders"),
+            "root": base,
+            "self": base,
+        },
+    })
+}
+
+fn provider(base: &str) -> Value {
+    let link = format!("{base}/localProviders/local");
+    json!({
+        "id": "local",
+        "type": "localProvider",
+        "baseType": "authProvider",
+        "creatorId": null,
+        "logoutAllEnabled": false,
+        "logoutAllForced": false,
+        "logoutAllSupported": false,
+        "links": {"self": link},
+        "actions": {"login": format!("{link}?action=login")},
+    })
+}
+
+fn collection(base: &str, plural: &str, kind: &str, data: &[Value]) -> Value {
+    let link = format!("{base}/{plural}");
+    json!({
+        "type": "collection",
+        "resourceType": kind,
+        "actions": {},
+        "links": {"self": link},
+        "pagination": {"limit": 1000, "total": data.len()},
+        "sort": {
+            "order": "asc",
+            "reverse": format!("{link}?order=desc"),
+            "links": {"type": format!("{link}?sort=type"), "uuid": format!("{link}?sort=uuid")},
+        },
+        "filters": {
+            "created": null, "creatorId": null, "logoutAllEnabled": null, "logoutAllForced": null,
+            "logoutAllSupported": null, "name": null, "removed": null, "type": null, "uuid": null,
+        },
+        "data": data,
+    })
+}
+
+#[cfg(test)]
+mod tests;
