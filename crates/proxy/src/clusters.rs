@@ -1,0 +1,336 @@
+//! How to reach each cluster.
+//!
+//! Owns the watch-fed facts about clusters, the links to them (TLS, credential, warm connections) and the full-rights
+//! clients of controllers. Sessions come from `drover_tunnel`'s registry; who may use a link is `proxy`'s business.
+//!
+//! Invariants: a link is used only while the facts it was made from hold; a deleted cluster's sessions are closed.
+
+mod connector;
+mod link;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use drover_tunnel::Sessions;
+use drover_types::management::Cluster;
+use drover_types::names::{GLOBAL_DATA_NAMESPACE, LOCAL_CLUSTER, STEVE_PREFIX};
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, ResourceExt};
+use parking_lot::Mutex;
+use thiserror::Error;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use connector::Steve;
+pub(crate) use link::Link;
+
+use crate::chain::Chain;
+
+/// The key of a service account's token in its Secret.
+pub(crate) const CREDENTIAL_KEY: &str = "credential";
+
+/// Why a cluster cannot be reached.
+#[derive(Debug, Error)]
+pub enum Unreachable {
+    /// There is no such cluster.
+    #[error("clusters.management.cattle.io \"{0}\" not found")]
+    Unknown(String),
+    /// No agent has registered it yet. The peer's text.
+    #[error("cluster not provisioned")]
+    NotProvisioned,
+    /// No agent is connected. The peer's text.
+    #[error("cluster agent disconnected")]
+    Disconnected,
+    /// What is known about the cluster is not usable.
+    #[error("the cluster's {what} is not usable: {reason}")]
+    Malformed {
+        /// Which part.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The store did not answer.
+    #[error("the store did not answer")]
+    Store(#[source] Box<kube::Error>),
+}
+
+impl From<kube::Error> for Unreachable {
+    fn from(error: kube::Error) -> Self {
+        Self::Store(Box::new(error))
+    }
+}
+
+/// What a link is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) api_endpoint: String,
+    pub(crate) ca_cert: String,
+    pub(crate) secret: String,
+}
+
+impl Target {
+    fn of(cluster: &Cluster) -> Self {
+        Self {
+            api_endpoint: cluster.status.api_endpoint.clone(),
+            ca_cert: cluster.status.ca_cert.clone(),
+            secret: cluster.status.service_account_token_secret.clone(),
+        }
+    }
+
+    const fn provisioned(&self) -> bool {
+        !self.api_endpoint.is_empty() && !self.secret.is_empty()
+    }
+}
+
+/// Knows how to reach each cluster; clones are the same.
+#[derive(Debug, Clone)]
+pub struct Clusters {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    local: kube::Client,
+    store: kube::Client,
+    sessions: Sessions,
+    state: Mutex<State>,
+    steve: Steve,
+    tasks: TaskTracker,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Clusters").finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Facts by cluster; empty until the watch has listed them all.
+    targets: Option<HashMap<String, Arc<Target>>>,
+    links: HashMap<String, Arc<Link>>,
+}
+
+impl State {
+    fn set(&mut self, name: &str, target: Target) {
+        if self
+            .links
+            .get(name)
+            .is_some_and(|link| *link.target() != target)
+        {
+            self.links.remove(name);
+        }
+        if let Some(targets) = &mut self.targets {
+            targets.insert(name.to_owned(), Arc::new(target));
+        }
+    }
+}
+
+impl Clusters {
+    /// Reaches clusters through `sessions`, and the local one through `local`; `client` holds their objects.
+    ///
+    /// Works at once; with [`Clusters::run`] running it also works without asking the store each time.
+    #[must_use]
+    pub fn new(local: kube::Client, sessions: Sessions, client: kube::Client) -> Self {
+        let tasks = TaskTracker::new();
+        let steve = Steve::new(sessions.clone(), tasks.clone());
+        let inner = Inner {
+            local,
+            store: client,
+            sessions,
+            state: Mutex::default(),
+            steve,
+            tasks,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Keeps the facts current until it is dropped; to be spawned once.
+    pub async fn run(&self) {
+        let clusters: Api<Cluster> = Api::all(self.inner.store.clone());
+        let mut events = watcher(clusters, watcher::Config::default())
+            .default_backoff()
+            .boxed();
+        let mut listed: HashMap<String, Arc<Target>> = HashMap::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(watcher::Event::Init) => listed.clear(),
+                Ok(watcher::Event::InitApply(cluster)) => {
+                    listed.insert(cluster.name_any(), Arc::new(Target::of(&cluster)));
+                }
+                Ok(watcher::Event::InitDone) => self.replace(std::mem::take(&mut listed)),
+                Ok(watcher::Event::Apply(cluster)) => {
+                    self.inner
+                        .state
+                        .lock()
+                        .set(&cluster.name_any(), Target::of(&cluster));
+                }
+                Ok(watcher::Event::Delete(cluster)) => self.remove(&cluster.name_any()),
+                Err(error) => {
+                    tracing::warn!(error = %Chain(&error), "watch of clusters broke, it will be retried")
+                }
+            }
+        }
+    }
+
+    fn replace(&self, listed: HashMap<String, Arc<Target>>) {
+        let gone: Vec<String> = {
+            let mut state = self.inner.state.lock();
+            state.links.retain(|name, link| {
+                listed
+                    .get(name)
+                    .is_some_and(|target| **target == *link.target())
+            });
+            let before = state.targets.replace(listed.clone()).unwrap_or_default();
+            before
+                .into_keys()
+                .filter(|name| !listed.contains_key(name))
+                .collect()
+        };
+        for name in gone {
+            self.remove(&name);
+        }
+    }
+
+    fn remove(&self, name: &str) {
+        {
+            let mut state = self.inner.state.lock();
+            state.links.remove(name);
+            if let Some(targets) = &mut state.targets {
+                targets.remove(name);
+            }
+        }
+        for key in [name.to_owned(), format!("{STEVE_PREFIX}{name}")] {
+            for session in self.inner.sessions.all(&key) {
+                session.close("the cluster was deleted");
+            }
+        }
+    }
+
+    /// A client with full rights in the cluster, for controllers.
+    ///
+    /// # Errors
+    /// When the cluster is unknown, has never been connected or is not connected now.
+    pub async fn client(&self, cluster: &str) -> Result<kube::Client, Unreachable> {
+        if cluster == LOCAL_CLUSTER {
+            return Ok(self.inner.local.clone());
+        }
+        Ok(self.link(cluster).await?.client())
+    }
+
+    /// Whether the cluster has a live session; the local one always counts as connected.
+    #[must_use]
+    pub fn connected(&self, cluster: &str) -> bool {
+        cluster == LOCAL_CLUSTER || self.inner.sessions.connected(cluster)
+    }
+
+    /// The sessions all this goes through.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.inner.sessions
+    }
+
+    /// Whether there is such a cluster.
+    pub(crate) async fn check_exists(&self, cluster: &str) -> Result<(), Unreachable> {
+        self.target(cluster).await.map(|_| ())
+    }
+
+    pub(crate) fn local(&self) -> &kube::Client {
+        &self.inner.local
+    }
+
+    pub(crate) fn steve(&self) -> &Steve {
+        &self.inner.steve
+    }
+
+    /// The link to a connected cluster.
+    pub(crate) async fn link(&self, cluster: &str) -> Result<Arc<Link>, Unreachable> {
+        let target = self.target(cluster).await?;
+        if !target.provisioned() {
+            return Err(Unreachable::NotProvisioned);
+        }
+        if !self.inner.sessions.connected(cluster) {
+            return Err(Unreachable::Disconnected);
+        }
+        if let Some(link) = self.inner.state.lock().links.get(cluster)
+            && *link.target() == *target
+        {
+            return Ok(Arc::clone(link));
+        }
+        let credential = self.credential(&target.secret).await?;
+        let link = Link::new(
+            cluster,
+            target,
+            &credential,
+            self.inner.sessions.clone(),
+            self.inner.tasks.clone(),
+        )?;
+        let link = Arc::new(link);
+        self.inner
+            .state
+            .lock()
+            .links
+            .insert(cluster.to_owned(), Arc::clone(&link));
+        Ok(link)
+    }
+
+    /// Forgets the link, so that the next request reads the credential anew.
+    pub(crate) fn forget(&self, cluster: &str) {
+        self.inner.state.lock().links.remove(cluster);
+    }
+
+    /// The cluster did not accept the link's credential: reads it anew, at most once for that link.
+    pub(crate) fn refused(&self, link: &Link) {
+        if link.take_refusal() {
+            self.forget(link.cluster());
+        }
+    }
+
+    /// What was written a moment ago by ourselves, ahead of the watch.
+    pub(crate) fn learn(&self, cluster: &Cluster) {
+        self.inner
+            .state
+            .lock()
+            .set(&cluster.name_any(), Target::of(cluster));
+    }
+
+    async fn target(&self, cluster: &str) -> Result<Arc<Target>, Unreachable> {
+        let known = self
+            .inner
+            .state
+            .lock()
+            .targets
+            .as_ref()
+            .and_then(|targets| targets.get(cluster).cloned());
+        if let Some(target) = known
+            && target.provisioned()
+        {
+            return Ok(target);
+        }
+        // Not known, or not registered yet: the watch may be behind.
+        let clusters: Api<Cluster> = Api::all(self.inner.store.clone());
+        match clusters.get_opt(cluster).await? {
+            None => Err(Unreachable::Unknown(cluster.to_owned())),
+            Some(object) => Ok(Arc::new(Target::of(&object))),
+        }
+    }
+
+    async fn credential(&self, secret: &str) -> Result<String, Unreachable> {
+        let secrets: Api<Secret> = Api::namespaced(self.inner.store.clone(), GLOBAL_DATA_NAMESPACE);
+        let missing = |reason: &str| Unreachable::Malformed {
+            what: "credential",
+            reason: reason.to_owned(),
+        };
+        let secret = secrets
+            .get_opt(secret)
+            .await?
+            .ok_or_else(|| missing("its Secret is missing"))?;
+        let value = secret
+            .data
+            .and_then(|mut data| data.remove(CREDENTIAL_KEY))
+            .ok_or_else(|| missing("its Secret is empty"))?;
+        String::from_utf8(value.0).map_err(|_| missing("its Secret holds no text"))
+    }
+}

@@ -1,0 +1,203 @@
+//! The link to one cluster's API server: TLS against its CA, its credential, warm connections.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use drover_auth::web::{self, Body, BoxError};
+use drover_tunnel::Sessions;
+use http::header::AUTHORIZATION;
+use http::uri::Authority;
+use http::{HeaderValue, Request, Response, Uri};
+use hyper::body::Incoming;
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use thiserror::Error;
+use tokio_rustls::TlsConnector;
+use tokio_util::task::TaskTracker;
+
+use super::connector::{Connector, HttpClient, Tls, http_client};
+use super::{Target, Unreachable};
+
+/// The port of an API endpoint that names none.
+const HTTPS: u16 = 443;
+
+/// Why a request got no answer.
+#[derive(Debug, Error)]
+pub(crate) enum SendError {
+    #[error("request to the cluster")]
+    Http(#[from] hyper_util::client::legacy::Error),
+    #[error("address of the request")]
+    Uri(#[from] http::Error),
+}
+
+/// A link; all requests to a cluster share it.
+pub(crate) struct Link {
+    transport: Transport,
+    client: kube::Client,
+    target: Arc<Target>,
+    cluster: String,
+    refused: AtomicBool,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Link")
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone)]
+struct Transport {
+    http: HttpClient,
+    authority: Authority,
+    credential: HeaderValue,
+}
+
+impl Link {
+    pub(super) fn new(
+        cluster: &str,
+        target: Arc<Target>,
+        credential: &str,
+        sessions: Sessions,
+        tasks: TaskTracker,
+    ) -> Result<Self, Unreachable> {
+        let malformed = |what, reason: String| Unreachable::Malformed { what, reason };
+        let endpoint: Uri = target
+            .api_endpoint
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| malformed("API endpoint", error.to_string()))?;
+        let authority = endpoint
+            .authority()
+            .ok_or_else(|| malformed("API endpoint", "it names no host".to_owned()))?
+            .clone();
+        let host = authority.host();
+        let address = format!("{host}:{}", authority.port_u16().unwrap_or(HTTPS));
+        let name = ServerName::try_from(
+            host.trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned(),
+        )
+        .map_err(|error| malformed("API endpoint", error.to_string()))?;
+        let tls = Tls {
+            connector: tls_connector(&target.ca_cert)?,
+            name,
+        };
+        let mut credential = HeaderValue::from_str(&format!("Bearer {}", credential.trim()))
+            .map_err(|error| malformed("credential", error.to_string()))?;
+        credential.set_sensitive(true);
+        let connector = Connector::cluster(sessions, cluster, &address, tls);
+        let transport = Transport {
+            http: http_client(connector, tasks),
+            authority,
+            credential,
+        };
+        let client = kube::Client::new(FullRights(transport.clone()), "default");
+        Ok(Self {
+            transport,
+            client,
+            target,
+            cluster: cluster.to_owned(),
+            refused: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(super) fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    pub(super) fn client(&self) -> kube::Client {
+        self.client.clone()
+    }
+
+    /// Whether this is the first refusal of the credential.
+    pub(super) fn take_refusal(&self) -> bool {
+        !self.refused.swap(true, Ordering::Relaxed)
+    }
+
+    /// Sends a request whose URI holds path and query, with the link's credential.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, SendError> {
+        self.transport.send(request).await
+    }
+}
+
+impl Transport {
+    async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>, SendError> {
+        let mut uri = std::mem::take(request.uri_mut()).into_parts();
+        uri.scheme = Some(http::uri::Scheme::HTTPS);
+        uri.authority = Some(self.authority.clone());
+        if uri.path_and_query.is_none() {
+            uri.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+        }
+        *request.uri_mut() = Uri::from_parts(uri).map_err(http::Error::from)?;
+        *request.version_mut() = http::Version::HTTP_11;
+        request
+            .headers_mut()
+            .insert(AUTHORIZATION, self.credential.clone());
+        Ok(self.http.request(request).await?)
+    }
+}
+
+fn tls_connector(ca_cert: &str) -> Result<TlsConnector, Unreachable> {
+    let malformed = |reason: String| Unreachable::Malformed {
+        what: "CA certificate",
+        reason,
+    };
+    let pem = STANDARD
+        .decode(ca_cert.trim())
+        .map_err(|error| malformed(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| malformed(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| malformed(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(malformed("it holds no certificate".to_owned()));
+    }
+    // Sessions are resumed from the configuration's own cache, which lives as long as the link.
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .map_err(|error| malformed(error.to_string()))?
+    .with_root_certificates(roots)
+    .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// The link as a service for `kube::Client`, without impersonation.
+#[derive(Clone)]
+struct FullRights(Transport);
+
+impl tower::Service<Request<kube::client::Body>> for FullRights {
+    type Response = Response<Incoming>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<kube::client::Body>) -> Self::Future {
+        let transport = self.0.clone();
+        let request = request.map(web::boxed);
+        Box::pin(async move { Ok(transport.send(request).await?) })
+    }
+}
