@@ -12,14 +12,20 @@
 //! time is a parameter where it matters.
 
 pub mod default;
+pub mod duplicate_fields;
 pub mod error;
 pub mod field_set;
+pub mod int_or_string;
+pub mod json_patch;
 pub mod managed_fields;
 pub mod merge_patch;
+pub mod names;
 pub mod path;
 pub mod prune;
 pub mod schema;
+pub mod strategic_patch;
 pub mod typed;
+pub mod validate;
 
 #[cfg(test)]
 mod testing;

@@ -313,7 +313,7 @@ impl<'a> Type<'a> {
 }
 
 /// The name of a value's type in the server's messages.
-fn go_type(value: &Value) -> &'static str {
+pub(crate) fn go_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "<nil>",
         Value::Bool(_) => "bool",
@@ -346,7 +346,7 @@ fn go_syntax(value: &Value) -> String {
 }
 
 /// A value as the server's messages print it plainly.
-fn go_text(value: &Value) -> String {
+pub(crate) fn go_text(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),
         Value::String(text) => text.clone(),

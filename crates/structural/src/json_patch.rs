@@ -1,0 +1,91 @@
+//! JSON patch (RFC 6902), with the API server's limit.
+
+use serde_json::Value;
+
+/// More operations than this are refused (k8s.io/apiserver `endpoints/handlers/patch.go`).
+const MAX_OPERATIONS: usize = 10_000;
+
+/// Why a patch was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum JsonPatchError {
+    /// Not a list of operations: 400.
+    #[error(
+        "error decoding patch: json: cannot unmarshal {0} into Go value of type []handlers.jsonPatchOp"
+    )]
+    Malformed(&'static str),
+    /// Too many operations: 413.
+    #[error("The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {0}")]
+    TooLarge(usize),
+    /// An operation is none, does not fit the object, or is a test that failed: 422. A real server hides the text.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Applies `patch` to `target` in place. On error `target` is as it was.
+///
+/// # Errors
+///
+/// See [`JsonPatchError`].
+pub fn apply(target: &mut Value, patch: &Value) -> Result<(), JsonPatchError> {
+    let operations = match patch {
+        Value::Array(operations) => operations,
+        Value::Null => return Err(JsonPatchError::Malformed("null")),
+        Value::Bool(_) => return Err(JsonPatchError::Malformed("bool")),
+        Value::Number(_) => return Err(JsonPatchError::Malformed("number")),
+        Value::String(_) => return Err(JsonPatchError::Malformed("string")),
+        Value::Object(_) => return Err(JsonPatchError::Malformed("object")),
+    };
+    if operations.len() > MAX_OPERATIONS {
+        return Err(JsonPatchError::TooLarge(operations.len()));
+    }
+    let patch: json_patch::Patch = serde::Deserialize::deserialize(patch)
+        .map_err(|error: serde_json::Error| JsonPatchError::Refused(error.to_string()))?;
+    json_patch::patch(target, &patch).map_err(|error| JsonPatchError::Refused(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::json_without_null;
+
+    #[test]
+    fn refused_patches_change_nothing() {
+        let mut target = json!({"a": 1});
+        let patch = json!([{"op": "add", "path": "/b", "value": 2}, {"op": "test", "path": "/a", "value": 2}]);
+        assert!(matches!(
+            apply(&mut target, &patch),
+            Err(JsonPatchError::Refused(_))
+        ));
+        assert_eq!(target, json!({"a": 1}));
+        let unknown = json!([{"op": "jump"}]);
+        assert!(matches!(
+            apply(&mut target, &unknown),
+            Err(JsonPatchError::Refused(_))
+        ));
+        assert!(matches!(
+            apply(&mut target, &json!({})),
+            Err(JsonPatchError::Malformed(_))
+        ));
+        let many = Value::from(vec![
+            json!({"op": "test", "path": "/a", "value": 1});
+            MAX_OPERATIONS + 1
+        ]);
+        assert!(matches!(
+            apply(&mut target, &many),
+            Err(JsonPatchError::TooLarge(10_001))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn a_difference_leads_from_one_to_the_other(a in json_without_null(), b in json_without_null()) {
+            let patch = serde_json::to_value(json_patch::diff(&a, &b)).unwrap();
+            let mut actual = a;
+            apply(&mut actual, &patch).unwrap();
+            prop_assert_eq!(actual, b);
+        }
+    }
+}
