@@ -21,7 +21,6 @@ use drover_types::names::LOCAL_CLUSTER;
 use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, StatusCode, Uri};
 use http_body::Body as _;
-use http_body_util::{BodyExt, Limited};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -234,20 +233,24 @@ impl Proxy {
             Upstream::Local(client) => {
                 // The client takes no stream; an API server takes no more than this either.
                 let (parts, body) = request.into_parts();
-                let body = Limited::new(body, LOCAL_BODY).collect().await?.to_bytes();
+                let body = match web::read(&parts.headers, body, LOCAL_BODY).await {
+                    Ok(body) => body,
+                    Err(error) => return Ok(answers::api_error(&error)),
+                };
                 let request = http::Request::from_parts(parts, kube::client::Body::from(body));
-                Ok(client
-                    .send(request)
-                    .await
-                    .map(|answer| answer.map(web::boxed))?)
+                match client.send(request).await {
+                    Ok(answer) => Ok(answer.map(web::boxed)),
+                    Err(error) => Err(Box::new(error)),
+                }
             }
-            Upstream::Cluster(link) => Ok(link.send(request).await?.map(web::boxed)),
-            Upstream::Steve => Ok(self
-                .clusters
-                .steve()
-                .send(cluster, request)
-                .await?
-                .map(web::boxed)),
+            Upstream::Cluster(link) => match link.send(request).await {
+                Ok(answer) => Ok(answer.map(web::boxed)),
+                Err(error) => Err(Box::new(error)),
+            },
+            Upstream::Steve => match self.clusters.steve().send(cluster, request).await {
+                Ok(answer) => Ok(answer.map(web::boxed)),
+                Err(error) => Err(error),
+            },
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use drover_auth::web;
 use drover_tunnel::{
     Accept, Acceptor, ClientRequest, ConnectError, Options, Role, Session, Sessions, connect,
@@ -279,5 +278,4 @@ async fn shutting_down_ends_all_sessions() {
     hub.connect.shutdown().await;
     agent.closed().await;
     assert!(hub.sessions.keys().is_empty());
-    let _ = Bytes::new();
 }

@@ -24,8 +24,8 @@ fn identity_header() -> impl Strategy<Value = String> {
         Just("Authorization".to_owned()),
         Just("Proxy-Authorization".to_owned()),
         Just("X-API-Tunnel-Token".to_owned()),
-        "(?i)impersonate-extra-[a-z]{1,8}",
-        "(?i)x-remote-(user|group|uid|extra-[a-z]{1,6})",
+        "[Ii]mpersonate-[eE]xtra-[a-zA-Z]{1,8}",
+        "[xX]-[rR]emote-(user|GROUP|Uid|extra-[a-z]{1,6})",
     ]
 }
 
