@@ -14,18 +14,18 @@ const MAX_DEPTH: usize = 256;
 
 /// A parsed path.
 #[derive(Clone, Debug, PartialEq)]
-pub struct JsonPath {
+pub(crate) struct JsonPath {
     steps: Vec<Step>,
 }
 
 /// Why a path cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid JSONPath at offset {offset}: {reason}")]
-pub struct JsonPathError {
+pub(crate) struct JsonPathError {
     /// Where in the text.
-    pub offset: usize,
+    pub(crate) offset: usize,
     /// What is wrong there.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +60,7 @@ impl JsonPath {
     /// # Errors
     ///
     /// When the text is not a path of this dialect.
-    pub fn parse(text: &str) -> Result<Self, JsonPathError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, JsonPathError> {
         let trimmed = text.trim();
         let inner = trimmed.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(trimmed);
         let mut parser = Parser { text: inner, offset: 0 };
@@ -76,19 +76,19 @@ impl JsonPath {
 
     /// All values the path leads to, in document order.
     #[must_use]
-    pub fn find<'v>(&self, document: &'v Value) -> Vec<&'v Value> {
+    pub(crate) fn find<'v>(&self, document: &'v Value) -> Vec<&'v Value> {
         evaluate(&self.steps, vec![document])
     }
 
     /// The first value the path leads to.
     #[must_use]
-    pub fn first<'v>(&self, document: &'v Value) -> Option<&'v Value> {
+    pub(crate) fn first<'v>(&self, document: &'v Value) -> Option<&'v Value> {
         self.find(document).into_iter().next()
     }
 
     /// The names of a path made of plain members only, as `.spec.replicas`.
     #[must_use]
-    pub fn members(&self) -> Option<Vec<&str>> {
+    pub(crate) fn members(&self) -> Option<Vec<&str>> {
         self.steps
             .iter()
             .map(|step| match step {

@@ -1,0 +1,304 @@
+//! The strategy of every built-in kind.
+//!
+//! Owns the hooks that `registry::strategy` calls; what they do per kind is in the sibling modules. One type serves all
+//! kinds, since most differ in one hook only.
+
+use drover_structural::{FieldError, Schema};
+use serde_json::{Value, json};
+
+use super::{conform, data, defaults, events, pods, services, validation};
+use crate::rbac;
+use crate::registry::{NameRule, Resource, Strategy, Write, keep};
+use crate::rest::{Api, Context};
+use crate::status::StatusError;
+
+/// A built-in kind in one version.
+#[derive(Debug)]
+pub(crate) struct BuiltIn {
+    group: String,
+    version: String,
+    kind: String,
+    schema: Option<Schema>,
+}
+
+impl BuiltIn {
+    pub(crate) fn new(group: &str, version: &str, kind: &str) -> Self {
+        let schema = data::component_name(group, version, kind)
+            .and_then(|name| data::schema_document().component(&name));
+        Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned(), schema }
+    }
+
+    /// The published schema of the kind.
+    pub(crate) fn schema(&self) -> Option<Schema> {
+        self.schema.clone()
+    }
+
+    fn id(&self) -> (&str, &str) {
+        (&self.group, &self.kind)
+    }
+
+    fn type_errors(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if let Some(schema) = &self.schema {
+            conform::mismatches(schema.view(), object, "", &mut errors);
+        }
+        errors
+    }
+}
+
+impl Strategy for BuiltIn {
+    fn name_rule(&self) -> NameRule {
+        match self.id() {
+            ("rbac.authorization.k8s.io" | "flowcontrol.apiserver.k8s.io", _) => NameRule::PathSegment,
+            ("", "Service") => NameRule::Label,
+            _ => NameRule::Subdomain,
+        }
+    }
+
+    fn returns_deleted_object(&self) -> bool {
+        matches!(
+            self.id(),
+            ("", "Pod" | "Service" | "ServiceAccount" | "PersistentVolumeClaim" | "PersistentVolume" | "PodTemplate" | "ResourceQuota")
+                | ("storage.k8s.io", "CSIDriver" | "StorageClass" | "VolumeAttachment" | "CSINode" | "VolumeAttributesClass")
+                | ("resource.k8s.io", _)
+        )
+    }
+
+    fn default(&self, object: &mut Value) {
+        if let Some(schema) = &self.schema {
+            let (api_version, kind) = (object.get("apiVersion").cloned(), object.get("kind").cloned());
+            conform::conform(schema.view(), object);
+            if let Some(members) = object.as_object_mut() {
+                for (name, value) in [("apiVersion", api_version), ("kind", kind)] {
+                    if let Some(value) = value {
+                        members.insert(name.to_owned(), value);
+                    }
+                }
+            }
+        }
+        defaults::apply(&self.group, &self.version, &self.kind, object);
+    }
+
+    fn prepare_for_create(&self, api: &Api, resource: &Resource, cx: &Context, object: &mut Value) {
+        self.default(object);
+        match self.id() {
+            // Nodes may be created with their status (kubernetes `pkg/registry/core/node/strategy.go`).
+            ("", "Node") => pods::prepare_node(object),
+            ("", "Pod") => pods::prepare_pod(object),
+            ("", "Service") => {
+                drop_status(object);
+                services::allocate(api, object, None);
+            }
+            ("", "Secret") => string_data(object),
+            ("batch", "Job") => {
+                drop_status(object);
+                pods::prepare_job(object);
+            }
+            ("certificates.k8s.io", "CertificateSigningRequest") => {
+                drop_status(object);
+                requestor(cx, object);
+            }
+            ("apiregistration.k8s.io", "APIService") => {
+                drop_status(object);
+                api_service_status(cx, object);
+            }
+            _ if resource.has_status() => drop_status(object),
+            _ => {}
+        }
+    }
+
+    fn validate_create(&self, api: &Api, _cx: &Context, object: &Value) -> Vec<FieldError> {
+        let errors = self.type_errors(object);
+        if !errors.is_empty() {
+            return errors;
+        }
+        validation::create(api, &self.group, &self.kind, object)
+    }
+
+    fn prepare_for_update(&self, api: &Api, resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
+        self.default(new);
+        if resource.has_status() {
+            keep(new, old, "status");
+        }
+        match self.id() {
+            ("", "Service") => services::allocate(api, new, Some(old)),
+            ("", "Secret") => string_data(new),
+            ("certificates.k8s.io", "CertificateSigningRequest") => keep(new, old, "spec"),
+            ("batch", "Job") => pods::keep_job_selector(new, old),
+            _ => {}
+        }
+    }
+
+    fn validate_update(&self, api: &Api, _cx: &Context, new: &Value, old: &Value) -> Vec<FieldError> {
+        let errors = self.type_errors(new);
+        if !errors.is_empty() {
+            return errors;
+        }
+        validation::update(api, &self.group, &self.kind, new, old)
+    }
+
+    fn admit(&self, api: &Api, cx: &Context, write: &Write<'_>) -> Result<(), StatusError> {
+        match self.id() {
+            ("rbac.authorization.k8s.io", _) => rbac::escalation::check(api, cx, write),
+            _ => Ok(()),
+        }
+    }
+
+    fn has_generation(&self, _resource: &Resource) -> bool {
+        matches!(
+            self.id(),
+            ("", "Pod" | "PodTemplate" | "ReplicationController")
+                | ("apps", "Deployment" | "DaemonSet" | "ReplicaSet" | "StatefulSet")
+                | ("batch", "Job" | "CronJob")
+                | ("networking.k8s.io", "Ingress" | "NetworkPolicy" | "IngressClass")
+                | ("policy", "PodDisruptionBudget")
+                | ("scheduling.k8s.io", "PriorityClass")
+                | ("discovery.k8s.io", "EndpointSlice")
+                | ("flowcontrol.apiserver.k8s.io" | "admissionregistration.k8s.io" | "apiextensions.k8s.io", _)
+                | ("resource.k8s.io", "DeviceClass" | "ResourceSlice")
+        )
+    }
+
+    fn bumps_generation(&self, resource: &Resource, new: &Value, old: &Value) -> bool {
+        let changed = |object: &Value| {
+            object
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status"))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect::<Vec<_>>()
+        };
+        self.has_generation(resource) && changed(new) != changed(old)
+    }
+
+    fn allow_create_on_update(&self) -> bool {
+        matches!(
+            self.id(),
+            ("", "Event" | "Endpoints" | "LimitRange" | "Service")
+                | ("events.k8s.io" | "rbac.authorization.k8s.io", _)
+                | ("coordination.k8s.io", "Lease")
+                | ("node.k8s.io", "RuntimeClass")
+        )
+    }
+
+    fn allow_unconditional_update(&self, _resource: &Resource) -> bool {
+        !matches!(
+            self.id(),
+            ("coordination.k8s.io" | "admissionregistration.k8s.io" | "apiextensions.k8s.io" | "apiregistration.k8s.io", _)
+                | ("policy", "PodDisruptionBudget")
+                | ("node.k8s.io", "RuntimeClass")
+                | ("storage.k8s.io", "CSIDriver" | "CSINode" | "CSIStorageCapacity" | "VolumeAttachment")
+        )
+    }
+
+    fn grace_period(&self, object: &Value, asked: Option<i64>) -> Option<i64> {
+        if self.id() == ("", "Pod") { pods::grace_period(object, asked) } else { None }
+    }
+
+    fn before_delete(&self, _api: &Api, _cx: &Context, object: &mut Value) -> Result<(), StatusError> {
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        if self.id() == ("scheduling.k8s.io", "PriorityClass") && name.starts_with("system-") {
+            return Err(StatusError::forbidden(
+                &self.group,
+                "priorityclasses",
+                name,
+                "this is a system priority class and cannot be deleted",
+            ));
+        }
+        Ok(())
+    }
+
+    fn field(&self, object: &Value, path: &str) -> Option<String> {
+        match self.id() {
+            ("" | "events.k8s.io", "Event") => events::field(object, path),
+            ("", "Pod") => pods::field(object, path),
+            ("batch", "Job") if path == "status.successful" => {
+                Some(object.pointer("/status/succeeded").and_then(Value::as_i64).unwrap_or(0).to_string())
+            }
+            ("", "Node") if path == "spec.unschedulable" => {
+                Some((object.pointer("/spec/unschedulable") == Some(&Value::Bool(true))).to_string())
+            }
+            ("", "ReplicationController") | ("apps", "ReplicaSet") if path == "status.replicas" => {
+                Some(object.pointer("/status/replicas").and_then(Value::as_i64).unwrap_or(0).to_string())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn drop_status(object: &mut Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.remove("status");
+    }
+}
+
+/// Moves `stringData` of a secret into `data`.
+fn string_data(object: &mut Value) {
+    let Some(members) = object.as_object_mut() else { return };
+    let Some(Value::Object(plain)) = members.remove("stringData") else { return };
+    let data = members.entry("data").or_insert_with(|| json!({}));
+    if !data.is_object() {
+        *data = json!({});
+    }
+    for (key, value) in plain {
+        if let (Some(text), Some(data)) = (value.as_str(), data.as_object_mut()) {
+            use base64::Engine as _;
+            data.insert(key, json!(base64::engine::general_purpose::STANDARD.encode(text)));
+        }
+    }
+}
+
+/// Who asks for a certificate is whoever sends the request.
+fn requestor(cx: &Context, object: &mut Value) {
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    spec.insert("username".to_owned(), json!(cx.identity.user));
+    spec.insert("groups".to_owned(), json!(cx.identity.groups));
+    for (name, value) in [("uid", json!(cx.identity.uid)), ("extra", json!(cx.identity.extra))] {
+        spec.remove(name);
+        if value.as_str().is_none_or(|text| !text.is_empty()) && value.as_object().is_none_or(|members| !members.is_empty()) {
+            spec.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// A local APIService is available; one with a service behind it is not, since nothing is aggregated here.
+fn api_service_status(cx: &Context, object: &mut Value) {
+    let local = object.pointer("/spec/service").is_none_or(Value::is_null);
+    let (status, reason, message) = if local {
+        ("True", "Local", "Local APIServices are always available")
+    } else {
+        ("False", "ServiceNotFound", "aggregated APIs are not supported by this server")
+    };
+    let Some(members) = object.as_object_mut() else { return };
+    let time = crate::clock::seconds(cx.now);
+    members.insert(
+        "status".to_owned(),
+        json!({"conditions": [{
+            "type": "Available", "status": status, "reason": reason, "message": message, "lastTransitionTime": time,
+        }]}),
+    );
+}
+
+/// The approval of a signing request: only its conditions change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Approval;
+
+impl Strategy for Approval {
+    fn prepare_for_update(&self, _api: &Api, _resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
+        let conditions = new.pointer("/status/conditions").cloned();
+        let fields = new.pointer("/metadata/managedFields").cloned();
+        *new = old.clone();
+        for (parent, name, value) in [("status", "conditions", conditions), ("metadata", "managedFields", fields)] {
+            let Some(members) = new.as_object_mut() else { return };
+            let parent = members.entry(parent).or_insert_with(|| json!({}));
+            if let (Some(parent), Some(value)) = (parent.as_object_mut(), value) {
+                parent.insert(name.to_owned(), value);
+            }
+        }
+    }
+
+    fn bumps_generation(&self, _resource: &Resource, _new: &Value, _old: &Value) -> bool {
+        false
+    }
+}

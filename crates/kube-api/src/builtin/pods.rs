@@ -1,0 +1,356 @@
+//! Pods, nodes and jobs: what creating them adds, binding, eviction, graceful deletion.
+//!
+//! Nothing runs here: parts that need a kubelet (logs, exec, proxies) say so.
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::data::SubresourceFacts;
+use crate::clock::seconds;
+use crate::rbac::selects;
+use crate::registry::{Action, Call, Gvk, Reply, keep};
+use crate::rest::{Api, Context, delete, object, options, write};
+use crate::status::StatusError;
+use crate::store::{Key, Range};
+
+/// A new pod is pending, and tolerates a node's absence for five minutes unless it says otherwise.
+pub(super) fn prepare_pod(pod: &mut Value) {
+    let class = quality(pod);
+    let Some(members) = pod.as_object_mut() else { return };
+    members.insert("status".to_owned(), json!({"phase": "Pending", "qosClass": class}));
+    let Some(spec) = members.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    spec.entry("priority").or_insert_with(|| json!(0));
+    spec.entry("preemptionPolicy").or_insert_with(|| json!("PreemptLowerPriority"));
+    if let Some(account) = spec.get("serviceAccountName").cloned() {
+        spec.insert("serviceAccount".to_owned(), account);
+    } else if let Some(account) = spec.get("serviceAccount").cloned() {
+        spec.insert("serviceAccountName".to_owned(), account);
+    }
+    let Some(tolerations) = spec.entry("tolerations").or_insert_with(|| json!([])).as_array_mut() else { return };
+    for taint in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let tolerated = tolerations.iter().any(|toleration| {
+            let key = toleration["key"].as_str().unwrap_or_default();
+            let effect = toleration["effect"].as_str().unwrap_or_default();
+            (key == taint || key.is_empty()) && (effect == "NoExecute" || effect.is_empty())
+        });
+        if !tolerated {
+            tolerations.push(json!({
+                "key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300,
+            }));
+        }
+    }
+}
+
+/// The quality-of-service class (kubernetes `pkg/apis/core/v1/helper/qos`).
+fn quality(pod: &Value) -> &'static str {
+    let lists = ["/spec/containers", "/spec/initContainers"];
+    let containers = || lists.iter().filter_map(|list| pod.pointer(list).and_then(Value::as_array)).flatten();
+    let amount = |container: &Value, kind: &str, resource: &str| {
+        container["resources"][kind].get(resource).filter(|amount| **amount != json!("0") && **amount != json!(0)).cloned()
+    };
+    let any = containers().any(|container| {
+        ["requests", "limits"].iter().any(|kind| ["cpu", "memory"].iter().any(|resource| amount(container, kind, resource).is_some()))
+    });
+    let guaranteed = containers().all(|container| {
+        ["cpu", "memory"].iter().all(|resource| {
+            let limit = amount(container, "limits", resource);
+            limit.is_some() && amount(container, "requests", resource) == limit
+        })
+    });
+    match (any, guaranteed) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}
+
+/// A node that does not say that it is ready is marked so.
+pub(super) fn prepare_node(node: &mut Value) {
+    let ready = node
+        .pointer("/status/conditions")
+        .and_then(Value::as_array)
+        .is_some_and(|conditions| conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True"));
+    if ready {
+        return;
+    }
+    let Some(members) = node.as_object_mut() else { return };
+    let spec = members.entry("spec").or_insert_with(|| json!({}));
+    let Some(taints) = spec.as_object_mut().map(|spec| spec.entry("taints").or_insert_with(|| json!([]))) else { return };
+    if let Some(taints) = taints.as_array_mut()
+        && !taints.iter().any(|taint| taint["key"] == "node.kubernetes.io/not-ready")
+    {
+        taints.push(json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}));
+    }
+}
+
+/// A job without a selector of its own selects its pods by its uid.
+pub(super) fn prepare_job(job: &mut Value) {
+    if job.pointer("/spec/manualSelector") == Some(&Value::Bool(true)) {
+        return;
+    }
+    let (uid, name) = (object::meta(job, "uid").to_owned(), object::meta(job, "name").to_owned());
+    let labels = [
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+        ("controller-uid", &uid),
+        ("job-name", &name),
+    ];
+    if let Some(spec) = job.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.insert("selector".to_owned(), json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
+        if let Some(template) = spec.get_mut("template") {
+            label(object::metadata_mut(template), &labels);
+        }
+    }
+    // The template's labels became the job's when it had none, which happens before these are added.
+    let metadata = object::metadata_mut(job);
+    if metadata.get("labels").is_none() {
+        label(metadata, &labels);
+    }
+}
+
+fn label(metadata: &mut serde_json::Map<String, Value>, labels: &[(&str, &String)]) {
+    if let Some(held) = metadata.entry("labels").or_insert_with(|| json!({})).as_object_mut() {
+        for (key, value) in labels {
+            held.insert((*key).to_owned(), json!(value));
+        }
+    }
+}
+
+/// An update without the selector that the server made keeps it.
+pub(super) fn keep_job_selector(new: &mut Value, old: &Value) {
+    let (Some(new), Some(old)) = (new.get_mut("spec"), old.get("spec")) else { return };
+    if new.get("selector").is_none() {
+        keep(new, old, "selector");
+    }
+}
+
+/// Seconds a pod on a node has to end; none if it never ran or is done.
+pub(super) fn grace_period(pod: &Value, asked: Option<i64>) -> Option<i64> {
+    let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    if text("/spec/nodeName").is_empty() || matches!(text("/status/phase"), "Succeeded" | "Failed") {
+        return Some(0);
+    }
+    let own = pod.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(30);
+    Some(asked.unwrap_or(own))
+}
+
+/// The selectable fields of pods that are not plain text.
+pub(super) fn field(pod: &Value, path: &str) -> Option<String> {
+    match path {
+        "spec.hostNetwork" => Some((pod.pointer("/spec/hostNetwork") == Some(&Value::Bool(true))).to_string()),
+        "status.podIPs" => {
+            let addresses = pod.pointer("/status/podIPs").and_then(Value::as_array).into_iter().flatten();
+            Some(addresses.filter_map(|address| address["ip"].as_str()).collect::<Vec<_>>().join(","))
+        }
+        _ => None,
+    }
+}
+
+/// The action behind `bindings`, and behind kinds without one of their own.
+pub(super) fn action(group: &str, kind: &str) -> Option<Arc<dyn Action>> {
+    match (group, kind) {
+        ("", "Binding") => Some(Arc::new(Bind)),
+        _ => None,
+    }
+}
+
+/// The action behind a subresource of pods, nodes or services.
+pub(super) fn subresource(name: &str, facts: &SubresourceFacts) -> Option<Arc<dyn Action>> {
+    match name {
+        "binding" => Some(Arc::new(Bind)),
+        "eviction" => Some(Arc::new(Evict)),
+        "attach" | "exec" | "log" | "portforward" | "proxy" => Some(Arc::new(NoKubelet {
+            gvk: Gvk::new(
+                &facts.group,
+                if facts.version.is_empty() { "v1" } else { &facts.version },
+                &facts.kind,
+            ),
+            verbs: crate::registry::ALL_VERBS
+                .iter()
+                .copied()
+                .filter(|verb| facts.verbs.iter().any(|held| held == verb))
+                .collect(),
+        })),
+        _ => None,
+    }
+}
+
+/// What needs a process on a node, of which there is none.
+#[derive(Debug)]
+struct NoKubelet {
+    gvk: Gvk,
+    verbs: Vec<&'static str>,
+}
+
+impl Action for NoKubelet {
+    fn gvk(&self) -> Gvk {
+        self.gvk.clone()
+    }
+
+    fn verbs(&self) -> &[&'static str] {
+        &self.verbs
+    }
+
+    fn call<'a>(&'a self, api: &'a Arc<Api>, _cx: &'a Context, call: Call) -> BoxFuture<'a, Result<Reply, StatusError>> {
+        async move {
+            let key = Key::new(&call.namespace, &call.name);
+            if api.store.get(&call.resource.storage, &key).is_none() {
+                return Err(StatusError::not_found(&call.resource.group, &call.resource.plural, &call.name));
+            }
+            Err(StatusError::service_unavailable(
+                "nodes and pods are plain data on this server: there is no kubelet to connect to",
+            ))
+        }
+        .boxed()
+    }
+}
+
+/// Puts a pod on a node.
+#[derive(Debug, Clone, Copy)]
+struct Bind;
+
+impl Action for Bind {
+    fn gvk(&self) -> Gvk {
+        Gvk::new("", "v1", "Binding")
+    }
+
+    fn verbs(&self) -> &[&'static str] {
+        &["create"]
+    }
+
+    fn call<'a>(&'a self, api: &'a Arc<Api>, cx: &'a Context, call: Call) -> BoxFuture<'a, Result<Reply, StatusError>> {
+        bind(api, cx, call).boxed()
+    }
+}
+
+fn pods(api: &Api) -> Result<Arc<crate::registry::Resource>, StatusError> {
+    api.registry.get("", "v1", "pods").ok_or_else(StatusError::no_such_resource)
+}
+
+async fn bind(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusError> {
+    let name = if call.name.is_empty() { object::meta(&call.body, "name").to_owned() } else { call.name };
+    let node = call.body.pointer("/target/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if node.is_empty() {
+        let error = crate::status::FieldError::required("target.name", "");
+        return Err(StatusError::invalid("", "Binding", &name, &[error]));
+    }
+    let resource = pods(api)?;
+    let mut target = write::Target::object(&resource, &call.namespace, &name);
+    // Only the server binds: the strategy of pods would refuse a change of the node.
+    target.strategy = Arc::new(crate::registry::Plain);
+    let mut change = |old: &Value| {
+        let conflict = |why: &str| StatusError::conflict("", "pods/binding", &name, why);
+        if object::is_deleting(old) {
+            return Err(conflict(&format!("pod {name} is being deleted, cannot be assigned to a host")));
+        }
+        if let Some(held) = old.pointer("/spec/nodeName").and_then(Value::as_str).filter(|held| !held.is_empty()) {
+            return Err(conflict(&format!("pod {name} is already assigned to node {held:?}")));
+        }
+        let mut pod = old.clone();
+        pod["spec"]["nodeName"] = json!(node);
+        let conditions = &mut pod["status"]["conditions"];
+        let condition = json!({
+            "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": seconds(cx.now),
+        });
+        match conditions.as_array_mut() {
+            Some(list) => {
+                list.retain(|held| held["type"] != "PodScheduled");
+                list.push(condition);
+            }
+            None => *conditions = json!([condition]),
+        }
+        Ok(write::Mutated { object: pod, duplicates: Vec::new(), tracking: write::Tracking::Update })
+    };
+    write::update(api, cx, &target, &options::WriteOptions::default(), &mut change).await?;
+    Ok(Reply { code: StatusCode::CREATED, object: json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}) })
+}
+
+/// Deletes a pod unless a disruption budget forbids it.
+#[derive(Debug, Clone, Copy)]
+struct Evict;
+
+impl Action for Evict {
+    fn gvk(&self) -> Gvk {
+        Gvk::new("policy", "v1", "Eviction")
+    }
+
+    fn verbs(&self) -> &[&'static str] {
+        &["create"]
+    }
+
+    fn call<'a>(&'a self, api: &'a Arc<Api>, cx: &'a Context, call: Call) -> BoxFuture<'a, Result<Reply, StatusError>> {
+        evict(api, cx, call).boxed()
+    }
+}
+
+async fn evict(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusError> {
+    let resource = pods(api)?;
+    let target = write::Target::object(&resource, &call.namespace, &call.name);
+    let stored = api.store.get(&resource.storage, &Key::new(&call.namespace, &call.name)).ok_or_else(|| target.not_found())?;
+    let pod = stored.value();
+    let done = matches!(pod.pointer("/status/phase").and_then(Value::as_str), Some("Succeeded" | "Failed" | "Pending"));
+    if !done && !object::is_deleting(&pod) {
+        take_from_budget(api, &call.namespace, &pod).await?;
+    }
+    let body = call.body.get("deleteOptions").filter(|options| options.is_object());
+    let options = options::DeleteOptions::parse(&options::Query::parse(""), body)?;
+    delete::delete(api, cx, &target, &options).await?;
+    Ok(Reply { code: StatusCode::CREATED, object: json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}) })
+}
+
+/// Uses up one disruption of the pod's budget.
+async fn take_from_budget(api: &Arc<Api>, namespace: &str, pod: &Value) -> Result<(), StatusError> {
+    let Ok(page) = api.store.list("policy/poddisruptionbudgets", &Range { namespace: Some(namespace), ..Range::default() }) else {
+        return Ok(());
+    };
+    let labels = &pod["metadata"]["labels"];
+    for (key, stored) in page.items {
+        let budget = stored.value();
+        if !budget.pointer("/spec/selector").is_some_and(|selector| selects(selector, labels)) {
+            continue;
+        }
+        let refused = || {
+            StatusError::too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", 10)
+                .cause("DisruptionBudget", format!("The disruption budget {} does not allow evicting pods currently", key.name()), "")
+        };
+        if budget.pointer("/status/disruptionsAllowed").and_then(Value::as_i64).unwrap_or(0) < 1 {
+            return Err(refused());
+        }
+        let resource = api.registry.get("policy", "v1", "poddisruptionbudgets").ok_or_else(StatusError::no_such_resource)?;
+        let mut target = write::Target::object(&resource, namespace, key.name());
+        target.strategy = Arc::new(crate::registry::StatusOnly);
+        "status".clone_into(&mut target.subresource);
+        write::amend(api, &target, "kube-apiserver", |budget| {
+            if let Some(left) = budget.pointer("/status/disruptionsAllowed").and_then(Value::as_i64) {
+                budget["status"]["disruptionsAllowed"] = json!((left - 1).max(0));
+            }
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quality_follows_requests_and_limits() {
+        let pod = |resources: Value| json!({"spec": {"containers": [{"name": "c", "resources": resources}]}});
+        assert_eq!(quality(&pod(json!({}))), "BestEffort");
+        assert_eq!(quality(&pod(json!({"requests": {"cpu": "1"}}))), "Burstable");
+        let same = json!({"cpu": "1", "memory": "1Gi"});
+        assert_eq!(quality(&pod(json!({"requests": same, "limits": same}))), "Guaranteed");
+    }
+
+    #[test]
+    fn a_pod_that_never_ran_goes_at_once() {
+        assert_eq!(grace_period(&json!({"spec": {}}), None), Some(0));
+        assert_eq!(grace_period(&json!({"spec": {"nodeName": "n"}}), None), Some(30));
+        assert_eq!(grace_period(&json!({"spec": {"nodeName": "n"}}), Some(0)), Some(0));
+    }
+}

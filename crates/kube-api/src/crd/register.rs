@@ -1,0 +1,157 @@
+//! From a stored definition to the resources of the registry.
+
+use std::sync::Arc;
+
+use drover_structural::Schema;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::names;
+use crate::registry::{Column, ColumnSource, Plain, Resource, ScalePaths, StatusOnly, Subresource};
+use crate::rest::{Api, object};
+
+fn text<'o>(object: &'o Value, member: &str) -> &'o str {
+    object[member].as_str().unwrap_or_default()
+}
+
+fn list<'o>(object: &'o Value, member: &str) -> impl Iterator<Item = &'o Value> {
+    object[member].as_array().into_iter().flatten()
+}
+
+fn strings(object: &Value, member: &str) -> Vec<String> {
+    list(object, member).filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Serves an established definition as it is stored; one that is not established is not served.
+pub(super) fn register(api: &Arc<Api>, definition: &Value) {
+    let group = definition.pointer("/spec/group").and_then(Value::as_str).unwrap_or_default();
+    let accepted = &definition["status"]["acceptedNames"];
+    let plural = text(accepted, "plural");
+    if names::condition(definition, "Established") != Some("True") || plural.is_empty() {
+        return;
+    }
+    let versions = list(&definition["spec"], "versions")
+        .filter(|version| version["served"] == true)
+        .map(|version| resource(definition, group, version))
+        .collect::<Vec<_>>();
+    api.registry.update(|table| {
+        table.remove(group, plural);
+        for version in versions {
+            table.insert(version);
+        }
+    });
+}
+
+/// Ends the service of a definition that is gone.
+pub(super) fn unregister(api: &Arc<Api>, definition: &Value) {
+    let group = definition.pointer("/spec/group").and_then(Value::as_str).unwrap_or_default();
+    let plural = definition.pointer("/status/acceptedNames/plural").and_then(Value::as_str).unwrap_or_default();
+    // A built-in of the same name stays.
+    if api.registry.table().preferred(group, plural).is_some_and(|resource| resource.custom) {
+        api.registry.update(|table| table.remove(group, plural));
+    }
+}
+
+fn resource(definition: &Value, group: &str, version: &Value) -> Resource {
+    let accepted = &definition["status"]["acceptedNames"];
+    let namespaced = definition["spec"]["scope"] == "Namespaced";
+    let name = text(version, "name");
+    let kind = text(accepted, "kind");
+    let mut resource = Resource::new(group, name, text(accepted, "plural"), kind, namespaced, Arc::new(Plain));
+    resource.custom = true;
+    resource.singular = text(accepted, "singular").into();
+    resource.list_kind = text(accepted, "listKind").into();
+    resource.short_names = strings(accepted, "shortNames");
+    resource.categories = strings(accepted, "categories");
+    resource.terminating = object::is_deleting(definition);
+    let storage = list(&definition["spec"], "versions").find(|version| version["storage"] == true);
+    resource.storage_api_version = format!("{group}/{}", storage.map_or(name, |storage| text(storage, "name"))).into();
+
+    let schema = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({"type": "object"}));
+    let digest = Sha256::digest(schema.to_string().as_bytes());
+    resource.schema_mark = digest.iter().take(8).fold(0, |mark, byte| (mark << 8) | u64::from(*byte)).max(1) >> 1;
+    resource.schema = match Schema::from_crd(&schema) {
+        Ok(schema) => Some(Arc::new(schema)),
+        Err(error) => {
+            // Validation refuses these; what an older server let in is served as any object.
+            tracing::warn!(kind, %error, "schema of a stored definition cannot be read");
+            Some(Arc::new(Schema::any()))
+        }
+    };
+    resource.openapi = Some(Arc::new(schema));
+
+    if version.pointer("/subresources/status").is_some() {
+        resource.subresources.insert("status".to_owned(), Subresource::Part(Arc::new(StatusOnly)));
+    }
+    if let Some(scale) = version.pointer("/subresources/scale") {
+        let paths = ScalePaths {
+            spec_replicas: text(scale, "specReplicasPath").to_owned(),
+            status_replicas: text(scale, "statusReplicasPath").to_owned(),
+            label_selector: scale["labelSelectorPath"].as_str().filter(|path| !path.is_empty()).map(str::to_owned),
+        };
+        resource.subresources.insert("scale".to_owned(), Subresource::Scale(paths));
+    }
+    resource.columns = columns(version);
+    resource.selectable_fields = list(version, "selectableFields")
+        .map(|field| text(field, "jsonPath").trim_start_matches('.').to_owned())
+        .collect();
+    resource
+}
+
+/// The printer columns of a version; the age if it declares none.
+fn columns(version: &Value) -> Vec<Column> {
+    let declared = list(version, "additionalPrinterColumns")
+        .map(|column| {
+            let path = text(column, "jsonPath");
+            let description = match text(column, "description") {
+                "" => format!("Custom resource definition column (in JSONPath format): {path}"),
+                given => given.to_owned(),
+            };
+            Column {
+                name: text(column, "name").to_owned(),
+                kind: text(column, "type").to_owned(),
+                format: text(column, "format").to_owned(),
+                description,
+                priority: column["priority"].as_i64().and_then(|priority| i32::try_from(priority).ok()).unwrap_or(0),
+                source: ColumnSource::JsonPath(path.to_owned()),
+            }
+        })
+        .collect::<Vec<_>>();
+    if !declared.is_empty() {
+        return declared;
+    }
+    vec![Column {
+        name: "Age".to_owned(),
+        kind: "date".to_owned(),
+        format: String::new(),
+        description: String::new(),
+        priority: 0,
+        source: ColumnSource::JsonPath(".metadata.creationTimestamp".to_owned()),
+    }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_becomes_a_resource() {
+        let version = json!({
+            "name": "v1", "served": true, "storage": true,
+            "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object"}}}},
+            "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.n", "statusReplicasPath": ".status.n"}},
+            "selectableFields": [{"jsonPath": ".spec.color"}],
+        });
+        let definition = json!({
+            "metadata": {"name": "things.g.io"},
+            "spec": {"group": "g.io", "scope": "Namespaced", "versions": [version]},
+            "status": {"acceptedNames": {"plural": "things", "singular": "thing", "kind": "Thing", "listKind": "ThingList"}},
+        });
+        let resource = resource(&definition, "g.io", &version);
+        assert!(resource.custom && resource.namespaced && resource.has_status());
+        assert_eq!(resource.subresources.len(), 2);
+        assert_eq!(resource.selectable_fields, ["spec.color"]);
+        assert_eq!(resource.columns[0].name, "Age");
+        assert_ne!(resource.schema_mark, 0);
+    }
+}
