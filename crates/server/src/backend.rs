@@ -54,10 +54,7 @@ impl Backend {
 
     async fn embedded(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("create the data folder {}", folder.display()))?;
-        let config = drover_kube_api::Config {
-            storage: drover_kube_api::Storage::File(folder.join("drover.db")),
-            ..drover_kube_api::Config::default()
-        };
+        let config = drover_kube_api::Config::new(drover_kube_api::Storage::File(folder.join("drover.db")));
         let server = drover_kube_api::Server::open(config).await.context("open the store")?;
         let service = server.client_service(drover_kube_api::Identity::admin());
         Ok(Self {
@@ -82,7 +79,7 @@ pub(crate) mod tests {
 
     /// A client over an empty store in memory with the namespace of the hub's own objects.
     pub(crate) async fn memory() -> Client {
-        let server = drover_kube_api::Server::open(drover_kube_api::Config::default()).await.unwrap();
+        let server = drover_kube_api::Server::open(drover_kube_api::Config::new(drover_kube_api::Storage::Memory)).await.unwrap();
         let client = Client::new(server.client_service(drover_kube_api::Identity::admin()), "default");
         crate::install::namespaces(&client).await.unwrap();
         client

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use drover_auth::web::{self, ApiError, Connection, Request, Response};
-use drover_auth::{Authenticator, Identity, csrf};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use drover_auth::{Authenticator, Entropy, Identity, csrf};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use hyper::body::Incoming;
 
@@ -30,6 +30,10 @@ pub struct Edge {
     pub import: drover_controllers::import::ImportApi,
     /// `/ping`, `/cacerts` and the like.
     pub public: Public,
+    /// Where CSRF tokens come from.
+    pub entropy: Entropy,
+    /// Where HTTPS is served, for redirects.
+    pub https_port: u16,
 }
 
 impl std::fmt::Debug for Edge {
@@ -42,7 +46,7 @@ impl Handler for Edge {
     async fn handle(self: Arc<Self>, request: http::Request<Incoming>) -> Response {
         let mut request = request.map(web::boxed);
         remove_proxy_identity(&mut request);
-        let redirect = redirect_to_https(&request);
+        let redirect = redirect_to_https(&request, self.https_port);
         let (mut response, authenticated) = match redirect {
             Some(redirect) => (redirect, false),
             None => self.answer(request).await,
@@ -55,42 +59,42 @@ impl Handler for Edge {
 impl Edge {
     /// The answer, and whether the caller was authenticated.
     async fn answer(&self, request: Request) -> (Response, bool) {
-        let route = route(request.uri().path());
-        if let Some(response) = self.without_identity(&route, &request).await {
-            return (response, false);
-        }
+        let path = request.uri().path().to_owned();
+        let route = route(&path);
         match route {
+            Route::Public(page) => return (self.public.handle(page, request.into_parts().0).await, false),
+            Route::Redirect(to) => return (redirect(StatusCode::TEMPORARY_REDIRECT, to), false),
+            Route::Unknown => return (not_found(), false),
             Route::Connect => return (self.connect.handle(request).await, false),
             Route::Import => return (self.import.handle(request).await, false),
             Route::Login => return (self.login.handle(request).await, false),
             Route::Root
-            | Route::Public(_)
+            | Route::Logout
             | Route::Api
             | Route::Cluster { .. }
-            | Route::Explorer
-            | Route::Redirect(_)
-            | Route::Unknown => {}
+            | Route::Explorer => {}
         }
         let (parts, body) = request.into_parts();
+        let csrf = match route {
+            Route::Api | Route::Root | Route::Logout | Route::Explorer | Route::Cluster { .. } => csrf::check(&parts, &self.entropy),
+            Route::Public(_) | Route::Login | Route::Connect | Route::Import | Route::Redirect(_) | Route::Unknown => {
+                csrf::Verdict { set_cookie: None, refused: None }
+            }
+        };
         let identity = match self.authenticator.authenticate(&parts).await {
             Ok(identity) => identity,
             Err(error) => return (error.into_response(), false),
         };
         let authenticated = identity.is_some();
-        let request = Request::from_parts(parts, body);
-        (self.with_identity(route, request, identity).await, authenticated)
-    }
-
-    /// What is answered before anybody is asked who they are.
-    async fn without_identity(&self, route: &Route<'_>, request: &Request) -> Option<Response> {
-        match route {
-            Route::Public(page) => Some(self.public.handle(*page, request).await),
-            Route::Redirect(to) => Some(redirect(StatusCode::TEMPORARY_REDIRECT, to)),
-            Route::Unknown => Some(not_found()),
-            Route::Root | Route::Connect | Route::Import | Route::Login | Route::Api | Route::Cluster { .. } | Route::Explorer => {
-                None
-            }
+        let refused = csrf.refused.or_else(|| csrf::check_websocket(&parts).err());
+        let mut response = match refused {
+            Some(error) => error.into_response(),
+            None => self.with_identity(route, Request::from_parts(parts, body), identity).await,
+        };
+        if let Some(cookie) = csrf.set_cookie {
+            response.headers_mut().append(SET_COOKIE, cookie);
         }
+        (response, authenticated)
     }
 
     async fn with_identity(&self, route: Route<'_>, request: Request, identity: Option<Identity>) -> Response {
@@ -99,6 +103,10 @@ impl Edge {
                 let (cluster, path) = (cluster.to_owned(), path.to_owned());
                 self.proxy.handle(request, identity, &cluster, &path).await
             }
+            Route::Logout => match identity {
+                None => web::unauthorized(),
+                Some(identity) => self.login.logout(&request.into_parts().0, &identity).await,
+            },
             Route::Explorer => match identity {
                 None => web::unauthorized(),
                 Some(_) => ApiError::new(
@@ -140,7 +148,7 @@ fn remove_proxy_identity(request: &mut Request) {
 
 /// Plain HTTP is redirected, save what load balancers check and what came through a TLS proxy
 /// (rancher/dynamiclistener, reference tunnel-and-import 3.4).
-fn redirect_to_https(request: &Request) -> Option<Response> {
+fn redirect_to_https(request: &Request, port: u16) -> Option<Response> {
     let tls = request.extensions().get::<Connection>().is_none_or(|connection| connection.tls);
     if tls {
         return None;
@@ -158,15 +166,10 @@ fn redirect_to_https(request: &Request) -> Option<Response> {
     }
     let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let host = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(host, |(host, _)| host);
-    let port = request.extensions().get::<HttpsPort>().map_or(443, |port| port.0);
     let port = if port == 443 { String::new() } else { format!(":{port}") };
     let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     Some(redirect(StatusCode::FOUND, &format!("https://{host}{port}{path}")))
 }
-
-/// Where HTTPS is served, for redirects.
-#[derive(Clone, Copy, Debug)]
-pub struct HttpsPort(pub u16);
 
 fn common_headers(response: &mut Response, authenticated: bool) {
     let headers = response.headers_mut();

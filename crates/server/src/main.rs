@@ -1,2 +1,98 @@
-//! Entry point.
-fn main() {}
+//! `drover`: the server and the command line in one binary.
+
+#![expect(clippy::print_stderr, reason = "a program for a terminal")]
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+use drover_server::config::ServerArgs;
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    let mut whole = <drover_cli::Arguments as clap::CommandFactory>::command()
+        .subcommand(<ServerCommand as clap::CommandFactory>::command().name("server").about("Run the server"));
+    let matches = match whole.try_get_matches_from_mut(std::env::args_os()) {
+        Ok(matches) => matches,
+        Err(error) => error.exit(),
+    };
+    if let Some(("server", matches)) = matches.subcommand() {
+        return match ServerCommand::from_arg_matches(matches) {
+            Ok(command) => serve(command.args),
+            Err(error) => error.exit(),
+        };
+    }
+    match drover_cli::Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => drover_cli::run_parsed(arguments, &mut whole),
+        Err(error) => error.exit(),
+    }
+}
+
+/// The server's command as clap sees it.
+#[derive(clap::Parser, Debug)]
+struct ServerCommand {
+    #[command(flatten)]
+    args: ServerArgs,
+}
+
+fn serve(mut args: ServerArgs) -> ExitCode {
+    let environment: std::collections::BTreeMap<String, String> = std::env::vars().collect();
+    args.take_peer_variables(|name| environment.get(name).cloned());
+    if let Err(error) = log(&args) {
+        eprintln!("error: --log: {error}");
+        return ExitCode::from(2);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let shutdown = CancellationToken::new();
+    let outcome = runtime.block_on(async {
+        let signals = tokio::spawn(signals(shutdown.clone()));
+        let outcome = drover_server::run(args, environment, shutdown).await;
+        signals.abort();
+        outcome
+    });
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log(args: &ServerArgs) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter: tracing_subscriber::EnvFilter = args.log.parse()?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if args.log_json {
+        builder.json().init();
+    } else {
+        builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+    }
+    Ok(())
+}
+
+/// The first signal drains, the second aborts.
+async fn signals(shutdown: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::warn!("cannot listen for signals; SIGTERM ends the server at once");
+        return;
+    };
+    let mut next = async || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    next().await;
+    shutdown.cancel();
+    next().await;
+    tracing::warn!("second signal; stopping at once");
+    std::process::abort();
+}

@@ -2,10 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use drover_auth::web::{self, Request, Response};
+use drover_auth::web::{self, Response};
 use drover_types::names::{PEER_VERSION, REGISTRATION_SECRET_PREFIX};
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
@@ -33,15 +34,15 @@ impl std::fmt::Debug for Public {
 
 impl Public {
     /// Answers a page.
-    pub async fn handle(&self, page: Page, request: &Request) -> Response {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    pub async fn handle(&self, page: Page, request: Parts) -> Response {
+        if !matches!(request.method, Method::GET | Method::HEAD) {
             return web::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
         }
         match page {
             Page::Ping => plain("pong"),
             Page::Health => plain("ok"),
             Page::Version => version(),
-            Page::Authorities => self.authorities(request).await,
+            Page::Authorities => self.authorities(&request).await,
             Page::Dashboard => web::text(
                 StatusCode::NOT_FOUND,
                 "This version of Drover has no web UI yet. Use the drover command, /v3 or /k8s/clusters/<id>.\n",
@@ -51,9 +52,9 @@ impl Public {
 
     /// The PEM with a final newline, or nothing. A caller that shows the hash of a registration token it knows gets
     /// a proof that the answer comes from a server that knows the token too (reference tunnel-and-import, 3.4).
-    async fn authorities(&self, request: &Request) -> Response {
+    async fn authorities(&self, request: &Parts) -> Response {
         let body = if self.trusted.is_empty() { String::new() } else { format!("{}\n", self.trusted) };
-        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
         let nonce = header("x-cattle-nonce").filter(|nonce| !nonce.is_empty() && nonce.len() <= MAX_NONCE);
         let claim = header(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
         let mut proof = None;

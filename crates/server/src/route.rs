@@ -22,8 +22,10 @@ pub enum Route<'a> {
     Root,
     /// Open to everyone.
     Public(Page),
-    /// Login and logout.
+    /// Login.
     Login,
+    /// `/v1/logout`
+    Logout,
     /// `/v3/connect`, `/v3/connect/register`
     Connect,
     /// `/v3/import/...`
@@ -59,7 +61,7 @@ pub fn route(path: &str) -> Route<'_> {
         "/v3-public" => return Route::Redirect("/v3-public/"),
         "/dashboard" => return Route::Redirect("/dashboard/"),
         "/v3/connect" | "/v3/connect/register" => return Route::Connect,
-        "/v1/logout" | "/v1-public" => return Route::Login,
+        "/v1/logout" => return Route::Logout,
         _ => {}
     }
     for prefix in ["/k8s/clusters/", "/k8s/proxy/"] {
@@ -105,7 +107,7 @@ mod tests {
         check("/v3/import/abc", Route::Import);
         check("/v3-public/localProviders/local", Route::Login);
         check("/v1-public/login", Route::Login);
-        check("/v1/logout", Route::Login);
+        check("/v1/logout", Route::Logout);
         check("/v1/pods", Route::Explorer);
         check("/k8s/clusters/c-abcde", Route::Cluster { cluster: "c-abcde", path: "/" });
         check("/k8s/clusters/c-abcde/api/v1/pods", Route::Cluster { cluster: "c-abcde", path: "/api/v1/pods" });

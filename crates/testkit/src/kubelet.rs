@@ -29,7 +29,7 @@ const DEPLOYMENT: &str = "cattle-cluster-agent";
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Where the agent runs and what it sees of its cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// Full rights in the cluster.
     pub client: Client,
@@ -41,6 +41,12 @@ pub struct Config {
     pub namespace: Option<String>,
     /// Variables on top of the Deployment's.
     pub environment: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Config").field("api_server", &self.api_server).finish_non_exhaustive()
+    }
 }
 
 /// The agents of one cluster; they end when dropped.
@@ -178,7 +184,7 @@ impl State {
             return Ok(());
         };
         self.running.retain_mut(|agent| agent.process.still_running().is_ok());
-        let spec = deployment.spec.context("the Deployment has no spec")?;
+        let spec = deployment.spec;
         let template = serde_json::to_string(&spec.template)?;
         let wanted = usize::try_from(spec.replicas.unwrap_or(1))?;
         let current = self.running.iter().filter(|agent| agent.template == template).count();
@@ -240,9 +246,10 @@ async fn write_secret(config: &Config, name: &str, folder: &Path) -> Result<()> 
 async fn write_service_account(config: &Config, folder: &PathBuf) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let accounts: Api<ServiceAccount> = Api::namespaced(config.client.clone(), NAMESPACE);
-    let request = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
+    let request = TokenRequest { spec: Some(TokenRequestSpec::default()), ..TokenRequest::default() };
     let token = accounts.create_token_request("cattle", &PostParams::default(), &request).await.context("a token for the pod")?;
-    let token = token.status.context("the token request has no status")?.token;
+    let token = token.status.and_then(|status| status.token);
+    let token = token.context("the token request gave no token")?;
     std::fs::write(folder.join("token"), token)?;
     let maps: Api<ConfigMap> = Api::namespaced(config.client.clone(), NAMESPACE);
     let published = maps.get_opt("kube-root-ca.crt").await?.and_then(|map| map.data?.remove("ca.crt"));

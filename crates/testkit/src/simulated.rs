@@ -62,7 +62,7 @@ impl Simulated {
     pub async fn start(config: &Config) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("drover-simulated-").tempdir()?;
         let storage = config.data.as_ref().map_or(Storage::Memory, |path| Storage::File(path.clone()));
-        let server = Server::open(drover_kube_api::Config { storage, ..Default::default() }).await?;
+        let server = Server::open(drover_kube_api::Config::new(storage)).await?;
         let authority = Authority::new("simulated-ca")?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).await.context("the cluster's port")?;
         let mut simulated = Self {

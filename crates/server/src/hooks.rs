@@ -1,0 +1,114 @@
+//! What the Norman API asks of other parts: YAML into clusters, the end of a session.
+
+use std::convert::Infallible;
+
+use drover_api_v3::{Hooks, YamlImport};
+use drover_auth::web::{ApiError, boxed};
+use drover_auth::{Authenticator, Identity};
+use drover_proxy::Proxy;
+use drover_types::names::PROJECT_ANNOTATION;
+use futures::future::BoxFuture;
+use http::StatusCode;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::{Scope, pinned_kind};
+use kube::{Api, Client, ResourceExt as _};
+
+/// Who writes what people import.
+const MANAGER: &str = "drover-import";
+
+/// The hooks of a running server.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerHooks {
+    proxy: Proxy,
+    authenticator: Authenticator,
+}
+
+impl ServerHooks {
+    pub(crate) fn new(proxy: Proxy, authenticator: Authenticator) -> Self {
+        Self { proxy, authenticator }
+    }
+
+    /// A client of a cluster whose every request goes the way of the user's own.
+    fn as_user(&self, identity: &Identity, cluster: &str) -> Client {
+        let (proxy, identity, cluster) = (self.proxy.clone(), identity.clone(), cluster.to_owned());
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let (proxy, identity, cluster) = (proxy.clone(), identity.clone(), cluster.clone());
+            async move {
+                let path = request.uri().path().to_owned();
+                let request = request.map(boxed);
+                Ok::<_, Infallible>(proxy.handle(request, Some(identity), &cluster, &path).await)
+            }
+        });
+        Client::new(service, "default")
+    }
+}
+
+impl Hooks for ServerHooks {
+    fn import_yaml<'a>(
+        &'a self,
+        identity: &'a Identity,
+        cluster: &'a str,
+        import: YamlImport,
+    ) -> BoxFuture<'a, Result<String, ApiError>> {
+        Box::pin(async move { apply(&self.as_user(identity, cluster), &import).await })
+    }
+
+    fn revoked<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, ()> {
+        Box::pin(self.authenticator.revoked(identity))
+    }
+}
+
+async fn apply(client: &Client, import: &YamlImport) -> Result<String, ApiError> {
+    let objects: Vec<DynamicObject> =
+        serde_saphyr::from_multiple(&import.yaml).map_err(|error| ApiError::invalid_body(format!("yaml: {error}")))?;
+    let mut applied = Vec::new();
+    for mut object in objects {
+        let name = object.name_any();
+        if name.is_empty() {
+            return Err(ApiError::invalid_body("yaml: an object has no metadata.name"));
+        }
+        let kind = object.types.as_ref().ok_or_else(|| ApiError::invalid_body("yaml: an object has no kind"))?;
+        let kind = GroupVersionKind::try_from(kind).map_err(|error| ApiError::invalid_body(format!("yaml: {error}")))?;
+        let (resource, capabilities) = pinned_kind(client, &kind).await.map_err(refused)?;
+        let api: Api<DynamicObject> = if capabilities.scope == Scope::Namespaced {
+            let namespace = namespace(&object, import);
+            object.metadata.namespace = Some(namespace.clone());
+            Api::namespaced_with(client.clone(), &namespace, &resource)
+        } else {
+            if kind.kind == "Namespace" && !import.project.is_empty() {
+                object.annotations_mut().insert(PROJECT_ANNOTATION.to_owned(), import.project.clone());
+            }
+            Api::all_with(client.clone(), &resource)
+        };
+        api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await.map_err(refused)?;
+        applied.push(format!("{}/{name} applied", resource.plural));
+    }
+    Ok(applied.join("\n"))
+}
+
+fn namespace(object: &DynamicObject, import: &YamlImport) -> String {
+    let given = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+    given(&import.namespace)
+        .or_else(|| object.namespace())
+        .or_else(|| given(&import.default_namespace))
+        .unwrap_or_else(|| "default".to_owned())
+}
+
+fn refused(error: kube::Error) -> ApiError {
+    match error {
+        kube::Error::Api(_) => ApiError::from(error),
+        other => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "ClusterUnavailable", chain(&other)),
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
