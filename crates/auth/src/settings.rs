@@ -19,12 +19,12 @@ use crate::clock::NoEntropy;
 use crate::mirror::{Mirror, Unobserved};
 
 /// Defaults that are known when the program is built.
-static DEFAULTS: LazyLock<BTreeMap<&'static str, &'static str>> = LazyLock::new(|| {
-    let mut defaults: BTreeMap<&str, &str> =
+static DEFAULTS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    let mut defaults: BTreeMap<String, String> =
         serde_json::from_str(include_str!("../data/settings.json"))
             .expect("data/settings.json is a map of strings");
-    defaults.insert("agent-image", names::AGENT_IMAGE);
-    defaults.insert("server-version", names::PEER_VERSION);
+    defaults.insert("agent-image".to_owned(), names::AGENT_IMAGE.to_owned());
+    defaults.insert("server-version".to_owned(), names::PEER_VERSION.to_owned());
     defaults
 });
 
@@ -46,12 +46,12 @@ const TOKEN_HASHING: &str = "token-hashing";
 /// The built-in default of a setting; `None` for names that are no settings.
 #[must_use]
 pub fn default_of(name: &str) -> Option<&'static str> {
-    DEFAULTS.get(name).copied()
+    DEFAULTS.get(name).map(String::as_str)
 }
 
 /// Names of all built-in settings.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    DEFAULTS.keys().copied()
+    DEFAULTS.keys().map(String::as_str)
 }
 
 /// The environment variable that overrides a setting: `server-url` is `CATTLE_SERVER_URL`.
@@ -206,13 +206,13 @@ impl Settings {
             .into_iter()
             .map(|setting| (setting.name_any(), setting))
             .collect();
-        for (&name, &default) in DEFAULTS.iter() {
+        for (name, default) in DEFAULTS.iter() {
             let given = self.overrides.get(name);
             let mut wanted = there
                 .get(name)
                 .cloned()
                 .unwrap_or_else(|| Setting::named(name));
-            default.clone_into(&mut wanted.default);
+            wanted.default.clone_from(default);
             match given {
                 Some(value) => {
                     wanted.value.clone_from(value);

@@ -352,7 +352,7 @@ mod tests {
         let record = Record::of(token(10_000));
         assert!(record.is_live(at(1_009), None));
         assert!(!record.is_live(at(1_010), None));
-        assert!(Record::of(token(0)).is_live(at(1 << 40), None));
+        assert!(Record::of(token(0)).is_live(at(1 << 36), None));
         let idle = Record {
             last_seen: Some(at(1_000)),
             ..record.clone()
