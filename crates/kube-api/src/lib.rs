@@ -31,4 +31,4 @@ mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use identity::Identity;
-pub use server::{Limits, Storage, Version};
+pub use server::{BackupError, Body, BoxError, Config, Limits, OpenError, Server, Service, Storage, Version};

@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use drover_structural::Schema;
 use tokio::sync::watch;
 
-pub(crate) use strategy::{Action, Call, Convert, Plain, Reply, StatusOnly, Strategy, Write, keep};
+pub(crate) use strategy::{Action, Call, Convert, NameRule, Plain, Reply, StatusOnly, Strategy, Write, keep};
 
 /// Group, version and kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,5 +5,16 @@
 //! are the `store`'s.
 
 mod context;
+pub(crate) mod delete;
+pub(crate) mod object;
+pub(crate) mod options;
+pub(crate) mod pages;
+pub(crate) mod patch;
+pub(crate) mod read;
+pub(crate) mod render;
+pub(crate) mod scale;
+pub(crate) mod selector;
+pub(crate) mod structure;
+pub(crate) mod write;
 
 pub(crate) use context::{Api, Attributes, Authorizer, Context, Decision};

@@ -34,11 +34,22 @@ pub(crate) struct Write<'a> {
 
 /// The hooks of one kind. Objects arrive in the version of the request's resource.
 pub(crate) trait Strategy: Debug + Send + Sync + 'static {
+    /// The syntax of names.
+    fn name_rule(&self) -> NameRule {
+        NameRule::Subdomain
+    }
+
+    /// Whether a delete answers the object rather than a Status (pods, services, service accounts, claims ...).
+    fn returns_deleted_object(&self) -> bool {
+        false
+    }
+
     /// Fills in defaults of a built-in kind; runs on create, update and after each patch. Must be idempotent.
     fn default(&self, _object: &mut Value) {}
 
     /// Drops what a client may not set on create. The default drops `status` if the resource has that subresource.
-    fn prepare_for_create(&self, resource: &Resource, _cx: &Context, object: &mut Value) {
+    /// The only hook that changes an object by what else is stored (a service's address).
+    fn prepare_for_create(&self, _api: &Api, resource: &Resource, _cx: &Context, object: &mut Value) {
         if resource.has_status()
             && let Some(map) = object.as_object_mut()
         {
@@ -52,7 +63,7 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
 
     /// Carries over what a client may not change. The default keeps the old `status` if the resource has that
     /// subresource.
-    fn prepare_for_update(&self, resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
+    fn prepare_for_update(&self, _api: &Api, resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
         if resource.has_status() {
             keep(new, old, "status");
         }
@@ -126,29 +137,35 @@ pub(crate) struct Plain;
 
 impl Strategy for Plain {}
 
-/// The strategy of a `status` subresource: everything but `status` (and managed fields) stays as it was.
+/// The strategy of a `status` subresource: `spec` and its like stay as they were. Of a custom resource, all metadata
+/// but managed fields stays too; built-in kinds take metadata from the writer, as kubelets rely on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StatusOnly;
 
 impl Strategy for StatusOnly {
-    fn prepare_for_update(&self, _resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
+    fn prepare_for_update(&self, _api: &Api, resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
         let status = new.get_mut("status").map(Value::take);
-        let fields = new
-            .get_mut("metadata")
-            .and_then(|metadata| metadata.get_mut("managedFields"))
-            .map(Value::take);
+        let metadata = new.get_mut("metadata").map(Value::take).unwrap_or_default();
         *new = old.clone();
-        if let Some(map) = new.as_object_mut() {
-            match status {
-                Some(status) if !status.is_null() => map.insert("status".to_owned(), status),
-                _ => map.remove("status"),
+        let Some(map) = new.as_object_mut() else {
+            return;
+        };
+        match status {
+            Some(status) if !status.is_null() => map.insert("status".to_owned(), status),
+            _ => map.remove("status"),
+        };
+        if resource.custom {
+            let Some(kept) = map.get_mut("metadata").and_then(Value::as_object_mut) else {
+                return;
             };
-        }
-        if let (Some(fields), Some(metadata)) = (
-            fields,
-            new.get_mut("metadata").and_then(Value::as_object_mut),
-        ) {
-            metadata.insert("managedFields".to_owned(), fields);
+            for field in ["managedFields", "resourceVersion"] {
+                match metadata.get(field) {
+                    Some(value) => kept.insert(field.to_owned(), value.clone()),
+                    None => kept.remove(field),
+                };
+            }
+        } else {
+            map.insert("metadata".to_owned(), metadata);
         }
     }
 
@@ -214,11 +231,24 @@ pub(crate) trait Action: Debug + Send + Sync + 'static {
     /// The kind of the body and of the answer, as discovery shows it.
     fn gvk(&self) -> Gvk;
     /// Sorted.
-    fn verbs(&self) -> &'static [&'static str];
+    fn verbs(&self) -> &[&'static str];
     fn call<'a>(
         &'a self,
         api: &'a Arc<Api>,
         cx: &'a Context,
         call: Call,
     ) -> BoxFuture<'a, Result<Reply, StatusError>>;
+}
+
+/// The syntax of `metadata.name` (apimachinery `pkg/api/validation/name.go`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NameRule {
+    /// RFC 1123 subdomain: most kinds.
+    Subdomain,
+    /// RFC 1123 label: namespaces.
+    Label,
+    /// RFC 1035 label: services.
+    Label1035,
+    /// Anything that can stand in a path: RBAC kinds.
+    PathSegment,
 }

@@ -87,4 +87,8 @@ impl Decision {
 /// Decides whether an identity may do something. Reads memory only.
 pub(crate) trait Authorizer: std::fmt::Debug + Send + Sync + 'static {
     fn authorize(&self, api: &Api, identity: &Identity, attributes: &Attributes<'_>) -> Decision;
+
+    /// All rules (`rbac.authorization.k8s.io` PolicyRule) that hold for an identity in a namespace, as
+    /// SelfSubjectRulesReview lists them and as escalation checks need them.
+    fn rules(&self, api: &Api, identity: &Identity, namespace: &str) -> Vec<serde_json::Value>;
 }

@@ -1,0 +1,254 @@
+//! delete and deletecollection: grace, finalizers, propagation.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::object::{self, finalizers, meta, metadata_mut};
+use super::options::{DeleteOptions, ListOptions, Propagation};
+use super::read::{self, Shown};
+use super::write::{Target, draft_of, may_go, value_of, write_error};
+use super::{Api, Context};
+use crate::clock::seconds;
+use crate::registry::{Resource, Write};
+use crate::status::{self, StatusError};
+use crate::store::{Change, ChangeAction, Key, WriteError};
+
+/// The finalizers by which the collector holds an object (apimachinery `pkg/apis/meta/v1`).
+pub(crate) const ORPHAN: &str = "orphan";
+pub(crate) const FOREGROUND: &str = "foregroundDeletion";
+
+const RETRIES: usize = 64;
+
+/// What a delete left.
+#[derive(Debug)]
+pub(crate) enum Deleted {
+    /// The object is still there, marked.
+    Marked(Value),
+    /// It is gone; this was its last state.
+    Gone(Value),
+}
+
+impl Deleted {
+    /// The answer of a single delete.
+    pub(crate) fn answer(self, resource: &Resource) -> Value {
+        match self {
+            Self::Marked(object) => object,
+            Self::Gone(object) if resource.strategy.returns_deleted_object() => object,
+            Self::Gone(object) => status::success(
+                &resource.group,
+                &resource.plural,
+                meta(&object, "name"),
+                meta(&object, "uid"),
+            ),
+        }
+    }
+
+    pub(crate) fn into_object(self) -> Value {
+        match self {
+            Self::Marked(object) | Self::Gone(object) => object,
+        }
+    }
+}
+
+/// Deletes one object, or marks it.
+pub(crate) async fn delete(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    options: &DeleteOptions,
+) -> Result<Deleted, StatusError> {
+    let resource = &target.resource;
+    let key = Key::new(&target.namespace, &target.name);
+    for _ in 0..RETRIES {
+        let current = api
+            .store
+            .get(&resource.storage, &key)
+            .ok_or_else(|| target.not_found())?;
+        let old = value_of(resource, &current);
+        check_preconditions(resource, &target.name, &old, options)?;
+        let mut new = old.clone();
+        resource.strategy.before_delete(api, cx, &mut new)?;
+        resource.strategy.admit(
+            api,
+            cx,
+            &Write {
+                resource,
+                subresource: "",
+                old: Some(&old),
+                new: None,
+            },
+        )?;
+        let gone = mark(cx, resource, &mut new, options);
+        if cx.dry_run || options.dry_run {
+            return Ok(if gone {
+                Deleted::Gone(new)
+            } else {
+                Deleted::Marked(new)
+            });
+        }
+        let draft = draft_of(resource, &new)?;
+        if !gone && draft.same(current.bytes(), current.revision) {
+            return Ok(Deleted::Marked(old));
+        }
+        let action = if gone {
+            ChangeAction::Delete(draft, current.revision)
+        } else {
+            ChangeAction::Update(draft, current.revision)
+        };
+        let change = Change {
+            table: Arc::clone(&resource.storage),
+            key: key.clone(),
+            action,
+        };
+        match api.store.write(change).await {
+            Ok(stored) => {
+                let object = value_of(resource, &stored);
+                resource.strategy.after_write(
+                    api,
+                    &Write {
+                        resource,
+                        subresource: "",
+                        old: Some(&old),
+                        new: (!gone).then_some(&object),
+                    },
+                );
+                return Ok(if gone {
+                    Deleted::Gone(object)
+                } else {
+                    Deleted::Marked(object)
+                });
+            }
+            Err(WriteError::Conflict) => {}
+            Err(error) => return Err(write_error(error, resource, &target.name)),
+        }
+    }
+    Err(StatusError::modified(
+        &resource.group,
+        &resource.plural,
+        &target.name,
+    ))
+}
+
+fn check_preconditions(
+    resource: &Resource,
+    name: &str,
+    object: &Value,
+    options: &DeleteOptions,
+) -> Result<(), StatusError> {
+    let conflict = |why: String| StatusError::conflict(&resource.group, &resource.plural, name, &why);
+    if let Some(uid) = &options.uid
+        && uid != meta(object, "uid")
+    {
+        return Err(conflict(format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            meta(object, "uid")
+        )));
+    }
+    if let Some(revision) = &options.revision
+        && revision != meta(object, "resourceVersion")
+    {
+        return Err(conflict(format!(
+            "Precondition failed: ResourceVersion in precondition: {revision}, ResourceVersion in object meta: {}",
+            meta(object, "resourceVersion")
+        )));
+    }
+    Ok(())
+}
+
+/// Puts the marks of a deletion on `object`; `true` if nothing holds it any more.
+fn mark(cx: &Context, resource: &Resource, object: &mut Value, options: &DeleteOptions) -> bool {
+    let mut held: Vec<String> = finalizers(object)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    // Only a stated policy changes the collector's finalizers; the default keeps what an earlier delete asked for.
+    if let Some(policy) = options.propagation {
+        held.retain(|finalizer| finalizer != ORPHAN && finalizer != FOREGROUND);
+        match policy {
+            Propagation::Orphan => held.push(ORPHAN.to_owned()),
+            Propagation::Foreground => held.push(FOREGROUND.to_owned()),
+            Propagation::Background => {}
+        }
+        let held: Vec<&str> = held.iter().map(String::as_str).collect();
+        object::set_finalizers(object, &held);
+    }
+    let grace = resource
+        .strategy
+        .grace_period(object, options.grace_seconds)
+        .unwrap_or(0)
+        .max(0);
+    let marked = object::is_deleting(object);
+    let before = object["metadata"]["deletionGracePeriodSeconds"].as_i64();
+    // A later delete may shorten the grace, never lengthen it.
+    let grace = match before {
+        Some(before) if marked => before.min(grace),
+        _ => grace,
+    };
+    let holds = !finalizers(object).is_empty() || resource.strategy.holds_deletion(object);
+    if grace == 0 && !holds {
+        return true;
+    }
+    if !marked || before != Some(grace) {
+        let at = cx
+            .now
+            .checked_add(jiff::SignedDuration::from_secs(grace))
+            .unwrap_or(cx.now);
+        let has_generation = resource.strategy.has_generation(resource);
+        let metadata = metadata_mut(object);
+        metadata.insert("deletionTimestamp".to_owned(), seconds(at).into());
+        metadata.insert("deletionGracePeriodSeconds".to_owned(), grace.into());
+        // The mark is a change of what is wanted (apiserver `pkg/registry/rest/delete.go`).
+        if has_generation && !marked {
+            let generation = metadata.get("generation").and_then(Value::as_i64).unwrap_or(0);
+            if generation > 0 {
+                metadata.insert("generation".to_owned(), (generation + 1).into());
+            }
+        }
+    }
+    false
+}
+
+/// Deletes everything a selector matches, one by one, and answers what it deleted.
+pub(crate) async fn delete_collection(
+    api: &Arc<Api>,
+    cx: &Context,
+    resource: &Arc<Resource>,
+    namespace: Option<&str>,
+    selection: &Arc<ListOptions>,
+    options: &DeleteOptions,
+) -> Result<(u64, Vec<Shown>), StatusError> {
+    let listed = read::list(api, resource, namespace, selection).await?;
+    let mut deleted = Vec::new();
+    for item in listed.items {
+        let value = item.value();
+        let target = Target::object(resource, meta(&value, "namespace"), meta(&value, "name"));
+        drop(value);
+        match delete(api, cx, &target, options).await {
+            Ok(_) => deleted.push(item),
+            // Somebody else deleted it: that is what was wanted.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((listed.revision, deleted))
+}
+
+/// Whether a deletion that was asked for has nothing left to wait for.
+pub(crate) fn is_ripe(resource: &Resource, object: &Value) -> bool {
+    object::is_deleting(object) && may_go(&*resource.strategy, object)
+}
+
+/// `DeleteOptions` for deletions the server makes on its own, bound to one object.
+pub(crate) fn of_uid(uid: &str, propagation: Option<Propagation>) -> DeleteOptions {
+    DeleteOptions {
+        propagation,
+        uid: Some(uid.to_owned()),
+        ..DeleteOptions::default()
+    }
+}
+
+/// An empty `metadata` for lists of deleted objects.
+pub(crate) fn list_meta(revision: u64) -> Value {
+    json!({"resourceVersion": revision.to_string()})
+}

@@ -1,0 +1,209 @@
+//! patch: JSON patch, merge patch, strategic merge patch, server-side apply.
+
+use std::sync::Arc;
+
+use drover_structural::Schema;
+use drover_structural::json_patch::{self, JsonPatchError};
+use drover_structural::strategic_patch::{self, StrategicPatchError};
+use http::StatusCode;
+use serde_json::Value;
+
+use super::object::{meta, metadata_mut};
+use super::options::{FieldValidation, WriteOptions};
+use super::write::{Mutated, Target, Tracking, Written, create_with, update};
+use super::{Api, Context, structure};
+use crate::status::{FieldError, StatusError};
+use crate::store::Key;
+
+/// How often an apply starts again because the object came or went in between.
+const APPLY_TRIES: usize = 16;
+
+/// The kinds of patch, by media type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PatchKind {
+    Json,
+    Merge,
+    Strategic,
+    Apply,
+}
+
+impl PatchKind {
+    pub(crate) fn parse(media_type: &str) -> Option<Self> {
+        match media_type {
+            "application/json-patch+json" => Some(Self::Json),
+            "application/merge-patch+json" => Some(Self::Merge),
+            "application/strategic-merge-patch+json" => Some(Self::Strategic),
+            "application/apply-patch+yaml" | "application/apply-patch+cbor" => Some(Self::Apply),
+            _ => None,
+        }
+    }
+
+    /// The media types a resource takes, as the error of an unknown one lists them.
+    pub(crate) fn accepted(custom: bool) -> &'static [&'static str] {
+        if custom {
+            &[
+                "application/json-patch+json",
+                "application/merge-patch+json",
+                "application/apply-patch+yaml",
+            ]
+        } else {
+            &[
+                "application/json-patch+json",
+                "application/merge-patch+json",
+                "application/strategic-merge-patch+json",
+                "application/apply-patch+yaml",
+            ]
+        }
+    }
+}
+
+/// Applies a patch to an object, or makes the object if it is an apply and there is none.
+pub(crate) async fn patch(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    kind: PatchKind,
+    body: Value,
+    duplicates: &[String],
+    options: &WriteOptions,
+) -> Result<Written, StatusError> {
+    let refused = |error| StatusError::invalid("meta.k8s.io", "PatchOptions", "", &[error]);
+    if kind == PatchKind::Apply {
+        if options.field_manager.is_none() {
+            return Err(refused(FieldError::required(
+                "fieldManager",
+                "is required for apply patch",
+            )));
+        }
+        return apply(api, cx, target, body, duplicates, options).await;
+    }
+    if options.force.is_some() {
+        return Err(refused(FieldError::forbidden(
+            "force",
+            "may not be specified for non-apply patch",
+        )));
+    }
+    let schema = target.resource.schema.clone();
+    let mut mutate = |old: &Value| {
+        Ok(Mutated {
+            object: apply_plain(kind, old, &body, schema.as_deref())?,
+            duplicates: duplicates.to_vec(),
+            tracking: Tracking::Update,
+        })
+    };
+    update(api, cx, target, options, &mut mutate).await
+}
+
+/// The result of a patch that is no apply. Without a schema, a strategic patch merges maps and replaces lists.
+pub(crate) fn apply_plain(
+    kind: PatchKind,
+    old: &Value,
+    patch: &Value,
+    schema: Option<&Schema>,
+) -> Result<Value, StatusError> {
+    let mut object = old.clone();
+    match kind {
+        PatchKind::Json => json_patch::apply(&mut object, patch).map_err(|error| match error {
+            JsonPatchError::Malformed(message) => StatusError::bad_request(message),
+            JsonPatchError::TooLarge(_) => StatusError::request_too_large(error.to_string()),
+            JsonPatchError::Refused(message) => {
+                StatusError::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", "the server rejected our request due to an error in our request")
+                    .cause("UnexpectedServerResponse", message, "")
+            }
+        })?,
+        PatchKind::Merge | PatchKind::Apply => {
+            check_object(patch)?;
+            drover_structural::merge_patch::apply(&mut object, patch);
+        }
+        PatchKind::Strategic => {
+            check_object(patch)?;
+            let any;
+            let schema = match schema {
+                Some(schema) => schema,
+                None => {
+                    any = Schema::any();
+                    &any
+                }
+            };
+            strategic_patch::apply(&mut object, patch, schema).map_err(|error| match error {
+                StrategicPatchError::Malformed(message) => StatusError::bad_request(message),
+                StrategicPatchError::ListOfLists => StatusError::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "Invalid",
+                    error.to_string(),
+                ),
+                StrategicPatchError::Refused(message) => {
+                    StatusError::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+                }
+            })?;
+        }
+    }
+    Ok(object)
+}
+
+fn check_object(patch: &Value) -> Result<(), StatusError> {
+    if patch.is_object() {
+        Ok(())
+    } else {
+        Err(StatusError::bad_request(
+            "json: cannot unmarshal array into Go value of type map[string]interface {}",
+        ))
+    }
+}
+
+/// Server-side apply.
+async fn apply(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    mut config: Value,
+    duplicates: &[String],
+    options: &WriteOptions,
+) -> Result<Written, StatusError> {
+    let resource = &target.resource;
+    let force = options.force.unwrap_or(false);
+    if !config.is_object() {
+        return Err(StatusError::bad_request("error decoding YAML: the document is not an object"));
+    }
+    // Unknown fields are reported once and then dropped, so that nobody owns them.
+    structure::check_fields(resource, cx, &mut config, duplicates, options.field_validation)?;
+    let quiet = WriteOptions {
+        field_validation: FieldValidation::Ignore,
+        ..options.clone()
+    };
+    for _ in 0..APPLY_TRIES {
+        let key = Key::new(&target.namespace, &target.name);
+        if api.store.get(&resource.storage, &key).is_some() {
+            let mut mutate = |old: &Value| {
+                Ok(Mutated {
+                    object: structure::apply(resource, cx, &target.subresource, Some(old), &config, force)?,
+                    duplicates: Vec::new(),
+                    tracking: Tracking::Done,
+                })
+            };
+            match update(api, cx, target, &quiet, &mut mutate).await {
+                // It went in between: make it.
+                Err(error) if error.is_not_found() && target.subresource.is_empty() => continue,
+                result => return result,
+            }
+        }
+        if !target.subresource.is_empty() || !meta(&config, "uid").is_empty() {
+            return Err(target.not_found());
+        }
+        let name = meta(&config, "name");
+        if !name.is_empty() && name != target.name {
+            return Err(StatusError::bad_request(format!(
+                "the name of the object ({name}) does not match the name on the URL ({})",
+                target.name
+            )));
+        }
+        let mut object = structure::apply(resource, cx, "", None, &config, force)?;
+        metadata_mut(&mut object).insert("name".to_owned(), target.name.as_str().into());
+        metadata_mut(&mut object).remove("resourceVersion");
+        match create_with(api, cx, target, object, &[], &quiet, Tracking::Done).await {
+            Err(error) if error.reason == "AlreadyExists" => {}
+            result => return result,
+        }
+    }
+    Err(StatusError::modified(&resource.group, &resource.plural, &target.name))
+}

@@ -1,0 +1,173 @@
+//! What schemas and managed fields do to an object on its way in and out.
+//!
+//! Owns the order in which the functions of `drover_structural` are applied.
+
+use std::sync::Arc;
+
+use drover_structural::Schema;
+use drover_structural::field_set::FieldSet;
+use drover_structural::managed_fields::{self, ApplyError};
+use http::StatusCode;
+use serde_json::Value;
+
+use super::Context;
+use super::options::FieldValidation;
+use crate::registry::Resource;
+use crate::status::{FieldError, StatusError};
+
+/// Unknown fields under `fieldValidation`, before anything else touches the object; then pruning for custom resources.
+pub(crate) fn check_fields(
+    resource: &Resource,
+    cx: &Context,
+    object: &mut Value,
+    duplicates: &[String],
+    validation: FieldValidation,
+) -> Result<(), StatusError> {
+    let mut found: Vec<String> = Vec::new();
+    if let Some(schema) = &resource.schema {
+        if resource.custom {
+            drover_structural::default::drop_nulls(object, schema);
+            let unknown = drover_structural::prune::prune_recording(object, schema);
+            found.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
+        } else if validation != FieldValidation::Ignore {
+            let unknown = drover_structural::prune::unknown_fields(object, schema);
+            found.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
+        }
+    }
+    found.extend(duplicates.iter().map(|path| format!("duplicate field {path:?}")));
+    if found.is_empty() {
+        return Ok(());
+    }
+    match validation {
+        FieldValidation::Ignore => Ok(()),
+        FieldValidation::Warn => {
+            for text in found {
+                cx.warn(text);
+            }
+            Ok(())
+        }
+        FieldValidation::Strict => Err(StatusError::bad_request(format!(
+            "strict decoding error: {}",
+            found.join(", ")
+        ))),
+    }
+}
+
+/// Defaults of the kind and of its schema.
+pub(crate) fn default(resource: &Resource, object: &mut Value) {
+    resource.strategy.default(object);
+    if let (true, Some(schema)) = (resource.custom, &resource.schema) {
+        drover_structural::default::default(object, schema);
+    }
+}
+
+/// An object written under another schema, as today's schema would have stored it.
+pub(crate) fn complete_on_read(resource: &Resource, object: &mut Value) {
+    if let (true, Some(schema)) = (resource.custom, &resource.schema) {
+        drover_structural::prune::prune(object, schema);
+        drover_structural::default::default(object, schema);
+    }
+}
+
+/// What the schema refuses.
+pub(crate) fn validate(_resource: &Resource, _object: &Value, _old: Option<&Value>) -> Vec<FieldError> {
+    Vec::new()
+}
+
+/// The schema for ownership: of an unknown kind, every field by itself.
+fn schema(resource: &Resource) -> Arc<Schema> {
+    resource
+        .schema
+        .clone()
+        .unwrap_or_else(|| Arc::new(Schema::any()))
+}
+
+/// The fields a write to this part never changes, which its manager therefore does not own
+/// (apiserver `GetResetFields` of the strategies).
+fn reset_fields(resource: &Resource, subresource: &str) -> Option<FieldSet> {
+    match subresource {
+        "" if resource.has_status() => Some(FieldSet::of_fields(&[&["status"]])),
+        "status" if resource.custom => {
+            let mut paths: Vec<Vec<&str>> = vec![vec!["metadata"]];
+            if let Some(schema) = &resource.schema {
+                paths.extend(
+                    schema
+                        .view()
+                        .properties()
+                        .map(|(name, _)| name)
+                        .filter(|name| !matches!(*name, "status" | "metadata" | "apiVersion" | "kind"))
+                        .map(|name| vec![name]),
+                );
+            }
+            let paths: Vec<&[&str]> = paths.iter().map(Vec::as_slice).collect();
+            Some(FieldSet::of_fields(&paths))
+        }
+        "status" => Some(FieldSet::of_fields(&[&["spec"]])),
+        _ => None,
+    }
+}
+
+/// Records in `managedFields` what this write changed, under the request's manager.
+pub(crate) fn track_update(
+    resource: &Resource,
+    cx: &Context,
+    subresource: &str,
+    new: &mut Value,
+    old: Option<&Value>,
+) {
+    let schema = schema(resource);
+    let reset = reset_fields(resource, subresource);
+    let request = managed_fields::Request {
+        schema: &schema,
+        api_version: &resource.api_version(),
+        subresource,
+        manager: &cx.manager,
+        reset: reset.as_ref(),
+        now: cx.now,
+    };
+    managed_fields::update(old, new, &request);
+}
+
+/// Server-side apply of `config` to what is there: the object to store, with its `managedFields`.
+pub(crate) fn apply(
+    resource: &Resource,
+    cx: &Context,
+    subresource: &str,
+    live: Option<&Value>,
+    config: &Value,
+    force: bool,
+) -> Result<Value, StatusError> {
+    let schema = schema(resource);
+    let reset = reset_fields(resource, subresource);
+    let request = managed_fields::Request {
+        schema: &schema,
+        api_version: &resource.api_version(),
+        subresource,
+        manager: &cx.manager,
+        reset: reset.as_ref(),
+        now: cx.now,
+    };
+    managed_fields::apply(live, config, &request, force)
+        .map(|applied| applied.object)
+        .map_err(|error| apply_error(&error))
+}
+
+fn apply_error(error: &ApplyError) -> StatusError {
+    match error {
+        ApplyError::Conflict(conflicts) => {
+            let mut status = StatusError::new(StatusCode::CONFLICT, "Conflict", error.to_string());
+            for conflict in conflicts {
+                status = status.cause(
+                    "FieldManagerConflict",
+                    format!("conflict with {}", conflict.manager),
+                    conflict.path.to_string(),
+                );
+            }
+            status
+        }
+        ApplyError::BadRequest(message) => StatusError::bad_request(message.clone()),
+        ApplyError::Typed(_) | ApplyError::ManagedFields(_) => {
+            StatusError::new(StatusCode::INTERNAL_SERVER_ERROR, "", error.to_string())
+        }
+    }
+}

@@ -1,0 +1,597 @@
+//! create and update: what every kind shares, in one fixed order.
+//!
+//! An update reads, lets its author change the object, and writes to the version it read; when somebody else was
+//! faster, it starts again, unless the author named the version they meant.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::object::{self, meta, metadata_mut};
+use super::options::WriteOptions;
+use super::read::{Shown, show};
+use super::{Api, Context, structure};
+use crate::clock::seconds;
+use crate::namespaces;
+use crate::registry::{Resource, Strategy, Write};
+use crate::status::{FieldError, StatusError};
+use crate::store::{Change, ChangeAction, Draft, Key, Stored, WriteError};
+
+/// How often a write without a stated version starts again before it gives up; each time means that another writer
+/// succeeded, so this is never reached by accident.
+const RETRIES: usize = 64;
+
+/// How often a taken generated name is replaced (apiserver `RetryGenerateName`).
+const NAME_TRIES: usize = 8;
+
+/// One object, or one part of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) resource: Arc<Resource>,
+    /// Empty for cluster-scoped resources.
+    pub(crate) namespace: String,
+    /// Empty for a create.
+    pub(crate) name: String,
+    /// Empty for the object itself.
+    pub(crate) subresource: String,
+    /// The resource's, or the subresource's.
+    pub(crate) strategy: Arc<dyn Strategy>,
+}
+
+impl Target {
+    /// The object itself.
+    pub(crate) fn object(resource: &Arc<Resource>, namespace: &str, name: &str) -> Self {
+        Self {
+            resource: Arc::clone(resource),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            subresource: String::new(),
+            strategy: Arc::clone(&resource.strategy),
+        }
+    }
+
+    fn key(&self) -> Key {
+        Key::new(&self.namespace, &self.name)
+    }
+
+    pub(crate) fn not_found(&self) -> StatusError {
+        StatusError::not_found(&self.resource.group, &self.resource.plural, &self.name)
+    }
+
+    fn invalid(&self, name: &str, errors: &[FieldError]) -> StatusError {
+        StatusError::invalid(&self.resource.group, &self.resource.kind, name, errors)
+    }
+}
+
+/// What a write left behind.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) shown: Outcome,
+    pub(crate) created: bool,
+}
+
+/// The object after the write.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Durable(Shown),
+    /// Of a dry run: stored nowhere.
+    Imagined(Value),
+}
+
+impl Written {
+    pub(crate) fn into_value(self) -> Value {
+        match self.shown {
+            Outcome::Durable(shown) => shown.into_value(),
+            Outcome::Imagined(value) => value,
+        }
+    }
+}
+
+/// Maps a refused store write of an object.
+pub(crate) fn write_error(error: WriteError, resource: &Resource, name: &str) -> StatusError {
+    match error {
+        WriteError::Exists => StatusError::already_exists(&resource.group, &resource.plural, name),
+        WriteError::Conflict => StatusError::modified(&resource.group, &resource.plural, name),
+        // What clients of the real server see when etcd refuses a value (etcd `rpctypes`).
+        WriteError::TooLarge(_) => StatusError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "",
+            "etcdserver: request is too large",
+        ),
+        WriteError::NoSpace => StatusError::insufficient_storage(
+            "the disk of the database is full: nothing was written, reading goes on",
+        ),
+        error @ WriteError::Failed(_) => StatusError::internal(error),
+        WriteError::Closed => StatusError::service_unavailable("the server is shutting down"),
+    }
+}
+
+/// Checks apiVersion and kind of a body; built-in kinds may leave them out.
+pub(crate) fn check_type(resource: &Resource, body: &mut Value) -> Result<(), StatusError> {
+    let Some(map) = body.as_object_mut() else {
+        return Err(StatusError::bad_request(
+            "the body of the request is not an object",
+        ));
+    };
+    let expected = resource.api_version();
+    let text = |field: &str| map.get(field).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    if resource.custom && kind.is_empty() {
+        return Err(StatusError::bad_request(format!(
+            "Object 'Kind' is missing in '{}'",
+            Value::Object(map.clone())
+        )));
+    }
+    if !api_version.is_empty() && api_version != expected {
+        return Err(StatusError::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({expected})"
+        )));
+    }
+    if !kind.is_empty() && kind != &*resource.kind {
+        return Err(StatusError::bad_request(if resource.custom {
+            format!("the kind in the data ({kind}) does not match the expected kind ({})", resource.kind)
+        } else {
+            format!(
+                "{kind} in version {:?} cannot be handled as a {}: converting ({api_version}.{kind}) to ({expected}.{}): unknown conversion",
+                resource.version, resource.kind, resource.kind
+            )
+        }));
+    }
+    map.insert("apiVersion".to_owned(), expected.into());
+    map.insert("kind".to_owned(), (&*resource.kind).into());
+    match map.get("metadata") {
+        None | Some(Value::Null) => {
+            map.insert("metadata".to_owned(), json!({}));
+        }
+        Some(Value::Object(_)) => {}
+        Some(_) => {
+            return Err(StatusError::bad_request(
+                "json: cannot unmarshal metadata into Go struct field of type v1.ObjectMeta",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Fits the namespace of a body to the namespace of the request.
+fn check_namespace(target: &Target, body: &mut Value) -> Result<(), StatusError> {
+    let namespace = meta(body, "namespace").to_owned();
+    if !target.resource.namespaced {
+        return Ok(());
+    }
+    if namespace.is_empty() {
+        metadata_mut(body).insert("namespace".to_owned(), target.namespace.as_str().into());
+    } else if namespace != target.namespace {
+        return Err(StatusError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    Ok(())
+}
+
+/// Turns an object of the request's version into what is stored.
+fn encode(resource: &Resource, object: &Value) -> Result<Draft, StatusError> {
+    let draft = if resource.convert.is_none() && resource.api_version() == *resource.storage_api_version {
+        Draft::new(object, resource.schema_mark)
+    } else {
+        let mut stored = object.clone();
+        if let Some(convert) = &resource.convert {
+            convert.to_storage(&mut stored);
+        }
+        stored["apiVersion"] = (&*resource.storage_api_version).into();
+        Draft::new(&stored, resource.schema_mark)
+    };
+    draft.map_err(|error| StatusError::bad_request(error.to_string()))
+}
+
+/// Makes an object. `duplicates` are paths that occurred twice in the body.
+pub(crate) async fn create(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    body: Value,
+    duplicates: &[String],
+    options: &WriteOptions,
+) -> Result<Written, StatusError> {
+    create_with(api, cx, target, body, duplicates, options, Tracking::Update).await
+}
+
+/// Who owns the fields of a write.
+#[derive(Debug)]
+pub(crate) enum Tracking {
+    /// What changed belongs to the request's manager.
+    Update,
+    /// managedFields were computed by the caller (server-side apply).
+    Done,
+}
+
+pub(crate) async fn create_with(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    mut body: Value,
+    duplicates: &[String],
+    options: &WriteOptions,
+    tracking: Tracking,
+) -> Result<Written, StatusError> {
+    let resource = &target.resource;
+    check_type(resource, &mut body)?;
+    check_namespace(target, &mut body)?;
+    structure::check_fields(resource, cx, &mut body, duplicates, options.field_validation)?;
+    if !meta(&body, "resourceVersion").is_empty() {
+        return Err(StatusError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "",
+            "resourceVersion should not be set on objects to be created",
+        ));
+    }
+    if resource.terminating {
+        return Err(StatusError::method_not_supported(
+            &resource.group,
+            &resource.plural,
+            "create not allowed while custom resource definition is terminating",
+        ));
+    }
+    namespaces::admit_create(api, resource, &target.namespace, &body)?;
+    let base = meta(&body, "generateName").to_owned();
+    let generated = meta(&body, "name").is_empty() && !base.is_empty();
+    let mut tries = 0;
+    loop {
+        let mut object = body.clone();
+        if generated {
+            metadata_mut(&mut object).insert("name".to_owned(), object::generate_name(&base).into());
+        }
+        prepare_create(api, cx, target, &mut object, &tracking)?;
+        let name = meta(&object, "name").to_owned();
+        let key = Key::new(&target.namespace, &name);
+        let draft = encode(resource, &object)?;
+        let taken = api.store.get(&resource.storage, &key).is_some();
+        if cx.dry_run || options.dry_run {
+            if taken {
+                return Err(write_error(WriteError::Exists, resource, &name));
+            }
+            return Ok(Written {
+                shown: Outcome::Imagined(object),
+                created: true,
+            });
+        }
+        let change = Change {
+            table: Arc::clone(&resource.storage),
+            key,
+            action: ChangeAction::Create(draft),
+        };
+        match api.store.write(change).await {
+            Ok(stored) => {
+                target.strategy.after_write(
+                    api,
+                    &Write {
+                        resource,
+                        subresource: &target.subresource,
+                        old: None,
+                        new: Some(&object),
+                    },
+                );
+                return Ok(Written {
+                    shown: Outcome::Durable(show(resource, stored)),
+                    created: true,
+                });
+            }
+            Err(WriteError::Exists) if generated && tries + 1 < NAME_TRIES => tries += 1,
+            Err(error) => return Err(write_error(error, resource, &name)),
+        }
+    }
+}
+
+fn prepare_create(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    object: &mut Value,
+    tracking: &Tracking,
+) -> Result<(), StatusError> {
+    let resource = &*target.resource;
+    let strategy = &*target.strategy;
+    let has_generation = strategy.has_generation(resource);
+    let metadata = metadata_mut(object);
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"] {
+        metadata.remove(field);
+    }
+    object::drop_empty(metadata);
+    metadata.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
+    metadata.insert("creationTimestamp".to_owned(), seconds(cx.now).into());
+    if has_generation {
+        metadata.insert("generation".to_owned(), 1.into());
+    }
+    strategy.prepare_for_create(api, resource, cx, object);
+    structure::default(resource, object);
+    let mut errors =
+        object::validate_metadata(object, resource.namespaced, strategy.name_rule());
+    errors.extend(strategy.validate_create(api, cx, object));
+    errors.extend(structure::validate(resource, object, None));
+    let name = meta(object, "name").to_owned();
+    if !errors.is_empty() {
+        return Err(target.invalid(&name, &errors));
+    }
+    for warning in strategy.warnings(object, None) {
+        cx.warn(warning);
+    }
+    strategy.admit(
+        api,
+        cx,
+        &Write {
+            resource,
+            subresource: &target.subresource,
+            old: None,
+            new: Some(object),
+        },
+    )?;
+    match tracking {
+        Tracking::Update => structure::track_update(resource, cx, &target.subresource, object, None),
+        Tracking::Done => {}
+    }
+    Ok(())
+}
+
+/// How an author changes an object: from what is there, in the request's version, to what they want.
+pub(crate) type Mutate<'a> = dyn FnMut(&Value) -> Result<Mutated, StatusError> + Send + 'a;
+
+/// What an author wants.
+#[derive(Debug)]
+pub(crate) struct Mutated {
+    pub(crate) object: Value,
+    pub(crate) duplicates: Vec<String>,
+    pub(crate) tracking: Tracking,
+}
+
+/// Changes an existing object through `mutate`, which may run several times.
+pub(crate) async fn update(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    options: &WriteOptions,
+    mutate: &mut Mutate<'_>,
+) -> Result<Written, StatusError> {
+    let resource = &target.resource;
+    let key = target.key();
+    for _ in 0..RETRIES {
+        let current = api
+            .store
+            .get(&resource.storage, &key)
+            .ok_or_else(|| target.not_found())?;
+        let shown = show(resource, Arc::clone(&current));
+        let old = shown.value().into_owned();
+        let Mutated {
+            object: mut new,
+            duplicates,
+            tracking,
+        } = mutate(&old)?;
+        prepare_update(api, cx, target, options, &mut new, &old, &duplicates, &tracking)?;
+        let draft = encode(resource, &new)?;
+        let write = Write {
+            resource,
+            subresource: &target.subresource,
+            old: Some(&old),
+            new: Some(&new),
+        };
+        let finished = object::is_deleting(&new) && may_go(&*resource.strategy, &new);
+        if !finished && draft.same(current.bytes(), current.revision) {
+            return Ok(Written {
+                shown: Outcome::Durable(shown),
+                created: false,
+            });
+        }
+        if cx.dry_run || options.dry_run {
+            drop(draft);
+            metadata_mut(&mut new).insert("resourceVersion".to_owned(), current.revision.to_string().into());
+            return Ok(Written {
+                shown: Outcome::Imagined(new),
+                created: false,
+            });
+        }
+        let action = if finished {
+            ChangeAction::Delete(draft, current.revision)
+        } else {
+            ChangeAction::Update(draft, current.revision)
+        };
+        let change = Change {
+            table: Arc::clone(&resource.storage),
+            key: key.clone(),
+            action,
+        };
+        match api.store.write(change).await {
+            Ok(stored) => {
+                target.strategy.after_write(api, &write);
+                return Ok(Written {
+                    shown: Outcome::Durable(show(resource, stored)),
+                    created: false,
+                });
+            }
+            // The next round finds the stated version, if there is one, outdated.
+            Err(WriteError::Conflict) => {}
+            Err(error) => return Err(write_error(error, resource, &target.name)),
+        }
+    }
+    Err(StatusError::modified(
+        &resource.group,
+        &resource.plural,
+        &target.name,
+    ))
+}
+
+/// Whether nothing holds an object that is being deleted.
+pub(crate) fn may_go(strategy: &dyn Strategy, object: &Value) -> bool {
+    let grace = object["metadata"]["deletionGracePeriodSeconds"]
+        .as_i64()
+        .unwrap_or(0);
+    grace == 0 && object::finalizers(object).is_empty() && !strategy.holds_deletion(object)
+}
+
+/// Everything between the author's wish and the store.
+#[expect(clippy::too_many_arguments, reason = "the inputs of one update, each its own thing")]
+fn prepare_update(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    options: &WriteOptions,
+    new: &mut Value,
+    old: &Value,
+    duplicates: &[String],
+    tracking: &Tracking,
+) -> Result<(), StatusError> {
+    let resource = &*target.resource;
+    let strategy = &*target.strategy;
+    check_type(resource, new)?;
+    check_namespace(target, new)?;
+    let name = meta(new, "name").to_owned();
+    if name.is_empty() {
+        if resource.custom || !target.subresource.is_empty() {
+            metadata_mut(new).insert("name".to_owned(), target.name.as_str().into());
+        } else {
+            return Err(StatusError::bad_request(format!(
+                "the name of the object ( based on URL) was undeterminable: name must be provided for {}",
+                resource.plural
+            )));
+        }
+    } else if name != target.name {
+        return Err(StatusError::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({})",
+            target.name
+        )));
+    }
+    let uid = meta(new, "uid");
+    if !uid.is_empty() && uid != meta(old, "uid") {
+        return Err(StatusError::conflict(
+            &resource.group,
+            &resource.plural,
+            &target.name,
+            &format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                meta(old, "uid")
+            ),
+        ));
+    }
+    let revision = meta(new, "resourceVersion");
+    let stated = !revision.is_empty() && revision != "0";
+    if stated && revision != meta(old, "resourceVersion") {
+        if revision.parse::<u64>().is_err() {
+            return Err(target.invalid(
+                &target.name,
+                &[FieldError::invalid(
+                    "metadata.resourceVersion",
+                    revision,
+                    "must be a number",
+                )],
+            ));
+        }
+        return Err(StatusError::modified(
+            &resource.group,
+            &resource.plural,
+            &target.name,
+        ));
+    }
+    if !stated && !strategy.allow_unconditional_update(resource) {
+        return Err(target.invalid(
+            &target.name,
+            &[FieldError::invalid(
+                "metadata.resourceVersion",
+                json!(0),
+                "must be specified for an update",
+            )],
+        ));
+    }
+    structure::check_fields(resource, cx, new, duplicates, options.field_validation)?;
+    object::inherit(new, old);
+    strategy.prepare_for_update(api, resource, cx, new, old);
+    object::inherit(new, old);
+    structure::default(resource, new);
+    if strategy.bumps_generation(resource, new, old) {
+        let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+        metadata_mut(new).insert("generation".to_owned(), generation.into());
+    }
+    let mut errors =
+        object::validate_metadata(new, resource.namespaced, strategy.name_rule());
+    errors.extend(object::validate_metadata_update(new, old));
+    errors.extend(strategy.validate_update(api, cx, new, old));
+    errors.extend(structure::validate(resource, new, Some(old)));
+    if !errors.is_empty() {
+        return Err(target.invalid(&target.name, &errors));
+    }
+    for warning in strategy.warnings(new, Some(old)) {
+        cx.warn(warning);
+    }
+    strategy.admit(
+        api,
+        cx,
+        &Write {
+            resource,
+            subresource: &target.subresource,
+            old: Some(old),
+            new: Some(new),
+        },
+    )?;
+    match tracking {
+        Tracking::Update => {
+            structure::track_update(resource, cx, &target.subresource, new, Some(old));
+        }
+        Tracking::Done => {}
+    }
+    Ok(())
+}
+
+/// Replaces an object by PUT.
+pub(crate) async fn replace(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    mut body: Value,
+    duplicates: &[String],
+    options: &WriteOptions,
+) -> Result<Written, StatusError> {
+    let resource = &target.resource;
+    check_type(resource, &mut body)?;
+    let missing = api.store.get(&resource.storage, &target.key()).is_none();
+    if missing && target.subresource.is_empty() && target.strategy.allow_create_on_update() {
+        let mut target = target.clone();
+        target.name.clear();
+        return create(api, cx, &target, body, duplicates, options).await;
+    }
+    let mut mutate = |_old: &Value| {
+        Ok(Mutated {
+            object: body.clone(),
+            duplicates: duplicates.to_vec(),
+            tracking: Tracking::Update,
+        })
+    };
+    update(api, cx, target, options, &mut mutate).await
+}
+
+/// What the server itself changes in an object, with the checks of any other write but without a manager's name on it.
+pub(crate) async fn amend(
+    api: &Arc<Api>,
+    target: &Target,
+    manager: &str,
+    mut change: impl FnMut(&mut Value) + Send,
+) -> Result<Written, StatusError> {
+    let cx = Context::system(api.clock.now(), manager);
+    let mut mutate = |old: &Value| {
+        let mut object = old.clone();
+        change(&mut object);
+        Ok(Mutated {
+            object,
+            duplicates: Vec::new(),
+            tracking: Tracking::Update,
+        })
+    };
+    update(api, &cx, target, &WriteOptions::default(), &mut mutate).await
+}
+
+/// The stored form of an object for writes that bypass the strategy (deletion marks).
+pub(crate) fn draft_of(resource: &Resource, object: &Value) -> Result<Draft, StatusError> {
+    encode(resource, object)
+}
+
+/// The object in `stored`, in the request's version.
+pub(crate) fn value_of(resource: &Resource, stored: &Arc<Stored>) -> Value {
+    show(resource, Arc::clone(stored)).into_value()
+}

@@ -1,0 +1,206 @@
+//! Bodies: reading them within limits, and JSON or YAML to values.
+//!
+//! The JSON reader notes fields that occur twice, which `fieldValidation` reports; the last one wins, as in Go.
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::BoxError;
+use crate::status::StatusError;
+
+/// A decoded body.
+#[derive(Debug, Default)]
+pub(super) struct Decoded {
+    pub(super) value: Value,
+    /// Paths of fields that occur more than once.
+    pub(super) duplicates: Vec<String>,
+}
+
+/// Reads a body of at most `limit` bytes.
+pub(super) async fn read<B>(body: B, limit: usize) -> Result<Bytes, StatusError>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let too_large = || {
+        StatusError::request_too_large(format!("Request entity too large: limit is {limit}"))
+    };
+    if http_body::Body::size_hint(&body).lower() > limit as u64 {
+        return Err(too_large());
+    }
+    let mut body = std::pin::pin!(body);
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.as_mut().frame().await {
+        let frame = frame.map_err(|error| {
+            let error: BoxError = error.into();
+            StatusError::bad_request(format!("the body could not be read: {error}"))
+        })?;
+        if let Ok(data) = frame.into_data() {
+            if read.len() + data.len() > limit {
+                return Err(too_large());
+            }
+            read.extend_from_slice(&data);
+        }
+    }
+    Ok(read.freeze())
+}
+
+/// Decodes JSON.
+pub(super) fn json(bytes: &[u8]) -> Result<Decoded, StatusError> {
+    let mut duplicates = Vec::new();
+    let mut path = String::new();
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = Reader {
+        path: &mut path,
+        duplicates: &mut duplicates,
+    }
+    .deserialize(&mut reader)
+    .and_then(|value| reader.end().map(|()| value))
+    .map_err(|error| StatusError::bad_request(format!("couldn't get version/kind; json parse error: {error}")))?;
+    Ok(Decoded { value, duplicates })
+}
+
+/// Decodes YAML, of which JSON is a part.
+pub(super) fn yaml(bytes: &[u8]) -> Result<Decoded, StatusError> {
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
+        if let Ok(decoded) = json(bytes) {
+            return Ok(decoded);
+        }
+    }
+    let bad = |error: String| StatusError::bad_request(format!("error decoding YAML: {error}"));
+    let text = std::str::from_utf8(bytes).map_err(|error| bad(error.to_string()))?;
+    let value: Value = serde_saphyr::from_str(text).map_err(|error| bad(error.to_string()))?;
+    Ok(Decoded {
+        value,
+        duplicates: Vec::new(),
+    })
+}
+
+struct Reader<'a> {
+    path: &'a mut String,
+    duplicates: &'a mut Vec<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        let length = self.path.len();
+        loop {
+            self.path.push_str(&format!("[{}]", values.len()));
+            let next = list.next_element_seed(Reader {
+                path: self.path,
+                duplicates: self.duplicates,
+            })?;
+            self.path.truncate(length);
+            match next {
+                Some(value) => values.push(value),
+                None => return Ok(Value::Array(values)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut values = Map::new();
+        let length = self.path.len();
+        while let Some(key) = map.next_key::<String>()? {
+            if length > 0 {
+                self.path.push('.');
+            }
+            self.path.push_str(&key);
+            if values.contains_key(&key) {
+                self.duplicates.push(self.path.clone());
+            }
+            let value = map.next_value_seed(Reader {
+                path: self.path,
+                duplicates: self.duplicates,
+            })?;
+            self.path.truncate(length);
+            values.insert(key, value);
+        }
+        Ok(Value::Object(values))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn duplicates_are_noted_by_path() {
+        let decoded = json(br#"{"a":{"b":1,"b":2},"c":[{"d":1,"d":1}],"a":{}}"#).unwrap();
+        assert_eq!(decoded.duplicates, ["a.b", "c[0].d", "a"]);
+        assert_eq!(decoded.value, json!({"a": {}, "c": [{"d": 1}]}));
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_and_not_a_crash() {
+        let deep = "[".repeat(100_000);
+        assert!(json(deep.as_bytes()).is_err());
+        assert!(yaml(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn yaml_and_json_are_yaml() {
+        assert_eq!(yaml(b"a: 1\nb: [x]\n").unwrap().value, json!({"a": 1, "b": ["x"]}));
+        assert_eq!(yaml(b" {\"a\": 1}").unwrap().value, json!({"a": 1}));
+    }
+
+    proptest! {
+        #[test]
+        fn what_serde_json_reads_is_read_the_same(text in "[\\[\\]{}:,\"a0. -]{0,24}") {
+            if let Ok(value) = serde_json::from_str::<Value>(&text) {
+                prop_assert_eq!(json(text.as_bytes()).unwrap().value, value);
+            } else {
+                prop_assert!(json(text.as_bytes()).is_err());
+            }
+        }
+    }
+}
