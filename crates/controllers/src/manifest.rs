@@ -75,7 +75,7 @@ pub enum Object {
     /// Token checks for the cluster's own API server.
     DaemonSet(Box<DaemonSet>),
     /// The agent's own service.
-    Service(Service),
+    Service(Box<Service>),
 }
 
 /// The Secret's name for these credentials: `cattle-credentials-` and ten
@@ -124,7 +124,7 @@ pub fn objects(inputs: &Inputs) -> Vec<Object> {
             .as_deref()
             .map(|image| Object::DaemonSet(Box::new(agent::auth_daemon_set(inputs, image)))),
     );
-    objects.push(Object::Service(service()));
+    objects.push(Object::Service(Box::new(service())));
     objects
 }
 
@@ -178,7 +178,7 @@ fn role_ref(name: &str) -> RoleRef {
     }
 }
 
-fn kubelet_role() -> ClusterRole {
+pub(crate) fn kubelet_role() -> ClusterRole {
     ClusterRole {
         metadata: named(KUBELET_ROLE),
         rules: Some(vec![PolicyRule {
@@ -197,7 +197,7 @@ fn kubelet_role() -> ClusterRole {
     }
 }
 
-fn kubelet_binding() -> ClusterRoleBinding {
+pub(crate) fn kubelet_binding() -> ClusterRoleBinding {
     ClusterRoleBinding {
         metadata: named(KUBELET_BINDING),
         role_ref: role_ref(KUBELET_ROLE),

@@ -14,7 +14,6 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use drover_auth::Clock;
 use drover_types::condition::{Condition, Status};
 use drover_types::management::{Cluster, Node};
 use jiff::Timestamp;
@@ -276,7 +275,6 @@ pub(crate) fn trimmed(mut node: core::Node) -> core::Node {
 pub(crate) struct Nodes {
     pub(crate) client: Client,
     pub(crate) board: Arc<Board>,
-    pub(crate) clock: Clock,
 }
 
 impl Controller for Nodes {
@@ -295,8 +293,6 @@ impl Controller for Nodes {
             .await?;
         let plan = reconcile(&cluster, Some(&inventory), &known.items);
         Sites::hub(&self.client).execute(&plan).await?;
-        // The same inventory need not be compared again; observers trigger when it changes.
-        tracing::debug!(cluster = id, n_changes = plan.actions.len(), at = %self.clock.now(), "nodes compared");
         Ok(plan.requeue_at)
     }
 }

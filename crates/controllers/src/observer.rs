@@ -71,7 +71,7 @@ impl Known {
         }
     }
 
-    fn all(&self) -> Vec<String> {
+    pub(crate) fn all(&self) -> Vec<String> {
         self.ids.lock().iter().cloned().collect()
     }
 
@@ -185,6 +185,7 @@ impl Observers {
         self.listeners.clusters.now(id);
         self.listeners.agent.now(id);
         self.listeners.access.now(id);
+        self.listeners.projects.now(format_args!("{id}/*"));
     }
 
     async fn client(&self, id: &str) -> Result<Client, crate::downstream::Unreachable> {
@@ -248,7 +249,7 @@ impl Observers {
         watch_metadata::<K>(
             metadata_of(client),
             config,
-            move |_| access.now(&id),
+            move |_, _| access.now(&id),
             CancellationToken::new(),
         )
     }

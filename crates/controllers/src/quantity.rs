@@ -33,14 +33,6 @@ const BINARY: [(&str, u32); 6] = [
 ];
 
 impl Quantity {
-    /// A whole number.
-    pub(crate) fn whole(number: i128) -> Self {
-        Self {
-            nanos: number * NANO,
-            binary: false,
-        }
-    }
-
     /// Reads a quantity; `None` if it is none or too large.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();

@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 
 use crate::downstream::Downstream;
 use crate::plan::{Action, Plan, Reference, Site, Sites};
-use crate::runtime::{Controller, LookError};
+use crate::runtime::{Controller, LookError, Trigger};
 use crate::settings::Settings;
 
 /// The token shown to people.
@@ -356,6 +356,8 @@ pub fn registration_token(cluster: &str, name: &str) -> ClusterRegistrationToken
 pub(crate) struct Registration {
     pub(crate) client: Client,
     pub(crate) downstream: Arc<dyn Downstream>,
+    /// Whose manifest holds the `system` token.
+    pub(crate) agent: Trigger,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
 }
@@ -386,6 +388,9 @@ impl Controller for Registration {
         };
         let plan = reconcile(&observed, self.clock.now());
         Sites::hub(&self.client).execute(&plan).await?;
+        if name == SYSTEM_TOKEN && !plan.actions.is_empty() {
+            self.agent.now(namespace);
+        }
         Ok(plan.requeue_at)
     }
 }

@@ -36,7 +36,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why a look failed.
 #[derive(Debug, thiserror::Error)]
-pub enum LookError {
+pub(crate) enum LookError {
     /// The hub or the cluster could not be read.
     #[error("cannot read what is there")]
     Read(#[from] kube::Error),
@@ -182,12 +182,20 @@ fn duration_until(at: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(now)).unwrap_or_default()
 }
 
-/// Triggers the keys that `keys` finds in the metadata of each object that
-/// appears, changes or goes, until shutdown.
+/// What a watch tells of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It is there.
+    There,
+    /// It is gone.
+    Gone,
+}
+
+/// Tells `told` of each object that appears, changes or goes, until shutdown.
 pub(crate) async fn watch_metadata<K>(
     api: Api<PartialObjectMeta<K>>,
     config: watcher::Config,
-    keys: impl Fn(&PartialObjectMeta<K>) + Send,
+    told: impl Fn(&PartialObjectMeta<K>, Presence) + Send,
     shutdown: CancellationToken,
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
@@ -200,11 +208,10 @@ pub(crate) async fn watch_metadata<K>(
             event = events.next() => event,
         };
         match event {
-            Some(Ok(
-                watcher::Event::Apply(object)
-                | watcher::Event::Delete(object)
-                | watcher::Event::InitApply(object),
-            )) => keys(&object),
+            Some(Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object))) => {
+                told(&object, Presence::There)
+            }
+            Some(Ok(watcher::Event::Delete(object))) => told(&object, Presence::Gone),
             Some(Ok(watcher::Event::Init | watcher::Event::InitDone)) => {}
             Some(Err(error)) => tracing::warn!(%kind, error = chain(&error), "watch interrupted"),
             None => return,

@@ -45,7 +45,7 @@ fn inventory(nodes: &[core::Node]) -> Inventory {
     }
 }
 
-fn pod(value: Value) -> Pod {
+fn pod(value: &Value) -> Pod {
     serde_json::from_value(json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "p" }, "spec": value["spec"], "status": value["status"] })).unwrap()
 }
 
@@ -196,7 +196,7 @@ fn tainted_control_planes_and_cordoned_nodes_are_not_counted() {
 #[test]
 fn a_pod_asks_for_its_containers_or_its_largest_start() {
     let load =
-        |value: Value| of_pod(&pod(value)).map(|(_, load)| (load.requested(), load.limits()));
+        |value: Value| of_pod(&pod(&value)).map(|(_, load)| (load.requested(), load.limits()));
     let container = |cpu: &str| json!({ "resources": { "requests": { "cpu": cpu }, "limits": { "memory": "1Gi" } } });
     let (requested, limits) = load(json!({
         "spec": {

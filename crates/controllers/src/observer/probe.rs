@@ -68,12 +68,12 @@ impl Observers {
         match ask(client).await {
             Answer::Ready => {
                 *n_failures = 0;
-                let version = if n % RARELY == 0 {
+                let version = if n.is_multiple_of(RARELY) {
                     version(client).await
                 } else {
                     None
                 };
-                let strict = if n < 3 || n % RARELY == 0 {
+                let strict = if n < 3 || n.is_multiple_of(RARELY) {
                     tls_strict(id, client).await
                 } else {
                     None

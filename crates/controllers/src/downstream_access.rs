@@ -1,0 +1,263 @@
+//! What the virtual groups may do in a cluster.
+//!
+//! Owns, in every managed cluster and the local one, the roles of owners and
+//! members and their bindings to the groups that the proxy impersonates
+//! (design, section 3). They grow with roles, never with users.
+//!
+//! Invariant: what somebody edits is put back; nothing else is touched.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use drover_types::management::{Cluster, RoleTemplate};
+use drover_types::names::{
+    CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER, MEMBER_GROUP, OWNER_GROUP,
+};
+use jiff::Timestamp;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Api, Client};
+
+use crate::downstream::Downstream;
+use crate::facts::{Board, Health, Session};
+use crate::plan::{Action, Plan, Reference, Site, Sites};
+use crate::runtime::{Controller, LookError, Trigger};
+
+/// Binds owners to Kubernetes' own `cluster-admin`.
+pub(crate) const OWNER_BINDING: &str = "drover-cluster-owner";
+/// The role of members, and its binding.
+pub(crate) const MEMBER_ROLE: &str = "drover-cluster-member";
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// What is there.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The members' role.
+    pub member_role: Option<ClusterRole>,
+    /// The members' binding.
+    pub member_binding: Option<ClusterRoleBinding>,
+    /// The owners' binding.
+    pub owner_binding: Option<ClusterRoleBinding>,
+}
+
+/// Decides about one cluster's roles; `rules` are those of members.
+#[must_use]
+pub fn reconcile(observed: &Observed, rules: &[PolicyRule]) -> Plan {
+    let mut plan = Plan::default();
+    let role = ClusterRole {
+        metadata: meta(MEMBER_ROLE),
+        rules: Some(rules.to_vec()),
+        ..ClusterRole::default()
+    };
+    let same_role = observed
+        .member_role
+        .as_ref()
+        .is_some_and(|found| is_ours(&found.metadata) && found.rules == role.rules);
+    if !same_role {
+        plan.actions.push(Action::apply(Site::Cluster, &role));
+    }
+    let wanted = [
+        (
+            binding(OWNER_BINDING, "cluster-admin", OWNER_GROUP),
+            &observed.owner_binding,
+        ),
+        (
+            binding(MEMBER_ROLE, MEMBER_ROLE, MEMBER_GROUP),
+            &observed.member_binding,
+        ),
+    ];
+    for (wanted, found) in wanted {
+        if let Some(found) = found {
+            if is_ours(&found.metadata)
+                && found.role_ref == wanted.role_ref
+                && found.subjects == wanted.subjects
+            {
+                continue;
+            }
+            if found.role_ref != wanted.role_ref {
+                // A binding's role cannot be changed.
+                let name = wanted.metadata.name.as_deref().unwrap_or_default();
+                plan.actions.push(Action::delete(
+                    Site::Cluster,
+                    Reference::new::<ClusterRoleBinding>(None, name),
+                ));
+            }
+        }
+        plan.actions.push(Action::apply(Site::Cluster, &wanted));
+    }
+    plan
+}
+
+fn meta(name: &str) -> ObjectMeta {
+    let labels = BTreeMap::from([(CREATOR_LABEL.to_owned(), CREATOR_NORMAN.to_owned())]);
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        labels: Some(labels),
+        ..ObjectMeta::default()
+    }
+}
+
+fn is_ours(meta: &ObjectMeta) -> bool {
+    meta.labels
+        .as_ref()
+        .and_then(|labels| labels.get(CREATOR_LABEL))
+        .is_some_and(|value| value == CREATOR_NORMAN)
+}
+
+fn binding(name: &str, role: &str, group: &str) -> ClusterRoleBinding {
+    ClusterRoleBinding {
+        metadata: meta(name),
+        role_ref: RoleRef {
+            api_group: Some(RBAC.to_owned()),
+            kind: "ClusterRole".to_owned(),
+            name: role.to_owned(),
+        },
+        subjects: Some(vec![Subject {
+            api_group: Some(RBAC.to_owned()),
+            kind: "Group".to_owned(),
+            name: group.to_owned(),
+            namespace: None,
+        }]),
+    }
+}
+
+/// The rules of members: those of the role template, or the built-in ones as long as there is none.
+#[must_use]
+pub fn member_rules(template: Option<&RoleTemplate>) -> Vec<PolicyRule> {
+    if let Some(template) = template {
+        return template.rules.iter().map(rule).collect();
+    }
+    let read = |group: &str, resources: &[&str]| PolicyRule {
+        api_groups: Some(vec![group.to_owned()]),
+        resources: Some(resources.iter().map(|&name| name.to_owned()).collect()),
+        verbs: ["get", "list", "watch"].map(str::to_owned).to_vec(),
+        ..PolicyRule::default()
+    };
+    vec![
+        read("", &["nodes"]),
+        read("", &["persistentvolumes"]),
+        read("storage.k8s.io", &["storageclasses"]),
+        read("apiregistration.k8s.io", &["apiservices"]),
+        read("metrics.k8s.io", &["nodemetrics", "nodes"]),
+    ]
+}
+
+fn rule(rule: &drover_types::management::PolicyRule) -> PolicyRule {
+    let some = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
+    PolicyRule {
+        api_groups: some(&rule.api_groups),
+        resources: some(&rule.resources),
+        resource_names: some(&rule.resource_names),
+        non_resource_urls: some(&rule.non_resource_urls),
+        verbs: rule.verbs.clone(),
+    }
+}
+
+/// Looks after roles in clusters; keys are cluster ids.
+pub(crate) struct DownstreamAccess {
+    pub(crate) client: Client,
+    pub(crate) downstream: Arc<dyn Downstream>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) clusters: Trigger,
+}
+
+impl Controller for DownstreamAccess {
+    const NAME: &'static str = "downstream-access";
+
+    async fn look(&self, id: &str) -> Result<Option<Timestamp>, LookError> {
+        let facts = self.board.get(id);
+        if facts.session != Session::Live || facts.health != Health::Good {
+            return Ok(None);
+        }
+        let Some(cluster) = Api::<Cluster>::all(self.client.clone()).get_opt(id).await? else {
+            return Ok(None);
+        };
+        if cluster.metadata.deletion_timestamp.is_some() {
+            return Ok(None);
+        }
+        let template = Api::<RoleTemplate>::all(self.client.clone())
+            .get_opt("cluster-member")
+            .await?;
+        let client = if id == LOCAL_CLUSTER {
+            self.client.clone()
+        } else {
+            self.downstream.client(id).await?
+        };
+        let roles = Api::<ClusterRole>::all(client.clone());
+        let bindings = Api::<ClusterRoleBinding>::all(client.clone());
+        let observed = Observed {
+            member_role: roles.get_opt(MEMBER_ROLE).await?,
+            member_binding: bindings.get_opt(MEMBER_ROLE).await?,
+            owner_binding: bindings.get_opt(OWNER_BINDING).await?,
+        };
+        let plan = reconcile(&observed, &member_rules(template.as_ref()));
+        Sites {
+            hub: self.client.clone(),
+            cluster: Some(client),
+        }
+        .execute(&plan)
+        .await?;
+        if self.board.update(id, |facts| facts.access_synced = true) {
+            self.clusters.now(id);
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn act(observed: &mut Observed, plan: &Plan) {
+        for action in &plan.actions {
+            let (name, kind) = (action.target().name(), action.target().kind());
+            let object = match action {
+                Action::Apply { object, .. } => Some(object.clone()),
+                Action::Delete { .. } => None,
+                Action::Create { .. } | Action::Replace { .. } | Action::Patch { .. } => {
+                    panic!("not expected: {action:?}")
+                }
+            };
+            match (kind, name) {
+                ("ClusterRole", _) => {
+                    observed.member_role =
+                        object.map(|object| serde_json::from_value(object).unwrap())
+                }
+                (_, OWNER_BINDING) => {
+                    observed.owner_binding =
+                        object.map(|object| serde_json::from_value(object).unwrap())
+                }
+                _ => {
+                    observed.member_binding =
+                        object.map(|object| serde_json::from_value(object).unwrap())
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_edited_is_put_back_and_then_left_alone() {
+        let rules = member_rules(None);
+        let mut observed = Observed::default();
+        let plan = reconcile(&observed, &rules);
+        act(&mut observed, &plan);
+        assert!(reconcile(&observed, &rules).is_empty());
+        let edits: [&dyn Fn(&mut Observed); 5] = [
+            &|observed| observed.member_role.as_mut().unwrap().rules = None,
+            &|observed| observed.member_binding.as_mut().unwrap().subjects = None,
+            &|observed| {
+                "view".clone_into(&mut observed.owner_binding.as_mut().unwrap().role_ref.name)
+            },
+            &|observed| observed.owner_binding.as_mut().unwrap().metadata.labels = None,
+            &|observed| observed.member_binding = None,
+        ];
+        for edit in edits {
+            let mut edited = observed.clone();
+            edit(&mut edited);
+            let plan = reconcile(&edited, &rules);
+            assert!(!plan.is_empty());
+            act(&mut edited, &plan);
+            assert!(reconcile(&edited, &rules).is_empty());
+        }
+    }
+}

@@ -1,0 +1,641 @@
+//! A cluster from import to deletion, over two embedded Kubernetes APIs: one
+//! is the hub, one plays the managed cluster. Only the session is played.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use drover_auth::web;
+use drover_controllers::{Config, Controllers, Downstream, ImportApi, Unreachable};
+use drover_kube_api::{Config as ApiConfig, Identity, Server, Storage};
+use drover_types::condition;
+use drover_types::management::{Cluster, ClusterRegistrationToken, Node, Project, Setting};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use http_body_util::BodyExt as _;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node as KubeNode, Secret};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt as _};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// The longest any single step may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits until `look` finds what it looks for.
+async fn until<T, F, Fut>(what: &str, look: F) -> T
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Option<T>>,
+{
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn api_server() -> (Server, Client) {
+    let server = Server::open(ApiConfig::new(Storage::Memory)).await.unwrap();
+    let client = Client::new(server.client_service(Identity::admin()), "default");
+    (server, client)
+}
+
+/// A session that is switched by hand.
+struct Switch {
+    client: Client,
+    connected: Mutex<BTreeSet<String>>,
+    changes: broadcast::Sender<String>,
+}
+
+impl Switch {
+    fn set(&self, id: &str, connected: bool) {
+        let mut ids = self.connected.lock();
+        if connected {
+            ids.insert(id.to_owned());
+        } else {
+            ids.remove(id);
+        }
+        let _ = self.changes.send(id.to_owned());
+    }
+}
+
+impl Downstream for Switch {
+    fn client<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<Client, Unreachable>> {
+        let client = self.connected(cluster).then(|| self.client.clone());
+        let error = Unreachable {
+            cluster: cluster.to_owned(),
+            reason: "no session".to_owned(),
+        };
+        async move { client.ok_or(error) }.boxed()
+    }
+
+    fn connected(&self, cluster: &str) -> bool {
+        self.connected.lock().contains(cluster)
+    }
+
+    fn changes(&self) -> broadcast::Receiver<String> {
+        self.changes.subscribe()
+    }
+}
+
+struct World {
+    hub: Client,
+    cluster: Client,
+    switch: Arc<Switch>,
+    shutdown: CancellationToken,
+    tasks: JoinSet<()>,
+    _servers: (Server, Server),
+}
+
+impl World {
+    async fn start() -> Self {
+        let (hub_server, hub) = api_server().await;
+        let (cluster_server, cluster) = api_server().await;
+        let definitions = Api::<CustomResourceDefinition>::all(hub.clone());
+        for definition in drover_types::crds::all() {
+            definitions
+                .create(&PostParams::default(), &definition)
+                .await
+                .unwrap();
+        }
+        until("the kinds to be served", || async {
+            Api::<Setting>::all(hub.clone())
+                .list(&ListParams::default())
+                .await
+                .ok()
+        })
+        .await;
+        until("clusters to be served", || async {
+            Api::<Cluster>::all(hub.clone())
+                .list(&ListParams::default())
+                .await
+                .ok()
+        })
+        .await;
+        until("nodes to be served", || async {
+            Api::<Node>::all(hub.clone())
+                .list(&ListParams::default())
+                .await
+                .ok()
+        })
+        .await;
+        let mut setting = Setting::named("server-url");
+        "https://server.example:8443".clone_into(&mut setting.value);
+        Api::all(hub.clone())
+            .create(&PostParams::default(), &setting)
+            .await
+            .unwrap();
+        let (changes, _) = broadcast::channel(16);
+        let switch = Arc::new(Switch {
+            client: cluster.clone(),
+            connected: Mutex::default(),
+            changes,
+        });
+        let shutdown = CancellationToken::new();
+        let mut world = Self {
+            hub,
+            cluster,
+            switch,
+            shutdown,
+            tasks: JoinSet::new(),
+            _servers: (hub_server, cluster_server),
+        };
+        world.lead();
+        world
+    }
+
+    fn lead(&mut self) {
+        self.shutdown = CancellationToken::new();
+        let controllers = Controllers::new(
+            self.hub.clone(),
+            Arc::clone(&self.switch) as Arc<dyn Downstream>,
+            Config::system(),
+        );
+        let shutdown = self.shutdown.clone();
+        self.tasks
+            .spawn(async move { controllers.run(shutdown).await });
+    }
+
+    async fn stop(&mut self) {
+        self.shutdown.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.unwrap();
+        }
+    }
+
+    async fn create_cluster(&self, id: &str) {
+        let mut cluster = Cluster::named(id);
+        cluster.metadata.annotations = Some(
+            [(
+                "field.cattle.io/creatorId".to_owned(),
+                "user-p8sfq".to_owned(),
+            )]
+            .into(),
+        );
+        "oracle1".clone_into(&mut cluster.spec.display_name);
+        Api::all(self.hub.clone())
+            .create(&PostParams::default(), &cluster)
+            .await
+            .unwrap();
+    }
+
+    /// What the tunnel's side does when an agent registers.
+    async fn connect(&self, id: &str) {
+        let patch =
+            json!({ "status": { "driver": "imported", "apiEndpoint": "https://10.43.0.1:443" } });
+        let clusters = Api::<Cluster>::all(self.hub.clone());
+        clusters
+            .patch_status(id, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap();
+        self.switch.set(id, true);
+    }
+
+    async fn create<K>(&self, api: Api<K>, value: Value)
+    where
+        K: Clone + Debug + serde::de::DeserializeOwned + serde::Serialize,
+    {
+        let object: K = serde_json::from_value(value).unwrap();
+        api.create(&PostParams::default(), &object).await.unwrap();
+    }
+
+    async fn create_node(&self, name: &str) {
+        let node = json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": { "name": name, "labels": { "kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux" } },
+            "status": {
+                "capacity": { "cpu": "32", "memory": "256Gi", "pods": "110" },
+                "allocatable": { "cpu": "32", "memory": "256Gi", "pods": "110" },
+                "conditions": [{ "type": "Ready", "status": "True" }],
+            },
+        });
+        let nodes = Api::<KubeNode>::all(self.cluster.clone());
+        self.create(nodes.clone(), node.clone()).await;
+        nodes
+            .patch_status(
+                name,
+                &PatchParams::default(),
+                &Patch::Merge(json!({ "status": node["status"] })),
+            )
+            .await
+            .unwrap();
+    }
+
+    /// Waits for a condition of a cluster.
+    async fn condition(&self, id: &str, kind: &str, status: &str) -> Cluster {
+        let clusters = Api::<Cluster>::all(self.hub.clone());
+        let what = format!("{kind} of {id} to be {status}");
+        until(&what, || async {
+            let cluster = clusters.get_opt(id).await.unwrap()?;
+            let found = condition::find(&cluster.status.conditions, kind)
+                .is_some_and(|found| found.status == status);
+            found.then_some(cluster)
+        })
+        .await
+    }
+}
+
+/// Everything in the managed cluster that a user could have, by kind and name, with its contents.
+async fn contents(client: &Client) -> Vec<String> {
+    let mut found = Vec::new();
+    macro_rules! all {
+        ($($kind:ty),*) => {$(
+            for object in Api::<$kind>::all(client.clone()).list(&ListParams::default()).await.unwrap() {
+                let mut value = serde_json::to_value(&object).unwrap();
+                for name in ["resourceVersion", "managedFields", "generation"] {
+                    value["metadata"].as_object_mut().unwrap().remove(name);
+                }
+                // An empty map is as good as none.
+                for name in ["annotations", "labels"] {
+                    if value["metadata"][name].as_object().is_some_and(serde_json::Map::is_empty) {
+                        value["metadata"].as_object_mut().unwrap().remove(name);
+                    }
+                }
+                found.push(value.to_string());
+            }
+        )*};
+    }
+    all!(
+        Namespace,
+        KubeNode,
+        ConfigMap,
+        Secret,
+        Deployment,
+        ClusterRole,
+        ClusterRoleBinding
+    );
+    found.sort();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_imported_lost_found_and_deleted_without_a_trace() {
+    let mut world = World::start().await;
+    world.condition("local", "Ready", "True").await;
+
+    // A user's own things, there before us.
+    world.create_node("node-1").await;
+    world
+        .create(
+            Api::<Namespace>::all(world.cluster.clone()),
+            json!({ "metadata": { "name": "shop", "annotations": { "mine": "1" } } }),
+        )
+        .await;
+    let maps = Api::<ConfigMap>::namespaced(world.cluster.clone(), "shop");
+    world
+        .create(
+            maps,
+            json!({ "metadata": { "name": "mine" }, "data": { "a": "b" } }),
+        )
+        .await;
+    let before = contents(&world.cluster).await;
+
+    // Made, but not connected.
+    world.create_cluster("c-skw55").await;
+    let cluster = world
+        .condition("c-skw55", "ServiceAccountSecretsMigrated", "True")
+        .await;
+    assert_eq!(
+        condition::find(&cluster.status.conditions, "Waiting")
+            .unwrap()
+            .status,
+        "Unknown"
+    );
+    assert!(condition::find(&cluster.status.conditions, "Connected").is_none());
+    let projects = Api::<Project>::namespaced(world.hub.clone(), "c-skw55");
+    let named = until("two projects", || async {
+        let found = projects.list(&ListParams::default()).await.unwrap().items;
+        (found.len() == 2
+            && found
+                .iter()
+                .all(|project| !project.status.backing_namespace.is_empty()))
+        .then_some(found)
+    })
+    .await;
+    let backing: Vec<_> = named
+        .iter()
+        .map(|project| project.status.backing_namespace.clone())
+        .collect();
+    let tokens = Api::<ClusterRegistrationToken>::namespaced(world.hub.clone(), "c-skw55");
+    let registration = until("the registration token", || async {
+        tokens
+            .get_opt("default-token")
+            .await
+            .unwrap()
+            .filter(|token| !token.status.command.is_empty())
+    })
+    .await;
+    assert!(registration.status.command.contains("{token}_c-skw55.yaml"));
+    let secrets = Api::<Secret>::namespaced(world.hub.clone(), "c-skw55");
+    let secret = secrets.get("crt-token-default-token").await.unwrap();
+    let token = String::from_utf8(secret.data.unwrap().remove("token").unwrap().0).unwrap();
+
+    // The import manifest, as a person downloads it.
+    let import = ImportApi::new(world.hub.clone());
+    let get = |path: String| {
+        let import = import.clone();
+        async move {
+            let response = import
+                .handle(http::Request::get(path).body(web::empty()).unwrap())
+                .await;
+            let status = response.status().as_u16();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        }
+    };
+    assert_eq!(get("/v3/import/abc".to_owned()).await.0, 404);
+    let unknown = (400, "cluster not found or invalid token".to_owned());
+    assert_eq!(get("/v3/import/bad_c-xxxxx.yaml".to_owned()).await, unknown);
+    assert_eq!(get("/v3/import/bad_c-skw55.yaml".to_owned()).await, unknown);
+    assert_eq!(
+        get(format!("/v3/import/{token}_c-skw55.yaml?authImage=%20"))
+            .await
+            .0,
+        400
+    );
+    let (status, manifest) = get(format!("/v3/import/{token}_c-skw55.yaml")).await;
+    assert_eq!(status, 200);
+    assert!(!manifest.contains("CATTLE_FEATURES"));
+
+    // Its objects, as kubectl applies them.
+    for document in manifest
+        .split("---\n")
+        .filter(|document| !document.is_empty())
+    {
+        let value: Value = serde_saphyr::from_str(document).unwrap();
+        apply(&world.cluster, value).await;
+    }
+
+    // The agent connects.
+    world.connect("c-skw55").await;
+    let cluster = world.condition("c-skw55", "Ready", "True").await;
+    assert!(condition::is_true(&cluster.status.conditions, "Connected"));
+    let cluster = world.condition("c-skw55", "AgentDeployed", "True").await;
+    assert_eq!(
+        cluster.status.version.as_ref().unwrap()["gitVersion"],
+        "v1.36.3"
+    );
+    let clusters = Api::<Cluster>::all(world.hub.clone());
+    let cluster = until("figures", || async {
+        clusters
+            .get("c-skw55")
+            .await
+            .ok()
+            .filter(|cluster| cluster.status.node_count == 1)
+    })
+    .await;
+    assert_eq!(cluster.status.capacity["memory"], "256Gi");
+    let nodes = Api::<Node>::namespaced(world.hub.clone(), "c-skw55");
+    let node = until("the node", || async {
+        nodes
+            .list(&ListParams::default())
+            .await
+            .unwrap()
+            .items
+            .into_iter()
+            .next()
+    })
+    .await;
+    assert_eq!(node.status.node_name, "node-1");
+    let deployments = Api::<Deployment>::namespaced(world.cluster.clone(), "cattle-system");
+    let agent = deployments.get("cattle-cluster-agent").await.unwrap();
+    let text = serde_json::to_string(&agent).unwrap();
+    assert!(
+        text.contains("multi-cluster-management-agent=true"),
+        "the second manifest has features"
+    );
+    let touched = agent.metadata.resource_version;
+    world
+        .condition("c-skw55", "GlobalAdminsSynced", "True")
+        .await;
+    let bindings = Api::<ClusterRoleBinding>::all(world.cluster.clone());
+    bindings.get("drover-cluster-owner").await.unwrap();
+    let namespaces = Api::<Namespace>::all(world.cluster.clone());
+    until("the default namespace to be in a project", || async {
+        namespaces
+            .get("default")
+            .await
+            .unwrap()
+            .annotations()
+            .contains_key("field.cattle.io/projectId")
+            .then_some(())
+    })
+    .await;
+
+    // Somebody removes a binding of ours.
+    bindings
+        .delete("drover-cluster-owner", &DeleteParams::default())
+        .await
+        .unwrap();
+    until("the binding to be put back", || async {
+        bindings.get_opt("drover-cluster-owner").await.unwrap()
+    })
+    .await;
+
+    // A second node comes, the first goes.
+    world.create_node("node-2").await;
+    Api::<KubeNode>::all(world.cluster.clone())
+        .delete("node-1", &DeleteParams::default())
+        .await
+        .unwrap();
+    until("the nodes to follow", || async {
+        let found = nodes.list(&ListParams::default()).await.unwrap().items;
+        (found.len() == 1 && found[0].status.node_name == "node-2").then_some(())
+    })
+    .await;
+
+    // The agent goes and comes back.
+    world.switch.set("c-skw55", false);
+    let lost = Instant::now();
+    let cluster = world.condition("c-skw55", "Ready", "False").await;
+    assert!(lost.elapsed() < Duration::from_secs(20));
+    let ready = condition::find(&cluster.status.conditions, "Ready").unwrap();
+    assert_eq!(
+        (ready.reason.as_str(), ready.message.as_str()),
+        ("Disconnected", "Cluster agent is not connected")
+    );
+    assert_eq!(
+        nodes
+            .list(&ListParams::default())
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1,
+        "absence deletes nothing"
+    );
+    world.switch.set("c-skw55", true);
+    let found = Instant::now();
+    world.condition("c-skw55", "Ready", "True").await;
+    assert!(found.elapsed() < Duration::from_secs(5));
+
+    // The hub restarts: nothing is touched.
+    world.stop().await;
+    world.lead();
+    world.create_node("node-3").await;
+    until("the new node to be seen after the restart", || async {
+        (nodes
+            .list(&ListParams::default())
+            .await
+            .unwrap()
+            .items
+            .len()
+            == 2)
+            .then_some(())
+    })
+    .await;
+    // One node more means one agent more, which is the only change.
+    let agent = until("the second agent", || async {
+        deployments
+            .get("cattle-cluster-agent")
+            .await
+            .ok()
+            .filter(|agent| agent.spec.replicas == Some(2))
+    })
+    .await;
+    assert_ne!(agent.metadata.resource_version, touched);
+
+    // Deleted: the user's things stay, ours go.
+    for name in ["node-2", "node-3"] {
+        Api::<KubeNode>::all(world.cluster.clone())
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+    clusters
+        .delete("c-skw55", &DeleteParams::default())
+        .await
+        .unwrap();
+    until("the cluster to be gone", || async {
+        clusters
+            .get_opt("c-skw55")
+            .await
+            .unwrap()
+            .is_none()
+            .then_some(())
+    })
+    .await;
+    let hub_namespaces = Api::<Namespace>::all(world.hub.clone());
+    for name in backing.iter().map(String::as_str).chain(["c-skw55"]) {
+        until("the hub's namespaces to be gone", || async {
+            hub_namespaces
+                .get_opt(name)
+                .await
+                .unwrap()
+                .is_none()
+                .then_some(())
+        })
+        .await;
+    }
+    until("the cluster to be as it was", || async {
+        let now: Vec<_> = contents(&world.cluster).await;
+        let without_node = |all: &[String]| {
+            all.iter()
+                .filter(|object| !object.contains("\"name\":\"node-1\""))
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        (without_node(&now) == without_node(&before)).then_some(())
+    })
+    .await;
+    world.stop().await;
+}
+
+async fn apply(client: &Client, value: Value) {
+    let types: kube::core::TypeMeta = serde_json::from_value(value.clone()).unwrap();
+    let kind = kube::core::GroupVersionKind::try_from(&types).unwrap();
+    let resource = kube::discovery::ApiResource::from_gvk(&kind);
+    let object: DynamicObject = serde_json::from_value(value.clone()).unwrap();
+    let api: Api<DynamicObject> = match (object.namespace(), kind.kind.starts_with("Cluster")) {
+        (Some(namespace), false) => Api::namespaced_with(client.clone(), &namespace, &resource),
+        _ => Api::all_with(client.clone(), &resource),
+    };
+    let mut object = object;
+    if kind.kind.starts_with("Cluster") {
+        object.metadata.namespace = None;
+    }
+    api.create(&PostParams::default(), &object).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_never_connected_is_deleted_at_once() {
+    let mut world = World::start().await;
+    world.create_cluster("c-never").await;
+    world
+        .condition("c-never", "ServiceAccountSecretsMigrated", "True")
+        .await;
+    let clusters = Api::<Cluster>::all(world.hub.clone());
+    clusters
+        .delete("c-never", &DeleteParams::default())
+        .await
+        .unwrap();
+    let namespaces = Api::<Namespace>::all(world.hub.clone());
+    until("all of it to be gone", || async {
+        let gone = clusters.get_opt("c-never").await.unwrap().is_none()
+            && namespaces.get_opt("c-never").await.unwrap().is_none();
+        gone.then_some(())
+    })
+    .await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_candidates_never_lead_together() {
+    let (_server, client) = api_server().await;
+    let leading = Arc::new(Mutex::new(Vec::<&'static str>::new()));
+    let mut tasks = JoinSet::new();
+    let mut shutdowns = Vec::new();
+    for identity in ["a", "b"] {
+        let (client, leading, shutdown) = (
+            client.clone(),
+            Arc::clone(&leading),
+            CancellationToken::new(),
+        );
+        shutdowns.push((identity, shutdown.clone()));
+        tasks.spawn(async move {
+            drover_controllers::leader::run(
+                client,
+                identity,
+                drover_auth::Clock::system(),
+                shutdown,
+                |token| {
+                    let leading = Arc::clone(&leading);
+                    async move {
+                        leading.lock().push(identity);
+                        token.cancelled().await;
+                        leading.lock().retain(|name| *name != identity);
+                    }
+                },
+            )
+            .await;
+        });
+    }
+    let first = until("a leader", || async { leading.lock().first().copied() }).await;
+    let (_, shutdown) = shutdowns
+        .iter()
+        .find(|(identity, _)| *identity == first)
+        .unwrap();
+    shutdown.cancel();
+    let second = until("the other", || async {
+        leading.lock().iter().find(|name| **name != first).copied()
+    })
+    .await;
+    assert_eq!(leading.lock().as_slice(), [second]);
+    for (_, shutdown) in &shutdowns {
+        shutdown.cancel();
+    }
+    while tasks.join_next().await.is_some() {}
+    assert!(leading.lock().is_empty());
+}
