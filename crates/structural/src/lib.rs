@@ -22,8 +22,10 @@ pub mod merge_patch;
 pub mod names;
 pub mod path;
 pub mod prune;
+pub mod quantity;
 pub mod schema;
 pub mod strategic_patch;
+pub mod structural;
 pub mod typed;
 pub mod validate;
 
