@@ -183,11 +183,13 @@ impl Clusters {
                     .get(name)
                     .is_some_and(|target| **target == *link.target())
             });
-            let before = state.targets.replace(listed.clone()).unwrap_or_default();
-            before
+            let before = state.targets.take().unwrap_or_default();
+            let gone = before
                 .into_keys()
                 .filter(|name| !listed.contains_key(name))
-                .collect()
+                .collect();
+            state.targets = Some(listed);
+            gone
         };
         for name in gone {
             self.remove(&name);

@@ -126,7 +126,7 @@ impl Proxy {
         let (mut parts, body) = request.into_parts();
         let upgrade = upgrade::wanted(&parts.headers);
         if upgrade.is_some() {
-            upgrade::check_origin(&parts.headers).map_err(Box::new)?;
+            upgrade::check_origin(&parts.headers)?;
         }
         let persona = Persona::of(
             &*self.gate,
@@ -134,8 +134,7 @@ impl Proxy {
             cluster,
             groups.clone(),
             &parts.headers,
-        )
-        .map_err(Box::new)?;
+        )?;
         let upstream = self.upstream(cluster, steve).await.map_err(Box::new)?;
 
         let mut sent = headers::forwarded(&parts.headers);

@@ -61,7 +61,7 @@ async fn requests_that_go_nowhere_get_the_peers_answers() {
     let world = World::new().await;
     let check = async |cluster: &str, status: u16, code: &str, message: &str| {
         let answer = world
-            .ask(world.identity(), cluster, Method::GET, "/version", &[], "")
+            .ask(World::identity(), cluster, Method::GET, "/version", &[], "")
             .await;
         assert_eq!(answer.status.as_u16(), status, "{cluster}");
         assert_eq!(answer.headers["content-type"], "text/plain; charset=utf-8");
@@ -109,7 +109,7 @@ async fn the_agents_own_api_is_reached_through_its_second_tunnel_only() {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     let refused = world
         .ask(
-            world.identity(),
+            World::identity(),
             "c-other",
             Method::GET,
             "/v1/nodes",
@@ -146,7 +146,7 @@ async fn the_local_cluster_is_asked_with_the_same_impersonation() {
     let world = World::new().await;
     let answer = world
         .ask(
-            world.identity(),
+            World::identity(),
             "local",
             Method::GET,
             "/local-echo",

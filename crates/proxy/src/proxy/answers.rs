@@ -67,9 +67,14 @@ pub(super) fn no_steve() -> Response {
     .into_response()
 }
 
-/// 403 in a plain sentence.
-pub(super) fn forbidden(text: &'static str) -> Response {
-    web::text(StatusCode::FORBIDDEN, text)
+/// A refusal by the proxy's own rules: 403 in a plain sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Forbidden(pub(super) &'static str);
+
+impl From<Forbidden> for Box<Response> {
+    fn from(Forbidden(text): Forbidden) -> Self {
+        Self::new(web::text(StatusCode::FORBIDDEN, text))
+    }
 }
 
 pub(super) fn unreachable(error: &Unreachable) -> Response {

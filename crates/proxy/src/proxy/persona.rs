@@ -9,11 +9,11 @@
 use std::collections::BTreeSet;
 
 use drover_auth::identity::{GROUP_AUTHENTICATED, GROUP_CATTLE_AUTHENTICATED};
-use drover_auth::web::Response;
 use drover_auth::{Attributes, Identity};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{answers, host};
+use super::answers::Forbidden;
+use super::host;
 use crate::gate::Gate;
 
 const USER: &str = "impersonate-user";
@@ -59,7 +59,7 @@ impl Persona {
         cluster: &str,
         groups: Vec<String>,
         headers: &HeaderMap,
-    ) -> Result<Self, Response> {
+    ) -> Result<Self, Forbidden> {
         let Some(wish) = Wish::read(headers)? else {
             return Ok(Self::own(identity, groups, host(headers)));
         };
@@ -143,8 +143,8 @@ fn append(headers: &mut HeaderMap, name: &str, value: &str) {
 
 impl Wish {
     /// What the client's headers ask for, if anything.
-    fn read(headers: &HeaderMap) -> Result<Option<Self>, Response> {
-        let malformed = || answers::forbidden("malformed impersonation headers");
+    fn read(headers: &HeaderMap) -> Result<Option<Self>, Forbidden> {
+        let malformed = || Forbidden("malformed impersonation headers");
         let text = |value: &HeaderValue| {
             String::from_utf8(value.as_bytes().to_vec()).map_err(|_| malformed())
         };
@@ -175,15 +175,13 @@ impl Wish {
             return Ok(None);
         }
         if wish.user.is_empty() {
-            return Err(answers::forbidden(
-                "impersonation of groups or extras needs a user",
-            ));
+            return Err(Forbidden("impersonation of groups or extras needs a user"));
         }
         Ok(Some(wish))
     }
 
     /// The rules of Kubernetes' own impersonation: one right for the user, one for each group, extra and the uid.
-    fn check(&self, gate: &dyn Gate, identity: &Identity) -> Result<(), Response> {
+    fn check(&self, gate: &dyn Gate, identity: &Identity) -> Result<(), Forbidden> {
         let may = |group, resource: &str, namespace, name: &str| {
             gate.may(
                 identity,
@@ -202,7 +200,7 @@ impl Wish {
                 None => may("", "users", None, &self.user),
             };
             if !allowed {
-                return Err(answers::forbidden("not allowed to impersonate user"));
+                return Err(Forbidden("not allowed to impersonate user"));
             }
         }
         if !self
@@ -210,7 +208,7 @@ impl Wish {
             .iter()
             .all(|group| may("", "groups", None, group))
         {
-            return Err(answers::forbidden("not allowed to impersonate group"));
+            return Err(Forbidden("not allowed to impersonate group"));
         }
         let extra = |(key, value): &(String, String)| {
             may(
@@ -221,14 +219,14 @@ impl Wish {
             )
         };
         if !self.extras.iter().all(extra) {
-            return Err(answers::forbidden("not allowed to impersonate extra"));
+            return Err(Forbidden("not allowed to impersonate extra"));
         }
         if self
             .uid
             .as_ref()
             .is_some_and(|uid| !may("authentication.k8s.io", "uids", None, uid))
         {
-            return Err(answers::forbidden("not allowed to impersonate uid"));
+            return Err(Forbidden("not allowed to impersonate uid"));
         }
         Ok(())
     }

@@ -8,8 +8,9 @@ use hyper_util::rt::TokioIo;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::answers::Forbidden;
 use super::body::Vigil;
-use super::{answers, headers};
+use super::headers;
 use crate::chain::Chain;
 
 /// What the client wants to upgrade to.
@@ -28,7 +29,7 @@ pub(super) fn wanted(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// A browser's WebSocket must come from our own pages: scripts elsewhere would carry the user's cookie.
-pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), Response> {
+pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), Forbidden> {
     if !web::is_browser(headers) {
         return Ok(());
     }
@@ -47,7 +48,7 @@ pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), Response> {
     if same {
         Ok(())
     } else {
-        Err(answers::forbidden("origin not allowed"))
+        Err(Forbidden("origin not allowed"))
     }
 }
 

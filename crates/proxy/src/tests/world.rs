@@ -468,7 +468,7 @@ impl World {
         })
     }
 
-    pub(super) fn identity(&self) -> Option<Identity> {
+    pub(super) fn identity() -> Option<Identity> {
         Some(Identity::of("u-abcde"))
     }
 
@@ -483,7 +483,7 @@ impl World {
         headers: &[(&str, &str)],
         body: &'static str,
     ) -> Answer {
-        self.ask(self.identity(), CLUSTER, method, path, headers, body)
+        self.ask(Self::identity(), CLUSTER, method, path, headers, body)
             .await
     }
 
@@ -505,7 +505,7 @@ impl World {
         let request = request(Method::GET, CLUSTER, path, &[], web::empty());
         let answer = self
             .proxy
-            .handle(request, self.identity(), CLUSTER, path)
+            .handle(request, Self::identity(), CLUSTER, path)
             .await;
         assert_eq!(answer.status(), StatusCode::OK);
         answer.into_body()
@@ -518,7 +518,7 @@ impl World {
         headers: &[(&str, &str)],
     ) -> Result<(HeaderMap, TokioIo<hyper::upgrade::Upgraded>), StatusCode> {
         let (near, far) = tokio::io::duplex(64 << 10);
-        let (proxy, identity) = (self.proxy.clone(), self.identity());
+        let (proxy, identity) = (self.proxy.clone(), Self::identity());
         let service = service_fn(move |request: Request<hyper::body::Incoming>| {
             let (proxy, identity) = (proxy.clone(), identity.clone());
             async move {

@@ -61,7 +61,7 @@ fn persona(
     };
     let groups = gate.enter(&identity, "c-abcde").unwrap();
     let persona = Persona::of(&gate, &identity, "c-abcde", groups, &headers)
-        .map_err(|answer| answer.status().to_string())?;
+        .map_err(|answer| answer.0.to_owned())?;
     let mut written = headers;
     written.remove(http::header::HOST);
     persona.write(&mut written);
@@ -110,11 +110,10 @@ fn being_somebody_else_needs_the_right_to_every_part() {
         ("impersonate-extra-scope", "view"),
     ];
     let all = ["users/u-other", "groups/admins", "userextras/scope/view"];
-    let forbidden = Err("403 Forbidden".to_owned());
     for missing in 0..all.len() {
         let mut some = all.to_vec();
         some.remove(missing);
-        assert_eq!(persona(&wish, &some), forbidden, "without {}", all[missing]);
+        assert!(persona(&wish, &some).is_err(), "without {}", all[missing]);
     }
     let granted = expected(&[
         ("impersonate-user", "u-other"),
@@ -145,7 +144,7 @@ fn a_service_account_has_the_groups_of_service_accounts() {
     let wish = [("impersonate-user", "system:serviceaccount:kube-system:job")];
     assert_eq!(
         persona(&wish, &["users/system:serviceaccount:kube-system:job"]),
-        Err("403 Forbidden".to_owned())
+        Err("not allowed to impersonate user".to_owned())
     );
     let granted = expected(&[
         ("impersonate-user", "system:serviceaccount:kube-system:job"),
@@ -170,10 +169,6 @@ fn wishes_that_make_no_sense_are_refused() {
         ],
         &[("impersonate-user", "u-abcde"), ("impersonate-uid", "1")],
     ] {
-        assert_eq!(
-            persona(wish, &[]),
-            Err("403 Forbidden".to_owned()),
-            "{wish:?}"
-        );
+        assert!(persona(wish, &[]).is_err(), "{wish:?}");
     }
 }
