@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Identity;
 use crate::logins::{Credentials, IssuedToken, Logins, Purpose};
@@ -268,7 +268,11 @@ impl PublicApi {
 }
 
 async fn read_login(parts: &Parts, body: Body) -> Result<LoginInput, ApiError> {
-    web::read_json(&parts.headers, body).await
+    // By way of an object: a list of values in the order of the fields is no login.
+    let fields: Map<String, Value> = web::read_json(&parts.headers, body).await?;
+    // The error's own words would quote the value.
+    serde_json::from_value(Value::Object(fields))
+        .map_err(|_| ApiError::invalid_body("a field has the wrong type"))
 }
 
 fn is_cluster_name(name: &str) -> bool {
