@@ -235,6 +235,8 @@ pub struct Document {
     /// Index into `nodes` by name, sorted by name.
     by_name: Vec<usize>,
     nodes: Vec<Arc<Node>>,
+    /// Of the API server's own kinds, not of a custom resource.
+    published: bool,
 }
 
 impl Document {
@@ -525,6 +527,12 @@ impl<'a> View<'a> {
             .and_then(|overlay| overlay.default.as_ref())
             .and_then(Value::as_object)
             .is_some_and(serde_json::Map::is_empty)
+    }
+
+    /// Whether the property `name` is printed by the API server even if it has no value: required properties of its own
+    /// kinds.
+    pub(crate) fn always_prints(self, name: &str) -> bool {
+        self.document.published && self.required().any(|required| required == name)
     }
 
     /// Whether a default may be found here or below.

@@ -199,6 +199,14 @@ impl<'a> Type<'a> {
         }
     }
 
+    /// Whether the field `name` stands in every object of this type, as null if it has no value.
+    fn always_prints(self, name: &str) -> bool {
+        match self {
+            Self::Schema(view, _) => view.always_prints(name),
+            Self::Deduced | Self::Atomic | Self::Undeclared => false,
+        }
+    }
+
     fn items(self) -> Self {
         match self {
             Self::Schema(view, preserve) => view

@@ -21,6 +21,15 @@ pub fn update(live: Option<&Value>, new: &mut Value, request: &Request<'_>) {
     let live = live.filter(|live| !live.is_null());
     let before = live.and_then(managed_of);
     let given = take(new);
+    if let (Some(live), Some(before)) = (live, before)
+        && given
+            .as_ref()
+            .is_none_or(|given| given == before || !request.subresource.is_empty())
+        && !differs(live, new)
+    {
+        put(new, Some(before.clone()));
+        return;
+    }
     let parse = |managed: Option<&Value>| managed.and_then(|managed| Entries::parse(managed).ok());
     let mut entries = match &given {
         Some(given) if request.subresource.is_empty() => {

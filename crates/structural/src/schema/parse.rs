@@ -124,6 +124,7 @@ impl Document {
             names: components.keys().map(|name| name.as_str().into()).collect(),
             by_name: (0..components.len()).collect(),
             nodes: Vec::new(),
+            published: true,
         };
         let names = &document.names;
         document.by_name.sort_by(|&a, &b| names[a].cmp(&names[b]));

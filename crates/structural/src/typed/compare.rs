@@ -164,13 +164,18 @@ fn compare_fields(
         let (mut lhs, mut rhs) = (lhs, rhs);
         let field = ty.field(name).0;
         // What is always there when its parent is there does not appear or vanish.
-        if field.is_always_present() {
-            if left.is_some() {
-                lhs = lhs.or(Some(&empty));
-            }
-            if right.is_some() {
-                rhs = rhs.or(Some(&empty));
-            }
+        let constant = if field.is_always_present() {
+            Some(&empty)
+        } else if ty.always_prints(name) {
+            Some(&Value::Null)
+        } else {
+            None
+        };
+        if left.is_some() {
+            lhs = lhs.or(constant);
+        }
+        if right.is_some() {
+            rhs = rhs.or(constant);
         }
         // Equal values differ nowhere, whatever their type.
         if let (Some(a), Some(b)) = (lhs, rhs)
