@@ -644,6 +644,9 @@ async fn create(
     for (key, value) in std::mem::take(&mut draft.annotations) {
         metadata["annotations"][&key] = value;
     }
+    if let Some(namespace) = &draft.namespace {
+        call.store().ensure_namespace(namespace).await?;
+    }
     let created = call
         .store()
         .create(object, draft.namespace.as_deref(), body)

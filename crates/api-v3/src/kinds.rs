@@ -6,7 +6,6 @@
 mod bindings;
 pub(crate) mod cluster;
 mod node;
-mod preference;
 pub(crate) mod principal;
 mod project;
 mod registration;
@@ -190,16 +189,18 @@ pub(crate) async fn before_create(
             "nodes appear with their cluster; they cannot be created",
         )),
         Behaviour::Project => project::before_create(call, fields, draft).await,
-        Behaviour::Setting => Ok(()),
         Behaviour::Feature => Err(ApiError::method_not_allowed("features cannot be created")),
         Behaviour::User => user::before_create(call, kind, fields, draft).await,
-        Behaviour::Preference => preference::before_create(call).await,
         Behaviour::GlobalRole => roles::before_create_global(call, fields),
         Behaviour::GlobalRoleBinding => bindings::before_create_global(call, fields, draft).await,
         Behaviour::RoleTemplate => roles::before_create_template(call, fields).await,
         Behaviour::ClusterBinding => bindings::before_create_cluster(call, fields).await,
         Behaviour::ProjectBinding => bindings::before_create_project(call, fields).await,
-        Behaviour::Plain | Behaviour::Principal | Behaviour::Token => Ok(()),
+        Behaviour::Plain
+        | Behaviour::Principal
+        | Behaviour::Token
+        | Behaviour::Setting
+        | Behaviour::Preference => Ok(()),
     }
 }
 

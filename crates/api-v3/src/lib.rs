@@ -9,6 +9,7 @@
 mod api;
 mod call;
 mod collection;
+mod credentials;
 mod declare;
 mod encode;
 mod kinds;
@@ -27,3 +28,6 @@ mod validate;
 
 pub use api::{Api, Parts};
 pub use call::{Credentials, Hooks, Rights, YamlImport};
+
+#[cfg(test)]
+mod properties;

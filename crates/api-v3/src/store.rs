@@ -14,6 +14,8 @@ use crate::urls::segment;
 
 /// Items per request of a list.
 const CHUNK: usize = 500;
+/// Marks namespaces that the hub made for itself.
+const SYSTEM_NAMESPACE: &str = "management.cattle.io/system-namespace";
 
 /// Access to objects with the server's own rights; who may do what is decided before.
 #[derive(Clone)]
@@ -149,7 +151,7 @@ impl Store {
         Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
     }
 
-    /// Makes a namespace if it is not there.
+    /// Makes a namespace of the hub's own if it is not there. Controllers make most of them; a quick client may be faster.
     pub(crate) async fn ensure_namespace(&self, name: &str) -> Result<(), ApiError> {
         let url = format!("/api/v1/namespaces/{}", segment(name));
         match self.send(Method::GET, &url, None).await {
@@ -157,7 +159,7 @@ impl Store {
             Err(error) if error.status == http::StatusCode::NOT_FOUND => {}
             Err(error) => return Err(error),
         }
-        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "annotations": {SYSTEM_NAMESPACE: "true"}}});
         match self
             .send(Method::POST, "/api/v1/namespaces", Some(&body))
             .await

@@ -8,12 +8,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_auth::Identity;
 use drover_auth::web::{self, ApiError, Response};
+use drover_auth::{Identity, csrf};
 use drover_types::management::{GROUP, VERSION};
 use futures::stream::{self, StreamExt};
 use futures::{SinkExt, Stream};
-use http::header::{HOST, ORIGIN};
 use http::request;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -60,11 +59,7 @@ pub(crate) struct Subscription {
 /// 404 if no type asked for is known, 400 if the request is no websocket, 403 for a browser on a foreign page.
 pub(crate) fn open(stream: Subscription, parts: &mut request::Parts) -> Result<Response, ApiError> {
     let wanted = wanted(&stream)?;
-    if is_foreign_page(parts) {
-        return Err(ApiError::permission_denied(
-            "websockets are open to our own pages only",
-        ));
-    }
+    csrf::check_websocket(parts)?;
     let upgrade = drover_tunnel::server_upgrade(&parts.method, &parts.headers)
         .map_err(|error| ApiError::new(error.status, "InvalidFormat", error.message))?;
     let socket = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
@@ -85,21 +80,6 @@ pub(crate) fn open(stream: Subscription, parts: &mut request::Parts) -> Result<R
         .instrument(span),
     );
     Ok(upgrade.response.map(|()| web::empty()))
-}
-
-/// A browser that was sent here by somebody else's page.
-fn is_foreign_page(parts: &request::Parts) -> bool {
-    let header = |name| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value: &http::HeaderValue| value.to_str().ok())
-    };
-    let Some(origin) = header(ORIGIN).filter(|_| web::is_browser(&parts.headers)) else {
-        return false;
-    };
-    let origin = origin.split_once("://").map_or(origin, |(_, host)| host);
-    header(HOST).is_none_or(|host| !host.eq_ignore_ascii_case(origin))
 }
 
 /// The ids of the types asked for; all if none is named.

@@ -85,7 +85,7 @@ async fn a_cluster_is_created_as_recorded() {
     assert_eq!(
         stored["spec"],
         json!({
-            "displayName": "oracle1", "description": "d", "dockerRootDir": "/var/lib/docker",
+            "displayName": "oracle1", "enableNetworkPolicy": false, "description": "d", "dockerRootDir": "/var/lib/docker",
             "agentEnvVars": [{"name": "HTTP_PROXY", "value": "http://p"}], "importedConfig": {"privateRegistryURL": "r:5000"},
         })
     );
@@ -96,6 +96,30 @@ async fn a_cluster_is_created_as_recorded() {
     assert_eq!(
         world.get(&format!("/v3/clusters/{id}")).await.json()["name"],
         "oracle1"
+    );
+}
+
+#[tokio::test]
+async fn a_new_cluster_shows_exactly_the_recorded_fields() {
+    let world = World::new();
+    let answer = world
+        .post(
+            "/v3/clusters",
+            json!({"name": "oracle1", "description": "d", "labels": {"team": "a"}}),
+        )
+        .await;
+    let cluster = answer.json();
+    let shown: Vec<&str> = cluster
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        shown.join(" "),
+        "actions annotations appliedEnableNetworkPolicy baseType created createdTS creatorId \
+         defaultClusterRoleForProjectMembers description dockerRootDir enableNetworkPolicy id internal istioEnabled labels links linuxWorkerCount name nodeCount nodeVersion readyReconciling state transitioning transitioningMessage type \
+         uuid windowsPreferedCluster windowsWorkerCount"
     );
 }
 

@@ -38,20 +38,30 @@ pub(super) fn namespace(fields: &Map<String, Value>) -> Result<String, ApiError>
 /// The cluster that a field points at.
 ///
 /// # Errors
-/// 404 if it is not there.
+/// 404 if it is not there, 409 if it is on its way out.
 pub(super) async fn referred(call: &Call<'_>, id: &str) -> Result<Value, ApiError> {
     let object = object_of(call, "cluster")?;
-    call.store()
+    let found = call
+        .store()
         .find(object, None, id)
         .await?
-        .ok_or_else(|| not_found(object, id))
+        .ok_or_else(|| not_found(object, id))?;
+    if text_at(&found, "/metadata/deletionTimestamp").is_empty() {
+        Ok(found)
+    } else {
+        Err(ApiError::conflict(format!(
+            "the cluster {id} is being removed"
+        )))
+    }
 }
 
 pub(super) async fn before_create(
     call: &Call<'_>,
     kind: &Type,
-    fields: &Map<String, Value>,
+    fields: &mut Map<String, Value>,
 ) -> Result<(), ApiError> {
+    // Recorded: said of every new cluster, also where nobody asked.
+    fields.entry("enableNetworkPolicy").or_insert(json!(false));
     check_name(call, kind, text(fields, "name"), None).await
 }
 

@@ -1,0 +1,108 @@
+//! Tokens and passwords as `drover_auth` keeps them, with its refusals in the words of this API.
+
+use drover_auth::logins::NewToken;
+use drover_auth::password::PasswordError;
+use drover_auth::web::ApiError;
+use drover_auth::{Identity, IssuedToken, LoginError, Logins, UserId};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::StatusCode;
+use secrecy::SecretString;
+
+use crate::call::Credentials;
+
+impl Credentials for Logins {
+    fn create_token<'a>(
+        &'a self,
+        owner: &'a Identity,
+        token: &'a NewToken,
+    ) -> BoxFuture<'a, Result<IssuedToken, ApiError>> {
+        async move {
+            Self::create_token(self, owner, token)
+                .await
+                .map_err(login_refused)
+        }
+        .boxed()
+    }
+
+    fn kubeconfig_token<'a>(
+        &'a self,
+        owner: &'a Identity,
+        cluster: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<IssuedToken, ApiError>> {
+        async move {
+            Self::kubeconfig_token(self, owner, cluster)
+                .await
+                .map_err(login_refused)
+        }
+        .boxed()
+    }
+
+    fn logout<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, Result<(), ApiError>> {
+        async move { Self::logout(self, identity).await.map_err(login_refused) }.boxed()
+    }
+
+    fn delete_token<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ApiError>> {
+        async move { Self::delete_token(self, name).await.map_err(login_refused) }.boxed()
+    }
+
+    fn check_password(&self, username: &str, password: &SecretString) -> Result<(), ApiError> {
+        Self::check_password(self, username, password).map_err(password_refused)
+    }
+
+    fn set_password<'a>(
+        &'a self,
+        user: &'a UserId,
+        username: &'a str,
+        password: &'a SecretString,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        async move {
+            Self::set_password(self, user, username, password)
+                .await
+                .map_err(password_refused)
+        }
+        .boxed()
+    }
+
+    fn change_password<'a>(
+        &'a self,
+        identity: &'a Identity,
+        current: &'a SecretString,
+        new: &'a SecretString,
+    ) -> BoxFuture<'a, Result<(), ApiError>> {
+        async move {
+            Self::change_password(self, identity, current, new)
+                .await
+                .map_err(password_refused)
+        }
+        .boxed()
+    }
+}
+
+fn login_refused(error: LoginError) -> ApiError {
+    match error {
+        LoginError::Failed => ApiError::unauthorized("authentication failed"),
+        LoginError::Disabled(_) => ApiError::permission_denied("the user is disabled"),
+        LoginError::TooManyAttempts { .. } => ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "TooManyRequests",
+            error.to_string(),
+        ),
+        LoginError::Store { source, .. } => ApiError::from(source),
+    }
+}
+
+fn password_refused(error: PasswordError) -> ApiError {
+    match error {
+        PasswordError::TooShort(_)
+        | PasswordError::TooLong
+        | PasswordError::SameAsUsername
+        | PasswordError::SameAsCurrent
+        | PasswordError::Wrong
+        | PasswordError::UnknownForm(_) => ApiError::invalid_body(error.to_string()),
+        PasswordError::Store { source, .. } => ApiError::from(source),
+        PasswordError::Entropy(_) | PasswordError::Stopping => {
+            ApiError::server_error(error.to_string())
+        }
+    }
+}
