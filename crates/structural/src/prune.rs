@@ -212,6 +212,10 @@ mod tests {
 
     use super::*;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "cases read better without references"
+    )]
     fn check(schema: Value, value: Value, expected: Value, unknown: &[&str]) {
         let schema = Schema::from_crd(&schema).unwrap();
         assert_eq!(unknown_fields(&value, &schema), unknown);

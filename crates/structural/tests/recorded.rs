@@ -14,7 +14,7 @@ fn read(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data")
         .join(name);
-    std::fs::read_to_string(path).unwrap()
+    std::fs::read_to_string(path).expect("recorded data")
 }
 
 /// The time at which the server wrote: that of the manager's entry.
@@ -31,7 +31,7 @@ fn written(after: &Value) -> jiff::Timestamp {
 /// Without what the storage sets.
 fn comparable(object: &Value) -> Value {
     let mut object = object.clone();
-    let metadata = object["metadata"].as_object_mut().unwrap();
+    let metadata = object["metadata"].as_object_mut().expect("metadata");
     for name in ["uid", "resourceVersion", "generation", "creationTimestamp"] {
         metadata.remove(name);
     }

@@ -34,6 +34,10 @@ fn request<'a>(schema: &'a Schema, manager: &'a str, second: i64) -> Request<'a>
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "cases read better without references"
+)]
 fn object(spec: Value) -> Value {
     json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "x", "namespace": "d"}, "spec": spec})
 }

@@ -173,7 +173,7 @@ pub(super) fn apply_config(
     let own = typed::field_set(config, schema).recursive_difference(&reset);
     entries.set(request, Operation::Apply, own);
     let pruned = match last {
-        Some(last) if !last.is_empty() => unset(merged, entries, &last, request),
+        Some(last) if !last.is_empty() => unset(&merged, entries, &last, request),
         _ => merged,
     };
     let comparison = typed::compare(live, &pruned, schema)
@@ -224,18 +224,18 @@ fn conflicts(entries: &Entries, changed: &FieldSet, except: Option<usize>) -> Ve
 }
 
 /// Removes what the manager applied last time, does not apply now, and nobody else owns.
-fn unset(merged: Value, entries: &Entries, last: &FieldSet, request: &Request<'_>) -> Value {
+fn unset(merged: &Value, entries: &Entries, last: &FieldSet, request: &Request<'_>) -> Value {
     let schema = request.schema;
     let last = typed::named_fields(last, schema);
-    let pruned = typed::remove(&merged, &last, schema);
-    let all = typed::named_fields(&typed::field_set(&merged, schema), schema);
+    let pruned = typed::remove(merged, &last, schema);
+    let all = typed::named_fields(&typed::field_set(merged, schema), schema);
     let managed = entries
         .0
         .iter()
         .fold(FieldSet::new(), |all, entry| all.union(&entry.fields));
     let managed = typed::named_fields(&managed, schema);
     let left = typed::named_fields(&typed::field_set(&pruned, schema), schema);
-    let pruned = typed::remove(&merged, &all.difference(&left.union(&managed)), schema);
+    let pruned = typed::remove(merged, &all.difference(&left.union(&managed)), schema);
     let left = typed::named_fields(&typed::field_set(&pruned, schema), schema);
-    typed::remove(&merged, &all.difference(&left).intersection(&last), schema)
+    typed::remove(merged, &all.difference(&left).intersection(&last), schema)
 }

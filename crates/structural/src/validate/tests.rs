@@ -5,6 +5,10 @@ use super::*;
 use crate::testing::json_without_null;
 use crate::{default, prune};
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "cases read better without references"
+)]
 fn spec(schema: Value) -> Schema {
     Schema::from_crd(&json!({"type": "object", "properties": {"spec": schema}})).unwrap()
 }
