@@ -7,7 +7,7 @@
 //! that send an `Authorization` header are not asked: no other site can make a
 //! browser send that header.
 
-use http::header::{AUTHORIZATION, HOST, HeaderValue, ORIGIN};
+use http::header::{AUTHORIZATION, HOST, HeaderValue, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use subtle::ConstantTimeEq;
@@ -63,11 +63,23 @@ pub fn check(parts: &Parts, entropy: &Entropy) -> Verdict {
     verdict
 }
 
-/// Refuses a WebSocket that a page of another site opens in a browser. Without `Origin` it is no browser's script.
+/// Refuses a WebSocket that a page of another site opens in a browser. Without `Origin` it is no browser's script; any
+/// other request passes.
 ///
 /// # Errors
 /// 403 when `Origin` is not the host asked for.
 pub fn check_websocket(parts: &Parts) -> Result<(), ApiError> {
+    let upgrades = parts
+        .headers
+        .get_all(UPGRADE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    if !upgrades
+        .flat_map(|value| value.split(','))
+        .any(|name| name.trim().eq_ignore_ascii_case("websocket"))
+    {
+        return Ok(());
+    }
     let Some(origin) = parts
         .headers
         .get(ORIGIN)
@@ -221,7 +233,8 @@ mod tests {
     #[test]
     fn pages_of_other_sites_open_no_websocket() {
         let check = |headers: &[(&str, &str)]| {
-            check_websocket(&parts("GET", "/v1/subscribe", headers)).is_ok()
+            let headers = [headers, &[("upgrade", "websocket")]].concat();
+            check_websocket(&parts("GET", "/v1/subscribe", &headers)).is_ok()
         };
         let host = ("host", "drover.example:8443");
         assert!(check(&[
@@ -243,6 +256,14 @@ mod tests {
             ("origin", "https://d.example")
         ]));
         assert!(check(&[BROWSER, host]));
+        assert!(
+            check_websocket(&parts(
+                "GET",
+                "/v3",
+                &[BROWSER, host, ("origin", "https://evil.example")]
+            ))
+            .is_ok()
+        );
         assert!(check(&[
             ("user-agent", "drover-agent"),
             host,

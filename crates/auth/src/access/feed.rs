@@ -26,10 +26,13 @@ pub(super) struct Sources {
     clusters: Mirror<()>,
 }
 
+/// Takes a change: key, before, after.
+type Apply<V> = fn(&mut Compiler, &str, Option<&Arc<V>>, Option<&Arc<V>>);
+
 /// Passes changes of one kind on to the compiler.
 struct Feed<V> {
     access: Access,
-    apply: fn(&mut Compiler, &str, Option<&Arc<V>>, Option<&Arc<V>>),
+    apply: Apply<V>,
 }
 
 impl<V: Send + Sync> Observer<V> for Feed<V> {
@@ -66,10 +69,7 @@ impl Sources {
     }
 
     pub(super) async fn follow(&self, client: Client, access: &Access) {
-        fn feed<V>(
-            access: &Access,
-            apply: fn(&mut Compiler, &str, Option<&Arc<V>>, Option<&Arc<V>>),
-        ) -> Feed<V> {
+        fn feed<V>(access: &Access, apply: Apply<V>) -> Feed<V> {
             Feed {
                 access: access.clone(),
                 apply,

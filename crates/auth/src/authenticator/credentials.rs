@@ -10,12 +10,15 @@ use http::header::AUTHORIZATION;
 use super::AuthError;
 use crate::web::cookie;
 
+/// A token's name and key.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// Longest token name and key that are looked at.
 const MAX_LENGTH: usize = 253;
 
 /// Name and key as sent. A request with an `Authorization` header is not looked at for cookies, whatever the header
 /// holds; so a page elsewhere that can only send cookies is always treated as such.
-pub(super) fn find(headers: &HeaderMap) -> Result<Option<(Cow<'_, str>, Cow<'_, str>)>, AuthError> {
+pub(super) fn find(headers: &HeaderMap) -> Result<Option<Pair<'_>>, AuthError> {
     let sent: Cow<'_, str> = match headers.get(AUTHORIZATION) {
         Some(header) => {
             let header = header.to_str().map_err(|_| AuthError::Refused)?.trim();
@@ -97,12 +100,14 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        let found = find(&map).map_err(|_| ());
-        let found = found.as_ref().map(|pair| {
-            pair.as_ref()
-                .map(|(name, key)| (name.as_ref(), key.as_ref()))
-        });
-        assert_eq!(found.map_err(|()| ()), expected, "{headers:?}");
+        let found = find(&map);
+        let found = match &found {
+            Ok(pair) => Ok(pair
+                .as_ref()
+                .map(|(name, key)| (name.as_ref(), key.as_ref()))),
+            Err(_) => Err(()),
+        };
+        assert_eq!(found, expected, "{headers:?}");
     }
 
     #[test]

@@ -420,7 +420,7 @@ async fn what_is_stored_of_a_token_has_the_peers_form_and_not_its_key() {
         .1
         .to_owned();
     assert!(issued.name.starts_with("kubeconfig-u-1.c-1"));
-    let stored = serde_json::to_value(&running.store.dump()).unwrap();
+    let stored = serde_json::to_value(running.store.dump()).unwrap();
     assert!(!stored.to_string().contains(&key));
     assert!(!format!("{issued:?}").contains(&key));
     let token = &stored[format!("/apis/management.cattle.io/v3/tokens/{}", issued.name)];
