@@ -11,6 +11,7 @@
 //! Objects are [`serde_json::Value`] throughout. The crate names no kind of any product and does no I/O; the present
 //! time is a parameter where it matters.
 
+pub mod cel;
 pub mod default;
 pub mod duplicate_fields;
 pub mod error;
@@ -23,6 +24,7 @@ pub mod names;
 pub mod path;
 pub mod prune;
 pub mod quantity;
+pub mod rules;
 pub mod schema;
 pub mod strategic_patch;
 pub mod structural;

@@ -54,6 +54,11 @@ pub(crate) fn part(value: &Value, view: View<'_>, path: &Path<'_>) -> Vec<FieldE
     errors
 }
 
+/// Whether `text` has the named format; `None` if there is no such format.
+pub(crate) fn has_format(format: &str, text: &str) -> Option<bool> {
+    formats::matches(format, text)
+}
+
 /// How a place is named inside messages.
 fn name(path: &Path<'_>) -> String {
     if path.is_root() {

@@ -1,0 +1,661 @@
+//! Evaluation.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use super::parse::{Binary, Expr, Fold};
+use super::value::Value;
+use super::{EvalError, functions};
+
+/// What evaluations may still cost. One unit is about one step of evaluation, or ten bytes looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    left: u64,
+}
+
+impl Budget {
+    /// A budget of `units`.
+    #[must_use]
+    pub const fn new(units: u64) -> Self {
+        Self { left: units }
+    }
+
+    /// What is left.
+    #[must_use]
+    pub const fn left(self) -> u64 {
+        self.left
+    }
+
+    pub(super) fn charge(&mut self, units: u64) -> Result<(), EvalError> {
+        match self.left.checked_sub(units) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => {
+                self.left = 0;
+                Err(EvalError::OutOfBudget)
+            }
+        }
+    }
+}
+
+/// Variables.
+#[derive(Debug)]
+pub struct Scope<'a, 's> {
+    parent: Option<&'s Self>,
+    variables: Vec<(&'a str, Value<'a>)>,
+}
+
+impl<'a, 's> Scope<'a, 's> {
+    /// A scope with these variables.
+    #[must_use]
+    pub const fn new(variables: Vec<(&'a str, Value<'a>)>) -> Self {
+        Self {
+            parent: None,
+            variables,
+        }
+    }
+
+    fn inner(&'s self, variables: Vec<(&'a str, Value<'a>)>) -> Scope<'a, 's> {
+        Scope {
+            parent: Some(self),
+            variables,
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&Value<'a>> {
+        self.variables
+            .iter()
+            .find(|(variable, _)| *variable == name)
+            .map(|(_, value)| value)
+            .or_else(|| self.parent.and_then(|parent| parent.get(name)))
+    }
+}
+
+pub(super) fn failed(problem: impl Into<String>) -> EvalError {
+    EvalError::Failed(problem.into())
+}
+
+pub(super) fn no_overload() -> EvalError {
+    failed("no such overload")
+}
+
+type Outcome<'a> = Result<Value<'a>, EvalError>;
+
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
+pub(super) fn evaluate<'a>(
+    expr: &'a Expr,
+    scope: &Scope<'a, '_>,
+    budget: &mut Budget,
+) -> Outcome<'a> {
+    budget.charge(1)?;
+    Ok(match expr {
+        Expr::Null => Value::Null,
+        Expr::Bool(value) => Value::Bool(*value),
+        Expr::Int(value) => Value::Int(*value),
+        Expr::Uint(value) => Value::Uint(*value),
+        Expr::Double(value) => Value::Double(*value),
+        Expr::Text(text) => Value::Text(Cow::Borrowed(text)),
+        Expr::Bytes(bytes) => Value::Bytes(bytes.as_slice().into()),
+        Expr::Ident(name) => match scope.get(name) {
+            Some(value) => value.clone(),
+            None => functions::type_named(name)
+                .ok_or_else(|| failed(format!("no such attribute(s): {name}")))?,
+        },
+        Expr::Select {
+            operand,
+            field,
+            optional,
+        } => {
+            let operand = evaluate(operand, scope, budget)?;
+            select(&operand, field, *optional)?
+        }
+        Expr::Has { operand, field } => match evaluate(operand, scope, budget)? {
+            Value::Optional(None) => Value::Bool(false),
+            Value::Optional(Some(inner)) => Value::Bool(field_of(&inner, field).is_some()),
+            operand @ (Value::Map(_) | Value::JsonMap(..)) => {
+                Value::Bool(field_of(&operand, field).is_some())
+            }
+            _ => return Err(no_overload()),
+        },
+        Expr::Index {
+            operand,
+            index: key,
+            optional,
+        } => {
+            let operand = evaluate(operand, scope, budget)?;
+            let key = evaluate(key, scope, budget)?;
+            index(&operand, &key, *optional)?
+        }
+        Expr::Call { name, args } => {
+            let args = evaluate_all(args, scope, budget)?;
+            functions::call(name, None, args, budget)?
+        }
+        Expr::Method { target, name, args } => {
+            if let Expr::Ident(library) = target.as_ref()
+                && functions::is_library(library)
+                && scope.get(library).is_none()
+            {
+                let args = evaluate_all(args, scope, budget)?;
+                return functions::call(&format!("{library}.{name}"), None, args, budget);
+            }
+            let target = evaluate(target, scope, budget)?;
+            // The fallback of an optional is only evaluated if it is needed.
+            if let ("orValue" | "or", Value::Optional(Some(inner))) = (name.as_str(), &target) {
+                return Ok(match name.as_str() {
+                    "or" => target.clone(),
+                    _ => inner.as_ref().clone(),
+                });
+            }
+            let args = evaluate_all(args, scope, budget)?;
+            functions::call(name, Some(target), args, budget)?
+        }
+        Expr::Matches { target, pattern } => match evaluate(target, scope, budget)? {
+            Value::Text(text) => {
+                let cost = functions::regex_cost(&text, &pattern.source);
+                budget.charge(cost)?;
+                match pattern.matches(&text) {
+                    Some(found) => Value::Bool(found),
+                    None => {
+                        return Err(failed(format!("error parsing regexp: {}", pattern.source)));
+                    }
+                }
+            }
+            _ => return Err(no_overload()),
+        },
+        Expr::List(items) => {
+            let mut out = Vec::with_capacity(items.len());
+            for (item, optional) in items {
+                let value = evaluate(item, scope, budget)?;
+                match (optional, value) {
+                    (false, value) => out.push(value),
+                    (true, Value::Optional(inner)) => {
+                        out.extend(inner.map(|inner| inner.as_ref().clone()))
+                    }
+                    (true, _) => return Err(no_overload()),
+                }
+            }
+            Value::list(out)
+        }
+        Expr::Map(entries) => {
+            let mut out: Vec<(Value<'a>, Value<'a>)> = Vec::with_capacity(entries.len());
+            for (key, value, optional) in entries {
+                let key = evaluate(key, scope, budget)?;
+                let value = match (optional, evaluate(value, scope, budget)?) {
+                    (false, value) => value,
+                    (true, Value::Optional(None)) => continue,
+                    (true, Value::Optional(Some(inner))) => inner.as_ref().clone(),
+                    (true, _) => return Err(no_overload()),
+                };
+                if out.iter().any(|(other, _)| other.equals(&key)) {
+                    return Err(failed(format!("Failed with repeated key: {key}")));
+                }
+                out.push((key, value));
+            }
+            Value::Map(Rc::new(out))
+        }
+        Expr::Not(operand) => match evaluate(operand, scope, budget)? {
+            Value::Bool(value) => Value::Bool(!value),
+            _ => return Err(no_overload()),
+        },
+        Expr::Negate(operand) => match evaluate(operand, scope, budget)? {
+            Value::Int(value) => Value::Int(
+                value
+                    .checked_neg()
+                    .ok_or_else(|| failed("integer overflow"))?,
+            ),
+            Value::Double(value) => Value::Double(-value),
+            Value::Duration(value) => Value::Duration(-value),
+            _ => return Err(no_overload()),
+        },
+        Expr::And(a, b) => logic(a, b, false, scope, budget)?,
+        Expr::Or(a, b) => logic(a, b, true, scope, budget)?,
+        Expr::Ternary(parts) => match evaluate(&parts.0, scope, budget)? {
+            Value::Bool(true) => evaluate(&parts.1, scope, budget)?,
+            Value::Bool(false) => evaluate(&parts.2, scope, budget)?,
+            _ => return Err(no_overload()),
+        },
+        Expr::Binary(operator, parts) => {
+            let a = evaluate(&parts.0, scope, budget)?;
+            let b = evaluate(&parts.1, scope, budget)?;
+            binary(*operator, &a, &b, budget)?
+        }
+        Expr::Fold {
+            kind,
+            range,
+            first,
+            second,
+            condition,
+            body,
+        } => {
+            let range = evaluate(range, scope, budget)?;
+            let fold = FoldParts {
+                kind: *kind,
+                first,
+                second: second.as_deref(),
+                condition: condition.as_deref(),
+                body,
+            };
+            fold.run(&range, scope, budget)?
+        }
+        Expr::OptionalMap {
+            target,
+            variable,
+            body,
+            flat,
+        } => match evaluate(target, scope, budget)? {
+            Value::Optional(None) => Value::Optional(None),
+            Value::Optional(Some(inner)) => {
+                let inner = scope.inner(vec![(variable, inner.as_ref().clone())]);
+                let value = evaluate(body, &inner, budget)?;
+                match (flat, value) {
+                    (false, value) => Value::some(value),
+                    (true, value @ Value::Optional(_)) => value,
+                    (true, _) => return Err(no_overload()),
+                }
+            }
+            _ => return Err(no_overload()),
+        },
+    })
+}
+
+fn evaluate_all<'a>(
+    args: &'a [Expr],
+    scope: &Scope<'a, '_>,
+    budget: &mut Budget,
+) -> Result<Vec<Value<'a>>, EvalError> {
+    args.iter()
+        .map(|arg| evaluate(arg, scope, budget))
+        .collect()
+}
+
+/// Either side decides alone, even if the other fails.
+fn logic<'a>(
+    a: &'a Expr,
+    b: &'a Expr,
+    decisive: bool,
+    scope: &Scope<'a, '_>,
+    budget: &mut Budget,
+) -> Outcome<'a> {
+    let truth = |outcome: Outcome<'a>| match outcome {
+        Ok(Value::Bool(value)) => Ok(value),
+        Ok(_) => Err(no_overload()),
+        Err(error) => Err(error),
+    };
+    let left = truth(evaluate(a, scope, budget));
+    if left == Ok(decisive) || left == Err(EvalError::OutOfBudget) {
+        return left.map(Value::Bool);
+    }
+    let right = truth(evaluate(b, scope, budget));
+    if right == Ok(decisive) || right == Err(EvalError::OutOfBudget) {
+        return right.map(Value::Bool);
+    }
+    left?;
+    right.map(Value::Bool)
+}
+
+/// A field by its name in expressions, which escapes what is no name there.
+fn field_of<'a>(operand: &Value<'a>, field: &str) -> Option<Value<'a>> {
+    operand
+        .get(field)
+        .or_else(|| unescape(field).and_then(|field| operand.get(&field)))
+}
+
+/// The name that `__dash__` and the like stand for, if there are any
+/// (k8s.io/apiserver `cel/escaping.go`).
+fn unescape(field: &str) -> Option<String> {
+    const KEYWORDS: [&str; 22] = [
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+        "__",
+    ];
+    if !field.contains("__") {
+        return None;
+    }
+    if let Some(keyword) = field
+        .strip_prefix("__")
+        .and_then(|rest| rest.strip_suffix("__"))
+        && KEYWORDS.contains(&keyword)
+    {
+        return Some(keyword.to_owned());
+    }
+    Some(
+        field
+            .replace("__underscores__", "\u{0}")
+            .replace("__dot__", ".")
+            .replace("__dash__", "-")
+            .replace("__slash__", "/")
+            .replace('\u{0}', "__"),
+    )
+}
+
+fn select<'a>(operand: &Value<'a>, field: &str, optional: bool) -> Outcome<'a> {
+    match operand {
+        Value::Optional(None) => Ok(Value::Optional(None)),
+        Value::Optional(Some(inner)) => Ok(Value::Optional(field_of(inner, field).map(Rc::new))),
+        Value::Map(_) | Value::JsonMap(..) => match (field_of(operand, field), optional) {
+            (found, true) => Ok(Value::Optional(found.map(Rc::new))),
+            (Some(value), false) => Ok(value),
+            (None, false) => Err(failed(format!("no such key: {field}"))),
+        },
+        _ => Err(no_overload()),
+    }
+}
+
+fn index<'a>(operand: &Value<'a>, key: &Value<'a>, optional: bool) -> Outcome<'a> {
+    let found = match operand {
+        Value::Optional(None) => return Ok(Value::Optional(None)),
+        Value::Optional(Some(inner)) => return index(inner, key, true),
+        Value::List(_) | Value::JsonList(..) => {
+            let place = match key {
+                Value::Int(place) => *place,
+                Value::Uint(place) => i64::try_from(*place).unwrap_or(i64::MAX),
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "only whole numbers are taken"
+                )]
+                Value::Double(place) if place.fract() == 0.0 => *place as i64,
+                _ => return Err(no_overload()),
+            };
+            let found = usize::try_from(place).ok().and_then(|place| match operand {
+                Value::List(items) => items.get(place).cloned(),
+                Value::JsonList(items, view) => items
+                    .get(place)
+                    .map(|item| Value::of(item, view.and_then(crate::schema::View::items))),
+                _ => None,
+            });
+            if found.is_none() && !optional {
+                return Err(failed(format!("index out of bounds: {place}")));
+            }
+            found
+        }
+        Value::Map(_) | Value::JsonMap(..) => {
+            let found = match key {
+                Value::Text(key) => operand.get(key),
+                other => operand
+                    .entries()
+                    .into_iter()
+                    .flatten()
+                    .find(|(key, _)| key.equals(other))
+                    .map(|(_, value)| value),
+            };
+            if found.is_none() && !optional {
+                return Err(failed(format!("no such key: {key}")));
+            }
+            found
+        }
+        _ => return Err(no_overload()),
+    };
+    match (found, optional) {
+        (found, true) => Ok(Value::Optional(found.map(Rc::new))),
+        (Some(value), false) => Ok(value),
+        (None, false) => Err(no_overload()),
+    }
+}
+
+pub(super) fn contains<'a>(
+    list: &Value<'a>,
+    item: &Value<'a>,
+    budget: &mut Budget,
+) -> Result<bool, EvalError> {
+    match list {
+        Value::List(_) | Value::JsonList(..) => {
+            budget.charge(list.weight())?;
+            Ok(list
+                .items()
+                .is_some_and(|items| items.iter().any(|other| other.equals(item))))
+        }
+        Value::Map(_) | Value::JsonMap(..) => match item {
+            Value::Text(key) => Ok(list.get(key).is_some()),
+            other => Ok(list
+                .entries()
+                .into_iter()
+                .flatten()
+                .any(|(key, _)| key.equals(other))),
+        },
+        _ => Err(no_overload()),
+    }
+}
+
+fn binary<'a>(operator: Binary, a: &Value<'a>, b: &Value<'a>, budget: &mut Budget) -> Outcome<'a> {
+    match operator {
+        Binary::Eq | Binary::Ne => {
+            budget.charge(a.weight().min(b.weight()))?;
+            Ok(Value::Bool(a.equals(b) == (operator == Binary::Eq)))
+        }
+        Binary::In => contains(b, a, budget).map(Value::Bool),
+        Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge => {
+            budget.charge(a.weight().min(b.weight()))?;
+            let order = match (a, b) {
+                (
+                    Value::Double(_) | Value::Int(_) | Value::Uint(_),
+                    Value::Double(_) | Value::Int(_) | Value::Uint(_),
+                ) => {
+                    // Not a number is neither less nor more.
+                    let Some(order) = a.order(b) else {
+                        return Ok(Value::Bool(false));
+                    };
+                    order
+                }
+                _ => a.order(b).ok_or_else(no_overload)?,
+            };
+            Ok(Value::Bool(match operator {
+                Binary::Lt => order == Ordering::Less,
+                Binary::Le => order != Ordering::Greater,
+                Binary::Gt => order == Ordering::Greater,
+                _ => order != Ordering::Less,
+            }))
+        }
+        Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Rem => {
+            arithmetic(operator, a, b, budget)
+        }
+    }
+}
+
+fn arithmetic<'a>(
+    operator: Binary,
+    a: &Value<'a>,
+    b: &Value<'a>,
+    budget: &mut Budget,
+) -> Outcome<'a> {
+    let overflow = || failed("integer overflow");
+    Ok(match (operator, a, b) {
+        (Binary::Div | Binary::Rem, _, Value::Int(0) | Value::Uint(0)) => {
+            return Err(failed(if operator == Binary::Div {
+                "division by zero"
+            } else {
+                "modulus by zero"
+            }));
+        }
+        (_, Value::Int(a), Value::Int(b)) => Value::Int(
+            match operator {
+                Binary::Add => a.checked_add(*b),
+                Binary::Sub => a.checked_sub(*b),
+                Binary::Mul => a.checked_mul(*b),
+                Binary::Div => a.checked_div(*b),
+                _ => a.checked_rem(*b),
+            }
+            .ok_or_else(overflow)?,
+        ),
+        (_, Value::Uint(a), Value::Uint(b)) => Value::Uint(
+            match operator {
+                Binary::Add => a.checked_add(*b),
+                Binary::Sub => a.checked_sub(*b),
+                Binary::Mul => a.checked_mul(*b),
+                Binary::Div => a.checked_div(*b),
+                _ => a.checked_rem(*b),
+            }
+            .ok_or_else(overflow)?,
+        ),
+        (Binary::Add, Value::Double(a), Value::Double(b)) => Value::Double(a + b),
+        (Binary::Sub, Value::Double(a), Value::Double(b)) => Value::Double(a - b),
+        (Binary::Mul, Value::Double(a), Value::Double(b)) => Value::Double(a * b),
+        (Binary::Div, Value::Double(a), Value::Double(b)) => Value::Double(a / b),
+        (Binary::Add, Value::Text(left), Value::Text(right)) => {
+            budget.charge(a.weight().saturating_add(b.weight()))?;
+            Value::Text(Cow::Owned(format!("{left}{right}")))
+        }
+        (Binary::Add, Value::Bytes(left), Value::Bytes(right)) => {
+            budget.charge(a.weight().saturating_add(b.weight()))?;
+            Value::Bytes(left.iter().chain(right.iter()).copied().collect())
+        }
+        (
+            Binary::Add,
+            Value::List(_) | Value::JsonList(..),
+            Value::List(_) | Value::JsonList(..),
+        ) => {
+            budget.charge(a.weight().saturating_add(b.weight()))?;
+            let mut items = a.items().ok_or_else(no_overload)?.into_owned();
+            let more = b.items().ok_or_else(no_overload)?;
+            if a.is_unordered() {
+                budget.charge(a.weight().saturating_mul(b.weight()))?;
+                for item in more.iter() {
+                    if !items.iter().any(|existing| existing.equals(item)) {
+                        items.push(item.clone());
+                    }
+                }
+            } else {
+                items.extend(more.iter().cloned());
+            }
+            Value::list(items)
+        }
+        (Binary::Add, Value::Timestamp(time), Value::Duration(span))
+        | (Binary::Add, Value::Duration(span), Value::Timestamp(time)) => Value::Timestamp(
+            time.checked_add(*span)
+                .map_err(|_| failed("timestamp overflow"))?,
+        ),
+        (Binary::Sub, Value::Timestamp(time), Value::Duration(span)) => Value::Timestamp(
+            time.checked_sub(*span)
+                .map_err(|_| failed("timestamp overflow"))?,
+        ),
+        (Binary::Sub, Value::Timestamp(a), Value::Timestamp(b)) => {
+            Value::Duration(a.duration_since(*b))
+        }
+        (Binary::Add, Value::Duration(a), Value::Duration(b)) => Value::Duration(
+            a.checked_add(*b)
+                .ok_or_else(|| failed("duration overflow"))?,
+        ),
+        (Binary::Sub, Value::Duration(a), Value::Duration(b)) => Value::Duration(
+            a.checked_sub(*b)
+                .ok_or_else(|| failed("duration overflow"))?,
+        ),
+        _ => return Err(no_overload()),
+    })
+}
+
+struct FoldParts<'a> {
+    kind: Fold,
+    first: &'a str,
+    second: Option<&'a str>,
+    condition: Option<&'a Expr>,
+    body: &'a Expr,
+}
+
+impl<'a> FoldParts<'a> {
+    /// The variables of each step: items, or keys and values.
+    fn steps(&self, range: &Value<'a>) -> Result<Vec<Vec<(&'a str, Value<'a>)>>, EvalError> {
+        if let Some(items) = range.items() {
+            return Ok(items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| match self.second {
+                    None => vec![(self.first, item.clone())],
+                    Some(second) => vec![
+                        (
+                            self.first,
+                            Value::Int(i64::try_from(index).unwrap_or(i64::MAX)),
+                        ),
+                        (second, item.clone()),
+                    ],
+                })
+                .collect());
+        }
+        let entries = range.entries().ok_or_else(no_overload)?;
+        Ok(entries
+            .into_iter()
+            .map(|(key, value)| match self.second {
+                None => vec![(self.first, key)],
+                Some(second) => vec![(self.first, key), (second, value)],
+            })
+            .collect())
+    }
+
+    fn run(&self, range: &Value<'a>, scope: &Scope<'a, '_>, budget: &mut Budget) -> Outcome<'a> {
+        let steps = self.steps(range)?;
+        budget.charge(u64::try_from(steps.len()).unwrap_or(u64::MAX))?;
+        let mut out = Vec::new();
+        let mut pairs = Vec::new();
+        let mut count = 0usize;
+        let mut trouble = None;
+        for variables in steps {
+            let key = variables
+                .first()
+                .map(|(_, key)| key.clone())
+                .unwrap_or(Value::Null);
+            let scope = scope.inner(variables);
+            if let Some(condition) = self.condition {
+                match evaluate(condition, &scope, budget)? {
+                    Value::Bool(true) => {}
+                    Value::Bool(false) => continue,
+                    _ => return Err(no_overload()),
+                }
+            }
+            let value = evaluate(self.body, &scope, budget);
+            match self.kind {
+                Fold::Map => out.push(value?),
+                Fold::TransformMap => pairs.push((key, value?)),
+                Fold::Filter | Fold::ExistsOne => match value? {
+                    Value::Bool(true) => {
+                        count += 1;
+                        out.push(key);
+                    }
+                    Value::Bool(false) => {}
+                    _ => return Err(no_overload()),
+                },
+                Fold::All | Fold::Exists => {
+                    let decisive = self.kind == Fold::Exists;
+                    match value {
+                        Ok(Value::Bool(value)) if value == decisive => {
+                            return Ok(Value::Bool(decisive));
+                        }
+                        Ok(Value::Bool(_)) => {}
+                        Ok(_) => trouble = Some(no_overload()),
+                        Err(EvalError::OutOfBudget) => return Err(EvalError::OutOfBudget),
+                        Err(error) => trouble = Some(error),
+                    }
+                }
+            }
+        }
+        if let Some(error) = trouble {
+            return Err(error);
+        }
+        Ok(match self.kind {
+            Fold::All => Value::Bool(true),
+            Fold::Exists => Value::Bool(false),
+            Fold::ExistsOne => Value::Bool(count == 1),
+            Fold::Filter | Fold::Map => Value::list(out),
+            Fold::TransformMap => Value::Map(Rc::new(pairs)),
+        })
+    }
+}

@@ -1,0 +1,438 @@
+//! Validation rules in CEL (`x-kubernetes-validations`).
+//!
+//! Owns which rules an object has to satisfy, on which values they run, and their errors
+//! (k8s.io/apiextensions-apiserver `apiserver/schema/cel/validation.go`, v0.36): a rule sees the value it stands at as
+//! `self`; a rule that mentions `oldSelf` runs only where there is an old value to compare with, unless it asks for an
+//! optional one; on update, errors of unchanged values do not count.
+//!
+//! Rules are compiled once for a schema, by [`Rules::compile`], and share one [`Budget`] per object.
+
+use serde_json::Value as Json;
+
+use crate::cel::{Budget, EvalError, ParseError, Program, Scope, Value};
+use crate::error::{FieldError, FieldErrorKind};
+use crate::path::Path;
+use crate::schema::{Kind, ListType, Node, Rule, Schema, View};
+
+/// What one rule may cost, and all rules of an object.
+const PER_RULE: u64 = 1_000_000;
+const PER_OBJECT: u64 = 10_000_000;
+const MAX_DEPTH: usize = 128;
+const VARIABLES: [&str; 2] = ["self", "oldSelf"];
+
+/// A rule, compiled.
+#[derive(Debug)]
+struct Compiled {
+    rule: Rule,
+    program: Result<Program, ParseError>,
+    message: Option<Program>,
+    uses_old: bool,
+    /// `fieldPath` as it is appended to the path of the value.
+    field: Option<String>,
+}
+
+impl Compiled {
+    fn new(rule: &Rule) -> Self {
+        let program = Program::parse(&rule.rule, &VARIABLES);
+        let message = rule
+            .message_expression
+            .as_deref()
+            .and_then(|expression| Program::parse(expression, &VARIABLES).ok());
+        Self {
+            uses_old: program
+                .as_ref()
+                .is_ok_and(|program| program.uses("oldSelf")),
+            program,
+            message,
+            field: rule.field_path.as_deref().map(normalized),
+            rule: rule.clone(),
+        }
+    }
+
+    fn named(&self) -> &str {
+        match &self.rule.message {
+            Some(message) => message.trim(),
+            None => self.rule.rule.trim(),
+        }
+    }
+}
+
+/// `.a.b['c']` as error paths print it.
+fn normalized(path: &str) -> String {
+    let mut out = String::new();
+    let mut rest = path.trim();
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix("['")
+            && let Some((key, after)) = after.split_once("']")
+        {
+            out.push('[');
+            out.push_str(key);
+            out.push(']');
+            rest = after;
+        } else {
+            let after = rest.strip_prefix('.').unwrap_or(rest);
+            let end = after.find(['.', '[']).unwrap_or(after.len());
+            if end == 0 {
+                break;
+            }
+            if !out.is_empty() {
+                out.push('.');
+            }
+            out.push_str(&after[..end]);
+            rest = &after[end..];
+        }
+    }
+    out
+}
+
+/// The rules of a schema, in a tree that follows it.
+#[derive(Debug, Default)]
+struct Tree {
+    rules: Vec<Compiled>,
+    /// By the place of the property in the schema.
+    properties: Vec<(Box<str>, Self)>,
+    additional: Option<Box<Self>>,
+    items: Option<Box<Self>>,
+    all_of: Vec<Self>,
+}
+
+impl Tree {
+    /// The tree of `view`, if there is any rule in it.
+    fn compile(view: View<'_>, depth: usize) -> Option<Self> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        let branches: &[std::sync::Arc<Node>] = view
+            .constraints()
+            .map_or(&[], |constraints| &constraints.all_of);
+        let tree = Self {
+            rules: view.rules().iter().map(Compiled::new).collect(),
+            properties: view
+                .properties()
+                .filter_map(|(name, property)| {
+                    Some((Box::from(name), Self::compile(property, depth + 1)?))
+                })
+                .collect(),
+            additional: view
+                .additional_properties()
+                .and_then(|additional| Self::compile(additional, depth + 1))
+                .map(Box::new),
+            items: view
+                .items()
+                .and_then(|items| Self::compile(items, depth + 1))
+                .map(Box::new),
+            all_of: branches
+                .iter()
+                .filter_map(|branch| Self::compile(view.branch(branch), depth + 1))
+                .collect(),
+        };
+        let empty = tree.rules.is_empty()
+            && tree.properties.is_empty()
+            && tree.additional.is_none()
+            && tree.items.is_none()
+            && tree.all_of.is_empty();
+        (!empty).then_some(tree)
+    }
+
+    fn problems(&self, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+        let place = path.child("x-kubernetes-validations");
+        for (index, rule) in self.rules.iter().enumerate() {
+            let place = place.index(index);
+            if let Err(error) = &rule.program {
+                errors.push(FieldError::invalid(
+                    place.child("rule"),
+                    rule.rule.rule.as_str(),
+                    format!("compilation failed: {error}"),
+                ));
+            } else if !rule.uses_old && rule.rule.optional_old_self {
+                errors.push(FieldError::invalid(
+                    place.child("optionalOldSelf"),
+                    true,
+                    "may not be set if oldSelf is not used in rule",
+                ));
+            }
+            if let Some(expression) = &rule.rule.message_expression
+                && let Err(error) = Program::parse(expression, &VARIABLES)
+            {
+                errors.push(FieldError::invalid(
+                    place.child("messageExpression"),
+                    expression.as_str(),
+                    format!("messageExpression compilation failed: {error}"),
+                ));
+            }
+        }
+        let place = path.child("properties");
+        for (name, tree) in &self.properties {
+            tree.problems(&place.key(name), errors);
+        }
+        if let Some(tree) = &self.additional {
+            tree.problems(&path.child("additionalProperties"), errors);
+        }
+        if let Some(tree) = &self.items {
+            tree.problems(&path.child("items"), errors);
+        }
+    }
+}
+
+/// The compiled rules of a schema.
+#[derive(Debug, Default)]
+pub struct Rules {
+    tree: Option<Tree>,
+}
+
+impl Rules {
+    /// Compiles the rules of `schema`. Rules that do not compile are errors when they run; see [`Rules::problems`].
+    #[must_use]
+    pub fn compile(schema: &Schema) -> Self {
+        Self {
+            tree: Tree::compile(schema.view(), 0),
+        }
+    }
+
+    /// Whether there is no rule.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.tree.is_none()
+    }
+
+    /// The rules that do not compile, as errors of the schema at `path`.
+    #[must_use]
+    pub fn problems(&self, path: &Path<'_>) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if let Some(tree) = &self.tree {
+            tree.problems(path, &mut errors);
+        }
+        errors
+    }
+
+    /// The errors of `value` (replacing `old`), a value of the schema that the rules were compiled from. To be called
+    /// with the errors found by [`crate::validate`]: if those make rules meaningless, none runs, and one error says so.
+    #[must_use]
+    pub fn check(
+        &self,
+        value: &Json,
+        old: Option<&Json>,
+        schema: &Schema,
+        found: &[FieldError],
+    ) -> Vec<FieldError> {
+        let Some(tree) = &self.tree else {
+            return Vec::new();
+        };
+        let blocking = |error: &FieldError| {
+            matches!(
+                error.kind,
+                FieldErrorKind::NotSupported
+                    | FieldErrorKind::Required
+                    | FieldErrorKind::TooLong
+                    | FieldErrorKind::TooMany
+                    | FieldErrorKind::TypeInvalid
+            )
+        };
+        if found.iter().any(blocking) {
+            return vec![FieldError::invalid(
+                Path::ROOT,
+                Json::Null,
+                "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation",
+            )];
+        }
+        let mut run = Run {
+            budget: Budget::new(PER_OBJECT),
+            errors: Vec::new(),
+        };
+        // Stopping early is told by the last error.
+        let _ = run.node(tree, value, old, old, schema.view(), &Path::ROOT);
+        run.errors
+    }
+}
+
+/// No further rules are to run.
+struct Stop;
+
+struct Run {
+    budget: Budget,
+    errors: Vec<FieldError>,
+}
+
+impl Run {
+    /// `old` is the old value of this place, `like` what tells whether the place changed (absent inside logic).
+    fn node(
+        &mut self,
+        tree: &Tree,
+        value: &Json,
+        old: Option<&Json>,
+        like: Option<&Json>,
+        view: View<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Stop> {
+        if value.is_null() {
+            return Ok(());
+        }
+        for rule in &tree.rules {
+            self.rule(rule, value, old, like, view, path)?;
+        }
+        for branch in &tree.all_of {
+            self.node(branch, value, old, None, view, path)?;
+        }
+        match value {
+            Json::Object(object) => {
+                for (name, value) in object {
+                    let child = tree
+                        .properties
+                        .iter()
+                        .find(|(property, _)| property.as_ref() == name);
+                    let old = old.and_then(|old| old.get(name));
+                    let like = like.and_then(|like| like.get(name));
+                    if let (Some((_, child)), Some(view)) = (child, view.property(name)) {
+                        self.node(child, value, old, like, view, &path.child(name))?;
+                    } else if view.property(name).is_none()
+                        && let (Some(child), Some(view)) =
+                            (&tree.additional, view.additional_properties())
+                    {
+                        self.node(child, value, old, like, view, &path.key(name))?;
+                    }
+                }
+            }
+            Json::Array(items) => {
+                let (Some(child), Some(item_view)) = (&tree.items, view.items()) else {
+                    return Ok(());
+                };
+                let by_key = view.declared_list_type() == Some(ListType::Map);
+                let matching = |old: Option<&'_ Json>, item: &Json| -> Option<usize> {
+                    let old = old?.as_array()?;
+                    old.iter()
+                        .position(|old| view.list_keys().all(|key| old.get(key) == item.get(key)))
+                };
+                for (index, item) in items.iter().enumerate() {
+                    let find =
+                        |old: Option<&'_ Json>| if by_key { matching(old, item) } else { None };
+                    let old_item = find(old).and_then(|place| old?.get(place));
+                    let like_item = find(like).and_then(|place| like?.get(place));
+                    self.node(
+                        child,
+                        item,
+                        old_item,
+                        like_item,
+                        item_view,
+                        &path.index(index),
+                    )?;
+                }
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+        Ok(())
+    }
+
+    fn rule(
+        &mut self,
+        compiled: &Compiled,
+        value: &Json,
+        old: Option<&Json>,
+        like: Option<&Json>,
+        view: View<'_>,
+        path: &Path<'_>,
+    ) -> Result<(), Stop> {
+        let kind = view.kind().map_or("", Kind::name);
+        let mut invalid =
+            |detail: String| self.errors.push(FieldError::invalid(path, kind, detail));
+        if self.budget.left() == 0 {
+            invalid("validation failed due to running out of cost budget, no further validation rules will be run".to_owned());
+            return Err(Stop);
+        }
+        let program = match &compiled.program {
+            Ok(program) => program,
+            Err(error) => {
+                invalid(format!("rule compile error: compilation failed: {error}"));
+                return Ok(());
+            }
+        };
+        let optional = compiled.rule.optional_old_self;
+        if compiled.uses_old && old.is_none() && !optional {
+            return Ok(());
+        }
+        let old_value = match (optional, old) {
+            (false, Some(old)) => Value::of(old, Some(view)),
+            (false, None) => Value::Null,
+            (true, old) => {
+                Value::Optional(old.map(|old| std::rc::Rc::new(Value::of(old, Some(view)))))
+            }
+        };
+        let scope = Scope::new(vec![
+            ("self", Value::of(value, Some(view))),
+            ("oldSelf", old_value),
+        ]);
+        let mut budget = Budget::new(PER_RULE.min(self.budget.left()));
+        let granted = budget.left();
+        let outcome = program.evaluate(&scope, &mut budget);
+        self.budget = Budget::new(self.budget.left() - (granted - budget.left()));
+        match outcome {
+            Ok(Value::Bool(true)) => return Ok(()),
+            Ok(_) => {}
+            Err(EvalError::OutOfBudget) if granted < PER_RULE => {
+                invalid("validation failed due to running out of cost budget, no further validation rules will be run".to_owned());
+                return Err(Stop);
+            }
+            Err(error @ EvalError::OutOfBudget) => {
+                invalid(format!(
+                    "'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {}",
+                    compiled.named()
+                ));
+                return Err(Stop);
+            }
+            Err(EvalError::Failed(error)) if error.starts_with("no such overload") => {
+                invalid(format!(
+                    "'{error}': call arguments did not match a supported operator, function or macro signature for rule: {}",
+                    compiled.named()
+                ));
+                return Ok(());
+            }
+            Err(EvalError::Failed(error)) => {
+                invalid(format!("{error} evaluating rule: {}", compiled.named()));
+                return Ok(());
+            }
+        }
+        if !compiled.uses_old && like == Some(value) {
+            return Ok(());
+        }
+        let said = compiled.message.as_ref().and_then(|message| {
+            let mut budget = Budget::new(PER_RULE.min(self.budget.left()));
+            match message.evaluate(&scope, &mut budget) {
+                Ok(Value::Text(text)) if !text.trim().is_empty() && !text.contains('\n') => {
+                    Some(text.trim().to_owned())
+                }
+                _ => None,
+            }
+        });
+        let detail = said.unwrap_or_else(|| match &compiled.rule.message {
+            Some(message) => message.trim().to_owned(),
+            None => format!("failed rule: {}", compiled.rule.rule.trim()),
+        });
+        let field = match &compiled.field {
+            Some(field) if path.is_root() => field.clone(),
+            Some(field) if field.starts_with('[') => format!("{path}{field}"),
+            Some(field) => format!("{path}.{field}"),
+            None => path.to_string(),
+        };
+        // Objects and lists are too long to be shown.
+        let shown = (!value.is_object() && !value.is_array()).then(|| value.clone());
+        let kind = match compiled.rule.reason.as_deref() {
+            Some("FieldValueForbidden") => FieldErrorKind::Forbidden,
+            Some("FieldValueRequired") => FieldErrorKind::Required,
+            Some("FieldValueDuplicate") => FieldErrorKind::Duplicate,
+            _ => FieldErrorKind::Invalid,
+        };
+        self.errors.push(FieldError {
+            kind,
+            field,
+            value: shown,
+            detail: if kind == FieldErrorKind::Duplicate {
+                String::new()
+            } else {
+                detail
+            },
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use serde_json::json;
+
+use super::*;
+
+fn schema() -> Schema {
+    Schema::from_crd(&json!({"type": "object",
+        "x-kubernetes-validations": [{"rule": "self.metadata.name != 'bad'", "message": "bad name"}],
+        "properties": {"spec": {"type": "object",
+            "x-kubernetes-validations": [
+                {"rule": "self.min <= self.max", "messageExpression": "'min %d is above max %d'.format([self.min, self.max])", "fieldPath": ".min"},
+                {"rule": "!has(self.fixed) || self.fixed == 'x'", "reason": "FieldValueForbidden", "message": "only x"}
+            ],
+            "properties": {
+                "min": {"type": "integer"}, "max": {"type": "integer"},
+                "fixed": {"type": "string"},
+                "name": {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "immutable"}]},
+                "grow": {"type": "integer", "x-kubernetes-validations": [{"rule": "!oldSelf.hasValue() || self >= oldSelf.value()", "optionalOldSelf": true}]},
+                "since": {"type": "string", "format": "date-time", "x-kubernetes-validations": [{"rule": "self > timestamp('2020-01-01T00:00:00Z')"}]},
+                "list": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"],
+                    "items": {"type": "object", "properties": {"k": {"type": "string"}, "v": {"type": "integer",
+                        "x-kubernetes-validations": [{"rule": "self < 10"}, {"rule": "self >= oldSelf", "message": "shrinks"}]}}}}
+            }}}
+    }))
+    .unwrap()
+}
+
+fn check(value: &Json, old: Option<&Json>) -> Vec<String> {
+    let schema = schema();
+    let rules = Rules::compile(&schema);
+    assert!(rules.problems(&Path::field("s")).is_empty());
+    rules
+        .check(value, old, &schema, &[])
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn object(spec: Json) -> Json {
+    json!({"metadata": {"name": "x"}, "spec": spec})
+}
+
+#[test]
+fn rules_speak_as_the_servers() {
+    assert!(
+        check(
+            &object(json!({"min": 1, "max": 2, "since": "2021-01-01T00:00:00Z"})),
+            None
+        )
+        .is_empty()
+    );
+    assert_eq!(
+        check(
+            &object(json!({"min": 3, "max": 2, "fixed": "y", "list": [{"k": "a", "v": 11}]})),
+            None
+        ),
+        [
+            "spec.min: Invalid value: min 3 is above max 2",
+            "spec: Forbidden: only x",
+            "spec.list[0].v: Invalid value: 11: failed rule: self < 10",
+        ]
+    );
+    assert_eq!(
+        check(&json!({"metadata": {"name": "bad"}}), None),
+        ["<nil>: Invalid value: bad name"]
+    );
+    assert_eq!(
+        check(&object(json!({"max": 2})), None),
+        [
+            r#"spec: Invalid value: "object": no such key: min evaluating rule: self.min <= self.max"#
+        ]
+    );
+}
+
+#[test]
+fn transitions_and_unchanged_values_are_told_apart() {
+    let old =
+        object(json!({"min": 3, "max": 2, "name": "a", "grow": 5, "list": [{"k": "a", "v": 11}]}));
+    assert_eq!(
+        check(&old, Some(&old)),
+        Vec::<String>::new(),
+        "unchanged values do not count"
+    );
+    let mut new = old.clone();
+    new["spec"]["name"] = json!("b");
+    new["spec"]["grow"] = json!(4);
+    new["spec"]["min"] = json!(1);
+    new["spec"]["list"] = json!([{"k": "b", "v": 1}, {"k": "a", "v": 9}]);
+    assert_eq!(
+        check(&new, Some(&old)),
+        [
+            "spec.grow: Invalid value: 4: failed rule: !oldSelf.hasValue() || self >= oldSelf.value()",
+            "spec.list[1].v: Invalid value: 9: shrinks",
+            r#"spec.name: Invalid value: "b": immutable"#,
+        ]
+    );
+}
+
+#[test]
+fn rules_that_do_not_compile_are_told() {
+    let schema = Schema::from_crd(&json!({"type": "object", "properties": {"a": {"type": "string",
+        "x-kubernetes-validations": [{"rule": "self ="}, {"rule": "unknown(self)"}, {"rule": "true", "optionalOldSelf": true}]}}}))
+    .unwrap();
+    let problems = Rules::compile(&schema).problems(&Path::field("s"));
+    let fields: Vec<_> = problems.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(
+        fields,
+        [
+            "s.properties[a].x-kubernetes-validations[0].rule",
+            "s.properties[a].x-kubernetes-validations[1].rule",
+            "s.properties[a].x-kubernetes-validations[2].optionalOldSelf",
+        ]
+    );
+}
+
+#[test]
+fn invalid_objects_are_not_ruled() {
+    let schema = schema();
+    let found = [FieldError::required("spec.x", "")];
+    let errors = Rules::compile(&schema).check(&object(json!({})), None, &schema, &found);
+    assert_eq!(errors.len(), 1);
+    assert!(
+        errors[0]
+            .detail
+            .starts_with("some validation rules were not checked")
+    );
+}
