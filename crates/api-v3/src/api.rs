@@ -653,6 +653,7 @@ async fn create(
         .await?;
     sent.retain(|name, _| kind.field(name).is_some_and(|field| field.path.is_empty()));
     let created = kinds::after_create(call, kind, &sent, created).await?;
+    note(call, object, &mapping::id(kind, &created), "created");
     present_one(call, kind, created, Reveal::Once).await
 }
 
@@ -696,7 +697,10 @@ async fn update(
         kinds::before_update(call, kind, &current, &mut fields).await?;
         mapping::apply(call.registry(), kind, &mut current, &fields, merge);
         match call.store().replace(object, &current).await {
-            Ok(updated) => return present_one(call, kind, updated, Reveal::No).await,
+            Ok(updated) => {
+                note(call, object, id, "updated");
+                return present_one(call, kind, updated, Reveal::No).await;
+            }
             Err(error) if error.status == StatusCode::CONFLICT && attempt < ATTEMPTS => {
                 tracing::debug!(
                     resource = object.resource,
@@ -739,6 +743,7 @@ async fn delete(
     kinds::before_delete(call, kind, &current).await?;
     debug_assert!(own || may_change(call, kind, object, &current, "delete"));
     call.store().delete(object, namespace, name).await?;
+    note(call, object, id, "deleted");
     // An object with finalizers lingers, and is shown going.
     match call.store().find(object, namespace, name).await? {
         Some(left) if left.pointer("/metadata/uid") == current.pointer("/metadata/uid") => {
@@ -747,4 +752,9 @@ async fn delete(
         }
         _ => Ok(writer.empty(StatusCode::NO_CONTENT)),
     }
+}
+
+/// Says what was done by whom.
+fn note(call: &Call<'_>, object: Object, id: &str, what: &'static str) {
+    tracing::info!(user = %call.user(), resource = object.resource, %id, what, "an object was changed through the API");
 }

@@ -212,8 +212,22 @@ pub(crate) async fn after_create(
     object: Value,
 ) -> Result<Value, ApiError> {
     match kind.behaviour {
+        Behaviour::Cluster => cluster::after_create(call, kind, object).await,
         Behaviour::User => user::after_create(call, kind, sent, object).await,
         _ => Ok(object),
+    }
+}
+
+/// Removes an object that was made in vain.
+async fn take_back(call: &Call<'_>, kind: &Type, object: &Value) {
+    let Some(of) = kind.object else { return };
+    let name = crate::mapping::name(object);
+    if let Err(error) = call
+        .store()
+        .delete(of, crate::mapping::namespace(object), name)
+        .await
+    {
+        tracing::error!(resource = of.resource, %name, %error, "an object made in vain could not be removed");
     }
 }
 

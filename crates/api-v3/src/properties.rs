@@ -87,11 +87,10 @@ fn without_marks(value: &Value) -> Value {
             fields
                 .iter()
                 .filter(|(key, value)| {
-                    !(*key == "type"
-                        && value
-                            .as_str()
-                            .is_some_and(|text| text.starts_with("/v3/schemas/")))
-                        && !key.ends_with("TS")
+                    let marked = value
+                        .as_str()
+                        .is_some_and(|text| text.starts_with("/v3/schemas/"));
+                    !key.ends_with("TS") && (*key != "type" || !marked)
                 })
                 .map(|(key, value)| (key.clone(), without_marks(value)))
                 .collect(),

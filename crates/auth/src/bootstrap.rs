@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use drover_types::management::{GlobalRole, GlobalRoleBinding, RoleTemplate, User};
+use drover_types::management::{GlobalRole, GlobalRoleBinding, RoleTemplate, Setting, User};
 use drover_types::names;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
@@ -185,7 +185,14 @@ impl Bootstrap {
 
     async fn admin(&self, given: Option<&SecretString>) -> Result<Outcome, BootstrapError> {
         let client = &self.client.0;
-        if self.settings.is_true("no-default-admin") {
+        // Read here: nothing feeds the settings yet.
+        let stored: Api<Setting> = Api::all(client.clone());
+        let stored = stored
+            .get_opt("no-default-admin")
+            .await
+            .map_err(failed("the setting no-default-admin"))?;
+        let stored = stored.is_some_and(|setting| setting.value == "true");
+        if stored || self.settings.is_true("no-default-admin") {
             return Ok(Outcome::NotWanted);
         }
         let markers: Api<ConfigMap> = Api::namespaced(client.clone(), names::SYSTEM_NAMESPACE);

@@ -538,23 +538,6 @@ impl Logins {
         Ok(())
     }
 
-    /// Deletes the tokens that have ended; for the leader, once an hour. Gives how many there were.
-    ///
-    /// # Errors
-    /// [`LoginError::Store`]; the next run goes on.
-    pub async fn purge_expired(&self) -> Result<usize, LoginError> {
-        let tokens: Api<Token> = Api::all(self.0.client.clone());
-        let there = tokens
-            .list(&ListParams::default())
-            .await
-            .map_err(LoginError::at("list the tokens"))?;
-        let ended = token::purge(&there.items, self.0.clock.now());
-        for name in &ended {
-            self.delete_token(name).await?;
-        }
-        Ok(ended.len())
-    }
-
     /// Checks a password against the rules for a user of that name, without storing anything.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use kube::api::ApiResource;
@@ -18,6 +19,13 @@ use kube::{Api, Client, Resource, ResourceExt};
 use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// A deletion may be seen before it is buried here, and is then remembered for nothing; above this number the old ones
+/// are looked through.
+const REMEMBERED: usize = 4096;
+/// No watch is further behind; it ends and lists anew within minutes.
+const LONGEST_LAG: Duration = Duration::from_secs(3600);
 
 /// The reduced objects by key (`name`, or `namespace/name`). Cheap to clone.
 pub(crate) struct Mirror<V>(Arc<Inner<V>>);
@@ -30,7 +38,7 @@ struct Inner<V> {
 struct State<V> {
     entries: HashMap<String, Entry<V>>,
     /// Unique ids of objects known to be deleted, until the watch has caught up.
-    buried: HashSet<String>,
+    buried: HashMap<String, Instant>,
 }
 
 struct Entry<V> {
@@ -71,7 +79,7 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
     pub(crate) fn new() -> Self {
         let state = State {
             entries: HashMap::new(),
-            buried: HashSet::new(),
+            buried: HashMap::new(),
         };
         Self(Arc::new(Inner {
             state: RwLock::new(state),
@@ -99,7 +107,7 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
     }
 
     pub(crate) fn is_buried(&self, uid: &str) -> bool {
-        self.0.state.read().buried.contains(uid)
+        self.0.state.read().buried.contains_key(uid)
     }
 
     /// Completes once the first list is complete.
@@ -111,7 +119,12 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
     /// Removes an object whose deletion was acknowledged, ahead of the watch. Says whether it was here.
     pub(crate) fn bury(&self, key: &str, uid: &str) -> bool {
         let mut state = self.0.state.write();
-        state.buried.insert(uid.to_owned());
+        if state.buried.len() >= REMEMBERED {
+            state
+                .buried
+                .retain(|_, since| since.elapsed() < LONGEST_LAG);
+        }
+        state.buried.insert(uid.to_owned(), Instant::now());
         let here = state.entries.get(key).is_some_and(|entry| entry.uid == uid);
         if here {
             state.entries.remove(key);
@@ -122,7 +135,7 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
     fn put(&self, key: &str, uid: &str, value: Option<V>, observer: &mut dyn Observer<V>) {
         let (before, after) = {
             let mut state = self.0.state.write();
-            let Some(value) = value.filter(|_| !state.buried.contains(uid)) else {
+            let Some(value) = value.filter(|_| !state.buried.contains_key(uid)) else {
                 let before = state.entries.remove(key).map(|entry| entry.value);
                 drop(state);
                 if before.is_some() {
@@ -173,9 +186,9 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
             let mut state = self.0.state.write();
             // What the new list still shows may be older than the burial; only what it no longer shows is forgotten.
             let shown: HashSet<&str> = listed.values().map(|entry| entry.uid.as_str()).collect();
-            state.buried.retain(|uid| shown.contains(uid.as_str()));
+            state.buried.retain(|uid, _| shown.contains(uid.as_str()));
             let buried = std::mem::take(&mut state.buried);
-            listed.retain(|_, entry| !buried.contains(&entry.uid));
+            listed.retain(|_, entry| !buried.contains_key(&entry.uid));
             state.buried = buried;
             let current: HashMap<_, _> = listed
                 .iter()

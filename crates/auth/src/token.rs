@@ -219,15 +219,6 @@ pub fn expiry(token: &Token) -> Option<Timestamp> {
     )
 }
 
-/// The names of tokens that have ended at `now`; what the hourly purge deletes.
-pub fn purge<'a>(tokens: impl IntoIterator<Item = &'a Token>, now: Timestamp) -> Vec<String> {
-    tokens
-        .into_iter()
-        .filter(|token| expiry(token).is_some_and(|expires| expires <= now))
-        .map(ResourceExt::name_any)
-        .collect()
-}
-
 const MINUTE: i64 = 60_000;
 
 /// Milliseconds a new session lives.
@@ -369,10 +360,6 @@ mod tests {
                 ..record
             }
             .is_live(at(1_001), None)
-        );
-        assert_eq!(
-            purge([&token(10_000), &token(0), &token(20_000)], at(1_010)),
-            ["token-abcde"]
         );
     }
 

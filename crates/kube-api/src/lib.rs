@@ -19,6 +19,7 @@ mod gc;
 mod identity;
 mod namespaces;
 mod openapi;
+mod protobuf;
 mod rbac;
 mod registry;
 mod rest;

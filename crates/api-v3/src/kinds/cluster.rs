@@ -65,6 +65,23 @@ pub(super) async fn before_create(
     check_name(call, kind, text(fields, "name"), None).await
 }
 
+/// Two requests may have found the same name free at the same time: who sees another one now steps back. Both may, but
+/// no name is ever given twice.
+pub(super) async fn after_create(
+    call: &Call<'_>,
+    kind: &Type,
+    object: Value,
+) -> Result<Value, ApiError> {
+    let own = mapping::name(&object);
+    match check_name(call, kind, text_at(&object, "/spec/displayName"), Some(own)).await {
+        Ok(()) => Ok(object),
+        Err(error) => {
+            super::take_back(call, kind, &object).await;
+            Err(error)
+        }
+    }
+}
+
 pub(super) async fn before_update(
     call: &Call<'_>,
     kind: &Type,

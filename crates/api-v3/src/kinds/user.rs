@@ -130,35 +130,42 @@ async fn check_username(
     }
 }
 
-/// Keeps the password. A user whose password could not be kept is taken away again.
+/// Makes sure that the login name is its alone, then keeps the password. A user for whom either fails is taken away.
 pub(super) async fn after_create(
     call: &Call<'_>,
     kind: &Type,
     sent: &Map<String, Value>,
     object: Value,
 ) -> Result<Value, ApiError> {
-    let Some(password) = sent.get("password").and_then(Value::as_str) else {
-        return Ok(object);
-    };
-    let id = UserId::new(mapping::name(&object));
-    if let Err(error) = call
-        .shared
-        .credentials
-        .set_password(
-            &id,
-            text_at(&object, "/username"),
-            &SecretString::from(password),
-        )
-        .await
-    {
-        if let Some(kind) = kind.object
-            && let Err(left) = call.store().delete(kind, None, id.as_str()).await
-        {
-            tracing::error!(user = %id, error = %left, "a user without a password could not be removed again");
+    match finish(call, kind, sent, &object).await {
+        Ok(()) => Ok(object),
+        Err(error) => {
+            super::take_back(call, kind, &object).await;
+            Err(error)
         }
-        return Err(error);
     }
-    Ok(object)
+}
+
+async fn finish(
+    call: &Call<'_>,
+    kind: &Type,
+    sent: &Map<String, Value>,
+    object: &Value,
+) -> Result<(), ApiError> {
+    let (id, username) = (
+        UserId::new(mapping::name(object)),
+        text_at(object, "/username"),
+    );
+    check_username(call, kind, username, Some(id.as_str())).await?;
+    match sent.get("password").and_then(Value::as_str) {
+        Some(password) => {
+            call.shared
+                .credentials
+                .set_password(&id, username, &SecretString::from(password))
+                .await
+        }
+        None => Ok(()),
+    }
 }
 
 pub(super) async fn before_update(

@@ -352,8 +352,6 @@ async fn tokens_expire_and_idle_out() {
     assert!(running.is_good(&bearer).await);
     running.clock.advance(Duration::from_secs(1));
     assert!(!running.is_good(&bearer).await);
-    assert_eq!(running.auth.logins.purge_expired().await.unwrap(), 1);
-    assert!(tokens.get_opt(&name).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::BoxError;
+use crate::protobuf::ProtobufError;
 use crate::status::StatusError;
 
 /// A decoded body.
@@ -78,6 +79,16 @@ pub(super) fn yaml(bytes: &[u8]) -> Result<Decoded, StatusError> {
         value,
         duplicates: Vec::new(),
     })
+}
+
+/// Decodes protobuf, for built-in kinds.
+pub(super) fn protobuf(bytes: &[u8]) -> Result<Decoded, StatusError> {
+    let value = crate::protobuf::decode(bytes).map_err(|error| match error {
+        // Custom resources have no form in protobuf.
+        ProtobufError::Kind(_) => StatusError::unsupported_media_type(super::negotiate::TYPES),
+        other => StatusError::bad_request(other.to_string()),
+    })?;
+    Ok(Decoded { value, duplicates: Vec::new() })
 }
 
 struct Reader<'a> {

@@ -26,7 +26,7 @@ use crate::rest::read::{self, Filter};
 use crate::rest::write::{self, Target, Written};
 use crate::rest::{Api, Attributes, Context, render, scale};
 use crate::status::StatusError;
-use crate::{discovery, openapi, rbac, watch};
+use crate::{discovery, openapi, protobuf, rbac, watch};
 
 /// Longest query taken, in bytes.
 const MAX_QUERY: usize = 64 * 1024;
@@ -628,6 +628,7 @@ where
     let read: fn(&[u8]) -> Result<Decoded, StatusError> = match kind.as_deref() {
         None | Some("application/json") => decode::json,
         Some("application/yaml") => decode::yaml,
+        Some(protobuf::MEDIA_TYPE) => decode::protobuf,
         Some(_) => return Err(StatusError::unsupported_media_type(negotiate::TYPES)),
     };
     let bytes = decode::read(body, request.inner.api.limits.body_bytes).await?;
@@ -651,6 +652,7 @@ where
     let decoded = match negotiate::content_type(&request.parts.headers).as_deref() {
         None | Some("application/json") => decode::json(&bytes)?,
         Some("application/yaml") => decode::yaml(&bytes)?,
+        Some(protobuf::MEDIA_TYPE) => decode::protobuf(&bytes)?,
         Some(_) => return Err(StatusError::unsupported_media_type(negotiate::TYPES)),
     };
     DeleteOptions::parse(&request.query, Some(&decoded.value))

@@ -1,0 +1,191 @@
+//! `drover kubectl`: kubectl with a kubeconfig of the chosen cluster.
+//!
+//! The kubeconfig is kept beside the configuration, readable by its owner alone, and used again while the server knows
+//! its token; otherwise every command would leave a token behind.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use serde_json::Value;
+
+use super::{Invocation, cluster, clusters, id};
+use crate::{
+    api::{Api, segment},
+    arguments::KubectlArguments,
+    configuration::write_private,
+    error::CliError,
+};
+
+pub(super) async fn run(
+    invocation: &mut Invocation<'_>,
+    arguments: KubectlArguments,
+) -> Result<ExitCode, CliError> {
+    let api = invocation.api()?;
+    let (context, settings) = invocation.context()?;
+    let id = match (&arguments.cluster, &settings.cluster) {
+        (Some(name), _) => id(&cluster(&api, name).await?)?.to_owned(),
+        (None, Some(id)) => id.clone(),
+        (None, None) => only_cluster(&api).await?,
+    };
+    let file = place(&invocation.file, context).join(format!("{}.yaml", segment(&id)));
+    if !usable(&api, &file).await? {
+        let config = clusters::kubeconfig(&api, &id)
+            .await
+            .map_err(|error| match error {
+                CliError::Refused {
+                    status: 403 | 404, ..
+                } => CliError::NotFound {
+                    kind: "cluster",
+                    name: id.clone(),
+                },
+                other => other,
+            })?;
+        write_private(&file, config.as_bytes()).map_err(|source| CliError::File {
+            file: file.clone(),
+            source,
+        })?;
+    }
+    start(kubectl(&file, &arguments.arguments))
+}
+
+/// The cluster to use when none was chosen: the only one there is besides the server's own.
+async fn only_cluster(api: &Api) -> Result<String, CliError> {
+    let clusters = api.list("/v3/clusters").await?;
+    let ids: Vec<&str> = clusters
+        .iter()
+        .filter_map(|cluster| cluster["id"].as_str())
+        .collect();
+    let others: Vec<&str> = ids.iter().copied().filter(|id| *id != "local").collect();
+    match (others.as_slice(), ids.as_slice()) {
+        ([one], _) | ([], [one]) => Ok((*one).to_owned()),
+        _ => Err(CliError::Usage(
+            "which cluster? choose one with: drover clusters use NAME, or: drover kubectl --cluster NAME …".to_owned(),
+        )),
+    }
+}
+
+/// The folder of a context's kubeconfigs.
+fn place(configuration: &Path, context: &str) -> PathBuf {
+    configuration
+        .with_file_name("kubeconfigs")
+        .join(segment(context).replace("..", "%2E%2E"))
+}
+
+/// Removes the kubeconfigs of a context.
+pub(super) fn forget(configuration: &Path, context: &str) -> Result<(), CliError> {
+    let folder = place(configuration, context);
+    match fs::remove_dir_all(&folder) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(CliError::File {
+            file: folder,
+            source,
+        }),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Whether a kept kubeconfig has a token that the server still takes.
+async fn usable(api: &Api, file: &Path) -> Result<bool, CliError> {
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(source) => {
+            return Err(CliError::File {
+                file: file.to_owned(),
+                source,
+            });
+        }
+    };
+    let Some(name) = token_name(&text) else {
+        return Ok(false);
+    };
+    let token = api.find(&format!("/v3/tokens/{}", segment(&name))).await?;
+    Ok(token.is_some_and(|token| token["expired"] != true && token["enabled"] != false))
+}
+
+/// The name in `name:key` of the first user's token.
+fn token_name(kubeconfig: &str) -> Option<String> {
+    let config: Value = serde_saphyr::from_str(kubeconfig).ok()?;
+    let token = config["users"][0]["user"]["token"].as_str()?;
+    Some(token.split_once(':')?.0.to_owned())
+}
+
+fn kubectl(kubeconfig: &Path, arguments: &[OsString]) -> Command {
+    let mut command = Command::new("kubectl");
+    command.env("KUBECONFIG", kubeconfig).args(arguments);
+    command
+}
+
+/// Becomes kubectl, so that signals, the terminal and the exit code are its own.
+#[cfg(unix)]
+fn start(mut command: Command) -> Result<ExitCode, CliError> {
+    use std::os::unix::process::CommandExt as _;
+    Err(not_started(command.exec()))
+}
+
+#[cfg(not(unix))]
+fn start(mut command: Command) -> Result<ExitCode, CliError> {
+    let status = command.status().map_err(not_started)?;
+    Ok(status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+fn not_started(error: io::Error) -> CliError {
+    if error.kind() == io::ErrorKind::NotFound {
+        CliError::NoKubectl
+    } else {
+        CliError::Kubectl(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{kubectl, place, token_name};
+
+    /// The form that servers write, with its broken line (recorded 03).
+    const RECORDED: &str = "apiVersion: v1\nkind: Config\nclusters:\n- name: \"down1\"\n  cluster:\n    server: \"https://server.example:8443/k8s/clusters/c-96nwv\"\n    certificate-authority-data: \"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJ2VENDQ\\\n      VdPZ0F3SUJBZ0lCQURBS0JnZ3Foa2pPUFFRREFqQkdNUnd3R2dZRFZRUUtFeE5rZVc1aGJXbGoKY\"\n\nusers:\n- name: \"down1\"\n  user:\n    token: \"kubeconfig-user-p8sfqwsljj:secret\"\n\n\ncontexts:\n- name: \"down1\"\n  context:\n    user: \"down1\"\n    cluster: \"down1\"\n\ncurrent-context: \"down1\"\n";
+
+    #[test]
+    fn the_token_of_a_kubeconfig_is_found() {
+        assert_eq!(
+            token_name(RECORDED).as_deref(),
+            Some("kubeconfig-user-p8sfqwsljj")
+        );
+        assert_eq!(token_name("users: []"), None);
+        assert_eq!(token_name("]["), None);
+    }
+
+    #[test]
+    fn kubectl_gets_its_arguments_as_they_are() {
+        let command = kubectl(
+            Path::new("/k/c-1.yaml"),
+            &["get".into(), "pods".into(), "--output=wide".into()],
+        );
+        assert_eq!(command.get_program(), "kubectl");
+        assert_eq!(
+            command.get_args().collect::<Vec<_>>(),
+            ["get", "pods", "--output=wide"]
+        );
+        let variables: Vec<_> = command.get_envs().collect();
+        assert_eq!(
+            variables,
+            [("KUBECONFIG".as_ref(), Some("/k/c-1.yaml".as_ref()))]
+        );
+    }
+
+    #[test]
+    fn a_context_s_name_cannot_leave_its_folder() {
+        let place = place(Path::new("/c/config.json"), "../../etc");
+        assert!(
+            place.starts_with("/c/kubeconfigs") && !place.to_string_lossy().contains(".."),
+            "{place:?}"
+        );
+    }
+}

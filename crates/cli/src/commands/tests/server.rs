@@ -1,0 +1,303 @@
+//! A server of a few lines with the answers that commands need, shaped as recorded.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use drover_dial::trust::Fingerprint;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::TokioIo;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+pub(super) struct FakeServer {
+    port: u16,
+    pub(super) pem: String,
+    pub(super) fingerprint: String,
+    state: Arc<Mutex<State>>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct State {
+    port: u16,
+    pem: Option<String>,
+    /// Method and path of each request.
+    asked: Vec<String>,
+    /// The last body by method and path.
+    sent: BTreeMap<String, Value>,
+    /// How often the new cluster was looked at.
+    looks: usize,
+}
+
+impl Drop for FakeServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl FakeServer {
+    pub(super) async fn start() -> Self {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let config =
+            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(
+                    vec![cert.der().clone()],
+                    PrivateKeyDer::Pkcs8(signing_key.serialize_der().into()),
+                )
+                .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(Mutex::new(State {
+            port,
+            pem: Some(cert.pem()),
+            ..State::default()
+        }));
+        let shared = Arc::clone(&state);
+        let task = tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(tcp).await else {
+                        return;
+                    };
+                    let service = service_fn(move |request| {
+                        let shared = Arc::clone(&shared);
+                        async move { Ok::<_, Infallible>(answer(&shared, request).await) }
+                    });
+                    let connection = hyper::server::conn::http1::Builder::new();
+                    let _ = connection
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        Self {
+            port,
+            pem: cert.pem(),
+            fingerprint: Fingerprint::of(cert.der()).to_string(),
+            state,
+            task,
+        }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("https://localhost:{}", self.port)
+    }
+
+    pub(super) fn hide_ca(&self) {
+        self.state.lock().unwrap().pem = None;
+    }
+
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.state.lock().unwrap().asked.clone()
+    }
+
+    pub(super) fn sent(&self, request: &str) -> Value {
+        self.state.lock().unwrap().sent[request].clone()
+    }
+}
+
+fn reply(status: u16, body: &Value) -> Response<Full<Bytes>> {
+    let text = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    Response::builder()
+        .status(status)
+        .body(Full::new(Bytes::from(text)))
+        .unwrap()
+}
+
+fn error(status: u16, code: &str, message: &str, field: &str) -> Response<Full<Bytes>> {
+    let mut body = json!({"type": "error", "baseType": "error", "status": status, "code": code, "message": message});
+    if !field.is_empty() {
+        body["fieldName"] = field.into();
+    }
+    reply(status, &body)
+}
+
+fn collection(data: &Value) -> Response<Full<Bytes>> {
+    reply(
+        200,
+        &json!({"type": "collection", "pagination": {"limit": 1000}, "data": data}),
+    )
+}
+
+fn clusters() -> Value {
+    json!([
+        {
+            "id": "c-aaaaa", "name": "oracle1", "state": "active", "provider": "k3s", "nodeCount": 3,
+            "version": {"gitVersion": "v1.36.3"}, "created": "2026-11-20T21:21:58Z", "labels": {"team": "a"},
+            "requested": {"cpu": "100m", "memory": "70Mi", "pods": "6"},
+            "allocatable": {"cpu": "96", "memory": "768Gi", "pods": "330"},
+            "apiEndpoint": "https://10.43.0.1:443", "agentImage": "drover/drover-agent:v0.1.0",
+            "description": "made for a test", "transitioningMessage": "",
+            "conditions": [
+                {"type": "Provisioned", "status": "True"},
+                {"type": "Ready", "status": "True", "lastUpdateTime": "2026-11-20T21:22:11Z"},
+            ],
+        },
+        {
+            "id": "c-bbbbb", "name": "far", "state": "unavailable", "driver": "imported", "nodeCount": 0,
+            "requested": {"cpu": "0"}, "allocatable": {"cpu": "0"},
+            "transitioningMessage": "Cluster agent is not connected",
+        },
+        {"id": "local", "name": "local", "state": "active", "provider": "drover", "nodeCount": 0},
+    ])
+}
+
+async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let body: Value =
+        serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap_or_default();
+    let location = parts.uri.path_and_query().unwrap().as_str().to_owned();
+    let line = format!("{} {location}", parts.method);
+    let mut state = state.lock().unwrap();
+    state.asked.push(line.clone());
+    state.sent.insert(line.clone(), body.clone());
+    match line.as_str() {
+        "GET /ping" => return Response::new(Full::from("pong")),
+        "GET /v3/settings/cacerts" => {
+            return reply(
+                200,
+                &json!({"id": "cacerts", "value": state.pem.as_deref().unwrap_or_default().trim()}),
+            );
+        }
+        "POST /v3-public/localProviders/local?action=login" => {
+            return if body["username"] == "admin" && body["password"] == "secret" {
+                reply(
+                    201,
+                    &json!({"type": "token", "id": "token-abcde", "token": "token-abcde:key"}),
+                )
+            } else {
+                error(401, "Unauthorized", "authentication failed", "")
+            };
+        }
+        _ => {}
+    }
+    if parts
+        .headers
+        .get("authorization")
+        .is_none_or(|value| value != "Bearer token-abcde:key")
+    {
+        let text = "Unauthorized 401: must authenticate";
+        return reply(
+            401,
+            &json!({"type": "error", "status": "401", "message": text}),
+        );
+    }
+    let query: BTreeMap<String, String> =
+        url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
+    match line.split('?').next().unwrap() {
+        "GET /v3/users" => collection(&json!([
+            {"id": "user-p8sfq", "username": "admin", "name": "Default Admin", "enabled": true, "me": true},
+        ])),
+        "GET /v3/clusters" => {
+            let all = clusters();
+            let all = all.as_array().unwrap();
+            if let Some(name) = query.get("name") {
+                return collection(
+                    &all.iter()
+                        .filter(|cluster| cluster["name"] == *name)
+                        .cloned()
+                        .collect(),
+                );
+            }
+            // Pages of two; the link names a host of the server's own.
+            match query.get("marker") {
+                None => reply(
+                    200,
+                    &json!({
+                        "data": all[..2],
+                        "pagination": {"limit": 2, "next": "https://drover.test/v3/clusters?limit=2&marker=local"},
+                    }),
+                ),
+                Some(_) => collection(&Value::Array(all[2..].to_vec())),
+            }
+        }
+        "GET /v3/clusters/c-aaaaa" => reply(200, &clusters()[0]),
+        "POST /v3/clusters" if body["name"] == "oracle1" => {
+            error(422, "NotUnique", "", "Cluster name")
+        }
+        "POST /v3/clusters" => reply(
+            201,
+            &json!({"id": "c-nnnnn", "name": body["name"], "state": "active"}),
+        ),
+        "GET /v3/clusters/c-nnnnn" => {
+            state.looks += 1;
+            reply(
+                200,
+                &match state.looks {
+                    1 => json!({"id": "c-nnnnn", "state": "pending", "transitioningMessage": ""}),
+                    2 => json!({
+                        "id": "c-nnnnn", "state": "waiting", "transitioningMessage": "Waiting for API to be available",
+                    }),
+                    _ => {
+                        json!({"id": "c-nnnnn", "state": "active", "conditions": [{"type": "Ready", "status": "True"}]})
+                    }
+                },
+            )
+        }
+        "GET /v3/clusterRegistrationTokens" => collection(&json!([{
+            "id": "c-nnnnn:default-token", "clusterId": query["clusterId"],
+            "command": "kubectl apply -f https://drover.test/v3/import/token_c-nnnnn.yaml",
+            "insecureCommand":
+                "curl --insecure -sfL https://drover.test/v3/import/token_c-nnnnn.yaml | kubectl apply -f -",
+        }])),
+        "DELETE /v3/clusters/c-aaaaa" => reply(200, &json!({"id": "c-aaaaa", "state": "removing"})),
+        "POST /v3/clusters/c-aaaaa" => reply(
+            200,
+            &json!({
+                "config": format!("server: https://localhost:{}/k8s/clusters/c-aaaaa\n", state.port),
+            }),
+        ),
+        "GET /v3/projects" => collection(&json!([
+            {"id": format!("{}:p-1", query["clusterId"]), "name": "Default", "clusterId": query["clusterId"],
+             "state": "active", "description": "Default project"},
+        ])),
+        "GET /v3/nodes" => collection(&json!([
+            {"id": "c-aaaaa:machine-1", "nodeName": "node-1", "clusterId": "c-aaaaa", "state": "active",
+             "worker": true, "etcd": true, "controlPlane": true, "ipAddress": "10.0.0.1",
+             "info": {"kubernetes": {"kubeletVersion": "v1.36.3"}}, "allocatable": {"cpu": "32", "memory": "256Gi"}},
+        ])),
+        "GET /v3/settings" => collection(&json!([
+            {"id": "server-url", "name": "server-url", "source": "db", "value": "https://drover.test"},
+            {"id": "cacerts", "name": "cacerts", "source": "default", "value": "-----BEGIN CERTIFICATE-----\nMII"},
+            {"id": "ui-brand", "name": "ui-brand", "source": "default", "value": ""},
+        ])),
+        "GET /v3/settings/server-url" => reply(
+            200,
+            &json!({"name": "server-url", "value": "https://drover.test"}),
+        ),
+        "PUT /v3/settings/server-url" => {
+            reply(200, &json!({"name": "server-url", "value": body["value"]}))
+        }
+        "GET /v3/tokens" => collection(&json!([
+            {"id": "token-abcde", "current": true, "expiresAt": "2026-11-21T13:21:57Z", "description": "drover login"},
+            {"id": "token-old", "current": false, "expired": true, "clusterId": "c-aaaaa"},
+        ])),
+        "POST /v3/tokens" if query.contains_key("action") => reply(200, &Value::Null),
+        "POST /v3/tokens" => reply(
+            201,
+            &json!({"id": "token-fresh", "token": "token-fresh:key"}),
+        ),
+        "DELETE /v3/tokens/token-abcde" => reply(204, &Value::Null),
+        _ => error(404, "NotFound", &format!("{location} not found"), ""),
+    }
+}
