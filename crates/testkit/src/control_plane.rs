@@ -248,7 +248,8 @@ impl ControlPlane {
                 "--client-ca-file=ca.crt",
             ])
             .args([
-                "--service-account-key-file=service-accounts.key",
+                // The server reads a public key from a certificate or PKCS #1, not from a PKCS #8 key.
+                "--service-account-key-file=service-accounts.crt",
                 "--service-account-signing-key-file=service-accounts.key",
             ])
             .args([

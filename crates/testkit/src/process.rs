@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 /// A running process whose output goes to a log file.
 ///
@@ -17,6 +17,11 @@ pub struct Process {
     child: Child,
     log: PathBuf,
 }
+
+/// A process that should run has ended; waiting longer changes nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Ended(String);
 
 /// How a process is started.
 #[derive(Debug)]
@@ -138,7 +143,8 @@ impl Process {
             let output = self.output();
             let tail: Vec<&str> = output.lines().rev().take(20).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
-            bail!("{} ended with {status}:\n{}", self.name, tail.join("\n"));
+            let reason = format!("{} ended with {status}:\n{}", self.name, tail.join("\n"));
+            return Err(Ended(reason).into());
         }
         Ok(())
     }

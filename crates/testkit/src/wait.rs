@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::process::Ended;
+
 /// The pause between two looks at a condition.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -12,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 ///
-/// After `limit`, with `what` and the last reason the condition gave.
+/// After `limit`, with `what` and the last reason the condition gave; at once when a process that it needs has [`Ended`].
 pub async fn until<T, F, Fut>(what: &str, limit: Duration, mut condition: F) -> Result<T>
 where
     F: FnMut() -> Fut,
@@ -24,6 +26,9 @@ where
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
+        if reason.is::<Ended>() {
+            return Err(reason.context(format!("waited for {what}")));
+        }
         if start.elapsed() > limit {
             bail!("waited {limit:?} for {what}: {reason:#}");
         }

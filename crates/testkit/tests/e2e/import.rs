@@ -25,6 +25,14 @@ async fn a_cluster_is_imported_into_a_hub_on_a_real_kubernetes() -> Result<()> {
     imported_and_removed(config).await
 }
 
+/// What is true of a cluster whose import is complete.
+const CONDITIONS: [&str; 7] =
+    ["Pending", "Provisioned", "Waiting", "Connected", "Ready", "AgentDeployed", "SystemAccountCreated"];
+
+fn condition_status<'a>(cluster: &'a Value, condition: &str) -> Option<&'a str> {
+    cluster["conditions"].as_array()?.iter().find(|one| one["type"] == condition)?["status"].as_str()
+}
+
 async fn imported_and_removed(config: hub::Config) -> Result<()> {
     let plane = ControlPlane::start(&control_plane::Config::default()).await?;
     let deployment = ["create", "deployment", "web", "--image=registry.example/web:1", "--replicas=2", "-n", "default"];
@@ -35,11 +43,15 @@ async fn imported_and_removed(config: hub::Config) -> Result<()> {
 
     let hub = hub::Hub::start(config).await?;
     let mut world = World::join(hub, plane).await?;
-    let cluster = wait::until("nodes and version to be known", LIMIT, || async {
+    let cluster = wait::until("nodes, version and conditions to be known", LIMIT, || async {
         let cluster = world.session.cluster(&world.id).await?;
         ensure!(cluster["nodeCount"] == 3, "nodeCount is {}", cluster["nodeCount"]);
         ensure!(cluster["version"]["gitVersion"] == "v1.36.3", "version is {}", cluster["version"]);
         ensure!(cluster["capacity"]["pods"] == "330", "capacity is {}", cluster["capacity"]);
+        for condition in CONDITIONS {
+            let status = condition_status(&cluster, condition);
+            ensure!(status == Some("True"), "{condition} of {}", cluster["conditions"]);
+        }
         Ok(cluster)
     })
     .await?;
@@ -47,13 +59,6 @@ async fn imported_and_removed(config: hub::Config) -> Result<()> {
     assert_eq!(cluster["transitioning"], "no");
     assert_eq!(cluster["capacity"]["cpu"], "96");
     assert_eq!(cluster["linuxWorkerCount"], 3);
-    for condition in ["Pending", "Provisioned", "Waiting", "Connected", "Ready", "AgentDeployed", "SystemAccountCreated"] {
-        let status = cluster["conditions"].as_array().and_then(|conditions| {
-            conditions.iter().find(|one| one["type"] == condition).map(|one| one["status"].clone())
-        });
-        assert_eq!(status, Some(Value::from("True")), "{condition} of {}", cluster["conditions"]);
-    }
-
     let kubeconfig = world.kubeconfig().await?;
     let nodes = kubectl(&kubeconfig, &["get", "nodes", "-o", "name"]).await?;
     assert_eq!(nodes, "node/node-1\nnode/node-2\nnode/node-3\n");
