@@ -10,8 +10,9 @@ mod link;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use drover_tunnel::Sessions;
+use drover_tunnel::{Change, Sessions};
 use drover_types::management::Cluster;
 use drover_types::names::{GLOBAL_DATA_NAMESPACE, LOCAL_CLUSTER, STEVE_PREFIX};
 use futures::StreamExt;
@@ -20,6 +21,9 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use parking_lot::Mutex;
 use thiserror::Error;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use connector::Steve;
@@ -29,6 +33,10 @@ use crate::chain::Chain;
 
 /// The key of a service account's token in its Secret.
 pub(crate) const CREDENTIAL_KEY: &str = "credential";
+
+/// How long a request waits for the agent to come back after its last session ended. An agent that is replaced by
+/// its Deployment is away for a moment; a client should not see that.
+const RETURN: Duration = Duration::from_secs(5);
 
 /// Why a cluster cannot be reached.
 #[derive(Debug, Error)]
@@ -109,6 +117,8 @@ struct State {
     /// Facts by cluster; empty until the watch has listed them all.
     targets: Option<HashMap<String, Arc<Target>>>,
     links: HashMap<String, Arc<Link>>,
+    /// When the last session of a cluster ended, for those that have none.
+    departures: HashMap<String, Instant>,
 }
 
 impl State {
@@ -154,7 +164,16 @@ impl Clusters {
             .default_backoff()
             .boxed();
         let mut listed: HashMap<String, Arc<Target>> = HashMap::new();
-        while let Some(event) = events.next().await {
+        let mut changes = self.inner.sessions.changes();
+        loop {
+            let event = tokio::select! {
+                change = changes.recv() => {
+                    self.note(change);
+                    continue;
+                }
+                event = events.next() => event,
+            };
+            let Some(event) = event else { return };
             match event {
                 Ok(watcher::Event::Init) => listed.clear(),
                 Ok(watcher::Event::InitApply(cluster)) => {
@@ -173,6 +192,47 @@ impl Clusters {
                 }
             }
         }
+    }
+
+    /// Remembers departures; what a lagging receiver missed only shortens somebody's wait.
+    fn note(&self, change: Result<Change, RecvError>) {
+        let Ok(Change { key, connected }) = change else {
+            return;
+        };
+        let mut state = self.inner.state.lock();
+        state.departures.retain(|_, left| left.elapsed() < RETURN);
+        if connected {
+            state.departures.remove(&key);
+        } else {
+            state.departures.insert(key, Instant::now());
+        }
+    }
+
+    /// Waits for a session of a cluster that lost its last one a moment ago.
+    async fn wait_for_return(&self, cluster: &str) -> Result<(), Unreachable> {
+        let mut changes = self.inner.sessions.changes();
+        let left = self.inner.state.lock().departures.get(cluster).copied();
+        let returned = async {
+            while !self.inner.sessions.connected(cluster) {
+                if matches!(changes.recv().await, Err(RecvError::Closed)) {
+                    return;
+                }
+            }
+        };
+        if let Some(left) = left {
+            // A passed deadline is the answer below.
+            let _: Result<(), Elapsed> = tokio::time::timeout_at(left + RETURN, returned).await;
+        }
+        if self.inner.sessions.connected(cluster) {
+            Ok(())
+        } else {
+            Err(Unreachable::Disconnected)
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn departed(&self, cluster: &str) -> bool {
+        self.inner.state.lock().departures.contains_key(cluster)
     }
 
     fn replace(&self, listed: HashMap<String, Arc<Target>>) {
@@ -254,7 +314,7 @@ impl Clusters {
             return Err(Unreachable::NotProvisioned);
         }
         if !self.inner.sessions.connected(cluster) {
-            return Err(Unreachable::Disconnected);
+            self.wait_for_return(cluster).await?;
         }
         if let Some(link) = self.inner.state.lock().links.get(cluster)
             && *link.target() == *target

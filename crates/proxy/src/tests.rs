@@ -364,3 +364,41 @@ impl Answer {
         }
     }
 }
+
+#[tokio::test]
+async fn a_request_waits_for_an_agent_that_is_replaced() {
+    let world = World::new().await;
+    let clusters = world.clusters.clone();
+    let running = tokio::spawn(async move { clusters.run().await });
+    tokio::task::yield_now().await;
+    world.kill_first_session().await;
+    world
+        .wait_until("the departure to be noticed", || {
+            world.clusters.departed(CLUSTER)
+        })
+        .await;
+    let (answer, _second) = tokio::join!(world.get("/echo"), world.connect());
+    assert_eq!(answer.status, StatusCode::OK);
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_a_lost_agent_no_longer_than_a_moment() {
+    let world = World::new().await;
+    let clusters = world.clusters.clone();
+    let running = tokio::spawn(async move { clusters.run().await });
+    tokio::task::yield_now().await;
+    world.kill_first_session().await;
+    world
+        .wait_until("the departure to be noticed", || {
+            world.clusters.departed(CLUSTER)
+        })
+        .await;
+    let start = tokio::time::Instant::now();
+    assert_eq!(
+        world.get("/echo").await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert!(start.elapsed() <= Duration::from_secs(5));
+    running.abort();
+}
