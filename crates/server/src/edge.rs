@@ -8,7 +8,6 @@ use drover_auth::web::{self, ApiError, Connection, Request, Response};
 use drover_auth::{Authenticator, Entropy, Identity, csrf};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use hyper::body::Incoming;
 
 use crate::listener::Handler;
 use crate::public::Public;
@@ -43,8 +42,7 @@ impl std::fmt::Debug for Edge {
 }
 
 impl Handler for Edge {
-    async fn handle(self: Arc<Self>, request: http::Request<Incoming>) -> Response {
-        let mut request = request.map(web::boxed);
+    async fn handle(self: Arc<Self>, mut request: Request) -> Response {
         remove_proxy_identity(&mut request);
         let redirect = redirect_to_https(&request, self.https_port);
         let (mut response, authenticated) = match redirect {

@@ -12,6 +12,7 @@ mod downstream;
 mod edge;
 mod hooks;
 mod install;
+mod lingering;
 mod listener;
 mod public;
 mod route;

@@ -9,8 +9,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_auth::web::{Connection, Response};
-use http::Request;
+use drover_auth::web::{self, Connection, Response};
+use http::header::EXPECT;
+use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::certificates::Certificates;
+use crate::lingering::Lingering;
 
 /// Connections at once. 500 clusters hold two tunnels each; the rest is for people and scripts.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -43,7 +45,7 @@ const TLS_HANDSHAKE: u8 = 22;
 /// Answers requests; shared by all connections.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request; its extensions hold the [`Connection`].
-    fn handle(self: Arc<Self>, request: Request<Incoming>) -> impl Future<Output = Response> + Send;
+    fn handle(self: Arc<Self>, request: web::Request) -> impl Future<Output = Response> + Send;
 }
 
 /// What all listeners share.
@@ -183,9 +185,10 @@ impl<H: Handler> Listeners<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let handler = self.handler;
+        let (handler, tasks) = (self.handler, self.tasks);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(connection);
+            let request = with_body(request, &tasks);
             let handler = Arc::clone(&handler);
             async move { Ok::<_, std::convert::Infallible>(handler.handle(request).await) }
         });
@@ -216,6 +219,16 @@ impl<H: Handler> Listeners<H> {
         if let Err(error) = ended {
             tracing::debug!(%error, "the connection ended with an error");
         }
+    }
+}
+
+/// HTTP/2 ends one stream without harm to the others, and who asked before sending has sent nothing.
+fn with_body(request: Request<Incoming>, tasks: &TaskTracker) -> web::Request {
+    let lingers = request.version() <= Version::HTTP_11 && !request.headers().contains_key(EXPECT);
+    if lingers {
+        request.map(|body| web::boxed(Lingering::new(body, tasks.clone())))
+    } else {
+        request.map(web::boxed)
     }
 }
 

@@ -39,7 +39,9 @@ async fn pods(world: &World, kubeconfig: &std::path::Path) -> Result<()> {
     kubectl(kubeconfig, &["wait", "-n", "work", "--for=condition=Ready", "pod/tool", "--timeout=60s"]).await?;
 
     let shell = ["exec", "-n", "work", "-i", "tool", "--", "sh", "-c", "cat; echo $((6*7)) >&2; exit 3"];
+    let direct = apply::kubectl(&world.plane.kubeconfig(), &shell, "over the tunnel").await?;
     let output = apply::kubectl(kubeconfig, &shell, "over the tunnel").await?;
+    assert_eq!(output.stdout, direct.stdout, "{} {}", direct.stderr, output.stderr);
     assert_eq!(output.stdout, "over the tunnel");
     assert!(output.stderr.contains("42"), "{}", output.stderr);
     assert_eq!(output.code, 3);
@@ -159,7 +161,7 @@ async fn identity(world: &World, kubeconfig: &std::path::Path) -> Result<()> {
     let groups = answer["status"]["userInfo"]["groups"].to_string();
     assert!(!groups.contains("system:masters"), "{groups}");
     let anonymous = world.hub.http(None)?.get(&format!("/k8s/clusters/{}/version", world.id)).await?;
-    assert_eq!(anonymous.status, 403, "{}", anonymous.body);
+    assert_eq!(anonymous.status, 401, "{}", anonymous.body);
 
     // A deleted token is refused from the next request on, and its watches end.
     let token = world.session.http.post("/v3/tokens", &serde_json::json!({"description": "short"})).await?.expect(201)?.json()?;
