@@ -153,6 +153,9 @@ impl CliError {
             Self::Refused { status: 403, .. } => {
                 Some("your roles do not allow this; ask an administrator of the server or of the cluster".to_owned())
             }
+            Self::Refused { code, .. } if code == "NotUnique" => {
+                Some("there is one of that name already; choose another name, or see it in the list (ls)".to_owned())
+            }
             Self::NotFound { kind: "cluster", .. } => Some("list them with: drover clusters ls".to_owned()),
             Self::Ambiguous { .. } => Some("give the id instead of the name".to_owned()),
             Self::NoKubectl => Some(

@@ -31,7 +31,7 @@ pub(super) async fn run(
         (None, Some(id)) => id.clone(),
         (None, None) => only_cluster(&api).await?,
     };
-    let file = place(&invocation.file, context).join(format!("{}.yaml", segment(&id)));
+    let file = place(&invocation.file, context).join(format!("{}.yaml", file_name(&id)));
     if !usable(&api, &file).await? {
         let config = clusters::kubeconfig(&api, &id)
             .await
@@ -72,7 +72,12 @@ async fn only_cluster(api: &Api) -> Result<String, CliError> {
 fn place(configuration: &Path, context: &str) -> PathBuf {
     configuration
         .with_file_name("kubeconfigs")
-        .join(segment(context).replace("..", "%2E%2E"))
+        .join(file_name(context))
+}
+
+/// A file's name made of any text. Colons are escaped too: they separate the files that KUBECONFIG names.
+fn file_name(text: &str) -> String {
+    segment(text).replace(':', "%3A").replace("..", "%2E%2E")
 }
 
 /// Removes the kubeconfigs of a context.
@@ -115,8 +120,22 @@ fn token_name(kubeconfig: &str) -> Option<String> {
 
 fn kubectl(kubeconfig: &Path, arguments: &[OsString]) -> Command {
     let mut command = Command::new("kubectl");
-    command.env("KUBECONFIG", kubeconfig).args(arguments);
+    if names_several_files(kubeconfig) {
+        // A flag holds any path, but kubectl starts no plugin with a flag before its name.
+        command
+            .env_remove("KUBECONFIG")
+            .arg("--kubeconfig")
+            .arg(kubeconfig);
+    } else {
+        command.env("KUBECONFIG", kubeconfig);
+    }
+    command.args(arguments);
     command
+}
+
+/// Whether KUBECONFIG would be taken for a list of files, which a home's path alone can make it.
+fn names_several_files(path: &Path) -> bool {
+    std::env::split_paths(path).nth(1).is_some()
 }
 
 /// Becomes kubectl, so that signals, the terminal and the exit code are its own.
@@ -187,5 +206,17 @@ mod tests {
             place.starts_with("/c/kubeconfigs") && !place.to_string_lossy().contains(".."),
             "{place:?}"
         );
+    }
+
+    #[test]
+    fn a_kubeconfig_is_one_file_whatever_its_path() {
+        let place = place(Path::new("/c/config.json"), "127.0.0.1:8443");
+        assert_eq!(place, Path::new("/c/kubeconfigs/127.0.0.1%3A8443"));
+        let odd = Path::new("/home/a:b/k.yaml");
+        let command = kubectl(odd, &["get".into()]);
+        let arguments: Vec<_> = command.get_args().collect();
+        assert_eq!(arguments, ["--kubeconfig", "/home/a:b/k.yaml", "get"]);
+        let variables: Vec<_> = command.get_envs().collect();
+        assert_eq!(variables, [("KUBECONFIG".as_ref(), None)]);
     }
 }
