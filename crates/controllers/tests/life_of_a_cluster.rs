@@ -305,7 +305,10 @@ async fn the_same_happens_on_real_control_planes() {
         eprintln!("skipped: `cargo xtask real` builds the control planes");
         return;
     }
-    let config = control_plane::Config { nodes: 0, ..control_plane::Config::default() };
+    let config = control_plane::Config {
+        nodes: 0,
+        ..control_plane::Config::default()
+    };
     let (hub, cluster) = tokio::join!(ControlPlane::start(&config), ControlPlane::start(&config));
     let (hub, cluster) = (hub.unwrap(), cluster.unwrap());
     let clients = (hub.client().await.unwrap(), cluster.client().await.unwrap());
@@ -313,7 +316,7 @@ async fn the_same_happens_on_real_control_planes() {
 }
 
 async fn live(mut world: World) {
-        world.condition("local", "Ready", "True").await;
+    world.condition("local", "Ready", "True").await;
 
     // A user's own things, there before us.
     world.create_node("node-1").await;
@@ -570,7 +573,9 @@ async fn live(mut world: World) {
         .await;
     }
     let without_nodes = |all: &[String]| {
-        let all = all.iter().filter(|object| !object.contains("\"kind\":\"Node\""));
+        let all = all
+            .iter()
+            .filter(|object| !object.contains("\"kind\":\"Node\""));
         all.cloned().collect::<BTreeSet<_>>()
     };
     let before = without_nodes(&before);
