@@ -4,6 +4,7 @@
 //! Each scenario starts what it needs on free ports. They run one at a time:
 //! a control plane alone uses what this kind of machine has.
 
+mod cli;
 mod fixture;
 mod import;
 mod kubectl;
