@@ -2,7 +2,8 @@
 //!
 //! A watch holds no queue: it keeps the revision it has sent and, when its table changes, reads what came after. A slow
 //! reader therefore costs nothing but its place, and one so slow that the window of history has passed it is ended with
-//! an `Expired` error event. The line of an event is made once and shared by all watches that send the whole object.
+//! an `Expired` error event. The line of an event is made once and shared by all watches that send the whole object;
+//! the state a watch begins with is written out as the reader takes it.
 //!
 //! Invariants: every event after the start is sent exactly once and in order of revision, or the stream ends with an
 //! error event; a bookmark at revision R is sent only after everything up to R.
@@ -44,6 +45,14 @@ enum Start {
     After(u64),
 }
 
+/// What waits for the reader.
+#[derive(Debug)]
+enum Ready {
+    /// An object the watch begins with.
+    Initial(Arc<Stored>),
+    Line(Bytes),
+}
+
 /// A running watch.
 struct Watch {
     api: Arc<Api>,
@@ -51,7 +60,7 @@ struct Watch {
     form: Form,
     /// Everything up to here was sent.
     sent: u64,
-    ready: VecDeque<Bytes>,
+    ready: VecDeque<Ready>,
     changes: tokio::sync::watch::Receiver<u64>,
     bookmarks: bool,
     next_bookmark: Instant,
@@ -129,20 +138,15 @@ impl Watch {
     fn snapshot(&mut self, mark_end: bool) -> Result<(), StatusError> {
         let range = Range {
             namespace: self.filter.namespace.as_deref(),
-            after: None,
-            at: None,
+            ..Range::default()
         };
         let page = self
             .api
             .store
             .list(&self.filter.resource.storage, &range)
             .map_err(|expired| too_old(0, expired))?;
-        for (key, stored) in &page.items {
-            if self.filter.matches(key, stored) {
-                let line = self.line("ADDED", stored, None);
-                self.ready.push_back(line);
-            }
-        }
+        let matching = page.items.into_iter().filter(|(key, stored)| self.filter.matches(key, stored));
+        self.ready.extend(matching.map(|(_, stored)| Ready::Initial(stored)));
         self.sent = page.revision;
         if mark_end {
             self.push_bookmark(true);
@@ -153,17 +157,34 @@ impl Watch {
     /// Some lines, joined; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
+            if self.stop.is_cancelled() {
+                return None;
+            }
             if !self.ready.is_empty() {
                 return Some(self.take_ready());
             }
             if self.finished {
                 return None;
             }
-            self.changes.mark_unchanged();
-            self.read_events();
-            if !self.ready.is_empty() || self.finished {
+            let now = Instant::now();
+            if now >= self.end {
+                // A last bookmark lets the client resume from here (apiserver `cacher.go`).
+                if self.bookmarks {
+                    self.push_bookmark(false);
+                }
+                self.finished = true;
                 continue;
             }
+            if self.bookmarks && now >= self.next_bookmark {
+                self.push_bookmark(false);
+                continue;
+            }
+            self.changes.mark_unchanged();
+            let more = self.read_events();
+            if more || !self.ready.is_empty() || self.finished {
+                continue;
+            }
+            let wake = if self.bookmarks { self.end.min(self.next_bookmark) } else { self.end };
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return None,
@@ -172,16 +193,7 @@ impl Watch {
                         return None;
                     }
                 }
-                () = tokio::time::sleep_until(self.end) => {
-                    // A last bookmark lets the client resume from here (apiserver `cacher.go`).
-                    if self.bookmarks {
-                        self.push_bookmark(false);
-                    }
-                    self.finished = true;
-                }
-                () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
-                    self.push_bookmark(false);
-                }
+                () = tokio::time::sleep_until(wake) => {}
             }
         }
     }
@@ -189,37 +201,40 @@ impl Watch {
     /// Joins waiting lines up to the size of a good write.
     fn take_ready(&mut self) -> Bytes {
         const CHUNK: usize = 64 * 1024;
-        let first = self.ready.pop_front().unwrap_or_default();
-        if self.ready.is_empty() || first.len() >= CHUNK {
-            return first;
-        }
-        let mut joined = Vec::with_capacity(CHUNK);
-        joined.extend_from_slice(&first);
-        while let Some(next) = self.ready.front() {
-            if joined.len() + next.len() > CHUNK {
-                break;
+        let mut joined = Vec::new();
+        while joined.len() < CHUNK
+            && let Some(next) = self.ready.pop_front()
+        {
+            let line = match next {
+                Ready::Line(line) => line,
+                Ready::Initial(stored) => self.line("ADDED", &stored, None),
+            };
+            if joined.is_empty() && (self.ready.is_empty() || line.len() >= CHUNK) {
+                return line;
             }
-            joined.extend_from_slice(next);
-            self.ready.pop_front();
+            joined.extend_from_slice(&line);
         }
         joined.into()
     }
 
-    fn read_events(&mut self) {
+    /// Takes events from the history; whether there may be more of them now.
+    fn read_events(&mut self) -> bool {
         let table = Arc::clone(&self.filter.resource.storage);
         match self.api.store.events(&table, self.sent, BATCH) {
             Ok((events, complete)) => {
                 for event in &events {
                     if let Some(line) = self.deliver(event) {
-                        self.ready.push_back(line);
+                        self.ready.push_back(Ready::Line(line));
                     }
                 }
                 self.sent = complete;
+                events.len() == BATCH
             }
             Err(expired) => {
                 let error = too_old(self.sent, expired);
-                self.ready.push_back(error_line(&error));
+                self.ready.push_back(Ready::Line(error_line(&error)));
                 self.finished = true;
+                false
             }
         }
     }
@@ -257,7 +272,7 @@ impl Watch {
             .is_none_or(|namespace| event.key.namespace() == namespace)
     }
 
-    fn line(&mut self, kind: &str, stored: &Arc<Stored>, event: Option<&Event>) -> Bytes {
+    fn line(&mut self, kind: &'static str, stored: &Arc<Stored>, event: Option<&Event>) -> Bytes {
         let shown = show(&self.filter.resource, Arc::clone(stored));
         match (self.form, &shown) {
             (Form::Object, Shown::Stored(stored)) => {
@@ -265,13 +280,7 @@ impl Watch {
                 let Some(event) = event else {
                     return make();
                 };
-                let (made_for, line) = event.line.get_or_init(|| (kind.into(), make()));
-                // Selectors can make the same change an addition to one watch and a modification to another.
-                if &**made_for == kind {
-                    line.clone()
-                } else {
-                    make()
-                }
+                event.line(kind, make)
             }
             (Form::Object, Shown::Value(_, value)) => object_line(kind, value.to_string().as_bytes()),
             (Form::Table(_) | Form::Metadata, _) => {
@@ -293,7 +302,7 @@ impl Watch {
 
     fn push_bookmark(&mut self, ends_initial_events: bool) {
         let line = bookmark_line(&self.filter.resource, self.sent, ends_initial_events, self.form);
-        self.ready.push_back(line);
+        self.ready.push_back(Ready::Line(line));
         self.next_bookmark = Instant::now() + BOOKMARK_INTERVAL;
     }
 }

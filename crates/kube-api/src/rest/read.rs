@@ -239,6 +239,8 @@ pub(crate) async fn list(
         namespace,
         after: token.as_ref().map(Continue::after),
         at,
+        // What a selector leaves out is known only after looking.
+        limit: if filter.is_trivial() { options.limit } else { 0 },
     };
     let page = api.store.list(&resource.storage, &range).map_err(|_| {
         let mut error = StatusError::expired(if token.is_some() {
@@ -256,7 +258,7 @@ pub(crate) async fn list(
     } else {
         options.limit
     };
-    let total = page.items.len();
+    let total = page.items.len() + page.left;
     let mut items = Vec::new();
     let mut last = None;
     let mut seen = 0;

@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -101,9 +102,43 @@ pub(crate) struct Event {
     /// What it replaced.
     pub(crate) previous: Option<Arc<Stored>>,
     at: Instant,
-    /// The line most watches send for it, made once: the apiVersion it was made for, and the bytes.
-    pub(crate) line: OnceLock<(Arc<str>, Bytes)>,
+    line: Mutex<Line>,
 }
+
+/// The line most watches send for an event.
+#[derive(Debug)]
+enum Line {
+    Unmade,
+    /// The type of event it was made for, and the bytes.
+    Made(&'static str, Bytes),
+    /// The event is no longer among the newest; whoever still needs the line makes their own.
+    Forgotten,
+}
+
+impl Event {
+    /// The line for watches that see this event as `kind`: made once while the event is new, and shared.
+    pub(crate) fn line(&self, kind: &'static str, make: impl FnOnce() -> Bytes) -> Bytes {
+        let mut line = self.line.lock();
+        match &*line {
+            Line::Made(made_for, bytes) if *made_for == kind => bytes.clone(),
+            Line::Unmade => {
+                let bytes = make();
+                *line = Line::Made(kind, bytes.clone());
+                bytes
+            }
+            // Selectors can make the same change an addition to one watch and a modification to another.
+            Line::Made(..) | Line::Forgotten => {
+                drop(line);
+                make()
+            }
+        }
+    }
+}
+
+/// Events whose lines may be kept, and the bytes of these lines, per table: what a burst puts between the fastest and
+/// the slowest watch, without holding every object twice as long as history lasts.
+const LINES: usize = 1024;
+const LINE_BYTES: usize = 4 * 1024 * 1024;
 
 /// What was asked for lies before the window of history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +156,8 @@ pub(crate) struct Range<'a> {
     pub(crate) after: Option<&'a str>,
     /// As of this revision; `None` = now.
     pub(crate) at: Option<u64>,
+    /// At most so many; 0 = all.
+    pub(crate) limit: usize,
 }
 
 /// Objects as of one revision.
@@ -128,6 +165,28 @@ pub(crate) struct Range<'a> {
 pub(crate) struct Page {
     pub(crate) revision: u64,
     pub(crate) items: Vec<(Key, Arc<Stored>)>,
+    /// How many more are in the range, beyond the limit.
+    pub(crate) left: usize,
+}
+
+impl Page {
+    fn empty(revision: u64) -> Self {
+        Self { revision, items: Vec::new(), left: 0 }
+    }
+
+    fn collect<'a>(
+        revision: u64,
+        mut found: impl Iterator<Item = (&'a Key, &'a Arc<Stored>)>,
+        limit: usize,
+    ) -> Self {
+        let owned = |(key, stored): (&Key, &Arc<Stored>)| (key.clone(), Arc::clone(stored));
+        if limit == 0 {
+            let items = found.map(owned).collect();
+            return Self { revision, items, left: 0 };
+        }
+        let items = found.by_ref().take(limit).map(owned).collect();
+        Self { revision, items, left: found.count() }
+    }
 }
 
 #[derive(Debug)]
@@ -136,6 +195,9 @@ struct Table {
     history: VecDeque<Arc<Event>>,
     /// Bytes that only the history keeps alive.
     outdated: usize,
+    /// How many of the newest events may hold a line, and the size of their objects.
+    lined: usize,
+    lined_bytes: usize,
     /// Events up to this revision are forgotten (or never were).
     compacted: u64,
     revision: u64,
@@ -148,6 +210,8 @@ impl Table {
             objects: BTreeMap::new(),
             history: VecDeque::new(),
             outdated: 0,
+            lined: 0,
+            lined_bytes: 0,
             compacted,
             revision: compacted,
             changes: watch::Sender::new(compacted),
@@ -155,9 +219,37 @@ impl Table {
     }
 
     fn forget_oldest(&mut self) {
+        if self.lined == self.history.len() {
+            self.forget_oldest_line();
+        }
         if let Some(event) = self.history.pop_front() {
             self.compacted = event.revision;
             self.outdated -= weight(&event);
+        }
+    }
+
+    fn forget_oldest_line(&mut self) {
+        if let Some(event) = self.history.get(self.history.len() - self.lined) {
+            *event.line.lock() = Line::Forgotten;
+            self.lined -= 1;
+            self.lined_bytes -= event.object.bytes.len();
+        }
+    }
+
+    fn push(&mut self, event: Event, limits: &super::StoreLimits) {
+        self.revision = event.revision;
+        self.outdated += weight(&event);
+        self.lined += 1;
+        self.lined_bytes += event.object.bytes.len();
+        self.history.push_back(Arc::new(event));
+        // The newest event stays, so that a follower of one object too large for the window still sees it.
+        while self.lined > 1 && (self.lined > LINES || self.lined_bytes > LINE_BYTES) {
+            self.forget_oldest_line();
+        }
+        while self.history.len() > 1
+            && (self.history.len() > limits.history_events || self.outdated > limits.history_bytes)
+        {
+            self.forget_oldest();
         }
     }
 }
@@ -251,10 +343,7 @@ impl State {
                     oldest: self.opened_at,
                 })
             } else {
-                Ok(Page {
-                    revision,
-                    items: Vec::new(),
-                })
+                Ok(Page::empty(revision))
             };
         };
         let prefix = range.namespace.map(|namespace| format!("{namespace}/"));
@@ -270,20 +359,11 @@ impl State {
         let bounds = (lower, upper);
         if matches!((lower, upper), (Bound::Excluded(low) | Bound::Included(low), Bound::Excluded(high)) if low >= high)
         {
-            return Ok(Page {
-                revision,
-                items: Vec::new(),
-            });
+            return Ok(Page::empty(revision));
         }
-        let now = table
-            .objects
-            .range::<str, _>(bounds)
-            .map(|(key, stored)| (key.clone(), Arc::clone(stored)));
+        let now = table.objects.range::<str, _>(bounds);
         if revision >= table.revision {
-            return Ok(Page {
-                revision,
-                items: now.collect(),
-            });
+            return Ok(Page::collect(revision, now, range.limit));
         }
         if revision < table.compacted {
             return Err(Expired {
@@ -296,21 +376,17 @@ impl State {
         for event in table.history.range(first..) {
             undone.entry(event.key.as_str()).or_insert(event);
         }
-        let mut items: BTreeMap<Key, Arc<Stored>> = BTreeMap::new();
-        for (key, stored) in now {
-            if !undone.contains_key(key.as_str()) {
-                items.insert(key, stored);
-            }
-        }
-        for event in undone.range::<str, _>(bounds).map(|(_, event)| event) {
-            if let Some(before) = &event.previous {
-                items.insert(event.key.clone(), Arc::clone(before));
-            }
-        }
-        Ok(Page {
-            revision,
-            items: items.into_iter().collect(),
-        })
+        let mut kept = now.filter(|(key, _)| !undone.contains_key(key.as_str())).peekable();
+        let mut before = undone
+            .range::<str, _>(bounds)
+            .filter_map(|(_, event)| Some((&event.key, event.previous.as_ref()?)))
+            .peekable();
+        let merged = std::iter::from_fn(|| match (kept.peek(), before.peek()) {
+            (Some((kept_key, _)), Some((before_key, _))) if kept_key > before_key => before.next(),
+            (Some(_), _) => kept.next(),
+            (None, _) => before.next(),
+        });
+        Ok(Page::collect(revision, merged, range.limit))
     }
 
     pub(super) fn events(
@@ -366,18 +442,9 @@ impl State {
             object,
             previous,
             at,
-            line: OnceLock::new(),
+            line: Mutex::new(Line::Unmade),
         };
-        table.revision = revision;
-        table.outdated += weight(&event);
-        table.history.push_back(Arc::new(event));
-        // The newest event stays, so that a follower of one object too large for the window still sees it.
-        while table.history.len() > 1
-            && (table.history.len() > limits.history_events
-                || table.outdated > limits.history_bytes)
-        {
-            table.forget_oldest();
-        }
+        table.push(event, limits);
     }
 
     /// Tells the followers of the given tables, after [`State::apply`].
