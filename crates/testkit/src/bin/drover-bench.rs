@@ -2,6 +2,9 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
+#[path = "drover-bench/kube_api.rs"]
+mod kube_api;
+
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -42,6 +45,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(names: &[String]) -> Result<()> {
+    if let [command, folder, port] = names
+        && command == kube_api::subject::SERVE
+    {
+        return kube_api::subject::serve(folder.as_ref(), port.parse()?).await;
+    }
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     if wanted("size") {
         sizes()?;
@@ -51,6 +59,13 @@ async fn run(names: &[String]) -> Result<()> {
     }
     if wanted("proxy") {
         proxy().await?;
+    }
+    if wanted("kube-api") {
+        kube_api::figures().await?;
+    }
+    // Only on demand: its largest step needs gigabytes.
+    if names.iter().any(|name| name == "kube-api-growth") {
+        kube_api::growth().await?;
     }
     Ok(())
 }
@@ -66,6 +81,10 @@ fn figure(name: &str, unit: &str, value: f64, reference: Option<f64>, target: f6
         "name": name, "unit": unit, "value": round(value), "reference": reference.map(round),
         "ratio": reference.map(|reference| round(value / reference)), "target": target, "met": met,
     });
+    print(&line);
+}
+
+fn print(line: &serde_json::Value) {
     println!("{line}");
 }
 
