@@ -32,4 +32,5 @@ mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use identity::Identity;
-pub use server::{BackupError, Body, BoxError, Config, Limits, OpenError, Server, Service, Storage, Version};
+pub use server::{Body, BoxError, Config, Limits, OpenError, Server, Service, Storage, Version};
+pub use store::{BackupError, Contents, backup, restore};

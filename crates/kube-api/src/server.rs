@@ -31,7 +31,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::identity::Identity;
 use crate::registry::Registry;
 use crate::rest::Api;
-use crate::store::{Store, StoreLimits, StoreOpenError, StorePlace};
+use crate::store::{BackupError, Contents, Store, StoreLimits, StoreOpenError, StorePlace};
 use crate::{builtin, crd, gc, namespaces, rbac};
 use watches::Watches;
 
@@ -136,11 +136,6 @@ impl From<StoreOpenError> for OpenError {
     }
 }
 
-/// Why a backup failed.
-#[derive(Debug, thiserror::Error)]
-#[error("the backup was not written: {0}")]
-pub struct BackupError(String);
-
 #[derive(Debug)]
 struct Inner {
     api: Arc<Api>,
@@ -238,18 +233,17 @@ impl Server {
         }
     }
 
-    /// Writes a consistent copy of the database to a new file, while the server works on.
+    /// Writes a consistent, checked copy of the database to a new file, while the server works on
+    /// ([`backup`](crate::backup)).
     ///
     /// # Errors
     ///
     /// If the file exists or cannot be written, or the server keeps nothing on disk.
-    pub async fn backup(&self, to: PathBuf) -> Result<(), BackupError> {
-        self.inner
-            .api
-            .store
-            .backup(to)
+    pub async fn backup(&self, to: PathBuf) -> Result<Contents, BackupError> {
+        let database = self.inner.api.store.path().ok_or(BackupError::Memory)?.to_owned();
+        tokio::task::spawn_blocking(move || crate::backup(&database, &to))
             .await
-            .map_err(|error| BackupError(error.to_string()))
+            .unwrap_or_else(|error| Err(BackupError::Interrupted(error.to_string())))
     }
 
     /// Ends watches and tasks, writes what was accepted, closes the file. May be repeated.

@@ -15,18 +15,20 @@
 //! Invariants: revisions only grow, also over restarts; readers never see what is not durable; the events of a table
 //! are ordered and without gaps from `compacted` on; a change is applied only to the version its author saw.
 
+mod backup;
 mod draft;
 mod file;
 mod memory;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
+pub use backup::{BackupError, Contents, backup, restore};
 pub(crate) use draft::Draft;
 pub(crate) use file::StoreOpenError;
 use memory::State;
@@ -62,6 +64,16 @@ pub(crate) struct Change {
     pub(crate) action: ChangeAction,
 }
 
+impl Change {
+    /// About the bytes it writes.
+    fn len(&self) -> usize {
+        match &self.action {
+            ChangeAction::Create(draft) | ChangeAction::Update(draft, _) => draft.len(),
+            ChangeAction::Delete(..) => 0,
+        }
+    }
+}
+
 /// What to do, and to which version.
 #[derive(Debug)]
 pub(crate) enum ChangeAction {
@@ -95,6 +107,7 @@ struct Shared {
     state: RwLock<State>,
     writer: Mutex<Option<writer::Handle>>,
     limits: StoreLimits,
+    path: Option<PathBuf>,
     revision: watch::Sender<u64>,
 }
 
@@ -102,7 +115,7 @@ struct Shared {
 #[derive(Clone)]
 pub(crate) struct Store {
     shared: Arc<Shared>,
-    changes: std::sync::mpsc::SyncSender<writer::Request>,
+    changes: mpsc::Sender<writer::Request>,
 }
 
 impl std::fmt::Debug for Store {
@@ -126,6 +139,10 @@ impl Store {
             state: RwLock::new(state),
             writer: Mutex::new(None),
             limits,
+            path: match place {
+                StorePlace::File(path) => Some(path.clone()),
+                StorePlace::Memory => None,
+            },
             revision,
         });
         let (handle, changes) = writer::start(Arc::clone(&shared), file);
@@ -196,27 +213,18 @@ impl Store {
     /// Makes one change and returns the stored object once it is durable. Not cancellable: a dropped call may still
     /// take effect.
     pub(crate) async fn write(&self, change: Change) -> Result<Arc<Stored>, WriteError> {
-        let size = match &change.action {
-            ChangeAction::Create(draft) | ChangeAction::Update(draft, _) => draft.len(),
-            ChangeAction::Delete(..) => 0,
-        };
+        let size = change.len();
         if size > self.shared.limits.object_bytes {
             return Err(WriteError::TooLarge(size));
         }
         let (reply, answer) = oneshot::channel();
-        let mut request = writer::Request::Change(change, reply);
-        loop {
-            match self.changes.try_send(request) {
-                Ok(()) => break,
-                Err(std::sync::mpsc::TrySendError::Full(back)) => {
-                    // The queue is as long as one group may be; a place is free after the sync that runs now.
-                    request = back;
-                    let mut revision = self.subscribe();
-                    revision.mark_unchanged();
-                    let _ = tokio::time::timeout(Duration::from_millis(5), revision.changed()).await;
-                }
-                Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Err(WriteError::Closed),
-            }
+        if self
+            .changes
+            .send(writer::Request::Change(change, reply))
+            .await
+            .is_err()
+        {
+            return Err(WriteError::Closed);
         }
         answer.await.unwrap_or(Err(WriteError::Closed))
     }
@@ -227,23 +235,16 @@ impl Store {
         self.shared.state.write().compact(now, age);
     }
 
-    /// Writes a consistent copy of the database to `to` while writes go on behind it.
-    pub(crate) async fn backup(&self, to: PathBuf) -> Result<(), WriteError> {
-        let (reply, answer) = oneshot::channel();
-        let changes = self.changes.clone();
-        let sent = tokio::task::spawn_blocking(move || changes.send(writer::Request::Backup(to, reply)))
-            .await
-            .map_err(|error| WriteError::Failed(error.to_string().into()))?;
-        if sent.is_err() {
-            return Err(WriteError::Closed);
-        }
-        answer.await.unwrap_or(Err(WriteError::Closed))
+    /// The file, if there is one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.shared.path.as_deref()
     }
 
-    /// Finishes what was accepted and closes the file. Later writes fail with `Closed`. Blocks.
+    /// Finishes what was accepted and closes the file. Later writes fail with `Closed`. Blocks, so not to be called
+    /// from a task.
     pub(crate) fn close(&self) {
         // A full queue delays this by one group at most.
-        let _ = self.changes.send(writer::Request::Close);
+        let _ = self.changes.blocking_send(writer::Request::Close);
         let handle = self.shared.writer.lock().take();
         if let Some(handle) = handle {
             handle.join();

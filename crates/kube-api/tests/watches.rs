@@ -92,11 +92,11 @@ async fn a_watch_ends_with_its_time_and_with_the_server() {
     let api = Api::memory().await;
     let revision = api.get(MAPS).await.json()["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
     let mut short = api
-        .watch(&format!("{MAPS}?watch=1&timeoutSeconds=1&allowWatchBookmarks=true&resourceVersion={revision}"))
+        .watch(&format!("{MAPS}?watch=1&timeoutSeconds=1&allowWatchBookmarks=true&labelSelector=app&resourceVersion={revision}"))
         .await;
     assert_eq!(short.event().await.0, "BOOKMARK");
     assert!(short.next().await.is_none());
-    let mut long = api.watch(&format!("{MAPS}?watch=1&resourceVersion={revision}")).await;
+    let mut long = api.watch(&format!("{MAPS}?watch=1&labelSelector=app&resourceVersion={revision}")).await;
     assert!(long.is_quiet());
     api.server.shutdown().await;
     assert!(long.next().await.is_none());

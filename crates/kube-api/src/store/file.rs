@@ -4,6 +4,9 @@
 //! CRC over its table, key, revision and bytes, since SQLite itself does not check pages; a row that fails it, or a page
 //! SQLite finds malformed, refuses the whole file by name rather than losing an object silently.
 //!
+//! The file is in WAL mode: a commit appends to the log and syncs it, and other processes may read meanwhile, which
+//! `backup` does. That nobody else writes is what the lock file is for.
+//!
 //! Layout version 1:
 //! `meta(name PRIMARY KEY, value)`: `layout`, `revision`;
 //! `objects(id PRIMARY KEY, tab, key, revision, mark, crc, data)`: `id` is the revision of creation.
@@ -13,6 +16,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
@@ -25,6 +29,9 @@ const LAYOUT: i64 = 1;
 /// The WAL is folded back into the database when it holds this many pages (16 MB): rarely enough that most commits
 /// sync once, often enough that opening stays quick.
 const CHECKPOINT_PAGES: i64 = 4096;
+
+/// The size to which the WAL is cut when it starts over: twice what a checkpoint waits for.
+const JOURNAL_BYTES: i64 = 32 * 1024 * 1024;
 
 /// Why the store could not be opened. Each names the file and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +50,50 @@ pub(crate) enum StoreOpenError {
         source: rusqlite::Error,
     },
     #[error(
-        "the database {path} is damaged ({problem}); move it and its -wal and -shm files away and put a backup in its place"
+        "the database {path} is damaged ({problem}); move it and its -wal and -shm files away, then put the newest backup in its place with `drover restore`"
     )]
     Corrupt { path: PathBuf, problem: String },
     #[error(
-        "the database {path} has layout {found}, this program knows up to {LAYOUT}: it was written by a newer version; start that version, or put a backup of this one in its place"
+        "the database {path} has layout {found}, this program knows up to {LAYOUT}: it was written by a newer version; start that version, or move the database away and put a backup of this version in its place with `drover restore`"
     )]
     Newer { path: PathBuf, found: i64 },
+}
+
+/// What is wrong inside a file.
+#[derive(Debug)]
+pub(super) enum Problem {
+    Sqlite(rusqlite::Error),
+    Damaged(String),
+    Newer(i64),
+}
+
+impl Problem {
+    fn at(self, path: &Path) -> StoreOpenError {
+        let path = path.to_owned();
+        match self {
+            Self::Sqlite(source) if is_damage(&source) => StoreOpenError::Corrupt {
+                path,
+                problem: source.to_string(),
+            },
+            Self::Sqlite(source) => StoreOpenError::Open { path, source },
+            Self::Damaged(problem) => StoreOpenError::Corrupt { path, problem },
+            Self::Newer(found) => StoreOpenError::Newer { path, found },
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Problem {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Whether SQLite says that the file is not what it wrote.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
 }
 
 /// One object as a row.
@@ -83,16 +127,6 @@ impl File {
         state: &mut State,
     ) -> Result<Self, StoreOpenError> {
         let lock = lock(path)?;
-        let opened = |source: rusqlite::Error| match source.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreOpenError::Corrupt {
-                path: path.to_owned(),
-                problem: source.to_string(),
-            },
-            _ => StoreOpenError::Open {
-                path: path.to_owned(),
-                source,
-            },
-        };
         // SQLite gives its side files the mode of the database.
         OpenOptions::new()
             .create(true)
@@ -103,20 +137,8 @@ impl File {
                 path: path.to_owned(),
                 source,
             })?;
-        let connection = Connection::open(path).map_err(opened)?;
-        configure(&connection, max_bytes).map_err(opened)?;
-        migrate(&connection, path, opened)?;
-        let problem: String = connection
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(opened)?;
-        if problem != "ok" {
-            return Err(StoreOpenError::Corrupt {
-                path: path.to_owned(),
-                problem,
-            });
-        }
-        let revision = load(&connection, path, state, opened)?;
-        state.opened(revision);
+        let connection =
+            open_checked(path, max_bytes, state).map_err(|problem| problem.at(path))?;
         Ok(Self {
             connection,
             path: path.to_owned(),
@@ -127,10 +149,23 @@ impl File {
     /// Writes a group of changes and the revision they lead to, durably, or nothing.
     pub(super) fn write<'a>(
         &mut self,
-        changes: impl Iterator<Item = RowChange<'a>>,
+        changes: impl Iterator<Item = RowChange<'a>> + Clone,
         revision: u64,
     ) -> Result<(), WriteError> {
-        self.try_write(changes, revision).map_err(|error| {
+        let mut written = self.try_write(changes.clone(), revision);
+        if written.as_ref().is_err_and(is_full) {
+            // Once its pages are in the database, the log is written from its beginning again and need not grow.
+            match self
+                .connection
+                .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
+            {
+                Ok(()) => written = self.try_write(changes, revision),
+                Err(error) => {
+                    tracing::debug!(path = %self.path.display(), %error, "no checkpoint on a full disk")
+                }
+            }
+        }
+        written.map_err(|error| {
             let error = write_error(&error);
             tracing::error!(path = %self.path.display(), %error, "a write to the database failed");
             error
@@ -189,32 +224,6 @@ impl File {
         transaction.commit()
     }
 
-    /// Called between groups: SQLite checkpoints by itself, this keeps the WAL file from staying long after a burst.
-    pub(super) fn rest(&mut self) {}
-
-    /// Copies the database into a new file.
-    pub(super) fn backup(&self, to: &Path) -> Result<(), WriteError> {
-        if to.exists() {
-            return Err(WriteError::Failed(
-                format!("{} exists", to.display()).into(),
-            ));
-        }
-        OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(to)
-            .map_err(|error| WriteError::Failed(format!("{}: {error}", to.display()).into()))?;
-        let copy = || -> rusqlite::Result<()> {
-            let mut target = Connection::open(to)?;
-            target.pragma_update(None, "synchronous", "FULL")?;
-            let backup = rusqlite::backup::Backup::new(&self.connection, &mut target)?;
-            backup.step(-1)?;
-            Ok(())
-        };
-        copy().map_err(|error| write_error(&error))
-    }
-
     /// Folds the WAL into the database and closes it.
     pub(super) fn close(self) {
         if let Err((_, error)) = self.connection.close() {
@@ -223,12 +232,16 @@ impl File {
     }
 }
 
-fn lock(path: &Path) -> Result<fs::File, StoreOpenError> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(|source| StoreOpenError::Folder {
-            path: path.to_owned(),
-            source,
-        })?;
+/// Takes the lock that a server holds as long as it uses the database; makes the folder.
+pub(super) fn lock(path: &Path) -> Result<fs::File, StoreOpenError> {
+    let folder = folder(path);
+    if !folder.is_dir() {
+        fs::create_dir_all(folder)
+            .and_then(|()| sync_folder(folder.parent().unwrap_or(folder)))
+            .map_err(|source| StoreOpenError::Folder {
+                path: path.to_owned(),
+                source,
+            })?;
     }
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -252,11 +265,63 @@ fn lock(path: &Path) -> Result<fs::File, StoreOpenError> {
     }
 }
 
+/// The folder of a file.
+pub(super) fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    })?
+    .sync_all()
+}
+
+fn open_checked(path: &Path, max_bytes: u64, state: &mut State) -> Result<Connection, Problem> {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if size(path) == 0 && size(Path::new(&log)) > 0 {
+        // SQLite writes the first page before it writes a log, and would throw this log away.
+        return Err(Problem::Damaged(
+            "it is empty, but its -wal file is not".to_owned(),
+        ));
+    }
+    let connection = Connection::open(path)?;
+    configure(&connection, max_bytes)?;
+    if is_new(&connection)? {
+        create(&connection)?;
+    }
+    check(&connection)?;
+    let revision = scan(&connection, |row| {
+        let stored = Stored::new(row.revision, row.mark, row.id, row.data.into());
+        if state.load(row.table, Key::from(row.key), stored) {
+            Ok(())
+        } else {
+            Err(Problem::Damaged(format!(
+                "{} {} occurs twice",
+                row.table, row.key
+            )))
+        }
+    })?;
+    state.opened(revision);
+    Ok(connection)
+}
+
 fn configure(connection: &Connection, max_bytes: u64) -> rusqlite::Result<()> {
     // Reading the mode back also reads the header, so a file that is no database fails here.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    // A reader in another process (`drover backup`) holds its locks for moments only.
+    connection.busy_timeout(Duration::from_secs(5))?;
+    // A burst of writes does not leave its log behind for good.
+    connection.pragma_update_and_check(None, "journal_size_limit", JOURNAL_BYTES, |_| Ok(()))?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     // Nothing is read from the file once it is loaded; this is for the pages being written.
     connection.pragma_update(None, "cache_size", -4096)?;
@@ -273,106 +338,112 @@ fn configure(connection: &Connection, max_bytes: u64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn migrate(
-    connection: &Connection,
-    path: &Path,
-    opened: impl Fn(rusqlite::Error) -> StoreOpenError + Copy,
-) -> Result<(), StoreOpenError> {
-    let has_meta: bool = connection
-        .query_row(
-            "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'",
-            [],
-            |row| row.get(0),
-        )
-        .map_err(opened)?;
-    if !has_meta {
-        let tables: i64 = connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-            .map_err(opened)?;
-        if tables > 0 {
-            return Err(StoreOpenError::Corrupt {
-                path: path.to_owned(),
-                problem: "it is a database of some other program".to_owned(),
-            });
-        }
-        return connection
-            .execute_batch(
-                "BEGIN IMMEDIATE;
-                 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID, STRICT;
-                 CREATE TABLE objects (id INTEGER PRIMARY KEY, tab TEXT NOT NULL, key TEXT NOT NULL,
-                     revision INTEGER NOT NULL, mark INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
-                 INSERT INTO meta VALUES ('layout', 1), ('revision', 1);
-                 COMMIT;",
-            )
-            .map_err(opened);
-    }
-    let layout: Option<i64> = connection
-        .query_row("SELECT value FROM meta WHERE name = 'layout'", [], |row| {
-            row.get(0)
-        })
-        .optional()
-        .map_err(opened)?;
-    match layout {
-        Some(LAYOUT) => Ok(()),
-        Some(found) if found > LAYOUT => Err(StoreOpenError::Newer {
-            path: path.to_owned(),
-            found,
-        }),
-        Some(_) | None => Err(StoreOpenError::Corrupt {
-            path: path.to_owned(),
-            problem: "its layout version is missing or was never used".to_owned(),
-        }),
-    }
+fn is_new(connection: &Connection) -> Result<bool, Problem> {
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(tables == 0)
 }
 
-fn load(
-    connection: &Connection,
-    path: &Path,
-    state: &mut State,
-    opened: impl Fn(rusqlite::Error) -> StoreOpenError + Copy,
-) -> Result<u64, StoreOpenError> {
-    let corrupt = |problem: String| StoreOpenError::Corrupt {
-        path: path.to_owned(),
-        problem,
-    };
-    let counter: i64 = connection
-        .query_row("SELECT value FROM meta WHERE name = 'revision'", [], |row| {
+fn create(connection: &Connection) -> Result<(), Problem> {
+    connection.execute_batch(
+        "BEGIN IMMEDIATE;
+         CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+         CREATE TABLE objects (id INTEGER PRIMARY KEY, tab TEXT NOT NULL, key TEXT NOT NULL,
+             revision INTEGER NOT NULL, mark INTEGER NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+         INSERT INTO meta VALUES ('layout', 1), ('revision', 1);
+         COMMIT;",
+    )?;
+    Ok(())
+}
+
+/// Checks that this is a database of this program and layout, and that SQLite finds its pages in order.
+pub(super) fn check(connection: &Connection) -> Result<(), Problem> {
+    let ours: bool = connection.query_row(
+        "SELECT count(*) = 2 FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'objects')",
+        [],
+        |row| row.get(0),
+    )?;
+    if !ours {
+        return Err(Problem::Damaged(
+            "it is a database of some other program".to_owned(),
+        ));
+    }
+    match meta(connection, "layout")? {
+        Some(LAYOUT) => {}
+        Some(found) if found > LAYOUT => return Err(Problem::Newer(found)),
+        Some(_) | None => {
+            let problem = "its layout version is missing or was never used".to_owned();
+            return Err(Problem::Damaged(problem));
+        }
+    }
+    let problem: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if problem != "ok" {
+        return Err(Problem::Damaged(problem));
+    }
+    Ok(())
+}
+
+fn meta(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
             row.get(0)
         })
         .optional()
-        .map_err(opened)?
-        .ok_or_else(|| corrupt("its revision is missing".to_owned()))?;
-    let counter = counter.unsigned_abs();
+}
+
+/// A row as it stands in the file.
+#[derive(Debug)]
+pub(super) struct Scanned<'a> {
+    pub(super) id: i64,
+    pub(super) table: &'a str,
+    pub(super) key: &'a str,
+    pub(super) revision: u64,
+    pub(super) mark: u64,
+    pub(super) data: &'a [u8],
+}
+
+/// Hands every object to `each` in the order of creation, its checksum checked, and returns the file's revision.
+pub(super) fn scan(
+    connection: &Connection,
+    mut each: impl FnMut(Scanned<'_>) -> Result<(), Problem>,
+) -> Result<u64, Problem> {
+    let counter = meta(connection, "revision")?
+        .ok_or_else(|| Problem::Damaged("its revision is missing".to_owned()))?
+        .unsigned_abs();
     let mut statement = connection
-        .prepare("SELECT id, tab, key, revision, mark, crc, data FROM objects ORDER BY id")
-        .map_err(opened)?;
-    let mut rows = statement.query([]).map_err(opened)?;
-    while let Some(row) = rows.next().map_err(opened)? {
+        .prepare("SELECT id, tab, key, revision, mark, crc, data FROM objects ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
         let read = || -> rusqlite::Result<_> {
-            Ok((
-                row.get::<_, i64>(0)?,
-                row.get_ref(1)?.as_str()?,
-                row.get_ref(2)?.as_str()?,
-                row.get::<_, i64>(3)?.unsigned_abs(),
-                row.get::<_, i64>(4)?.cast_unsigned(),
-                row.get::<_, i64>(5)?,
-                row.get_ref(6)?.as_blob()?,
-            ))
+            let scanned = Scanned {
+                id: row.get(0)?,
+                table: row.get_ref(1)?.as_str()?,
+                key: row.get_ref(2)?.as_str()?,
+                revision: row.get::<_, i64>(3)?.unsigned_abs(),
+                mark: row.get::<_, i64>(4)?.cast_unsigned(),
+                data: row.get_ref(6)?.as_blob()?,
+            };
+            Ok((scanned, row.get::<_, i64>(5)?))
         };
-        let (id, table, key, revision, mark, sum, data) =
-            read().map_err(|error| corrupt(format!("an unreadable row: {error}")))?;
-        if crc(table, key, revision, data) != sum {
-            return Err(corrupt(format!("the checksum of {table} {key} is wrong")));
+        let (scanned, sum) =
+            read().map_err(|error| Problem::Damaged(format!("an unreadable row: {error}")))?;
+        let Scanned {
+            table,
+            key,
+            revision,
+            ..
+        } = scanned;
+        if crc(table, key, revision, scanned.data) != sum {
+            return Err(Problem::Damaged(format!(
+                "the checksum of {table} {key} is wrong"
+            )));
         }
         if revision > counter {
-            return Err(corrupt(format!(
+            return Err(Problem::Damaged(format!(
                 "{table} {key} is newer than the database's revision {counter}"
             )));
         }
-        let stored = Stored::new(revision, mark, id, data.into());
-        if !state.load(table, Key::from(key), stored) {
-            return Err(corrupt(format!("{table} {key} occurs twice")));
-        }
+        each(scanned)?;
     }
     Ok(counter)
 }
@@ -392,9 +463,14 @@ fn crc(table: &str, key: &str, revision: u64, data: &[u8]) -> i64 {
     i64::from(crc.sum())
 }
 
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
 fn write_error(error: &rusqlite::Error) -> WriteError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => WriteError::NoSpace,
-        _ => WriteError::Failed(Arc::from(error.to_string())),
+    if is_full(error) {
+        WriteError::NoSpace
+    } else {
+        WriteError::Failed(Arc::from(error.to_string()))
     }
 }

@@ -5,13 +5,11 @@
 //! one bad change does not fail its neighbours.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::file::{File, Row, RowChange};
 use super::memory::{Applied, EventKind, Key, Stored};
@@ -21,11 +19,14 @@ use super::{Change, ChangeAction, Shared, WriteError};
 /// small objects, so longer groups add latency and no throughput.
 const GROUP: usize = 256;
 
+/// Bytes in one transaction at which it takes no further change, so that large objects do not make a group, and with it
+/// the write-ahead log and everybody's wait, large too.
+const GROUP_BYTES: usize = 8 * 1024 * 1024;
+
 /// What the thread is asked to do.
 #[derive(Debug)]
 pub(super) enum Request {
     Change(Change, oneshot::Sender<Result<Arc<Stored>, WriteError>>),
-    Backup(PathBuf, oneshot::Sender<Result<(), WriteError>>),
     Close,
 }
 
@@ -45,12 +46,12 @@ impl Handle {
 
 type Waiting = (Change, oneshot::Sender<Result<Arc<Stored>, WriteError>>);
 
-pub(super) fn start(shared: Arc<Shared>, file: Option<File>) -> (Handle, SyncSender<Request>) {
-    let (sender, receiver) = sync_channel(GROUP);
+pub(super) fn start(shared: Arc<Shared>, file: Option<File>) -> (Handle, mpsc::Sender<Request>) {
+    let (sender, receiver) = mpsc::channel(GROUP);
     let spawned = std::thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || {
-            Writer { shared, file }.run(&receiver);
+            Writer { shared, file }.run(receiver);
         });
     match spawned {
         Ok(thread) => (Handle(Some(thread)), sender),
@@ -68,61 +69,43 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, requests: &Receiver<Request>) {
-        let mut group: Vec<Waiting> = Vec::with_capacity(GROUP);
-        while let Ok(first) = requests.recv() {
+    fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let mut closing = false;
+        while !closing && let Some(first) = requests.blocking_recv() {
+            let mut group = Vec::new();
+            let mut bytes = 0;
             let mut next = Some(first);
-            let mut after = None;
             while let Some(request) = next {
                 match request {
-                    Request::Change(change, reply) => group.push((change, reply)),
-                    other => {
-                        after = Some(other);
+                    Request::Change(change, reply) => {
+                        bytes += change.len();
+                        group.push((change, reply));
+                    }
+                    Request::Close => {
+                        closing = true;
                         break;
                     }
                 }
-                next = if group.len() < GROUP {
+                next = if group.len() < GROUP && bytes < GROUP_BYTES {
                     requests.try_recv().ok()
                 } else {
                     None
                 };
             }
-            self.write(&mut group);
-            match after {
-                Some(Request::Close) => {
-                    for request in requests.try_iter() {
-                        match request {
-                            Request::Change(_, reply) => drop(reply.send(Err(WriteError::Closed))),
-                            Request::Backup(_, reply) => drop(reply.send(Err(WriteError::Closed))),
-                            Request::Close => {}
-                        }
-                    }
-                    break;
-                }
-                Some(Request::Backup(to, reply)) => {
-                    let result = match &self.file {
-                        Some(file) => file.backup(&to),
-                        None => Err(WriteError::Failed("the store is in memory only".into())),
-                    };
-                    drop(reply.send(result));
-                }
-                Some(Request::Change(..)) | None => {}
-            }
-            if let Some(file) = &mut self.file {
-                file.rest();
-            }
+            self.write(group);
         }
+        // What still waits is answered with `Closed` as the queue is dropped.
+        drop(requests);
         if let Some(file) = self.file.take() {
             file.close();
         }
     }
 
-    fn write(&mut self, group: &mut Vec<Waiting>) {
+    fn write(&mut self, group: Vec<Waiting>) {
         if group.is_empty() {
             return;
         }
-        let waiting = std::mem::take(group);
-        let (answers, error) = self.commit(waiting);
+        let (answers, error) = self.commit(group);
         let Some(error) = error else {
             answer(answers);
             return;
@@ -233,7 +216,8 @@ fn decide(
             if current.is_some() {
                 return Err(WriteError::Exists);
             }
-            let row = i64::try_from(revision).map_err(|_| WriteError::Failed("out of revisions".into()))?;
+            let row = i64::try_from(revision)
+                .map_err(|_| WriteError::Failed("out of revisions".into()))?;
             let stored = Stored::new(revision, draft.mark(), row, draft.finish(revision));
             Ok((EventKind::Added, stored))
         }
