@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::parse::{Binary, Expr, Fold};
 use super::value::Value;
 use super::{EvalError, functions};
+use crate::schema::Pattern;
 
 /// What evaluations may still cost. One unit is about one step of evaluation, or ten bytes looked at.
 #[derive(Clone, Copy, Debug)]
@@ -84,143 +85,61 @@ pub(super) fn no_overload() -> EvalError {
 
 type Outcome<'a> = Result<Value<'a>, EvalError>;
 
-#[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
+/// Evaluates `expr`. Calls itself as deeply as the parsed tree is high, which the parser bounds; what an arm needs stands
+/// in a function of its own, so that the stack holds only what is in use.
 pub(super) fn evaluate<'a>(
     expr: &'a Expr,
     scope: &Scope<'a, '_>,
     budget: &mut Budget,
 ) -> Outcome<'a> {
     budget.charge(1)?;
-    Ok(match expr {
-        Expr::Null => Value::Null,
-        Expr::Bool(value) => Value::Bool(*value),
-        Expr::Int(value) => Value::Int(*value),
-        Expr::Uint(value) => Value::Uint(*value),
-        Expr::Double(value) => Value::Double(*value),
-        Expr::Text(text) => Value::Text(Cow::Borrowed(text)),
-        Expr::Bytes(bytes) => Value::Bytes(bytes.as_slice().into()),
-        Expr::Ident(name) => match scope.get(name) {
-            Some(value) => value.clone(),
-            None => functions::type_named(name)
-                .ok_or_else(|| failed(format!("no such attribute(s): {name}")))?,
-        },
+    match expr {
+        Expr::Null => Ok(Value::Null),
+        Expr::Bool(value) => Ok(Value::Bool(*value)),
+        Expr::Int(value) => Ok(Value::Int(*value)),
+        Expr::Uint(value) => Ok(Value::Uint(*value)),
+        Expr::Double(value) => Ok(Value::Double(*value)),
+        Expr::Text(text) => Ok(Value::Text(Cow::Borrowed(text))),
+        Expr::Bytes(bytes) => Ok(Value::Bytes(bytes.as_slice().into())),
+        Expr::Ident(name) => ident(name, scope),
         Expr::Select {
             operand,
             field,
             optional,
-        } => {
-            let operand = evaluate(operand, scope, budget)?;
-            select(&operand, field, *optional)?
-        }
-        Expr::Has { operand, field } => match evaluate(operand, scope, budget)? {
-            Value::Optional(None) => Value::Bool(false),
-            Value::Optional(Some(inner)) => Value::Bool(field_of(&inner, field).is_some()),
-            operand @ (Value::Map(_) | Value::JsonMap(..)) => {
-                Value::Bool(field_of(&operand, field).is_some())
-            }
-            _ => return Err(no_overload()),
-        },
+        } => select(&evaluate(operand, scope, budget)?, field, *optional),
+        Expr::Has { operand, field } => has(&evaluate(operand, scope, budget)?, field),
         Expr::Index {
             operand,
             index: key,
             optional,
         } => {
             let operand = evaluate(operand, scope, budget)?;
-            let key = evaluate(key, scope, budget)?;
-            index(&operand, &key, *optional)?
+            index(&operand, &evaluate(key, scope, budget)?, *optional)
         }
         Expr::Call { name, args } => {
-            let args = evaluate_all(args, scope, budget)?;
-            functions::call(name, None, args, budget)?
+            functions::call(name, None, evaluate_all(args, scope, budget)?, budget)
         }
-        Expr::Method { target, name, args } => {
-            if let Expr::Ident(library) = target.as_ref()
-                && functions::is_library(library)
-                && scope.get(library).is_none()
-            {
-                let args = evaluate_all(args, scope, budget)?;
-                return functions::call(&format!("{library}.{name}"), None, args, budget);
-            }
-            let target = evaluate(target, scope, budget)?;
-            // The fallback of an optional is only evaluated if it is needed.
-            if let ("orValue" | "or", Value::Optional(Some(inner))) = (name.as_str(), &target) {
-                return Ok(match name.as_str() {
-                    "or" => target.clone(),
-                    _ => inner.as_ref().clone(),
-                });
-            }
-            let args = evaluate_all(args, scope, budget)?;
-            functions::call(name, Some(target), args, budget)?
+        Expr::Method { target, name, args } => method(target, name, args, scope, budget),
+        Expr::Matches { target, pattern } => {
+            matches(&evaluate(target, scope, budget)?, pattern, budget)
         }
-        Expr::Matches { target, pattern } => match evaluate(target, scope, budget)? {
-            Value::Text(text) => {
-                let cost = functions::regex_cost(&text, &pattern.source);
-                budget.charge(cost)?;
-                match pattern.matches(&text) {
-                    Some(found) => Value::Bool(found),
-                    None => {
-                        return Err(failed(format!("error parsing regexp: {}", pattern.source)));
-                    }
-                }
-            }
-            _ => return Err(no_overload()),
-        },
-        Expr::List(items) => {
-            let mut out = Vec::with_capacity(items.len());
-            for (item, optional) in items {
-                let value = evaluate(item, scope, budget)?;
-                match (optional, value) {
-                    (false, value) => out.push(value),
-                    (true, Value::Optional(inner)) => {
-                        out.extend(inner.map(|inner| inner.as_ref().clone()))
-                    }
-                    (true, _) => return Err(no_overload()),
-                }
-            }
-            Value::list(out)
-        }
-        Expr::Map(entries) => {
-            let mut out: Vec<(Value<'a>, Value<'a>)> = Vec::with_capacity(entries.len());
-            for (key, value, optional) in entries {
-                let key = evaluate(key, scope, budget)?;
-                let value = match (optional, evaluate(value, scope, budget)?) {
-                    (false, value) => value,
-                    (true, Value::Optional(None)) => continue,
-                    (true, Value::Optional(Some(inner))) => inner.as_ref().clone(),
-                    (true, _) => return Err(no_overload()),
-                };
-                if out.iter().any(|(other, _)| other.equals(&key)) {
-                    return Err(failed(format!("Failed with repeated key: {key}")));
-                }
-                out.push((key, value));
-            }
-            Value::Map(Rc::new(out))
-        }
+        Expr::List(items) => list(items, scope, budget),
+        Expr::Map(entries) => map(entries, scope, budget),
         Expr::Not(operand) => match evaluate(operand, scope, budget)? {
-            Value::Bool(value) => Value::Bool(!value),
-            _ => return Err(no_overload()),
+            Value::Bool(value) => Ok(Value::Bool(!value)),
+            _ => Err(no_overload()),
         },
-        Expr::Negate(operand) => match evaluate(operand, scope, budget)? {
-            Value::Int(value) => Value::Int(
-                value
-                    .checked_neg()
-                    .ok_or_else(|| failed("integer overflow"))?,
-            ),
-            Value::Double(value) => Value::Double(-value),
-            Value::Duration(value) => Value::Duration(-value),
-            _ => return Err(no_overload()),
-        },
-        Expr::And(a, b) => logic(a, b, false, scope, budget)?,
-        Expr::Or(a, b) => logic(a, b, true, scope, budget)?,
+        Expr::Negate(operand) => negate(&evaluate(operand, scope, budget)?),
+        Expr::And(a, b) => logic(a, b, false, scope, budget),
+        Expr::Or(a, b) => logic(a, b, true, scope, budget),
         Expr::Ternary(parts) => match evaluate(&parts.0, scope, budget)? {
-            Value::Bool(true) => evaluate(&parts.1, scope, budget)?,
-            Value::Bool(false) => evaluate(&parts.2, scope, budget)?,
-            _ => return Err(no_overload()),
+            Value::Bool(true) => evaluate(&parts.1, scope, budget),
+            Value::Bool(false) => evaluate(&parts.2, scope, budget),
+            _ => Err(no_overload()),
         },
         Expr::Binary(operator, parts) => {
             let a = evaluate(&parts.0, scope, budget)?;
-            let b = evaluate(&parts.1, scope, budget)?;
-            binary(*operator, &a, &b, budget)?
+            binary(*operator, &a, &evaluate(&parts.1, scope, budget)?, budget)
         }
         Expr::Fold {
             kind,
@@ -238,27 +157,142 @@ pub(super) fn evaluate<'a>(
                 condition: condition.as_deref(),
                 body,
             };
-            fold.run(&range, scope, budget)?
+            fold.run(&range, scope, budget)
         }
         Expr::OptionalMap {
             target,
             variable,
             body,
             flat,
-        } => match evaluate(target, scope, budget)? {
-            Value::Optional(None) => Value::Optional(None),
-            Value::Optional(Some(inner)) => {
-                let inner = scope.inner(vec![(variable, inner.as_ref().clone())]);
-                let value = evaluate(body, &inner, budget)?;
-                match (flat, value) {
-                    (false, value) => Value::some(value),
-                    (true, value @ Value::Optional(_)) => value,
-                    (true, _) => return Err(no_overload()),
-                }
+        } => {
+            let target = evaluate(target, scope, budget)?;
+            optional_map(&target, variable, body, *flat, scope, budget)
+        }
+    }
+}
+
+fn ident<'a>(name: &str, scope: &Scope<'a, '_>) -> Outcome<'a> {
+    match scope.get(name) {
+        Some(value) => Ok(value.clone()),
+        None => functions::type_named(name)
+            .ok_or_else(|| failed(format!("no such attribute(s): {name}"))),
+    }
+}
+
+fn has<'a>(operand: &Value<'a>, field: &str) -> Outcome<'a> {
+    match operand {
+        Value::Optional(None) => Ok(Value::Bool(false)),
+        Value::Optional(Some(inner)) => Ok(Value::Bool(field_of(inner, field).is_some())),
+        Value::Map(_) | Value::JsonMap(..) => Ok(Value::Bool(field_of(operand, field).is_some())),
+        _ => Err(no_overload()),
+    }
+}
+
+fn method<'a>(
+    target: &'a Expr,
+    name: &str,
+    args: &'a [Expr],
+    scope: &Scope<'a, '_>,
+    budget: &mut Budget,
+) -> Outcome<'a> {
+    if let Expr::Ident(library) = target
+        && functions::is_library(library)
+        && scope.get(library).is_none()
+    {
+        let args = evaluate_all(args, scope, budget)?;
+        return functions::call(&format!("{library}.{name}"), None, args, budget);
+    }
+    let target = evaluate(target, scope, budget)?;
+    // The fallback of an optional is only evaluated if it is needed.
+    if let ("orValue" | "or", Value::Optional(Some(inner))) = (name, &target) {
+        return Ok(match name {
+            "or" => target.clone(),
+            _ => inner.as_ref().clone(),
+        });
+    }
+    let args = evaluate_all(args, scope, budget)?;
+    functions::call(name, Some(target), args, budget)
+}
+
+fn matches<'a>(target: &Value<'a>, pattern: &Pattern, budget: &mut Budget) -> Outcome<'a> {
+    let Value::Text(text) = target else {
+        return Err(no_overload());
+    };
+    budget.charge(functions::regex_cost(text, &pattern.source))?;
+    match pattern.matches(text) {
+        Some(found) => Ok(Value::Bool(found)),
+        None => Err(failed(format!("error parsing regexp: {}", pattern.source))),
+    }
+}
+
+fn list<'a>(items: &'a [(Expr, bool)], scope: &Scope<'a, '_>, budget: &mut Budget) -> Outcome<'a> {
+    let mut out = Vec::with_capacity(items.len());
+    for (item, optional) in items {
+        match (optional, evaluate(item, scope, budget)?) {
+            (false, value) => out.push(value),
+            (true, Value::Optional(inner)) => {
+                out.extend(inner.map(|inner| inner.as_ref().clone()));
             }
-            _ => return Err(no_overload()),
-        },
-    })
+            (true, _) => return Err(no_overload()),
+        }
+    }
+    Ok(Value::list(out))
+}
+
+fn map<'a>(
+    entries: &'a [(Expr, Expr, bool)],
+    scope: &Scope<'a, '_>,
+    budget: &mut Budget,
+) -> Outcome<'a> {
+    let mut out: Vec<(Value<'a>, Value<'a>)> = Vec::with_capacity(entries.len());
+    for (key, value, optional) in entries {
+        let key = evaluate(key, scope, budget)?;
+        let value = match (optional, evaluate(value, scope, budget)?) {
+            (false, value) => value,
+            (true, Value::Optional(None)) => continue,
+            (true, Value::Optional(Some(inner))) => inner.as_ref().clone(),
+            (true, _) => return Err(no_overload()),
+        };
+        if out.iter().any(|(other, _)| other.equals(&key)) {
+            return Err(failed(format!("Failed with repeated key: {key}")));
+        }
+        out.push((key, value));
+    }
+    Ok(Value::Map(Rc::new(out)))
+}
+
+fn negate<'a>(operand: &Value<'a>) -> Outcome<'a> {
+    match operand {
+        Value::Int(value) => value
+            .checked_neg()
+            .map(Value::Int)
+            .ok_or_else(|| failed("integer overflow")),
+        Value::Double(value) => Ok(Value::Double(-value)),
+        Value::Duration(value) => Ok(Value::Duration(-*value)),
+        _ => Err(no_overload()),
+    }
+}
+
+fn optional_map<'a>(
+    target: &Value<'a>,
+    variable: &'a str,
+    body: &'a Expr,
+    flat: bool,
+    scope: &Scope<'a, '_>,
+    budget: &mut Budget,
+) -> Outcome<'a> {
+    match target {
+        Value::Optional(None) => Ok(Value::Optional(None)),
+        Value::Optional(Some(inner)) => {
+            let inner = scope.inner(vec![(variable, inner.as_ref().clone())]);
+            match (flat, evaluate(body, &inner, budget)?) {
+                (false, value) => Ok(Value::some(value)),
+                (true, value @ Value::Optional(_)) => Ok(value),
+                (true, _) => Err(no_overload()),
+            }
+        }
+        _ => Err(no_overload()),
+    }
 }
 
 fn evaluate_all<'a>(

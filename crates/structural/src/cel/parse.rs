@@ -6,8 +6,12 @@ use crate::schema::Pattern;
 
 /// Longer expressions are refused.
 const MAX_SOURCE: usize = 64 * 1024;
-/// Deeper ones too.
-const MAX_DEPTH: usize = 200;
+/// Expressions inside expressions: what the parser calls itself for. With [`MAX_HEIGHT`] chosen so that neither parsing
+/// nor evaluation uses more than half of a thread's usual stack, even without optimisation.
+const MAX_NESTING: usize = 48;
+/// The height of the tree: what evaluation calls itself for. Chains of operators and of members count, except those of
+/// `&&` and `||`, which are balanced.
+const MAX_HEIGHT: usize = 160;
 
 /// Why a text is no expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -236,19 +240,83 @@ pub(super) fn parse(source: &str) -> Result<Expr, ParseError> {
     let mut parser = Parser {
         tokens: tokens(source)?,
         at: 0,
-        depth: 0,
+        nesting: 0,
     };
     let root = parser.expression()?;
     match parser.peek() {
-        Token::End => Ok(root),
+        Token::End => Ok(root.expr),
         _ => Err(parser.unexpected()),
+    }
+}
+
+/// A tree and its height.
+struct Tree {
+    expr: Expr,
+    height: usize,
+}
+
+impl Tree {
+    const fn leaf(expr: Expr) -> Self {
+        Self { expr, height: 1 }
+    }
+}
+
+/// What stands between two operands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Or,
+    And,
+    Binary(Binary),
+}
+
+impl Operator {
+    fn of(token: &Token) -> Option<Self> {
+        Some(match token {
+            Token::Symbol(symbol) => match *symbol {
+                "||" => Self::Or,
+                "&&" => Self::And,
+                "==" => Self::Binary(Binary::Eq),
+                "!=" => Self::Binary(Binary::Ne),
+                "<" => Self::Binary(Binary::Lt),
+                "<=" => Self::Binary(Binary::Le),
+                ">" => Self::Binary(Binary::Gt),
+                ">=" => Self::Binary(Binary::Ge),
+                "+" => Self::Binary(Binary::Add),
+                "-" => Self::Binary(Binary::Sub),
+                "*" => Self::Binary(Binary::Mul),
+                "/" => Self::Binary(Binary::Div),
+                "%" => Self::Binary(Binary::Rem),
+                _ => return None,
+            },
+            Token::Ident(name) if name == "in" => Self::Binary(Binary::In),
+            _ => return None,
+        })
+    }
+
+    /// How tightly it binds.
+    const fn level(self) -> u8 {
+        match self {
+            Self::Or => 1,
+            Self::And => 2,
+            Self::Binary(
+                Binary::Eq
+                | Binary::Ne
+                | Binary::Lt
+                | Binary::Le
+                | Binary::Gt
+                | Binary::Ge
+                | Binary::In,
+            ) => 3,
+            Self::Binary(Binary::Add | Binary::Sub) => 4,
+            Self::Binary(Binary::Mul | Binary::Div | Binary::Rem) => 5,
+        }
     }
 }
 
 struct Parser {
     tokens: Vec<(Token, usize)>,
     at: usize,
-    depth: usize,
+    nesting: usize,
 }
 
 impl Parser {
@@ -274,6 +342,10 @@ impl Parser {
             other => format!("Syntax error: mismatched input {other:?}"),
         };
         ParseError::at(self.place(), problem)
+    }
+
+    fn too_deep(&self) -> ParseError {
+        ParseError::at(self.place(), "expression recursion limit exceeded")
     }
 
     fn eat(&mut self, symbol: &str) -> bool {
@@ -302,129 +374,104 @@ impl Parser {
         }
     }
 
-    fn expression(&mut self) -> Result<Expr, ParseError> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(ParseError::at(
-                self.place(),
-                "expression recursion limit exceeded",
-            ));
+    /// A tree over trees of at most `height`.
+    fn over(&self, height: usize, expr: Expr) -> Result<Tree, ParseError> {
+        if height >= MAX_HEIGHT {
+            return Err(self.too_deep());
         }
-        let condition = self.or()?;
-        let result = if self.eat("?") {
-            let yes = self.or()?;
-            self.expect(":")?;
-            let no = self.expression()?;
-            Expr::Ternary(Box::new((condition, yes, no)))
-        } else {
-            condition
-        };
-        self.depth -= 1;
-        Ok(result)
+        Ok(Tree {
+            expr,
+            height: height + 1,
+        })
     }
 
-    fn or(&mut self) -> Result<Expr, ParseError> {
-        let mut left = self.and()?;
-        let mut terms = 0;
-        while self.eat("||") {
-            terms += 1;
-            self.bounded(terms)?;
-            left = Expr::Or(Box::new(left), Box::new(self.and()?));
+    fn expression(&mut self) -> Result<Tree, ParseError> {
+        self.nesting += 1;
+        if self.nesting > MAX_NESTING {
+            return Err(self.too_deep());
         }
-        Ok(left)
+        let mut tree = self.operation(0)?;
+        if self.eat("?") {
+            tree = self.ternary(tree)?;
+        }
+        self.nesting -= 1;
+        Ok(tree)
     }
 
-    fn and(&mut self) -> Result<Expr, ParseError> {
-        let mut left = self.relation()?;
-        let mut terms = 0;
-        while self.eat("&&") {
-            terms += 1;
-            self.bounded(terms)?;
-            left = Expr::And(Box::new(left), Box::new(self.relation()?));
-        }
-        Ok(left)
+    fn ternary(&mut self, condition: Tree) -> Result<Tree, ParseError> {
+        let yes = self.operation(0)?;
+        self.expect(":")?;
+        let no = self.expression()?;
+        let height = condition.height.max(yes.height).max(no.height);
+        self.over(
+            height,
+            Expr::Ternary(Box::new((condition.expr, yes.expr, no.expr))),
+        )
     }
 
-    /// Chains of operators nest to the left, which also uses stack.
-    fn bounded(&self, terms: usize) -> Result<(), ParseError> {
-        if terms > MAX_DEPTH {
-            return Err(ParseError::at(
-                self.place(),
-                "expression recursion limit exceeded",
-            ));
-        }
-        Ok(())
-    }
-
-    fn relation(&mut self) -> Result<Expr, ParseError> {
-        let mut left = self.sum()?;
-        let mut terms = 0;
-        loop {
-            let operator = match self.peek() {
-                Token::Symbol("==") => Binary::Eq,
-                Token::Symbol("!=") => Binary::Ne,
-                Token::Symbol("<") => Binary::Lt,
-                Token::Symbol("<=") => Binary::Le,
-                Token::Symbol(">") => Binary::Gt,
-                Token::Symbol(">=") => Binary::Ge,
-                Token::Ident(name) if name == "in" => Binary::In,
-                _ => return Ok(left),
-            };
-            self.at += 1;
-            terms += 1;
-            self.bounded(terms)?;
-            let right = self.sum()?;
-            left = Expr::Binary(operator, Box::new((left, right)));
-        }
-    }
-
-    fn sum(&mut self) -> Result<Expr, ParseError> {
-        let mut left = self.product()?;
-        let mut terms = 0;
-        loop {
-            let operator = match self.peek() {
-                Token::Symbol("+") => Binary::Add,
-                Token::Symbol("-") => Binary::Sub,
-                _ => return Ok(left),
-            };
-            self.at += 1;
-            terms += 1;
-            self.bounded(terms)?;
-            let right = self.product()?;
-            left = Expr::Binary(operator, Box::new((left, right)));
-        }
-    }
-
-    fn product(&mut self) -> Result<Expr, ParseError> {
+    /// Operands and the operators between them that bind at least as tightly as `floor`.
+    fn operation(&mut self, floor: u8) -> Result<Tree, ParseError> {
         let mut left = self.unary()?;
-        let mut terms = 0;
-        loop {
-            let operator = match self.peek() {
-                Token::Symbol("*") => Binary::Mul,
-                Token::Symbol("/") => Binary::Div,
-                Token::Symbol("%") => Binary::Rem,
-                _ => return Ok(left),
+        while let Some(operator) = Operator::of(self.peek())
+            && operator.level() >= floor
+        {
+            left = match operator {
+                Operator::Or | Operator::And => self.logic(left, operator)?,
+                Operator::Binary(binary) => {
+                    self.at += 1;
+                    let right = self.operation(operator.level() + 1)?;
+                    let height = left.height.max(right.height);
+                    self.over(
+                        height,
+                        Expr::Binary(binary, Box::new((left.expr, right.expr))),
+                    )?
+                }
             };
-            self.at += 1;
-            terms += 1;
-            self.bounded(terms)?;
-            let right = self.unary()?;
-            left = Expr::Binary(operator, Box::new((left, right)));
         }
+        Ok(left)
     }
 
-    fn unary(&mut self) -> Result<Expr, ParseError> {
+    /// A chain of one logical operator.
+    fn logic(&mut self, first: Tree, operator: Operator) -> Result<Tree, ParseError> {
+        let mut terms = vec![first];
+        while Operator::of(self.peek()) == Some(operator) {
+            self.at += 1;
+            terms.push(self.operation(operator.level() + 1)?);
+        }
+        // Neighbours are joined until one is left: the order of evaluation stays, the height grows by the logarithm.
+        while terms.len() > 1 {
+            let mut joined = Vec::with_capacity(terms.len().div_ceil(2));
+            let mut rest = terms.into_iter();
+            while let Some(a) = rest.next() {
+                joined.push(match rest.next() {
+                    None => a,
+                    Some(b) => {
+                        let (left, right) = (Box::new(a.expr), Box::new(b.expr));
+                        let expr = match operator {
+                            Operator::Or => Expr::Or(left, right),
+                            Operator::And | Operator::Binary(_) => Expr::And(left, right),
+                        };
+                        self.over(a.height.max(b.height), expr)?
+                    }
+                });
+            }
+            terms = joined;
+        }
+        terms.pop().ok_or_else(|| self.unexpected())
+    }
+
+    fn unary(&mut self) -> Result<Tree, ParseError> {
         let mut nots = 0;
         while self.eat("!") {
             nots += 1;
         }
         if nots > 0 {
             let operand = self.member()?;
-            return Ok(if nots % 2 == 1 {
-                Expr::Not(Box::new(operand))
+            return if nots % 2 == 1 {
+                self.over(operand.height, Expr::Not(Box::new(operand.expr)))
             } else {
-                operand
-            });
+                Ok(operand)
+            };
         }
         let mut minuses = 0;
         while self.eat("-") {
@@ -441,166 +488,172 @@ impl Parser {
             self.at += 1;
             let literal =
                 Expr::Int(negative.ok_or_else(|| ParseError::at(place, "invalid int literal"))?);
-            return self.postfix(literal);
+            return self.postfix(Tree::leaf(literal));
         }
         let operand = self.member()?;
-        Ok(if minuses % 2 == 1 {
-            Expr::Negate(Box::new(operand))
+        if minuses % 2 == 1 {
+            self.over(operand.height, Expr::Negate(Box::new(operand.expr)))
         } else {
-            operand
-        })
+            Ok(operand)
+        }
     }
 
-    fn member(&mut self) -> Result<Expr, ParseError> {
+    fn member(&mut self) -> Result<Tree, ParseError> {
         let primary = self.primary()?;
         self.postfix(primary)
     }
 
-    fn postfix(&mut self, mut operand: Expr) -> Result<Expr, ParseError> {
-        let mut terms = 0;
+    fn postfix(&mut self, mut tree: Tree) -> Result<Tree, ParseError> {
         loop {
-            terms += 1;
-            self.bounded(terms)?;
-            if self.eat(".?") {
+            let inner = tree.height;
+            tree = if self.eat(".?") {
                 let field = self.ident()?;
-                operand = Expr::Select {
-                    operand: Box::new(operand),
-                    field,
-                    optional: true,
-                };
+                self.over(inner, select(tree.expr, field, true))?
             } else if self.eat(".") {
                 let place = self.place();
                 let name = self.ident()?;
-                operand = if self.eat("(") {
-                    let args = self.list_until(")")?;
-                    method(operand, name, args, place)?
+                if self.eat("(") {
+                    let (args, height) = self.list_until(")")?;
+                    let expr = method(tree.expr, name, args, place)?;
+                    self.over(inner.max(height), expr)?
                 } else {
-                    Expr::Select {
-                        operand: Box::new(operand),
-                        field: name,
-                        optional: false,
-                    }
-                };
+                    self.over(inner, select(tree.expr, name, false))?
+                }
             } else if self.eat("[?") {
-                let index = self.expression()?;
-                self.expect("]")?;
-                operand = Expr::Index {
-                    operand: Box::new(operand),
-                    index: Box::new(index),
-                    optional: true,
-                };
+                self.index(tree, true)?
             } else if self.eat("[") {
-                let index = self.expression()?;
-                self.expect("]")?;
-                operand = Expr::Index {
-                    operand: Box::new(operand),
-                    index: Box::new(index),
-                    optional: false,
-                };
+                self.index(tree, false)?
             } else {
-                return Ok(operand);
-            }
+                return Ok(tree);
+            };
         }
     }
 
-    fn list_until(&mut self, close: &str) -> Result<Vec<Expr>, ParseError> {
+    fn index(&mut self, operand: Tree, optional: bool) -> Result<Tree, ParseError> {
+        let index = self.expression()?;
+        self.expect("]")?;
+        let height = operand.height.max(index.height);
+        let expr = Expr::Index {
+            operand: Box::new(operand.expr),
+            index: Box::new(index.expr),
+            optional,
+        };
+        self.over(height, expr)
+    }
+
+    /// Items up to `close`, and the height of the highest.
+    fn list_until(&mut self, close: &str) -> Result<(Vec<Expr>, usize), ParseError> {
         let mut items = Vec::new();
+        let mut height = 0;
         while !self.eat(close) {
-            items.push(self.expression()?);
+            let item = self.expression()?;
+            height = height.max(item.height);
+            items.push(item.expr);
             if !self.eat(",") {
                 self.expect(close)?;
                 break;
             }
         }
-        Ok(items)
+        Ok((items, height))
     }
 
-    fn primary(&mut self) -> Result<Expr, ParseError> {
+    fn primary(&mut self) -> Result<Tree, ParseError> {
         let place = self.place();
-        match self.next() {
+        let literal = match self.next() {
             Token::Int(value) => i64::try_from(value)
                 .map(Expr::Int)
-                .map_err(|_| ParseError::at(place, "invalid int literal")),
-            Token::Uint(value) => Ok(Expr::Uint(value)),
-            Token::Double(value) => Ok(Expr::Double(value)),
-            Token::Text(text) => Ok(Expr::Text(text)),
-            Token::Bytes(bytes) => Ok(Expr::Bytes(bytes)),
+                .map_err(|_| ParseError::at(place, "invalid int literal"))?,
+            Token::Uint(value) => Expr::Uint(value),
+            Token::Double(value) => Expr::Double(value),
+            Token::Text(text) => Expr::Text(text),
+            Token::Bytes(bytes) => Expr::Bytes(bytes),
             Token::Ident(name) => match name.as_str() {
-                "true" => Ok(Expr::Bool(true)),
-                "false" => Ok(Expr::Bool(false)),
-                "null" => Ok(Expr::Null),
+                "true" => Expr::Bool(true),
+                "false" => Expr::Bool(false),
+                "null" => Expr::Null,
                 "in" => {
                     self.at -= 1;
-                    Err(self.unexpected())
+                    return Err(self.unexpected());
                 }
-                _ if self.eat("(") => {
-                    let mut args = self.list_until(")")?;
-                    if name == "has" {
-                        return match (args.pop(), args.is_empty()) {
-                            (
-                                Some(Expr::Select {
-                                    operand,
-                                    field,
-                                    optional: false,
-                                }),
-                                true,
-                            ) => Ok(Expr::Has { operand, field }),
-                            _ => Err(ParseError::at(place, "invalid argument to has() macro")),
-                        };
-                    }
-                    Ok(Expr::Call { name, args })
-                }
-                _ => Ok(Expr::Ident(name)),
+                _ if self.eat("(") => return self.call(name, place),
+                _ => Expr::Ident(name),
             },
             Token::Symbol("(") => {
                 let inner = self.expression()?;
                 self.expect(")")?;
-                Ok(inner)
+                return Ok(inner);
             }
-            Token::Symbol("[") => {
-                let mut items = Vec::new();
-                while !self.eat("]") {
-                    let optional = self.eat("?");
-                    items.push((self.expression()?, optional));
-                    if !self.eat(",") {
-                        self.expect("]")?;
-                        break;
-                    }
-                }
-                Ok(Expr::List(items))
-            }
-            Token::Symbol("[?") => {
-                // `[?` begins a list whose first item is optional.
-                let mut items = vec![(self.expression()?, true)];
-                while self.eat(",") {
-                    if matches!(self.peek(), Token::Symbol("]")) {
-                        break;
-                    }
-                    let optional = self.eat("?");
-                    items.push((self.expression()?, optional));
-                }
-                self.expect("]")?;
-                Ok(Expr::List(items))
-            }
-            Token::Symbol("{") => {
-                let mut entries = Vec::new();
-                while !self.eat("}") {
-                    let optional = self.eat("?");
-                    let key = self.expression()?;
-                    self.expect(":")?;
-                    entries.push((key, self.expression()?, optional));
-                    if !self.eat(",") {
-                        self.expect("}")?;
-                        break;
-                    }
-                }
-                Ok(Expr::Map(entries))
-            }
+            Token::Symbol("[") => return self.list(false),
+            // `[?` begins a list whose first item is optional.
+            Token::Symbol("[?") => return self.list(true),
+            Token::Symbol("{") => return self.map(),
             Token::Symbol(_) | Token::End => {
                 self.at -= 1;
-                Err(self.unexpected())
+                return Err(self.unexpected());
+            }
+        };
+        Ok(Tree::leaf(literal))
+    }
+
+    fn call(&mut self, name: String, place: usize) -> Result<Tree, ParseError> {
+        let (mut args, height) = self.list_until(")")?;
+        if name != "has" {
+            return self.over(height, Expr::Call { name, args });
+        }
+        match (args.pop(), args.is_empty()) {
+            (
+                Some(Expr::Select {
+                    operand,
+                    field,
+                    optional: false,
+                }),
+                true,
+            ) => self.over(height, Expr::Has { operand, field }),
+            _ => Err(ParseError::at(place, "invalid argument to has() macro")),
+        }
+    }
+
+    fn list(&mut self, mut optional: bool) -> Result<Tree, ParseError> {
+        let mut items = Vec::new();
+        let mut height = 0;
+        while optional || !self.eat("]") {
+            optional |= self.eat("?");
+            let item = self.expression()?;
+            height = height.max(item.height);
+            items.push((item.expr, optional));
+            optional = false;
+            if !self.eat(",") {
+                self.expect("]")?;
+                break;
             }
         }
+        self.over(height, Expr::List(items))
+    }
+
+    fn map(&mut self) -> Result<Tree, ParseError> {
+        let mut entries = Vec::new();
+        let mut height = 0;
+        while !self.eat("}") {
+            let optional = self.eat("?");
+            let key = self.expression()?;
+            self.expect(":")?;
+            let value = self.expression()?;
+            height = height.max(key.height).max(value.height);
+            entries.push((key.expr, value.expr, optional));
+            if !self.eat(",") {
+                self.expect("}")?;
+                break;
+            }
+        }
+        self.over(height, Expr::Map(entries))
+    }
+}
+
+fn select(operand: Expr, field: String, optional: bool) -> Expr {
+    Expr::Select {
+        operand: Box::new(operand),
+        field,
+        optional,
     }
 }
 
