@@ -54,7 +54,7 @@ impl Backend {
 
     async fn embedded(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("create the data folder {}", folder.display()))?;
-        let config = drover_kube_api::Config::new(drover_kube_api::Storage::File(folder.join("drover.db")));
+        let config = drover_kube_api::Config::new(drover_kube_api::Storage::File(folder.join(crate::copies::DATABASE)));
         let server = drover_kube_api::Server::open(config).await.context("open the store")?;
         let service = server.client_service(drover_kube_api::Identity::admin());
         Ok(Self {

@@ -5,6 +5,7 @@
 //! parts do is theirs.
 
 pub mod config;
+pub mod copies;
 
 mod backend;
 mod certificates;

@@ -1,29 +1,60 @@
 //! `drover`: the server and the command line in one binary.
 
-#![expect(clippy::print_stderr, reason = "a program for a terminal")]
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a program for a terminal")]
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{Args as _, CommandFactory as _, FromArgMatches as _};
 use drover_server::config::ServerArgs;
+use drover_server::copies::{self, BackupArgs, RestoreArgs};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let mut whole = <drover_cli::Arguments as clap::CommandFactory>::command()
-        .subcommand(<ServerCommand as clap::CommandFactory>::command().name("server").about("Run the server"));
+        .subcommand(<ServerCommand as clap::CommandFactory>::command().name("server").about("Run the server"))
+        .subcommand(BackupArgs::augment_args(clap::Command::new("backup")))
+        .subcommand(RestoreArgs::augment_args(clap::Command::new("restore")));
     let matches = match whole.try_get_matches_from_mut(std::env::args_os()) {
         Ok(matches) => matches,
         Err(error) => error.exit(),
     };
-    if let Some(("server", matches)) = matches.subcommand() {
-        return match ServerCommand::from_arg_matches(matches) {
-            Ok(command) => serve(command.args),
-            Err(error) => error.exit(),
-        };
+    match matches.subcommand() {
+        Some(("server", matches)) => {
+            return match ServerCommand::from_arg_matches(matches) {
+                Ok(command) => serve(command.args),
+                Err(error) => error.exit(),
+            };
+        }
+        Some(("backup", matches)) => {
+            return match BackupArgs::from_arg_matches(matches) {
+                Ok(args) => finish(copies::backup(&args)),
+                Err(error) => error.exit(),
+            };
+        }
+        Some(("restore", matches)) => {
+            return match RestoreArgs::from_arg_matches(matches) {
+                Ok(args) => finish(copies::restore(&args)),
+                Err(error) => error.exit(),
+            };
+        }
+        _ => {}
     }
     match drover_cli::Arguments::from_arg_matches(&matches) {
         Ok(arguments) => drover_cli::run_parsed(arguments, &mut whole),
         Err(error) => error.exit(),
+    }
+}
+
+fn finish(outcome: anyhow::Result<String>) -> ExitCode {
+    match outcome {
+        Ok(message) => {
+            println!("{message}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
