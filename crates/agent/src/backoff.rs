@@ -10,8 +10,11 @@ use std::time::Duration;
 
 /// The first bound; most restarts of a hub are over by then.
 const FIRST: Duration = Duration::from_secs(2);
-/// The largest bound while the hub is not reachable.
-const UNREACHABLE: Duration = Duration::from_secs(15);
+/// The largest bound while no connection comes about: an attempt costs the hub next to nothing, and the network, once
+/// it is back, should be used at once.
+const UNREACHED: Duration = Duration::from_secs(2);
+/// The largest bound while the hub takes connections and no session holds.
+const BROKEN: Duration = Duration::from_secs(15);
 /// The largest bound while the hub answers but refuses: a person has to act, so asking often helps nobody.
 const REFUSED: Duration = Duration::from_secs(60);
 /// A wait is never shorter, so that a hub which accepts and drops at once is not hammered.
@@ -22,7 +25,9 @@ const STABLE: Duration = Duration::from_secs(10);
 /// What ended the last attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The hub was not reached, or the session broke.
+    /// There was no connection to the hub.
+    Unreached,
+    /// There was a connection, but no session came about, or it broke.
     Broken,
     /// The hub refused the credentials.
     Refused,
@@ -51,7 +56,8 @@ impl Backoff {
     /// The wait after a failure. `chance` lies in `0.0..1.0`.
     pub fn next(&mut self, ended: Ended, chance: f64) -> Duration {
         let most = match ended {
-            Ended::Broken => UNREACHABLE,
+            Ended::Unreached => UNREACHED,
+            Ended::Broken => BROKEN,
             Ended::Refused => REFUSED,
         };
         let bound = FIRST.saturating_mul(1 << self.failures.min(10)).min(most);
@@ -66,7 +72,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Backoff, Ended, LEAST, REFUSED, UNREACHABLE};
+    use super::{BROKEN, Backoff, Ended, LEAST, REFUSED, UNREACHED};
 
     #[test]
     fn bounds_double_up_to_a_limit_that_depends_on_the_answer() {
@@ -76,8 +82,9 @@ mod tests {
             .collect();
         assert_eq!(waits, [2, 4, 8, 15, 15, 15]);
         assert_eq!(backoff.next(Ended::Refused, 1.0), REFUSED);
+        assert_eq!(backoff.next(Ended::Unreached, 1.0), UNREACHED);
         backoff.held(Duration::from_secs(3));
-        assert_eq!(backoff.failures(), 7);
+        assert_eq!(backoff.failures(), 8);
         backoff.held(Duration::from_secs(60));
         assert_eq!(backoff.next(Ended::Broken, 1.0).as_secs(), 2);
     }
@@ -87,7 +94,7 @@ mod tests {
         fn a_wait_stays_within_its_bounds(failures in 0u32..100, chance in -1.0f64..2.0) {
             let mut backoff = Backoff { failures };
             let wait = backoff.next(Ended::Broken, chance);
-            prop_assert!(wait >= LEAST && wait <= UNREACHABLE);
+            prop_assert!(wait >= LEAST && wait <= BROKEN);
         }
     }
 }

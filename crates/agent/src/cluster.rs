@@ -12,7 +12,7 @@ use std::{
 use drover_dial::{Chain, Dialer};
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     backoff::{Backoff, Ended},
@@ -35,11 +35,14 @@ pub enum Exit {
 
 /// Each step of the way to the hub may take this long.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that is not there by then is tried anew: the system's own repetitions come ever later, and would find a
+/// network that is back long after it is.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The dialer of the way to the hub.
 #[must_use]
 pub fn hub_dialer(config: &Config) -> Dialer {
-    Dialer::new(config.proxy.clone(), STEP_TIMEOUT)
+    Dialer::new(config.proxy.clone(), STEP_TIMEOUT).connecting_within(CONNECT_TIMEOUT)
 }
 
 /// Runs the agent until shutdown.
@@ -53,6 +56,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Exit {
     let mut backoff = Backoff::default();
     let mut connected_before = config.connected_before;
     let mut housekeeping_started = false;
+    // An outage of hours must not fill the log with the same verdicts.
+    let mut known: Option<Report> = None;
     let mut tasks = JoinSet::new();
     loop {
         let examined = tokio::select! {
@@ -60,21 +65,30 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Exit {
             examined = doctor::examine(&config, &dialer, SystemTime::now) => examined,
         };
         let (report, findings) = examined;
-        log(&report);
+        if known.as_ref() == Some(&report) {
+            debug!("the checks say the same as before");
+        } else {
+            log(&report);
+        }
         if report.definite_failure().is_some() {
             return Exit::Definite;
         }
-        let refused = report
-            .of(Step::Registration)
-            .is_some_and(|verdict| matches!(verdict.outcome, Outcome::Failed(_)));
+        let failed = |step| {
+            report
+                .of(step)
+                .is_some_and(|verdict| matches!(verdict.outcome, Outcome::Failed(_)))
+        };
+        let refused = failed(Step::Registration);
+        let unreached = failed(Step::Name) || failed(Step::Connection);
+        known = Some(report.clone());
         let (Some(tls), Some(identity), false) = (findings.tls, findings.identity, refused) else {
-            let ended = if refused {
-                Ended::Refused
-            } else {
-                Ended::Broken
+            let ended = match (refused, unreached) {
+                (true, _) => Ended::Refused,
+                (false, true) => Ended::Unreached,
+                (false, false) => Ended::Broken,
             };
             let wait = backoff.next(ended, rand::random());
-            info!(milliseconds = wait.as_millis(), "checking again later");
+            debug!(milliseconds = wait.as_millis(), "checking again later");
             tokio::select! {
                 () = shutdown.cancelled() => return Exit::Shutdown,
                 () = sleep(wait) => continue,

@@ -42,8 +42,9 @@ pub const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-api-tunnel-token
 /// The header with what the hub is told about the cluster.
 pub const PARAMS_HEADER: HeaderName = HeaderName::from_static("x-api-tunnel-params");
 
-/// A hub answers pings at once, so silence this long means that it, or the way to it, is gone. (The peer: 60 s.)
-const SILENCE: Duration = Duration::from_secs(20);
+/// A hub answers pings, one every 5 s, at once, so silence this long means that it, or the way to it, is gone. (The
+/// peer: 60 s.) Shorter than our hub's own patience, so that the agent looks for a new way before the hub gives up.
+const SILENCE: Duration = Duration::from_secs(12);
 /// How long a shutdown waits for streams to end by themselves.
 const DRAIN: Duration = Duration::from_secs(5);
 const DRAIN_POLL: Duration = Duration::from_millis(50);
@@ -77,6 +78,15 @@ impl TunnelError {
                 *status == StatusCode::UNAUTHORIZED || *status == StatusCode::BAD_REQUEST
             }
             Self::Config(_) | Self::Dial(_) | Self::Header(_) | Self::Connect(_) => false,
+        }
+    }
+
+    /// Whether not even a connection came about.
+    #[must_use]
+    pub fn is_unreached(&self) -> bool {
+        match self {
+            Self::Dial(error) => error.is_unreached(),
+            Self::Config(_) | Self::Connect(_) | Self::Header(_) => false,
         }
     }
 }
@@ -314,6 +324,8 @@ impl Tunnel {
                     warn!(tunnel = name, error = %Chain(&error), refused, "no session with the hub");
                     if refused {
                         Ended::Refused
+                    } else if error.is_unreached() {
+                        Ended::Unreached
                     } else {
                         Ended::Broken
                     }

@@ -137,6 +137,20 @@ pub enum DialError {
 }
 
 impl DialError {
+    /// Whether the host, or the proxy before it, was not even connected to.
+    #[must_use]
+    pub const fn is_unreached(&self) -> bool {
+        match self {
+            Self::Resolve { .. } | Self::NoAddress { .. } | Self::Connect { .. } => true,
+            Self::Timeout { step, .. } => matches!(step, DialStep::Resolve | DialStep::Connect),
+            Self::ProxyRefused { .. }
+            | Self::ProxyAnswer { .. }
+            | Self::ServerName { .. }
+            | Self::Tls { .. }
+            | Self::Trust(_) => false,
+        }
+    }
+
     /// The verdict on the peer's certificate, if that is what failed.
     #[must_use]
     pub fn certificate_error(&self) -> Option<&CertificateError> {
@@ -164,6 +178,7 @@ pub struct Connection {
 pub struct Dialer {
     rules: Arc<Rules>,
     step_timeout: Duration,
+    connect_timeout: Duration,
 }
 
 impl Dialer {
@@ -173,6 +188,16 @@ impl Dialer {
         Self {
             rules: Arc::new(rules),
             step_timeout,
+            connect_timeout: step_timeout,
+        }
+    }
+
+    /// The same, but each address of the host gets no more than this to accept the TCP connection.
+    #[must_use]
+    pub fn connecting_within(self, connect_timeout: Duration) -> Self {
+        Self {
+            connect_timeout,
+            ..self
         }
     }
 
@@ -349,13 +374,15 @@ impl Dialer {
         target: &str,
         work: F,
     ) -> Result<F::Output, DialError> {
-        timeout(self.step_timeout, work)
-            .await
-            .map_err(|_| DialError::Timeout {
-                step,
-                target: target.to_owned(),
-                after: self.step_timeout,
-            })
+        let after = match step {
+            DialStep::Connect => self.connect_timeout,
+            DialStep::Resolve | DialStep::Proxy | DialStep::Tls => self.step_timeout,
+        };
+        timeout(after, work).await.map_err(|_| DialError::Timeout {
+            step,
+            target: target.to_owned(),
+            after,
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod registrations;
 mod report;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,6 +33,10 @@ use report::{Report, ReportError};
 
 const TOKEN_HEADER: &str = "x-api-tunnel-token";
 const PARAMS_HEADER: &str = "x-api-tunnel-params";
+
+/// Agents ping every 5 s, so one that is silent this long is gone, or the way to it is. (The peer: 60 s, which leaves a
+/// cut network unseen for as long.)
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// Takes tunnels; clones are the same.
 #[derive(Debug, Clone)]
@@ -180,7 +185,8 @@ impl Inner {
     ) {
         // 63 bits, as the peer's.
         let session_key = (rand::random::<u64>() >> 1).cast_signed();
-        let options = Options::hub(&key, session_key);
+        let mut options = Options::hub(&key, session_key);
+        options.timers.silence = SILENCE;
         let (session, driver) = Session::serve(socket, Role::Server, RefuseAll, options);
         let registration = self.clusters.sessions().add(&key, session.clone());
         tracing::info!(%key, session = session_key, "tunnel connected");

@@ -10,10 +10,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use drover_auth::web::{self, Body, BoxError};
 use drover_tunnel::Sessions;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, UPGRADE};
 use http::uri::Authority;
-use http::{HeaderValue, Request, Response, Uri};
-use hyper::body::Incoming;
+use http::{HeaderValue, Method, Request, Response, Uri};
+use hyper::body::{Body as _, Incoming};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connector::{Connector, HttpClient, Tls, http_client};
 use super::{Target, Unreachable};
+use crate::chain::Chain;
 
 /// The port of an API endpoint that names none.
 const HTTPS: u16 = 443;
@@ -127,12 +128,38 @@ impl Link {
     }
 
     /// Sends a request whose URI holds path and query, with the link's credential.
+    ///
+    /// A request that only reads is sent once more when its session ends before the answer begins: another agent of
+    /// the cluster may hold one.
     pub(crate) async fn send(
         &self,
         request: Request<Body>,
     ) -> Result<Response<Incoming>, SendError> {
-        self.transport.send(request).await
+        let again = repeatable(&request);
+        match (self.transport.send(request).await, again) {
+            (Err(SendError::Http(error)), Some(request)) if !error.is_connect() => {
+                tracing::debug!(cluster = %self.cluster, error = %Chain(&error), "sent once more");
+                self.transport.send(request).await
+            }
+            (answer, _) => answer,
+        }
     }
+}
+
+/// The same request again, if sending it twice is the same as sending it once.
+fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !reads
+        || request.body().size_hint().exact() != Some(0)
+        || request.headers().contains_key(UPGRADE)
+    {
+        return None;
+    }
+    let mut again = Request::new(web::empty());
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    Some(again)
 }
 
 impl Transport {
