@@ -8,9 +8,11 @@
 mod body;
 mod decode;
 mod handle;
+mod lists;
 mod negotiate;
 mod respond;
 mod route;
+mod turns;
 mod watches;
 
 use std::convert::Infallible;
@@ -33,6 +35,7 @@ use crate::registry::Registry;
 use crate::rest::Api;
 use crate::store::{BackupError, Contents, Store, StoreLimits, StoreOpenError, StorePlace};
 use crate::{builtin, crd, gc, namespaces, rbac};
+use turns::{Places, Turns};
 use watches::Watches;
 
 /// Past events kept per kind.
@@ -64,6 +67,10 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// Watches open at once per identity.
     pub watches_per_identity: usize,
+    /// Lists read at once per identity; further ones wait. There are four times as many places for all together.
+    pub lists_per_identity: usize,
+    /// Writes at once per identity; further ones wait. There are four times as many places for all together.
+    pub writes_per_identity: usize,
 }
 
 impl Default for Limits {
@@ -74,6 +81,10 @@ impl Default for Limits {
             database_bytes: 0,
             request_timeout: Duration::from_mins(1),
             watches_per_identity: 10_000,
+            // A list is work for a processor: more at once only make each slower.
+            lists_per_identity: 8,
+            // Somewhat more than fit into one transaction, so that the disk always has the next ready.
+            writes_per_identity: 512,
         }
     }
 }
@@ -140,6 +151,8 @@ impl From<StoreOpenError> for OpenError {
 struct Inner {
     api: Arc<Api>,
     watches: Arc<Watches>,
+    lists: Arc<Turns>,
+    writes: Arc<Turns>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -185,6 +198,8 @@ impl Server {
         let server = Self {
             inner: Arc::new(Inner {
                 watches: Arc::new(Watches::new(api.limits.watches_per_identity)),
+                lists: turns(api.limits.lists_per_identity),
+                writes: turns(api.limits.writes_per_identity),
                 api: Arc::clone(&api),
                 tasks: TaskTracker::new(),
                 stop: CancellationToken::new(),
@@ -256,6 +271,12 @@ impl Server {
             tracing::error!(%error, "closing the store failed");
         }
     }
+}
+
+fn turns(each: usize) -> Arc<Turns> {
+    let each = each.max(1);
+    // Who has a thousand requests waiting will not have them answered in time.
+    Turns::new(Places { total: each * 4, each, waiting: 1024 })
 }
 
 /// Forgets old history from time to time.

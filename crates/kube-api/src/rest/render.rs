@@ -50,91 +50,130 @@ pub(crate) fn reshape(resource: &Resource, object: Value, form: Form, now: Times
     }
 }
 
-/// The bytes of a list.
-pub(crate) fn list(resource: &Resource, listed: Listed, form: Form, now: Timestamp) -> Vec<u8> {
-    let mut metadata = json!({"resourceVersion": listed.revision.to_string()});
-    if let Some(token) = &listed.continue_token {
-        metadata["continue"] = json!(token);
-    }
-    if let Some(remaining) = listed.remaining {
-        metadata["remainingItemCount"] = json!(remaining);
-    }
-    match form {
-        Form::Object => plain_list(resource, &listed.items, &metadata),
-        Form::Metadata => {
-            let items: Vec<Value> = listed
-                .items
-                .into_iter()
-                .map(|item| table::partial_metadata(item.into_value()))
-                .collect();
-            json!({
-                "kind": "PartialObjectMetadataList",
-                "apiVersion": "meta.k8s.io/v1",
-                "metadata": metadata,
-                "items": items,
-            })
-            .to_string()
-            .into_bytes()
-        }
-        Form::Table(include) => {
-            let rows: Vec<Value> = listed
-                .items
-                .into_iter()
-                .map(|item| table::row(resource, item.into_value(), include, now))
-                .collect();
-            json!({
-                "kind": "Table",
-                "apiVersion": "meta.k8s.io/v1",
-                "metadata": metadata,
-                "columnDefinitions": table::columns(resource),
-                "rows": rows,
-            })
-            .to_string()
-            .into_bytes()
-        }
-    }
+/// A list as its bytes, made a piece at a time.
+#[derive(Debug)]
+pub(crate) struct ListBytes {
+    resource: Arc<Resource>,
+    form: Form,
+    now: Timestamp,
+    head: Option<Vec<u8>>,
+    items: std::vec::IntoIter<Shown>,
+    first: bool,
+    /// How each stored item begins; items of built-in lists carry neither apiVersion nor kind, as Go's typed lists.
+    type_meta: Vec<u8>,
+    finished: bool,
 }
 
-/// Joins the items' bytes. Items of built-in lists carry neither apiVersion nor kind, as Go's typed lists.
-fn plain_list(resource: &Resource, items: &[Shown], metadata: &Value) -> Vec<u8> {
-    let total: usize = items.iter().map(|item| item.stored().bytes().len() + 1).sum();
-    let mut out = Vec::with_capacity(total + 256);
-    let head = format!(
-        "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},\"items\":[",
-        json!(&*resource.list_kind),
-        json!(resource.api_version()),
-    );
-    out.extend_from_slice(head.as_bytes());
-    let type_meta = format!(
-        "{{\"apiVersion\":{},\"kind\":{},",
-        json!(resource.api_version()),
-        json!(&*resource.kind),
-    );
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
+impl ListBytes {
+    /// About so many bytes per piece: enough for a good write, few enough that others get their turn between two.
+    const PIECE: usize = 64 * 1024;
+
+    pub(crate) fn new(resource: &Arc<Resource>, listed: Listed, form: Form, now: Timestamp) -> Self {
+        let mut metadata = json!({"resourceVersion": listed.revision.to_string()});
+        if let Some(token) = &listed.continue_token {
+            metadata["continue"] = json!(token);
         }
-        match item {
-            Shown::Stored(stored) if resource.custom => out.extend_from_slice(stored.bytes()),
-            Shown::Stored(stored) => match stored.bytes().strip_prefix(type_meta.as_bytes()) {
-                Some(rest) => {
-                    out.push(b'{');
-                    out.extend_from_slice(rest);
+        if let Some(remaining) = listed.remaining {
+            metadata["remainingItemCount"] = json!(remaining);
+        }
+        let (kind, api_version) = match form {
+            Form::Object => (&*resource.list_kind, resource.api_version()),
+            Form::Metadata => ("PartialObjectMetadataList", "meta.k8s.io/v1".to_owned()),
+            Form::Table(_) => ("Table", "meta.k8s.io/v1".to_owned()),
+        };
+        let mut head =
+            format!("{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},", json!(kind), json!(api_version));
+        match form {
+            Form::Object | Form::Metadata => head.push_str("\"items\":["),
+            Form::Table(_) => {
+                head.push_str(&format!("\"columnDefinitions\":{},\"rows\":[", json!(table::columns(resource))));
+            }
+        }
+        let type_meta =
+            format!("{{\"apiVersion\":{},\"kind\":{},", json!(resource.api_version()), json!(&*resource.kind));
+        Self {
+            resource: Arc::clone(resource),
+            form,
+            now,
+            head: Some(head.into_bytes()),
+            items: listed.items.into_iter(),
+            first: true,
+            type_meta: type_meta.into_bytes(),
+            finished: false,
+        }
+    }
+
+    /// About the bytes that are left, of objects as they are stored.
+    pub(crate) fn size(&self) -> usize {
+        self.items.as_slice().iter().map(|item| item.stored().bytes().len() + 1).sum()
+    }
+
+    /// All of it at once.
+    pub(crate) fn whole(mut self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.size() + 512);
+        self.write(&mut out, usize::MAX);
+        out
+    }
+
+    fn write(&mut self, out: &mut Vec<u8>, enough: usize) {
+        if let Some(head) = self.head.take() {
+            out.extend_from_slice(&head);
+        }
+        while out.len() < enough {
+            let Some(item) = self.items.next() else {
+                out.extend_from_slice(b"]}");
+                self.finished = true;
+                return;
+            };
+            if !std::mem::take(&mut self.first) {
+                out.push(b',');
+            }
+            self.item(out, item);
+        }
+    }
+
+    fn item(&self, out: &mut Vec<u8>, item: Shown) {
+        let value = match (self.form, item) {
+            (Form::Object, Shown::Stored(stored)) => {
+                match stored.bytes().strip_prefix(self.type_meta.as_slice()) {
+                    Some(rest) if !self.resource.custom => {
+                        out.push(b'{');
+                        out.extend_from_slice(rest);
+                    }
+                    Some(_) | None => out.extend_from_slice(stored.bytes()),
                 }
-                None => out.extend_from_slice(stored.bytes()),
-            },
-            Shown::Value(_, value) => {
-                let mut value = value.clone();
-                if let (false, Some(map)) = (resource.custom, value.as_object_mut()) {
+                return;
+            }
+            (Form::Object, Shown::Value(_, mut value)) => {
+                if let (false, Some(map)) = (self.resource.custom, value.as_object_mut()) {
                     map.remove("apiVersion");
                     map.remove("kind");
                 }
-                out.extend_from_slice(value.to_string().as_bytes());
+                value
             }
-        }
+            (Form::Metadata, item) => table::partial_metadata(item.into_value()),
+            (Form::Table(include), item) => table::row(&self.resource, item.into_value(), include, self.now),
+        };
+        out.extend_from_slice(value.to_string().as_bytes());
     }
-    out.extend_from_slice(b"]}");
-    out
+}
+
+impl Iterator for ListBytes {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        if self.finished {
+            return None;
+        }
+        let mut out = Vec::with_capacity(Self::PIECE + Self::PIECE / 4);
+        self.write(&mut out, Self::PIECE);
+        Some(out)
+    }
+}
+
+/// The bytes of a list.
+pub(crate) fn list(resource: &Arc<Resource>, listed: Listed, form: Form, now: Timestamp) -> Vec<u8> {
+    ListBytes::new(resource, listed, form, now).whole()
 }
 
 /// A list of objects that are no longer stored.

@@ -12,7 +12,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 enum Kind {
     Full(Option<Bytes>),
-    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    Stream(Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>),
 }
 
 /// The body of an answer. Dropping it frees what feeds it.
@@ -57,6 +57,11 @@ impl Body {
     }
 
     pub(crate) fn stream(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        Self::fallible(futures::StreamExt::map(stream, Ok))
+    }
+
+    /// A stream that an error ends: the client must not take what came before it for the whole.
+    pub(super) fn fallible(stream: impl Stream<Item = Result<Bytes, BoxError>> + Send + 'static) -> Self {
         Self(Kind::Stream(Box::pin(stream)))
     }
 }
@@ -74,7 +79,7 @@ impl http_body::Body for Body {
             Kind::Stream(stream) => stream
                 .as_mut()
                 .poll_next(cx)
-                .map(|next| next.map(|bytes| Ok(Frame::data(bytes)))),
+                .map(|next| next.map(|bytes| bytes.map(Frame::data))),
         }
     }
 

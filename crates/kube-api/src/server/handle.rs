@@ -13,8 +13,10 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::decode::{self, Decoded};
+use super::lists;
 use super::negotiate::{self, Accept};
 use super::respond;
+use super::turns::{Refused, Turn, Turns};
 use super::route::{self, ResourcePath, Route};
 use super::{Body, BoxError, Inner};
 use crate::identity::{self, Identity};
@@ -30,6 +32,9 @@ use crate::{discovery, openapi, protobuf, rbac, watch};
 
 /// Longest query taken, in bytes.
 const MAX_QUERY: usize = 64 * 1024;
+
+/// Lists of more bytes than this are made while they are read.
+const STREAM_FROM: usize = 256 * 1024;
 
 /// Longest set of headers taken, in bytes.
 const MAX_HEADERS: usize = 1024 * 1024;
@@ -335,13 +340,26 @@ where
     if verb == "watch" {
         return start_watch(&request, &resource, in_namespace).await;
     }
-    let work = run(&request, &resource, verb, in_namespace, body);
+    let work = async {
+        // Reads of one object wait for nothing, lists have places of their own.
+        let _turn = match verb {
+            "get" | "list" => None,
+            _ => Some(take_turn(&request.inner.writes, &request).await?),
+        };
+        run(&request, &resource, verb, in_namespace, body).await
+    };
     match tokio::time::timeout(timeout, work).await {
         Ok(result) => result,
         Err(_) => Err(StatusError::timeout(
             "the server was unable to return a response in the time allotted, but may still be processing the request",
         )),
     }
+}
+
+async fn take_turn(turns: &Arc<Turns>, request: &ResourceRequest<'_>) -> Result<Turn, StatusError> {
+    turns.take(&request.identity.user).await.map_err(|Refused| {
+        StatusError::too_many_requests("too many requests of this user are waiting, please try again later", 1)
+    })
 }
 
 async fn start_watch(
@@ -422,9 +440,19 @@ where
         "list" => {
             let options = Arc::new(ListOptions::parse(query, false)?);
             let namespace = in_namespace.then_some(namespace);
+            let turn = take_turn(&request.inner.lists, request).await?;
             let listed = read::list(api, resource, namespace, &options).await?;
-            let bytes = render::list(resource, listed, accept.form, now);
-            Ok(respond::json(StatusCode::OK, bytes, accept))
+            let pieces = render::ListBytes::new(resource, listed, accept.form, now);
+            if accept.is_plain() && pieces.size() > STREAM_FROM {
+                let gzip = negotiate::accepts_gzip(&request.parts.headers);
+                let stream = lists::stream(pieces, gzip, turn, api.limits.request_timeout);
+                let mut response = respond::stream(Body::fallible(stream));
+                if gzip {
+                    respond::mark_gzip(&mut response);
+                }
+                return Ok(response);
+            }
+            Ok(respond::json(StatusCode::OK, pieces.whole(), accept))
         }
         "create" => {
             let options = WriteOptions::parse(query, "CreateOptions")?;

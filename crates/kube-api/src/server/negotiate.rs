@@ -26,6 +26,11 @@ pub(super) struct Accept {
 }
 
 impl Accept {
+    /// Whether the answer is JSON as it comes.
+    pub(super) fn is_plain(self) -> bool {
+        self.format == Format::Json && !self.pretty
+    }
+
     /// Plain JSON.
     pub(super) fn json() -> Self {
         Self {
