@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use drover_structural::Schema;
+use drover_structural::rules::Rules;
 use tokio::sync::watch;
 
 pub(crate) use strategy::{Action, Call, Convert, NameRule, Plain, Reply, StatusOnly, Strategy, Write, keep};
@@ -118,6 +119,8 @@ pub(crate) struct Resource {
     /// Structural schema of this version. Custom: prunes, defaults, validates. Built-in: only for unknown fields,
     /// merge keys and server-side apply, where known.
     pub(crate) schema: Option<Arc<Schema>>,
+    /// The compiled validation rules of a custom resource's schema.
+    pub(crate) rules: Arc<Rules>,
     /// The whole `openAPIV3Schema` as published, for OpenAPI documents.
     pub(crate) openapi: Option<Arc<serde_json::Value>>,
     /// Changes when `schema` does; stored beside each object, so that what was written under the schema of today
@@ -175,6 +178,7 @@ impl Resource {
             subresources: BTreeMap::new(),
             custom: false,
             schema: None,
+            rules: Arc::default(),
             openapi: None,
             schema_mark: 0,
             columns: Vec::new(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use drover_structural::Schema;
+use drover_structural::rules::Rules;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -78,6 +79,7 @@ fn resource(definition: &Value, group: &str, version: &Value) -> Resource {
             Some(Arc::new(Schema::any()))
         }
     };
+    resource.rules = Arc::new(resource.schema.as_deref().map(Rules::compile).unwrap_or_default());
     resource.openapi = Some(Arc::new(schema));
 
     if version.pointer("/subresources/status").is_some() {

@@ -4,7 +4,8 @@
 //!
 //! Source: apiextensions-apiserver `pkg/apis/apiextensions/validation/validation.go`, v0.36.
 
-use drover_structural::FieldError;
+use drover_structural::rules::Rules;
+use drover_structural::{FieldError, Path, Schema};
 use serde_json::{Value, json};
 
 use crate::registry::NameRule;
@@ -22,14 +23,14 @@ fn list<'o>(object: &'o Value, member: &str) -> &'o [Value] {
 /// What is wrong with a new definition.
 pub(super) fn create(definition: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    whole(definition, &mut errors);
+    whole(definition, None, &mut errors);
     errors
 }
 
 /// What is wrong with a changed definition.
 pub(super) fn update(new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    whole(new, &mut errors);
+    whole(new, Some(old), &mut errors);
     for (pointer, field) in [
         ("/spec/group", "spec.group"),
         ("/spec/scope", "spec.scope"),
@@ -81,7 +82,7 @@ pub(super) fn stored_versions(definition: &Value) -> Vec<FieldError> {
     errors
 }
 
-fn whole(definition: &Value, errors: &mut Vec<FieldError>) {
+fn whole(definition: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     let spec = &definition["spec"];
     let group = text(spec, "group");
     let names = &spec["names"];
@@ -106,7 +107,7 @@ fn whole(definition: &Value, errors: &mut Vec<FieldError>) {
         other => errors.push(FieldError::not_supported("spec.scope", other, ["Cluster", "Namespaced"])),
     }
     kind_names(names, errors);
-    versions(spec, errors);
+    versions(spec, old.map_or(&[], |old| list(&old["spec"], "versions")), errors);
     if spec["preserveUnknownFields"] == true {
         let detail = "must be false";
         errors.push(FieldError::invalid("spec.preserveUnknownFields", true, detail));
@@ -166,7 +167,7 @@ fn kind_names(names: &Value, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn versions(spec: &Value, errors: &mut Vec<FieldError>) {
+fn versions(spec: &Value, before: &[Value], errors: &mut Vec<FieldError>) {
     let versions = list(spec, "versions");
     if versions.is_empty() {
         errors.push(FieldError::invalid("spec.versions", json!([]), "must have exactly one version marked as storage version"));
@@ -183,6 +184,8 @@ fn versions(spec: &Value, errors: &mut Vec<FieldError>) {
         storage += usize::from(version["storage"] == true);
         match version.pointer("/schema/openAPIV3Schema").filter(|schema| schema.is_object()) {
             None => errors.push(FieldError::required(field("schema.openAPIV3Schema"), "schemas are required")),
+            // A schema that was let in stays usable, whatever is checked by now.
+            Some(schema) if before.iter().any(|version| version.pointer("/schema/openAPIV3Schema") == Some(schema)) => {}
             Some(schema) => self::schema(schema, &field("schema.openAPIV3Schema"), errors),
         }
         for (position, column) in list(version, "additionalPrinterColumns").iter().enumerate() {
@@ -200,14 +203,14 @@ fn versions(spec: &Value, errors: &mut Vec<FieldError>) {
 }
 
 fn schema(schema: &Value, field: &str, errors: &mut Vec<FieldError>) {
-    if let Err(error) = drover_structural::Schema::from_crd(schema) {
-        errors.push(FieldError::invalid(field, "", error.to_string()));
+    let found = drover_structural::structural::check(schema, &Path::ROOT.child(field));
+    if !found.is_empty() {
+        errors.extend(found);
         return;
     }
-    match schema["type"].as_str() {
-        Some("object") => {}
-        None | Some("") => errors.push(FieldError::required(format!("{field}.type"), "must not be empty at the root")),
-        Some(other) => errors.push(FieldError::invalid(format!("{field}.type"), other, "must be object at the root")),
+    match Schema::from_crd(schema) {
+        Ok(schema) => errors.extend(Rules::compile(&schema).problems(&Path::ROOT.child(field))),
+        Err(error) => errors.push(FieldError::invalid(field, "", error.to_string())),
     }
 }
 

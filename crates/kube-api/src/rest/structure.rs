@@ -69,9 +69,19 @@ pub(crate) fn complete_on_read(resource: &Resource, object: &mut Value) {
     }
 }
 
-/// What the schema refuses.
-pub(crate) fn validate(_resource: &Resource, _object: &Value, _old: Option<&Value>) -> Vec<FieldError> {
-    Vec::new()
+/// What the schema of a custom resource and its rules refuse. On update, what did not change is not held against the
+/// writer. Built-in kinds are checked by their strategies.
+pub(crate) fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let (true, Some(schema)) = (resource.custom, &resource.schema) else {
+        return Vec::new();
+    };
+    let mut errors = match old {
+        None => drover_structural::validate::create(object, schema),
+        Some(old) => drover_structural::validate::update(object, old, schema),
+    };
+    let broken = resource.rules.check(object, old, schema, &errors);
+    errors.extend(broken);
+    errors
 }
 
 /// The schema for ownership: of an unknown kind, every field by itself.

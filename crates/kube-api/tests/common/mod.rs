@@ -13,60 +13,60 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 /// How long anything a test waits for may take.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A server and an administrator's client.
 #[derive(Clone)]
-pub struct Api {
-    pub server: Server,
+pub(crate) struct Api {
+    pub(crate) server: Server,
     service: Service,
 }
 
 /// An answer, read whole.
 #[derive(Debug)]
-pub struct Answer {
-    pub code: StatusCode,
-    pub headers: HeaderMap,
-    pub bytes: Bytes,
+pub(crate) struct Answer {
+    pub(crate) code: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes)
             .unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&self.bytes)))
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 
     /// The body, after checking the code.
     #[track_caller]
-    pub fn expect(&self, code: u16) -> Value {
+    pub(crate) fn expect(&self, code: u16) -> Value {
         assert_eq!(self.code.as_u16(), code, "{}", self.text());
         self.json()
     }
 }
 
 impl Api {
-    pub async fn memory() -> Self {
+    pub(crate) async fn memory() -> Self {
         Self::open(Config::new(Storage::Memory)).await
     }
 
-    pub async fn file(path: &Path) -> Self {
+    pub(crate) async fn file(path: &Path) -> Self {
         Self::open(Config::new(Storage::File(path.to_owned()))).await
     }
 
-    pub async fn open(config: Config) -> Self {
+    pub(crate) async fn open(config: Config) -> Self {
         Self::of(Server::open(config).await.expect("the server opens"))
     }
 
-    pub fn of(server: Server) -> Self {
+    pub(crate) fn of(server: Server) -> Self {
         let service = server.client_service(Identity::admin());
         Self { server, service }
     }
 
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let response = self.service.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
@@ -77,7 +77,7 @@ impl Api {
         }
     }
 
-    pub async fn call(&self, method: Method, uri: &str, content_type: &str, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn call(&self, method: Method, uri: &str, content_type: &str, body: impl Into<Bytes>) -> Answer {
         let request = Request::builder()
             .method(method)
             .uri(uri)
@@ -88,11 +88,11 @@ impl Api {
         self.send(request).await
     }
 
-    pub async fn get(&self, uri: &str) -> Answer {
+    pub(crate) async fn get(&self, uri: &str) -> Answer {
         self.call(Method::GET, uri, "application/json", Bytes::new()).await
     }
 
-    pub async fn get_as(&self, uri: &str, accept: &str) -> Answer {
+    pub(crate) async fn get_as(&self, uri: &str, accept: &str) -> Answer {
         let request = Request::get(uri)
             .header("accept", accept)
             .body(Full::new(Bytes::new()))
@@ -100,31 +100,31 @@ impl Api {
         self.send(request).await
     }
 
-    pub async fn post(&self, uri: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, uri: &str, body: &Value) -> Answer {
         self.call(Method::POST, uri, "application/json", body.to_string()).await
     }
 
-    pub async fn put(&self, uri: &str, body: &Value) -> Answer {
+    pub(crate) async fn put(&self, uri: &str, body: &Value) -> Answer {
         self.call(Method::PUT, uri, "application/json", body.to_string()).await
     }
 
-    pub async fn merge(&self, uri: &str, body: &Value) -> Answer {
+    pub(crate) async fn merge(&self, uri: &str, body: &Value) -> Answer {
         self.call(Method::PATCH, uri, "application/merge-patch+json", body.to_string()).await
     }
 
-    pub async fn apply(&self, uri: &str, body: &Value) -> Answer {
+    pub(crate) async fn apply(&self, uri: &str, body: &Value) -> Answer {
         self.call(Method::PATCH, uri, "application/apply-patch+yaml", body.to_string()).await
     }
 
-    pub async fn delete(&self, uri: &str) -> Answer {
+    pub(crate) async fn delete(&self, uri: &str) -> Answer {
         self.call(Method::DELETE, uri, "application/json", Bytes::new()).await
     }
 
-    pub async fn delete_with(&self, uri: &str, options: &Value) -> Answer {
+    pub(crate) async fn delete_with(&self, uri: &str, options: &Value) -> Answer {
         self.call(Method::DELETE, uri, "application/json", options.to_string()).await
     }
 
-    pub async fn watch(&self, uri: &str) -> Watch {
+    pub(crate) async fn watch(&self, uri: &str) -> Watch {
         let request = Request::get(uri).body(Full::new(Bytes::new())).expect("a request");
         let response = self.service.clone().oneshot(request).await.expect("infallible");
         assert_eq!(response.status(), StatusCode::OK, "{uri}");
@@ -136,14 +136,14 @@ impl Api {
 }
 
 /// A running watch.
-pub struct Watch {
+pub(crate) struct Watch {
     body: Option<Body>,
     buffer: BytesMut,
 }
 
 impl Watch {
     /// The next event, `None` at the end.
-    pub async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         tokio::time::timeout(DEADLINE, self.read()).await.expect("an event in time")
     }
 
@@ -159,7 +159,7 @@ impl Watch {
     }
 
     /// The type and the name of the next event.
-    pub async fn event(&mut self) -> (String, String) {
+    pub(crate) async fn event(&mut self) -> (String, String) {
         let event = self.next().await.expect("an event");
         (
             event["type"].as_str().unwrap_or_default().to_owned(),
@@ -168,17 +168,17 @@ impl Watch {
     }
 
     /// Whether nothing waits to be read.
-    pub fn is_quiet(&mut self) -> bool {
+    pub(crate) fn is_quiet(&mut self) -> bool {
         self.buffer.is_empty() && self.read().now_or_never().is_none()
     }
 }
 
-pub fn config_map(name: &str, data: &Value) -> Value {
+pub(crate) fn config_map(name: &str, data: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
 }
 
 /// Waits until `check` answers something.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {
     let end = tokio::time::Instant::now() + DEADLINE;
     loop {
         if let Some(found) = check().await {
