@@ -25,6 +25,21 @@ pub(crate) fn say(what: &str) {
     println!("==> {what}");
 }
 
+/// A command without what `cargo run` says about this package: build scripts of some libraries watch these variables,
+/// and would run again each time Cargo is started from here instead of from a shell.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let of_package = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if of_package {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Runs a program in `folder` and fails when it fails.
 pub(crate) fn run(
     folder: &Path,
@@ -34,7 +49,7 @@ pub(crate) fn run(
 ) -> Result<()> {
     println!("    {program} {}", arguments.join(" "));
     let start = Instant::now();
-    let status = Command::new(program)
+    let status = command(program)
         .args(arguments)
         .envs(environment.iter().copied())
         .current_dir(folder)
@@ -49,7 +64,7 @@ pub(crate) fn run(
 
 /// Runs a program and returns what it prints.
 pub(crate) fn output(folder: &Path, program: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(program)
+    let output = command(program)
         .args(arguments)
         .current_dir(folder)
         .output()

@@ -49,7 +49,12 @@ pub(crate) fn bench(names: &[String]) -> Result<()> {
     let program = crate::command::target().join("release/drover-bench");
     let program = program.to_str().context("the target folder is not UTF-8")?;
     let arguments: Vec<&str> = names.iter().map(String::as_str).collect();
-    run(&root, program, &arguments, &[("DROVER_TEST_PROFILE", "release".as_ref())])
+    run(
+        &root,
+        program,
+        &arguments,
+        &[("DROVER_TEST_PROFILE", "release".as_ref())],
+    )
 }
 
 /// Refreshes generated data from the real components.
