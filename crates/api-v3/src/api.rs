@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use drover_auth::web::{self, ApiError, Request, Response};
 use drover_auth::{Clock, Entropy, Identity};
@@ -67,6 +68,12 @@ impl Api {
     /// Builds the API from its parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        Self::pinging_every(parts, subscribe::PING)
+    }
+
+    /// [`Api::new`] whose event streams ping at another interval than the peer's five seconds.
+    #[must_use]
+    pub fn pinging_every(parts: Parts, ping: Duration) -> Self {
         let Parts {
             client,
             rights,
@@ -86,6 +93,7 @@ impl Api {
                 clock,
                 entropy,
                 setting_overrides,
+                ping,
             }),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use drover_auth::logins::NewToken;
 use drover_auth::web::ApiError;
@@ -120,6 +121,8 @@ pub(crate) struct Shared {
     pub(crate) entropy: Entropy,
     /// Settings given by the environment; they win over stored ones and cannot be changed.
     pub(crate) setting_overrides: BTreeMap<String, String>,
+    /// Time between the pings of event streams.
+    pub(crate) ping: Duration,
 }
 
 impl std::fmt::Debug for Shared {

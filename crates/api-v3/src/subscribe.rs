@@ -34,8 +34,8 @@ use crate::schema::{Base, Object, Type};
 use crate::target::{Context, is_within};
 use crate::urls::Urls;
 
-/// Time between pings.
-const PING: Duration = Duration::from_secs(5);
+/// Time between pings, unless told otherwise (reference section 1.9).
+pub(crate) const PING: Duration = Duration::from_secs(5);
 /// Time a client may take to read one frame.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Time after which a client has to come back, so that streams spread over replicas.
@@ -136,7 +136,7 @@ where
     let socket = WebSocketStream::from_raw_socket(socket, Role::Server, Some(config)).await;
     let (mut sink, mut incoming) = socket.split();
     let mut events = events(stream, wanted);
-    let mut pings = tokio::time::interval(PING);
+    let mut pings = tokio::time::interval(stream.shared.ping);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
     let end = tokio::time::sleep_until(Instant::now() + LIFETIME);

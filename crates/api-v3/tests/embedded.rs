@@ -27,6 +27,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 const PASSWORD: &str = "a-long-password-1";
+/// Shorter than the default, so that nobody waits for it.
+const PING: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct NoHooks(Auth);
@@ -100,7 +102,7 @@ impl World {
             .await
             .expect("everything is read");
 
-        let api = Api::new(Parts {
+        let parts = Parts {
             client,
             rights: Arc::new(auth.access.clone()),
             credentials: Arc::new(auth.logins.clone()),
@@ -108,7 +110,8 @@ impl World {
             clock: Clock::system(),
             entropy: Entropy::system(),
             setting_overrides: auth.settings.overrides(),
-        });
+        };
+        let api = Api::pinging_every(parts, PING);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         tokio::spawn(serve(listener, api, auth));

@@ -1,5 +1,7 @@
 //! The parts together on the embedded Kubernetes API: first start, login, authenticated requests, revocation.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
