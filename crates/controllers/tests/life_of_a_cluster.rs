@@ -333,6 +333,23 @@ async fn live(mut world: World) {
             json!({ "metadata": { "name": "mine" }, "data": { "a": "b" } }),
         )
         .await;
+    // The cluster puts its own certificates into every namespace, a moment after it is made.
+    until(
+        "every namespace to have the cluster's certificates",
+        || async {
+            let everywhere = ListParams::default();
+            let namespaces = Api::<Namespace>::all(world.cluster.clone())
+                .list(&everywhere)
+                .await
+                .unwrap();
+            let certificates = Api::<ConfigMap>::all(world.cluster.clone())
+                .list(&everywhere.fields("metadata.name=kube-root-ca.crt"))
+                .await
+                .unwrap();
+            (certificates.items.len() == namespaces.items.len()).then_some(())
+        },
+    )
+    .await;
     let before = contents(&world.cluster).await;
 
     // Made, but not connected.
