@@ -19,6 +19,7 @@ mod backup;
 mod draft;
 mod file;
 mod memory;
+mod wal;
 mod writer;
 
 use std::path::{Path, PathBuf};

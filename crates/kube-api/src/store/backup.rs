@@ -135,7 +135,9 @@ pub fn restore(from: &Path, database: &Path) -> Result<Contents, BackupError> {
     }
     let _lock = file::lock(database).map_err(|error| match error {
         StoreOpenError::Locked { path } => BackupError::InUse(path),
-        StoreOpenError::Folder { path, source } | StoreOpenError::Lock { path, source } => {
+        StoreOpenError::Folder { path, source }
+        | StoreOpenError::Lock { path, source }
+        | StoreOpenError::Log { path, source } => {
             BackupError::File { path, source }
         }
         StoreOpenError::Open { path, source } => BackupError::Copy { path, source },

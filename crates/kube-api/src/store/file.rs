@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::WriteError;
+use super::{WriteError, wal};
 use super::memory::{EventKind, Key, State, Stored};
 
 /// The layout this program writes.
@@ -44,6 +44,8 @@ pub(crate) enum StoreOpenError {
     Locked { path: PathBuf },
     #[error("cannot lock the database {path}")]
     Lock { path: PathBuf, source: io::Error },
+    #[error("cannot read the -wal file of the database {path}")]
+    Log { path: PathBuf, source: io::Error },
     #[error("cannot open the database {path}")]
     Open {
         path: PathBuf,
@@ -137,6 +139,15 @@ impl File {
                 path: path.to_owned(),
                 source,
             })?;
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let damage = wal::damage(Path::new(&log)).map_err(|source| StoreOpenError::Log {
+            path: path.to_owned(),
+            source,
+        })?;
+        if let Some(problem) = damage {
+            return Err(Problem::Damaged(problem).at(path));
+        }
         let connection =
             open_checked(path, max_bytes, state).map_err(|problem| problem.at(path))?;
         Ok(Self {
@@ -182,7 +193,7 @@ impl File {
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         for RowChange { row, kind } in changes {
             let stored = row.stored;
-            match kind {
+            let changed = match kind {
                 EventKind::Added => {
                     transaction
                         .prepare_cached(
@@ -196,7 +207,7 @@ impl File {
                             signed(stored.mark),
                             crc(row.table, row.key, stored.revision, stored.bytes()),
                             stored.bytes()
-                        ])?;
+                        ])?
                 }
                 EventKind::Modified => {
                     transaction
@@ -209,13 +220,17 @@ impl File {
                             signed(stored.mark),
                             crc(row.table, row.key, stored.revision, stored.bytes()),
                             stored.bytes()
-                        ])?;
+                        ])?
                 }
                 EventKind::Deleted => {
                     transaction
                         .prepare_cached("DELETE FROM objects WHERE id = ?1")?
-                        .execute([stored.row])?;
+                        .execute([stored.row])?
                 }
+            };
+            if changed != 1 {
+                // The file is not what was read from it: somebody else has written.
+                return Err(rusqlite::Error::StatementChangedRows(changed));
             }
         }
         transaction
