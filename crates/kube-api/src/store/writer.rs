@@ -186,8 +186,9 @@ impl Writer {
             for change in applied {
                 state.apply(change, at, &self.shared.limits);
             }
-            state.notify(tables.iter());
         }
+        // Those who are woken read the state, so it must not be held for writing any more.
+        self.shared.state.read().notify(tables.iter());
         self.shared.revision.send_replace(revision);
         (answers, None)
     }

@@ -10,22 +10,23 @@ use http::Method;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 
 /// Where a server is, and how it is spoken to.
 #[derive(Clone)]
-pub struct Peer {
-    pub address: (Ipv4Addr, u16),
-    pub token: String,
-    pub tls: Arc<rustls::ClientConfig>,
+pub(crate) struct Peer {
+    pub(crate) address: (Ipv4Addr, u16),
+    pub(crate) token: String,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
 }
 
 impl Peer {
     /// A server whose certificate `authority` (PEM) signed.
-    pub fn new(address: (Ipv4Addr, u16), token: &str, authority: &str) -> Result<Self> {
+    pub(crate) fn new(address: (Ipv4Addr, u16), token: &str, authority: &str) -> Result<Self> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(authority.as_bytes())?)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -36,7 +37,7 @@ impl Peer {
         Ok(Self { address, token: token.to_owned(), tls: Arc::new(tls) })
     }
 
-    pub async fn connect(&self) -> Result<Connection> {
+    pub(crate) async fn connect(&self) -> Result<Connection> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls));
@@ -50,7 +51,24 @@ impl Peer {
         Ok(Connection { sender, peer: self.clone() })
     }
 
-    pub async fn connect_all(&self, n: usize) -> Result<Vec<Connection>> {
+    /// One connection for many requests at once (HTTP/2), as client-go shares one among its watches.
+    pub(crate) async fn share(&self) -> Result<Shared> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let mut tls = (*self.tls).clone();
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls));
+        let stream = connector.connect(ServerName::try_from("localhost")?, stream).await?;
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a shared connection of the benchmark ended with an error");
+            }
+        });
+        Ok(Shared { sender, peer: self.clone() })
+    }
+
+    pub(crate) async fn connect_all(&self, n: usize) -> Result<Vec<Connection>> {
         let mut connections = Vec::with_capacity(n);
         for _ in 0..n {
             connections.push(self.connect().await?);
@@ -59,15 +77,21 @@ impl Peer {
     }
 }
 
+/// A connection that carries many requests.
+pub(crate) struct Shared {
+    sender: http2::SendRequest<Full<Bytes>>,
+    peer: Peer,
+}
+
 /// An open connection: one request at a time.
-pub struct Connection {
+pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     peer: Peer,
 }
 
 impl Connection {
     /// Sends a request and returns the body of its answer as it comes.
-    pub async fn open(&mut self, method: Method, path: &str, body: Bytes) -> Result<Incoming> {
+    pub(crate) async fn open(&mut self, method: Method, path: &str, body: Bytes) -> Result<Incoming> {
         let (host, port) = self.peer.address;
         let request = http::Request::builder()
             .method(method)
@@ -87,7 +111,7 @@ impl Connection {
     }
 
     /// Sends a request and reads the whole answer; its length.
-    pub async fn call(&mut self, method: Method, path: &str, body: Bytes) -> Result<usize> {
+    pub(crate) async fn call(&mut self, method: Method, path: &str, body: Bytes) -> Result<usize> {
         let mut body = self.open(method, path, body).await?;
         let mut length = 0;
         while let Some(frame) = body.frame().await {
@@ -99,19 +123,32 @@ impl Connection {
 }
 
 /// A watch that is read to its newest line.
-pub struct Watch {
+pub(crate) struct Watch {
     body: Incoming,
-    _connection: Connection,
+    /// Kept open as long as the watch.
+    _connection: Option<Connection>,
 }
 
 impl Watch {
-    pub async fn start(mut connection: Connection, path: &str) -> Result<Self> {
+    pub(crate) async fn start(mut connection: Connection, path: &str) -> Result<Self> {
         let body = connection.open(Method::GET, path, Bytes::new()).await?;
-        Ok(Self { body, _connection: connection })
+        Ok(Self { body, _connection: Some(connection) })
+    }
+
+    /// Starts a watch beside others of one connection.
+    pub(crate) async fn start_shared(connection: &Shared, path: &str) -> Result<Self> {
+        let (host, port) = connection.peer.address;
+        let request = http::Request::get(format!("https://{host}:{port}{path}"))
+            .header("authorization", format!("Bearer {}", connection.peer.token))
+            .header("accept", "application/json")
+            .body(Full::new(Bytes::new()))?;
+        let response = connection.sender.clone().send_request(request).await?;
+        ensure!(response.status().is_success(), "{path}: {}", response.status());
+        Ok(Self { body: response.into_body(), _connection: None })
     }
 
     /// Reads one whole event.
-    pub async fn event(&mut self) -> Result<()> {
+    pub(crate) async fn event(&mut self) -> Result<()> {
         loop {
             let frame = self.body.frame().await.context("the watch ended")??;
             if frame.data_ref().is_some_and(|data| data.last() == Some(&b'\n')) {
@@ -122,7 +159,7 @@ impl Watch {
 }
 
 /// Calls per second over `connections`, each told its next path and body by `next`.
-pub async fn rate<F>(connections: &mut Vec<Connection>, time: Duration, method: Method, next: F) -> Result<f64>
+pub(crate) async fn rate<F>(connections: &mut Vec<Connection>, time: Duration, method: Method, next: F) -> Result<f64>
 where
     F: Fn(usize, usize) -> (String, Bytes) + Send + Sync + 'static,
 {
@@ -152,7 +189,7 @@ where
 }
 
 /// The median time of `n` calls.
-pub async fn median(connection: &mut Connection, path: &str, n: usize) -> Result<Duration> {
+pub(crate) async fn median(connection: &mut Connection, path: &str, n: usize) -> Result<Duration> {
     let mut times = Vec::with_capacity(n);
     connection.call(Method::GET, path, Bytes::new()).await?;
     for _ in 0..n {

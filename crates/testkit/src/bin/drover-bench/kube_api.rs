@@ -5,7 +5,7 @@
 #[path = "client.rs"]
 mod client;
 #[path = "subject.rs"]
-pub mod subject;
+pub(crate) mod subject;
 
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,7 @@ const N_LISTED: usize = 10_000;
 /// Objects when memory and start are measured.
 const N_HELD: usize = 100_000;
 const N_WATCHES: usize = 1_000;
+const WATCHED: &str = "/api/v1/namespaces/watched/configmaps?watch=1&resourceVersion=0";
 /// Writes to the watches, of which the median counts.
 const N_WRITES: usize = 15;
 
@@ -41,10 +42,11 @@ struct Figures {
     list: Duration,
     page: Duration,
     delivery: Duration,
+    shared_delivery: Duration,
 }
 
 /// All figures beside their reference.
-pub async fn figures() -> Result<()> {
+pub(crate) async fn figures() -> Result<()> {
     let plane = ControlPlane::start(&control_plane::Config {
         nodes: 0,
         controllers: false,
@@ -65,7 +67,9 @@ pub async fn figures() -> Result<()> {
     figure("kube-api list of 10,000", "ms", milliseconds(ours.list), Some(milliseconds(reference.list)), third, Better::Less);
     figure("kube-api page of 500", "ms", milliseconds(ours.page), Some(milliseconds(reference.page)), third, Better::Less);
     let (own, their) = (milliseconds(ours.delivery), milliseconds(reference.delivery));
-    figure("kube-api write to 1,000 watches, last delivery", "ms", own, Some(their), third, Better::Less);
+    figure("kube-api write to 1,000 watches on as many connections, last delivery", "ms", own, Some(their), third, Better::Less);
+    let (own, their) = (milliseconds(ours.shared_delivery), milliseconds(reference.shared_delivery));
+    figure("kube-api write to 1,000 watches on 10 connections, last delivery", "ms", own, Some(their), third, Better::Less);
 
     fill(&reference_peer, "held", N_HELD - N_LISTED).await?;
     fill(&peer, "held", N_HELD - N_LISTED).await?;
@@ -97,8 +101,22 @@ async fn measure(peer: &Peer) -> Result<Figures> {
     let mut connection = one.pop().context("a connection")?;
     let list = median(&mut connection, "/api/v1/namespaces/listed/configmaps", 9).await?;
     let page = median(&mut connection, "/api/v1/namespaces/listed/configmaps?limit=500", 99).await?;
-    let delivery = delivery(peer, &mut connection).await?;
-    Ok(Figures { creates_1, creates_32, gets, list, page, delivery })
+    let (path, body) = post("watched", "watched");
+    connection.call(Method::POST, &path, body).await?;
+    let mut watches = Vec::with_capacity(N_WATCHES);
+    for own in peer.connect_all(N_WATCHES).await? {
+        watches.push(Watch::start(own, WATCHED).await?);
+    }
+    let delivery = delivery(watches, &mut connection).await?;
+    let mut watches = Vec::with_capacity(N_WATCHES);
+    for _ in 0..10 {
+        let shared = peer.share().await?;
+        for _ in 0..N_WATCHES / 10 {
+            watches.push(Watch::start_shared(&shared, WATCHED).await?);
+        }
+    }
+    let shared_delivery = self::delivery(watches, &mut connection).await?;
+    Ok(Figures { creates_1, creates_32, gets, list, page, delivery, shared_delivery })
 }
 
 async fn create_namespace(peer: &Peer, name: &str) -> Result<()> {
@@ -135,18 +153,12 @@ async fn fill(peer: &Peer, namespace: &'static str, count: usize) -> Result<()> 
 }
 
 /// From one write to its arrival at the last of many watches, the median of several.
-async fn delivery(peer: &Peer, writer: &mut Connection) -> Result<Duration> {
-    let (path, body) = post("watched", "watched");
-    writer.call(Method::POST, &path, body).await?;
-    let mut watches = Vec::with_capacity(N_WATCHES);
-    for connection in peer.connect_all(N_WATCHES).await? {
-        let mut watch = Watch::start(connection, "/api/v1/namespaces/watched/configmaps?watch=1&resourceVersion=0").await?;
+async fn delivery(mut watches: Vec<Watch>, writer: &mut Connection) -> Result<Duration> {
+    for watch in &mut watches {
         watch.event().await?;
-        watches.push(watch);
     }
     let mut times = Vec::new();
     for number in 0..N_WRITES {
-        let start = Instant::now();
         let mut readers = tokio::task::JoinSet::new();
         for mut watch in watches.drain(..) {
             readers.spawn(async move {
@@ -154,6 +166,9 @@ async fn delivery(peer: &Peer, writer: &mut Connection) -> Result<Duration> {
                 anyhow::Ok(watch)
             });
         }
+        // All readers wait before the clock runs.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let start = Instant::now();
         let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "watched"},
             "data": {"number": number.to_string(), "data": "0123456789abcdef".repeat(50)}});
         writer.call(Method::PUT, "/api/v1/namespaces/watched/configmaps/watched", body.to_string().into()).await?;
@@ -185,7 +200,7 @@ async fn in_process() -> Result<Duration> {
 }
 
 /// One line of JSON for each number of objects.
-pub async fn growth() -> Result<()> {
+pub(crate) async fn growth() -> Result<()> {
     let mut subject = Subject::start().await?;
     let peer = subject.peer()?;
     create_namespace(&peer, "rate").await?;

@@ -22,18 +22,19 @@ use tower::ServiceExt as _;
 use super::client::Peer;
 
 /// The first argument with which the benchmark serves instead of measuring.
-pub const SERVE: &str = "serve-kube-api";
+pub(crate) const SERVE: &str = "serve-kube-api";
 
 /// Serves the database in `folder` until it is killed.
-pub async fn serve(folder: &Path, port: u16) -> Result<()> {
+pub(crate) async fn serve(folder: &Path, port: u16) -> Result<()> {
     let server = Server::open(Config::new(Storage::File(folder.join("drover.db")))).await?;
     let certificate = CertificateDer::from_pem_file(folder.join("serving.crt"))?;
     let key = PrivateKeyDer::from_pem_file(folder.join("serving.key"))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ServerConfig::builder_with_provider(provider)
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)?;
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     loop {
@@ -54,8 +55,8 @@ pub async fn serve(folder: &Path, port: u16) -> Result<()> {
 }
 
 /// A served database; it ends when dropped.
-pub struct Subject {
-    pub process: Process,
+pub(crate) struct Subject {
+    pub(crate) process: Process,
     folder: TempDir,
     authority: String,
     port: u16,
@@ -63,7 +64,7 @@ pub struct Subject {
 
 impl Subject {
     /// Serves an empty database on the disk the build output is on, where the reference's is not in memory either.
-    pub async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("drover-bench-").tempdir()?;
         let authority = Authority::new("bench")?;
         authority.serving("bench", &["localhost", "127.0.0.1"])?.write(folder.path(), "serving")?;
@@ -74,12 +75,12 @@ impl Subject {
         Ok(subject)
     }
 
-    pub fn peer(&self) -> Result<Peer> {
+    pub(crate) fn peer(&self) -> Result<Peer> {
         Peer::new((Ipv4Addr::LOCALHOST, self.port), "none", &self.authority)
     }
 
     /// Kills the process and starts another over the same file; how long that one takes to answer.
-    pub async fn restart(&mut self) -> Result<Duration> {
+    pub(crate) async fn restart(&mut self) -> Result<Duration> {
         self.process.kill()?;
         let start = Instant::now();
         self.process = launch(self.folder.path(), self.port)?;
@@ -88,7 +89,7 @@ impl Subject {
     }
 
     /// The size of the database and its log.
-    pub fn file_bytes(&self) -> Result<u64> {
+    pub(crate) fn file_bytes(&self) -> Result<u64> {
         let size = |name: &str| std::fs::metadata(self.folder.path().join(name)).map(|found| found.len());
         Ok(size("drover.db")? + size("drover.db-wal").unwrap_or(0))
     }
