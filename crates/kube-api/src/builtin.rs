@@ -21,12 +21,18 @@ mod validation;
 use std::sync::Arc;
 
 pub(crate) use bootstrap::{run, start};
+pub(crate) use conform::decode_problem;
 pub(crate) use data::{component_name, schema_bytes};
 pub(crate) use kind::BuiltIn;
 
 use crate::registry::{Registry, Resource, ScalePaths, StatusOnly, Subresource};
 use crate::{crd, identity, reviews};
 use data::{KindFacts, SubresourceFacts};
+
+/// Whether a kind is built in.
+pub(crate) fn is_kind(group: &str, version: &str, kind: &str) -> bool {
+    component_name(group, version, kind).is_some()
+}
 
 /// Registers every built-in kind except namespaces, which the namespaces module adds.
 pub(crate) fn install(registry: &Registry) {

@@ -221,6 +221,30 @@ impl StatusError {
         error
     }
 
+    /// The answer of the real server's router to a representation that no route offers.
+    pub(crate) fn no_representation() -> Self {
+        let mut error = Self::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "NotAcceptable",
+            "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        );
+        error.details = Some(Box::default());
+        error
+    }
+
+    /// The answer of the real server's router to a kind of patch that no route takes.
+    pub(crate) fn unroutable_media_type() -> Self {
+        let mut error =
+            Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", "415: Unsupported Media Type");
+        error.details = Some(Box::default());
+        error
+    }
+
+    /// A body that cannot be read as the object it says it is (apiserver `handlers/rest.go`).
+    pub(crate) fn undecodable(kind: &str, version: &str, expected: &str, why: &str) -> Self {
+        Self::bad_request(format!("{kind} in version {version:?} cannot be handled as a {expected}: {why}"))
+    }
+
     pub(crate) fn not_acceptable(accepted: &[&str]) -> Self {
         Self::new(
             StatusCode::NOT_ACCEPTABLE,
@@ -325,9 +349,12 @@ impl StatusError {
             "metadata": metadata,
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code.as_u16(),
         });
+        // An error that is no `APIStatus` in the real server has no reason.
+        if !self.reason.is_empty() {
+            value["reason"] = json!(self.reason);
+        }
         if let Some(details) = &self.details {
             value["details"] = json!(details);
         }

@@ -322,7 +322,7 @@ fn error_line(error: &StatusError) -> Bytes {
 }
 
 fn bookmark_line(resource: &Resource, revision: u64, ends_initial_events: bool, form: Form) -> Bytes {
-    let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+    let mut metadata = json!({"resourceVersion": revision.to_string()});
     if ends_initial_events {
         metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
     }

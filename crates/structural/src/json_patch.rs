@@ -1,5 +1,6 @@
 //! JSON patch (RFC 6902), with the API server's limit.
 
+use json_patch::{AddOperation, PatchOperation, ReplaceOperation};
 use serde_json::Value;
 
 /// More operations than this are refused (k8s.io/apiserver `endpoints/handlers/patch.go`).
@@ -40,7 +41,29 @@ pub fn apply(target: &mut Value, patch: &Value) -> Result<(), JsonPatchError> {
     }
     let patch: json_patch::Patch = serde::Deserialize::deserialize(patch)
         .map_err(|error: serde_json::Error| JsonPatchError::Refused(error.to_string()))?;
-    json_patch::patch(target, &patch).map_err(|error| JsonPatchError::Refused(error.to_string()))
+    let before = target.clone();
+    for operation in patch.0 {
+        let operation = lenient(target, operation);
+        if let Err(error) = json_patch::patch(target, &[operation]) {
+            *target = before;
+            return Err(JsonPatchError::Refused(error.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// To replace a member that an object does not have is to add it, as the library of real servers understands it
+/// (github.com/evanphx/json-patch v4).
+fn lenient(target: &Value, operation: PatchOperation) -> PatchOperation {
+    match operation {
+        PatchOperation::Replace(ReplaceOperation { path, value })
+            if path.split_back().and_then(|(parent, _)| parent.resolve(target).ok()).is_some_and(Value::is_object)
+                && path.resolve(target).is_err() =>
+        {
+            PatchOperation::Add(AddOperation { path, value })
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]

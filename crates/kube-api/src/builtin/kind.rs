@@ -36,14 +36,6 @@ impl BuiltIn {
     fn id(&self) -> (&str, &str) {
         (&self.group, &self.kind)
     }
-
-    fn type_errors(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        if let Some(schema) = &self.schema {
-            conform::mismatches(schema.view(), object, "", &mut errors);
-        }
-        errors
-    }
 }
 
 impl Strategy for BuiltIn {
@@ -108,10 +100,6 @@ impl Strategy for BuiltIn {
     }
 
     fn validate_create(&self, api: &Api, _cx: &Context, object: &Value) -> Vec<FieldError> {
-        let errors = self.type_errors(object);
-        if !errors.is_empty() {
-            return errors;
-        }
         validation::create(api, &self.group, &self.kind, object)
     }
 
@@ -130,10 +118,6 @@ impl Strategy for BuiltIn {
     }
 
     fn validate_update(&self, api: &Api, _cx: &Context, new: &Value, old: &Value) -> Vec<FieldError> {
-        let errors = self.type_errors(new);
-        if !errors.is_empty() {
-            return errors;
-        }
         validation::update(api, &self.group, &self.kind, new, old)
     }
 

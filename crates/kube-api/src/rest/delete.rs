@@ -136,12 +136,12 @@ fn check_preconditions(
     object: &Value,
     options: &DeleteOptions,
 ) -> Result<(), StatusError> {
-    let conflict = |why: String| StatusError::conflict(&resource.group, &resource.plural, name, &why);
+    let conflict = |why: String| StatusError::conflict(&resource.group, &resource.kind, name, &why);
     if let Some(uid) = &options.uid
         && uid != meta(object, "uid")
     {
         return Err(conflict(format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and then recreated",
             meta(object, "uid")
         )));
     }
@@ -149,7 +149,7 @@ fn check_preconditions(
         && revision != meta(object, "resourceVersion")
     {
         return Err(conflict(format!(
-            "Precondition failed: ResourceVersion in precondition: {revision}, ResourceVersion in object meta: {}",
+            "the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record ({}). The object might have been modified",
             meta(object, "resourceVersion")
         )));
     }

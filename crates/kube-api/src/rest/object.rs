@@ -185,13 +185,9 @@ fn owner_problems(metadata: &Map<String, Value>) -> Vec<FieldError> {
                 "version must not be empty",
             ));
         }
-        for (field, what) in [("kind", "kind"), ("name", "name"), ("uid", "uid")] {
+        for field in ["kind", "name", "uid"] {
             if text(field).is_empty() {
-                errors.push(FieldError::invalid(
-                    format!("{path}.{field}"),
-                    "",
-                    format!("{what} must not be empty"),
-                ));
+                errors.push(FieldError::invalid(format!("metadata.ownerReferences.{field}"), "", "must not be empty"));
             }
         }
         if owner.get("controller") == Some(&Value::Bool(true)) {
@@ -239,6 +235,29 @@ pub(crate) fn validate_metadata_update(new: &Value, old: &Value) -> Vec<FieldErr
         }
     }
     errors
+}
+
+/// Members of `metadata` that no object has.
+pub(crate) fn unknown_metadata(object: &Value) -> impl Iterator<Item = &str> {
+    const KNOWN: [&str; 15] = [
+        "name",
+        "generateName",
+        "namespace",
+        "selfLink",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "labels",
+        "annotations",
+        "ownerReferences",
+        "finalizers",
+        "managedFields",
+    ];
+    let metadata = object.get("metadata").and_then(Value::as_object);
+    metadata.into_iter().flat_map(Map::keys).map(String::as_str).filter(|name| !KNOWN.contains(name))
 }
 
 /// Fills in what an update may leave out, and resets what a client cannot set.

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use http::StatusCode;
+
 use super::selector::{FieldSelector, LabelSelector};
 use crate::status::{FieldError, StatusError};
 
@@ -78,7 +80,8 @@ pub(crate) fn parse_revision(text: &str) -> Result<Option<u64>, StatusError> {
         return Ok(None);
     }
     text.parse().map(Some).map_err(|_| {
-        StatusError::bad_request(format!(
+        // The real server does not expect the error of its own parser here.
+        StatusError::new(StatusCode::INTERNAL_SERVER_ERROR, "", format!(
             "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
         ))
     })
@@ -145,7 +148,7 @@ impl ListOptions {
                     errors.push(FieldError::not_supported(
                         "resourceVersionMatch",
                         matched,
-                        ["Exact", "NotOlderThan"],
+                        ["Exact", "NotOlderThan", ""],
                     ));
                 }
             }
@@ -169,7 +172,13 @@ impl ListOptions {
                 "specifying resource version is not allowed when using continue",
             ));
         }
-        let revision = parse_revision(revision_text)?;
+        let revision = match parse_revision(revision_text) {
+            Ok(revision) => revision,
+            Err(error) if watch => return Err(error),
+            Err(error) => {
+                return Err(StatusError::bad_request(format!("invalid resource version: {}", error.message)));
+            }
+        };
         let limit = query.number("limit")?.unwrap_or(0).max(0);
         let timeout = query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0);
         Ok(Self {
@@ -177,7 +186,11 @@ impl ListOptions {
             fields,
             revision,
             version_match,
-            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            // What any revision satisfies is read from a cache, which does not page (apiserver `storage/cacher`).
+            limit: match (revision, version_match) {
+                (Some(0), None | Some(VersionMatch::NotOlderThan)) => 0,
+                _ => usize::try_from(limit).unwrap_or(usize::MAX),
+            },
             continue_token,
             bookmarks: query.flag("allowWatchBookmarks").unwrap_or(false),
             send_initial_events,
@@ -215,7 +228,7 @@ fn dry_run<'a>(values: impl Iterator<Item = &'a str>, kind: &str) -> Result<bool
                     "meta.k8s.io",
                     kind,
                     "",
-                    &[FieldError::not_supported("dryRun", other, ["All"])],
+                    &[FieldError::not_supported("dryRun", serde_json::json!([other]), ["All"])],
                 ));
             }
         }
@@ -244,7 +257,7 @@ impl WriteOptions {
                     &[FieldError::not_supported(
                         "fieldValidation",
                         other,
-                        ["Ignore", "Strict", "Warn"],
+                        ["", "Ignore", "Strict", "Warn"],
                     )],
                 ));
             }
@@ -305,8 +318,9 @@ impl DeleteOptions {
                 if let Some(kind) = body.get("kind").and_then(Value::as_str)
                     && kind != "DeleteOptions"
                 {
+                    let version = body.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
                     return Err(StatusError::bad_request(format!(
-                        "decoded object cannot be converted to DeleteOptions: {kind}"
+                        "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
                     )));
                 }
                 let dry: Vec<&str> = body
@@ -352,7 +366,7 @@ impl DeleteOptions {
                 return Err(refused(FieldError::not_supported(
                     "propagationPolicy",
                     other,
-                    ["Background", "Foreground", "Orphan"],
+                    ["Foreground", "Background", "Orphan", "nil"],
                 )));
             }
             (None, None) => None,

@@ -88,7 +88,7 @@ pub(crate) async fn patch(
         Ok(Mutated {
             object: apply_plain(kind, old, &body, schema.as_deref())?,
             duplicates: duplicates.to_vec(),
-            tracking: Tracking::Update,
+            tracking: Tracking::Patch,
         })
     };
     update(api, cx, target, options, &mut mutate).await
@@ -104,11 +104,17 @@ pub(crate) fn apply_plain(
     let mut object = old.clone();
     match kind {
         PatchKind::Json => json_patch::apply(&mut object, patch).map_err(|error| match error {
-            JsonPatchError::Malformed(message) => StatusError::bad_request(message),
+            JsonPatchError::Malformed(_) => StatusError::bad_request(error.to_string()),
             JsonPatchError::TooLarge(_) => StatusError::request_too_large(error.to_string()),
-            JsonPatchError::Refused(message) => {
-                StatusError::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", "the server rejected our request due to an error in our request")
-                    .cause("UnexpectedServerResponse", message, "")
+            JsonPatchError::Refused(_) => {
+                // The real server does not say what was wrong.
+                let mut refused = StatusError::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "Invalid",
+                    "the server rejected our request due to an error in our request",
+                );
+                refused.details = Some(Box::default());
+                refused
             }
         })?,
         PatchKind::Merge | PatchKind::Apply => {
@@ -146,7 +152,7 @@ fn check_object(patch: &Value) -> Result<(), StatusError> {
         Ok(())
     } else {
         Err(StatusError::bad_request(
-            "json: cannot unmarshal array into Go value of type map[string]interface {}",
+            "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}",
         ))
     }
 }
@@ -163,7 +169,23 @@ async fn apply(
     let resource = &target.resource;
     let force = options.force.unwrap_or(false);
     if !config.is_object() {
-        return Err(StatusError::bad_request("error decoding YAML: the document is not an object"));
+        return Err(StatusError::bad_request(format!(
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            match config {
+                Value::Array(_) => "array",
+                Value::String(_) => "string",
+                Value::Number(_) => "number",
+                _ => "bool",
+            }
+        )));
+    }
+    let text = |field: &str| config.get(field).and_then(Value::as_str).unwrap_or_default();
+    if text("apiVersion").is_empty() || text("kind").is_empty() {
+        let (group, version) = text("apiVersion").rsplit_once('/').unwrap_or(("", text("apiVersion")));
+        return Err(StatusError::bad_request(format!(
+            "invalid object type: {group}/{version}, Kind={}",
+            text("kind")
+        )));
     }
     // Unknown fields are reported once and then dropped, so that nobody owns them.
     structure::check_fields(resource, cx, &mut config, duplicates, options.field_validation)?;

@@ -112,7 +112,7 @@ impl<'a> Lexer<'a> {
 }
 
 fn syntax(found: &Token<'_>, expected: &str) -> SelectorError {
-    SelectorError::Syntax(format!("found '{}', expected: {expected}", found.text()))
+    SelectorError::Syntax(format!("found '{}'{} expected: {expected}", found.text(), if expected == "'('" { "" } else { "," }))
 }
 
 impl LabelSelector {

@@ -10,8 +10,9 @@ use drover_structural::managed_fields::{self, ApplyError};
 use http::StatusCode;
 use serde_json::Value;
 
-use super::Context;
+use super::{Context, object};
 use super::options::FieldValidation;
+use crate::builtin;
 use crate::registry::Resource;
 use crate::status::{FieldError, StatusError};
 
@@ -19,20 +20,27 @@ use crate::status::{FieldError, StatusError};
 pub(crate) fn check_fields(
     resource: &Resource,
     cx: &Context,
-    object: &mut Value,
+    value: &mut Value,
     duplicates: &[String],
     validation: FieldValidation,
 ) -> Result<(), StatusError> {
-    let mut found: Vec<String> = Vec::new();
+    let mut found: Vec<String> = object::unknown_metadata(value)
+        .map(|name| format!("unknown field \"metadata.{name}\""))
+        .collect();
     if let Some(schema) = &resource.schema {
         if resource.custom {
-            drover_structural::default::drop_nulls(object, schema);
-            let unknown = drover_structural::prune::prune_recording(object, schema);
+            drover_structural::default::drop_nulls(value, schema);
+            let unknown = drover_structural::prune::prune_recording(value, schema);
             found.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
         } else if validation != FieldValidation::Ignore {
-            let unknown = drover_structural::prune::unknown_fields(object, schema);
+            let unknown = drover_structural::prune::unknown_fields(value, schema);
             found.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
         }
+    }
+    if let (false, Some(schema)) = (resource.custom, &resource.schema)
+        && let Some(why) = builtin::decode_problem(schema, value, &resource.kind)
+    {
+        return Err(StatusError::undecodable(&resource.kind, &resource.version, &resource.kind, &why));
     }
     found.extend(duplicates.iter().map(|path| format!("duplicate field {path:?}")));
     if found.is_empty() {
@@ -46,10 +54,12 @@ pub(crate) fn check_fields(
             }
             Ok(())
         }
-        FieldValidation::Strict => Err(StatusError::bad_request(format!(
-            "strict decoding error: {}",
-            found.join(", ")
-        ))),
+        FieldValidation::Strict => Err(StatusError::undecodable(
+            &resource.kind,
+            &resource.version,
+            &resource.kind,
+            &format!("strict decoding error: {}", found.join(", ")),
+        )),
     }
 }
 

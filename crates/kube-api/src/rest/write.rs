@@ -13,7 +13,7 @@ use super::options::WriteOptions;
 use super::read::{Shown, show};
 use super::{Api, Context, structure};
 use crate::clock::seconds;
-use crate::namespaces;
+use crate::{builtin, namespaces};
 use crate::registry::{Resource, Strategy, Write};
 use crate::status::{FieldError, StatusError};
 use crate::store::{Change, ChangeAction, Draft, Key, Stored, WriteError};
@@ -123,20 +123,35 @@ pub(crate) fn check_type(resource: &Resource, body: &mut Value) -> Result<(), St
             Value::Object(map.clone())
         )));
     }
-    if !api_version.is_empty() && api_version != expected {
-        return Err(StatusError::bad_request(format!(
-            "the API version in the data ({api_version}) does not match the expected API version ({expected})"
-        )));
-    }
-    if !kind.is_empty() && kind != &*resource.kind {
-        return Err(StatusError::bad_request(if resource.custom {
-            format!("the kind in the data ({kind}) does not match the expected kind ({})", resource.kind)
-        } else {
-            format!(
-                "{kind} in version {:?} cannot be handled as a {}: converting ({api_version}.{kind}) to ({expected}.{}): unknown conversion",
-                resource.version, resource.kind, resource.kind
-            )
-        }));
+    if resource.custom {
+        if !api_version.is_empty() && api_version != expected {
+            return Err(StatusError::bad_request(format!(
+                "the API version in the data ({api_version}) does not match the expected API version ({expected})"
+            )));
+        }
+        if !kind.is_empty() && kind != &*resource.kind {
+            return Err(StatusError::bad_request(format!(
+                "the kind in the data ({kind}) does not match the expected kind ({})",
+                resource.kind
+            )));
+        }
+    } else {
+        let kind = if kind.is_empty() { &*resource.kind } else { kind };
+        let named = if api_version.is_empty() { expected.as_str() } else { api_version };
+        if named != expected || kind != &*resource.kind {
+            let (group, version) = named.rsplit_once('/').unwrap_or(("", named));
+            let why = if group == &*resource.group && kind == &*resource.kind && builtin::is_kind(group, version, kind) {
+                return Err(StatusError::bad_request(format!(
+                    "the API version in the data ({named}) does not match the expected API version ({expected})"
+                )));
+            } else if builtin::is_kind(group, version, kind) {
+                let package = resource.group.split('.').next().filter(|name| !name.is_empty()).unwrap_or("core");
+                format!("converting ({version}.{kind}) to ({package}.{}): unknown conversion", resource.kind)
+            } else {
+                format!("no kind {kind:?} is registered for version {named:?} in scheme \"pkg/runtime/scheme.go:111\"")
+            };
+            return Err(StatusError::undecodable(kind, version, &resource.kind, &why));
+        }
     }
     map.insert("apiVersion".to_owned(), expected.into());
     map.insert("kind".to_owned(), (&*resource.kind).into());
@@ -202,6 +217,8 @@ pub(crate) async fn create(
 pub(crate) enum Tracking {
     /// What changed belongs to the request's manager.
     Update,
+    /// As `Update`, for an object that was made from the stored one by a patch.
+    Patch,
     /// managedFields were computed by the caller (server-side apply).
     Done,
 }
@@ -327,7 +344,9 @@ fn prepare_create(
         },
     )?;
     match tracking {
-        Tracking::Update => structure::track_update(resource, cx, &target.subresource, object, None),
+        Tracking::Update | Tracking::Patch => {
+            structure::track_update(resource, cx, &target.subresource, object, None);
+        }
         Tracking::Done => {}
     }
     Ok(())
@@ -449,8 +468,8 @@ fn prepare_update(
             metadata_mut(new).insert("name".to_owned(), target.name.as_str().into());
         } else {
             return Err(StatusError::bad_request(format!(
-                "the name of the object ( based on URL) was undeterminable: name must be provided for {}",
-                resource.plural
+                "the name of the object ({} based on URL) was undeterminable: name must be provided",
+                target.name
             )));
         }
     } else if name != target.name {
@@ -460,7 +479,9 @@ fn prepare_update(
         )));
     }
     let uid = meta(new, "uid");
-    if !uid.is_empty() && uid != meta(old, "uid") {
+    // A patched object came from the stored one, so that another identity in it is a change; a replacement names the
+    // object it means.
+    if !matches!(tracking, Tracking::Patch) && !uid.is_empty() && uid != meta(old, "uid") {
         return Err(StatusError::conflict(
             &resource.group,
             &resource.plural,
@@ -475,13 +496,10 @@ fn prepare_update(
     let stated = !revision.is_empty() && revision != "0";
     if stated && revision != meta(old, "resourceVersion") {
         if revision.parse::<u64>().is_err() {
-            return Err(target.invalid(
-                &target.name,
-                &[FieldError::invalid(
-                    "metadata.resourceVersion",
-                    revision,
-                    "must be a number",
-                )],
+            return Err(StatusError::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "",
+                format!("strconv.ParseUint: parsing {revision:?}: invalid syntax"),
             ));
         }
         return Err(StatusError::modified(
@@ -500,7 +518,8 @@ fn prepare_update(
             )],
         ));
     }
-    structure::check_fields(resource, cx, new, duplicates, options.field_validation)?;
+    let checked = structure::check_fields(resource, cx, new, duplicates, options.field_validation);
+    checked.map_err(|error| if matches!(tracking, Tracking::Patch) { unpatchable(new, &error) } else { error })?;
     object::inherit(new, old);
     strategy.prepare_for_update(api, resource, cx, new, old);
     object::inherit(new, old);
@@ -531,12 +550,19 @@ fn prepare_update(
         },
     )?;
     match tracking {
-        Tracking::Update => {
+        Tracking::Update | Tracking::Patch => {
             structure::track_update(resource, cx, &target.subresource, new, Some(old));
         }
         Tracking::Done => {}
     }
     Ok(())
+}
+
+/// A patch whose result cannot be read as the object (apiserver `handlers/patch.go`).
+fn unpatchable(patched: &Value, error: &StatusError) -> StatusError {
+    let why = error.message.rsplit_once("cannot be handled as a ").and_then(|(_, rest)| rest.split_once(": "));
+    let why = why.map_or(error.message.as_str(), |(_, why)| why);
+    StatusError::invalid("", "", "", &[FieldError::invalid("patch", patched.to_string(), why)])
 }
 
 /// Replaces an object by PUT.

@@ -51,7 +51,7 @@ where
 }
 
 /// Decodes JSON.
-pub(super) fn json(bytes: &[u8]) -> Result<Decoded, StatusError> {
+pub(super) fn json(bytes: &[u8]) -> Result<Decoded, String> {
     let mut duplicates = Vec::new();
     let mut path = String::new();
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -61,31 +61,56 @@ pub(super) fn json(bytes: &[u8]) -> Result<Decoded, StatusError> {
     }
     .deserialize(&mut reader)
     .and_then(|value| reader.end().map(|()| value))
-    .map_err(|error| StatusError::bad_request(format!("couldn't get version/kind; json parse error: {error}")))?;
+    .map_err(|error| match error.classify() {
+        serde_json::error::Category::Eof => "unexpected end of JSON input".to_owned(),
+        _ => error.to_string(),
+    })?;
     Ok(Decoded { value, duplicates })
 }
 
 /// Decodes YAML, of which JSON is a part.
-pub(super) fn yaml(bytes: &[u8]) -> Result<Decoded, StatusError> {
+pub(super) fn yaml(bytes: &[u8]) -> Result<Decoded, String> {
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
         if let Ok(decoded) = json(bytes) {
             return Ok(decoded);
         }
     }
-    let bad = |error: String| StatusError::bad_request(format!("error decoding YAML: {error}"));
-    let text = std::str::from_utf8(bytes).map_err(|error| bad(error.to_string()))?;
-    let value: Value = serde_saphyr::from_str(text).map_err(|error| bad(error.to_string()))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    let value: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
     Ok(Decoded {
         value,
         duplicates: Vec::new(),
     })
 }
 
+/// The start of a body, as errors quote it (apiserver `handlers/rest.go`, `summarizeData`).
+pub(super) fn summary(bytes: &[u8]) -> String {
+    const LENGTH: usize = 30;
+    let Some(first) = bytes.first() else {
+        return "<empty>".to_owned();
+    };
+    let head = bytes.get(..LENGTH).unwrap_or(bytes);
+    let text = if *first == b'{' { String::from_utf8_lossy(head).into_owned() } else { hex::encode(head) };
+    if bytes.len() > LENGTH { format!("{text} ...") } else { text }
+}
+
+/// What Go's JSON decoder calls a value.
+pub(super) fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
 /// Decodes protobuf, for built-in kinds.
 pub(super) fn protobuf(bytes: &[u8]) -> Result<Decoded, StatusError> {
     let value = crate::protobuf::decode(bytes).map_err(|error| match error {
         // Custom resources have no form in protobuf.
-        ProtobufError::Kind(_) => StatusError::unsupported_media_type(super::negotiate::TYPES),
+        ProtobufError::Kind(_) => StatusError::unsupported_media_type(super::negotiate::BODY_TYPES),
         other => StatusError::bad_request(other.to_string()),
     })?;
     Ok(Decoded { value, duplicates: Vec::new() })

@@ -57,7 +57,7 @@ where
     let asserted = asserted
         .map(|identity| (*identity).clone())
         .or_else(|| parts.extensions.remove::<Identity>());
-    let mut response = match answer(inner, asserted, &parts, body).await {
+    let mut response = match answer(inner, asserted, &parts, head, body).await {
         Ok(response) => response,
         Err(error) => respond::error(&error),
     };
@@ -94,6 +94,7 @@ async fn answer<B>(
     inner: &Inner,
     asserted: Option<Identity>,
     parts: &Parts,
+    head: bool,
     body: B,
 ) -> Result<Response<Body>, StatusError>
 where
@@ -132,6 +133,7 @@ where
                 path: &path,
                 query: Query::parse(parts.uri.query().unwrap_or_default()),
                 identity,
+                head,
             };
             resource(request, body, timeout).await
         }
@@ -140,6 +142,13 @@ where
 
 fn not_found() -> Response<Body> {
     respond::text(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+/// A path below a group that names nothing: groups that are built in have a router of their own, which says so as a
+/// `Status`.
+fn no_resource(api: &Api, group: &str) -> Result<Response<Body>, StatusError> {
+    let built_in = api.registry.table().all().any(|resource| *resource.group == *group && !resource.custom);
+    if built_in { Err(StatusError::no_such_resource()) } else { Ok(not_found()) }
 }
 
 fn authorize(api: &Api, identity: &Identity, attributes: &Attributes<'_>) -> Result<(), StatusError> {
@@ -235,6 +244,8 @@ struct ResourceRequest<'a> {
     path: &'a ResourcePath,
     query: Query,
     identity: Identity,
+    /// HEAD, which no resource answers.
+    head: bool,
 }
 
 impl ResourceRequest<'_> {
@@ -273,6 +284,12 @@ impl ResourceRequest<'_> {
             dry_run: options.dry_run,
             warnings: parking_lot::Mutex::default(),
         }
+    }
+
+    /// Whether the client asks for another shape than the object, as a table.
+    fn wants_shape(&self) -> bool {
+        let accept = self.parts.headers.get(http::header::ACCEPT);
+        accept.and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("as="))
     }
 
     fn accept(&self) -> Result<Accept, StatusError> {
@@ -324,17 +341,20 @@ where
         },
     )?;
     let Some(resource) = api.registry.get(&path.group, &path.version, &path.plural) else {
-        return Ok(not_found());
+        return no_resource(api, &path.group);
     };
+    if request.head {
+        return Err(StatusError::method_not_allowed());
+    }
     let in_namespace = !path.namespace.is_empty() && &*path.plural != "namespaces";
     if in_namespace && !resource.namespaced {
-        return Ok(not_found());
+        return no_resource(api, &path.group);
     }
     if resource.namespaced && !in_namespace && !matches!(verb, "list" | "watch") {
         return if path.name.is_empty() {
             Err(StatusError::method_not_allowed())
         } else {
-            Ok(not_found())
+            no_resource(api, &path.group)
         };
     }
     if verb == "watch" {
@@ -416,7 +436,14 @@ where
     let api = &request.inner.api;
     let path = request.path;
     let query = &request.query;
-    let accept = request.accept()?;
+    let accept = request.accept().map_err(|error| {
+        // Built-in kinds are refused by the router, custom ones by the handler.
+        if error.code == StatusCode::NOT_ACCEPTABLE && !resource.custom && !request.wants_shape() {
+            StatusError::no_representation()
+        } else {
+            error
+        }
+    })?;
     let namespace = if in_namespace { path.namespace.as_str() } else { "" };
     if !path.subresource.is_empty() {
         return subresource(request, resource, verb, namespace, accept, body).await;
@@ -457,7 +484,7 @@ where
         "create" => {
             let options = WriteOptions::parse(query, "CreateOptions")?;
             let cx = request.context(&options);
-            let decoded = object_body(request, body).await?;
+            let decoded = object_body(request, &resource.kind, body).await?;
             if let Some(action) = &resource.action {
                 let call = Call {
                     verb,
@@ -478,7 +505,7 @@ where
         "update" => {
             let options = WriteOptions::parse(query, "UpdateOptions")?;
             let cx = request.context(&options);
-            let decoded = object_body(request, body).await?;
+            let decoded = object_body(request, &resource.kind, body).await?;
             let written =
                 write::replace(api, &cx, &target, decoded.value, &decoded.duplicates, &options)
                     .await?;
@@ -527,7 +554,7 @@ where
     let api = &request.inner.api;
     let path = request.path;
     let Some(sub) = resource.subresources.get(&path.subresource) else {
-        return Ok(not_found());
+        return no_resource(api, &path.group);
     };
     if !sub.verbs().contains(&verb) {
         return Err(StatusError::method_not_allowed());
@@ -546,7 +573,7 @@ where
                 "update" => {
                     let options = WriteOptions::parse(&request.query, "UpdateOptions")?;
                     let cx = request.context(&options);
-                    let decoded = object_body(request, body).await?;
+                    let decoded = object_body(request, &resource.kind, body).await?;
                     let written = write::replace(
                         api,
                         &cx,
@@ -570,7 +597,7 @@ where
             "update" => {
                 let options = WriteOptions::parse(&request.query, "UpdateOptions")?;
                 let cx = request.context(&options);
-                let wanted = object_body(request, body).await?.value;
+                let wanted = object_body(request, "Scale", body).await?.value;
                 let edit = |_present: &Value| Ok(wanted.clone());
                 let scale = scale::change(api, &cx, &target, paths, &options, edit).await?;
                 Ok(value_response(&cx, resource, StatusCode::OK, scale, accept))
@@ -590,7 +617,7 @@ where
             let cx = request.context(&options);
             let body = match verb {
                 "get" => Value::Null,
-                _ => object_body(request, body).await?.value,
+                _ => object_body(request, &resource.kind, body).await?.value,
             };
             let call = Call {
                 verb,
@@ -637,35 +664,55 @@ where
     let kind = negotiate::content_type(&request.parts.headers)
         .filter(|name| accepted.contains(&name.as_str()))
         .and_then(|name| PatchKind::parse(&name))
-        .ok_or_else(|| StatusError::unsupported_media_type(accepted))?;
+        .ok_or_else(|| {
+            if custom { StatusError::unsupported_media_type(accepted) } else { StatusError::unroutable_media_type() }
+        })?;
     let bytes = decode::read(body, request.inner.api.limits.body_bytes).await?;
     let decoded = match kind {
-        PatchKind::Apply => decode::yaml(&bytes)?,
-        PatchKind::Json | PatchKind::Merge | PatchKind::Strategic => decode::json(&bytes)?,
+        PatchKind::Apply => {
+            decode::yaml(&bytes).map_err(|why| StatusError::bad_request(format!("error decoding YAML: {why}")))?
+        }
+        PatchKind::Json | PatchKind::Merge | PatchKind::Strategic => {
+            decode::json(&bytes).map_err(|why| StatusError::bad_request(format!("error decoding patch: {why}")))?
+        }
     };
     Ok((kind, decoded))
 }
 
 /// Reads and decodes an object.
-async fn object_body<B>(request: &ResourceRequest<'_>, body: B) -> Result<Decoded, StatusError>
+async fn object_body<B>(request: &ResourceRequest<'_>, kind: &str, body: B) -> Result<Decoded, StatusError>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let kind = negotiate::content_type(&request.parts.headers);
-    let read: fn(&[u8]) -> Result<Decoded, StatusError> = match kind.as_deref() {
-        None | Some("application/json") => decode::json,
-        Some("application/yaml") => decode::yaml,
-        Some(protobuf::MEDIA_TYPE) => decode::protobuf,
-        Some(_) => return Err(StatusError::unsupported_media_type(negotiate::TYPES)),
+    let media = negotiate::content_type(&request.parts.headers);
+    let bytes = match media.as_deref() {
+        None | Some("application/json" | "application/yaml" | protobuf::MEDIA_TYPE) => {
+            decode::read(body, request.inner.api.limits.body_bytes).await?
+        }
+        Some(_) => return Err(StatusError::unsupported_media_type(negotiate::BODY_TYPES)),
     };
-    let bytes = decode::read(body, request.inner.api.limits.body_bytes).await?;
-    if bytes.is_empty() {
-        return Err(StatusError::bad_request(
-            "the body of the request is empty",
-        ));
+    let unrecognized = |why: String| {
+        StatusError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): {why} ({})",
+            decode::summary(&bytes)
+        ))
+    };
+    let decoded = match media.as_deref() {
+        Some(protobuf::MEDIA_TYPE) => decode::protobuf(&bytes)?,
+        Some("application/yaml") => decode::yaml(&bytes).map_err(|why| unrecognized(format!("yaml: {why}")))?,
+        _ => decode::json(&bytes)
+            .map_err(|why| unrecognized(format!("couldn't get version/kind; json parse error: {why}")))?,
+    };
+    match &decoded.value {
+        Value::Object(_) => Ok(decoded),
+        // What a null leaves out is left out.
+        Value::Null => Ok(Decoded { value: json!({}), duplicates: Vec::new() }),
+        other => Err(unrecognized(format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
+            decode::type_name(other)
+        ))),
     }
-    read(&bytes)
 }
 
 async fn delete_options<B>(request: &ResourceRequest<'_>, body: B) -> Result<DeleteOptions, StatusError>
@@ -678,10 +725,14 @@ where
         return DeleteOptions::parse(&request.query, None);
     }
     let decoded = match negotiate::content_type(&request.parts.headers).as_deref() {
-        None | Some("application/json") => decode::json(&bytes)?,
-        Some("application/yaml") => decode::yaml(&bytes)?,
+        None | Some("application/json") => decode::json(&bytes).map_err(|why| {
+            StatusError::bad_request(format!("couldn't get version/kind; json parse error: {why}"))
+        })?,
+        Some("application/yaml") => {
+            decode::yaml(&bytes).map_err(|why| StatusError::bad_request(format!("yaml: {why}")))?
+        }
         Some(protobuf::MEDIA_TYPE) => decode::protobuf(&bytes)?,
-        Some(_) => return Err(StatusError::unsupported_media_type(negotiate::TYPES)),
+        Some(_) => return Err(StatusError::unsupported_media_type(negotiate::BODY_TYPES)),
     };
     DeleteOptions::parse(&request.query, Some(&decoded.value))
 }

@@ -10,6 +10,9 @@ use crate::table::IncludeObject;
 /// The types of bodies and answers, as errors list them.
 pub(super) const TYPES: &[&str] = &["application/json", "application/yaml"];
 
+/// The types of bodies, as errors list them.
+pub(super) const BODY_TYPES: &[&str] = &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+
 /// The text form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
@@ -118,7 +121,9 @@ pub(super) fn accept(
             ("", ..) => Form::Object,
             ("Table", "meta.k8s.io", "v1" | "v1beta1") if tables => {
                 let include = IncludeObject::parse(include).ok_or_else(|| {
-                    StatusError::bad_request(format!("unrecognized includeObject value: {include:?}"))
+                    StatusError::bad_request(format!(
+                        "Unable to convert to Table as requested: includeObject: Invalid value: {include:?}: must be 'Metadata', 'Object', 'None', or empty"
+                    ))
                 })?;
                 Form::Table(include)
             }

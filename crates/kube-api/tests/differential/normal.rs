@@ -1,0 +1,106 @@
+//! Makes equal what differs between any two servers: identifiers, times, revisions, random names, tokens.
+//!
+//! Revisions of objects become their order of appearance in a scenario, so that a write that should change nothing and
+//! does is seen.
+
+use std::sync::LazyLock;
+
+use drover_testkit::http::Answer;
+use regex::Regex;
+use serde_json::{Map, Value, json};
+
+static UID: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap());
+static TIME: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})").unwrap());
+static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d{1,2}s$").unwrap());
+
+/// Members whose text says nothing to a client.
+const OPAQUE: [&str; 5] = ["continue", "token", "storageVersionHash", "hash", "serverRelativeURL"];
+
+/// What one server answered in a scenario so far.
+#[derive(Debug, Default)]
+pub(crate) struct Normal {
+    revisions: Vec<String>,
+}
+
+impl Normal {
+    /// An answer in a form that can be compared.
+    pub(crate) fn answer(&mut self, answer: &Answer) -> Value {
+        let mut headers = Map::new();
+        for name in ["content-type", "warning", "retry-after", "allow", "www-authenticate", "location"] {
+            let values = answer.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect::<Vec<_>>();
+            if !values.is_empty() {
+                headers.insert(name.to_owned(), json!(values));
+            }
+        }
+        let lines = || answer.body.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>();
+        let mut body = match serde_json::from_str::<Value>(&answer.body) {
+            Ok(value) => value,
+            Err(_) => match lines() {
+                Ok(lines) => Value::Array(lines),
+                Err(_) => Value::from(answer.body.as_str()),
+            },
+        };
+        self.value(&mut body);
+        let mut whole = json!({"status": answer.status.as_u16(), "headers": headers, "body": body});
+        self.value(&mut whole["headers"]);
+        whole
+    }
+
+    fn value(&mut self, value: &mut Value) {
+        match value {
+            Value::String(text) => self.text(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::Object(members) => {
+                self.metadata(members);
+                for (name, member) in members.iter_mut() {
+                    match member {
+                        Value::String(text) if OPAQUE.contains(&name.as_str()) && !text.is_empty() => {
+                            "<opaque>".clone_into(text);
+                        }
+                        member => self.value(member),
+                    }
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn text(&mut self, text: &mut String) {
+        if text.contains('-') {
+            let changed = UID.replace_all(text, "<uid>");
+            let changed = TIME.replace_all(&changed, "<time>").into_owned();
+            *text = changed;
+        }
+        if AGE.is_match(text) {
+            "<age>".clone_into(text);
+        }
+    }
+
+    /// Revision and random name, if this is the metadata of an object or list.
+    fn metadata(&mut self, members: &mut Map<String, Value>) {
+        let base = members.get("generateName").and_then(Value::as_str).map(str::to_owned);
+        if let (Some(base), Some(Value::String(name))) = (base, members.get_mut("name"))
+            && name.starts_with(&base)
+            && name.len() == base.len() + 5
+        {
+            *name = format!("{base}<random>");
+        }
+        let single = members.contains_key("uid");
+        if let Some(Value::String(revision)) = members.get_mut("resourceVersion")
+            && !revision.is_empty()
+            && revision != "0"
+        {
+            if single {
+                let place = self.revisions.iter().position(|known| known == revision).unwrap_or_else(|| {
+                    self.revisions.push(revision.clone());
+                    self.revisions.len() - 1
+                });
+                *revision = format!("<revision {place}>");
+            } else {
+                "<revision>".clone_into(revision);
+            }
+        }
+    }
+}

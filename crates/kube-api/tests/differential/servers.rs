@@ -1,0 +1,125 @@
+//! The two servers: etcd with kube-apiserver, and ours on a port.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+
+use drover_kube_api::{Config, Identity, Server, Service, Storage};
+use drover_testkit::control_plane::{self, ADMIN_TOKEN, ControlPlane};
+use drover_testkit::http::Http;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tower::ServiceExt as _;
+
+use crate::compare::{Difference, compare};
+use crate::normal::Normal;
+use crate::scenario::Scenario;
+
+/// Both servers, with an administrator's client each.
+pub(crate) struct Pair {
+    pub(crate) real: ControlPlane,
+    server: Server,
+    real_client: Http,
+    our_client: Http,
+    port: u16,
+    connections: tokio::task::JoinHandle<()>,
+}
+
+impl Pair {
+    /// Starts both. Neither has controllers beside those within an API server.
+    pub(crate) async fn start() -> Self {
+        let config = control_plane::Config { nodes: 0, controllers: false, ..control_plane::Config::default() };
+        let real = ControlPlane::start(&config).await.unwrap();
+        let server = Server::open(Config::new(Storage::Memory)).await.unwrap();
+        let admin = Identity {
+            user: "admin".to_owned(),
+            groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
+            ..Identity::admin()
+        };
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connections = tokio::spawn(serve(listener, server.client_service(admin)));
+        Self {
+            real_client: Http::trusting(&real.url(), real.authority(), Some(ADMIN_TOKEN)).unwrap(),
+            our_client: Http::trusting(&format!("http://127.0.0.1:{port}"), real.authority(), None).unwrap(),
+            real,
+            server,
+            port,
+            connections,
+        }
+    }
+
+    /// A kubeconfig of our server, in a folder of the control plane's.
+    pub(crate) fn our_kubeconfig(&self) -> PathBuf {
+        let folder = self.real.folder().join("ours");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("kubeconfig");
+        let kubeconfig = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "test",
+            "clusters": [{"name": "test", "cluster": {"server": format!("http://127.0.0.1:{}", self.port)}}],
+            "users": [{"name": "admin", "user": {}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+        });
+        std::fs::write(&path, kubeconfig.to_string()).unwrap();
+        path
+    }
+
+    /// Ends both.
+    pub(crate) async fn stop(self) {
+        self.connections.abort();
+        self.server.shutdown().await;
+    }
+
+    /// Sends the requests of a scenario to both, in a namespace of its own, and compares each answer.
+    pub(crate) async fn play(&self, scenario: &Scenario, namespace: &str) -> Vec<Difference> {
+        let body = json!({"metadata": {"name": namespace}});
+        let mut names = [(); 2].map(|()| vec![("$N".to_owned(), namespace.to_owned())]);
+        let mut normals = [Normal::default(), Normal::default()];
+        let clients = [&self.real_client, &self.our_client];
+        for client in clients {
+            client.post("/api/v1/namespaces", &body).await.unwrap().expect(201).unwrap();
+        }
+        let mut differences = Vec::new();
+        for request in &scenario.requests {
+            let (real, ours) = tokio::join!(clients[0].send(request.made(&names[0])), clients[1].send(request.made(&names[1])));
+            let answers = [real.unwrap(), ours.unwrap()];
+            for (answer, names) in answers.iter().zip(&mut names) {
+                let body = answer.json().unwrap_or_default();
+                for (name, pointer) in &request.keep {
+                    let value = body.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
+                    names.push((name.clone(), value.to_owned()));
+                }
+            }
+            let [real, ours] = [normals[0].answer(&answers[0]), normals[1].answer(&answers[1])];
+            compare("", Some(&real), Some(&ours), &mut |place, real, ours| {
+                differences.push(Difference {
+                    scenario: scenario.name.clone(),
+                    request: request.line.clone(),
+                    place: place.to_owned(),
+                    real: real.cloned(),
+                    ours: ours.cloned(),
+                });
+            });
+        }
+        differences
+    }
+}
+
+async fn serve(listener: TcpListener, service: Service) {
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { return };
+        while connections.try_join_next().is_some() {}
+        let service = service.clone();
+        let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let service = service.clone();
+            async move { Ok::<_, Infallible>(service.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+        });
+        connections.spawn(async move {
+            let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+            // A connection that breaks shows in the client's answer.
+            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
