@@ -210,6 +210,17 @@ async fn finalizers_hold_an_object() {
 }
 
 #[tokio::test]
+async fn a_namespace_named_for_what_has_none_is_cleared() {
+    let api = Api::memory().await;
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "reader", "namespace": "elsewhere"}, "rules": [],
+    });
+    let made = api.post("/apis/rbac.authorization.k8s.io/v1/clusterroles", &role).await.expect(201);
+    assert_eq!(made["metadata"]["namespace"], Value::Null);
+}
+
+#[tokio::test]
 async fn namespaces_live_and_are_emptied() {
     let api = Api::memory().await;
     for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
