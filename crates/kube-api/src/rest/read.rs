@@ -258,7 +258,7 @@ pub(crate) async fn list(
     } else {
         options.limit
     };
-    let total = page.items.len() + page.left;
+    let (found, left) = (page.items.len(), page.left);
     let mut items = Vec::new();
     let mut last = None;
     let mut seen = 0;
@@ -274,7 +274,7 @@ pub(crate) async fn list(
         }
     }
     let more = if filter.is_trivial() {
-        seen < total
+        seen < found || left != Some(0)
     } else {
         items.len() == limit && entries.any(|(key, stored)| filter.matches(&key, &stored))
     };
@@ -283,7 +283,10 @@ pub(crate) async fn list(
         _ => None,
     };
     // The count is exact only when nothing is filtered, and is left out otherwise.
-    let remaining = (continue_token.is_some() && filter.is_trivial()).then(|| total - seen);
+    let remaining = match left {
+        Some(left) if continue_token.is_some() && filter.is_trivial() => Some(found - seen + left),
+        Some(_) | None => None,
+    };
     Ok(Listed {
         revision: page.revision,
         items,

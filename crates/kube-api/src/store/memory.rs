@@ -165,27 +165,36 @@ pub(crate) struct Range<'a> {
 pub(crate) struct Page {
     pub(crate) revision: u64,
     pub(crate) items: Vec<(Key, Arc<Stored>)>,
-    /// How many more are in the range, beyond the limit.
-    pub(crate) left: usize,
+    /// How many more are in the range, beyond the limit; `None` = more than is worth counting.
+    pub(crate) left: Option<usize>,
 }
+
+/// Objects behind a page that are counted one by one: well under a millisecond, since writers wait for it.
+const COUNTED: usize = 20_000;
 
 impl Page {
     fn empty(revision: u64) -> Self {
-        Self { revision, items: Vec::new(), left: 0 }
+        Self { revision, items: Vec::new(), left: Some(0) }
     }
 
+    /// `all` is how many `found` has, if that is known.
     fn collect<'a>(
         revision: u64,
         mut found: impl Iterator<Item = (&'a Key, &'a Arc<Stored>)>,
+        all: Option<usize>,
         limit: usize,
     ) -> Self {
         let owned = |(key, stored): (&Key, &Arc<Stored>)| (key.clone(), Arc::clone(stored));
         if limit == 0 {
             let items = found.map(owned).collect();
-            return Self { revision, items, left: 0 };
+            return Self { revision, items, left: Some(0) };
         }
-        let items = found.by_ref().take(limit).map(owned).collect();
-        Self { revision, items, left: found.count() }
+        let items: Vec<_> = found.by_ref().take(limit).map(owned).collect();
+        let left = match all {
+            Some(all) => Some(all - items.len()),
+            None => Some(found.take(COUNTED + 1).count()).filter(|left| *left <= COUNTED),
+        };
+        Self { revision, items, left }
     }
 }
 
@@ -363,7 +372,9 @@ impl State {
         }
         let now = table.objects.range::<str, _>(bounds);
         if revision >= table.revision {
-            return Ok(Page::collect(revision, now, range.limit));
+            let whole = matches!(bounds, (Bound::Unbounded, Bound::Unbounded));
+            let all = whole.then(|| table.objects.len());
+            return Ok(Page::collect(revision, now, all, range.limit));
         }
         if revision < table.compacted {
             return Err(Expired {
@@ -386,7 +397,7 @@ impl State {
             (Some(_), _) => kept.next(),
             (None, _) => before.next(),
         });
-        Ok(Page::collect(revision, merged, range.limit))
+        Ok(Page::collect(revision, merged, None, range.limit))
     }
 
     pub(super) fn events(
