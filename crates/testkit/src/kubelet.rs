@@ -114,6 +114,18 @@ impl Kubelet {
         Ok(())
     }
 
+    /// Kills the agent that was started last, at once; `resume` lets another start in its place.
+    ///
+    /// # Errors
+    ///
+    /// When none runs, or it cannot be waited for.
+    pub async fn kill_newest(&self) -> Result<()> {
+        let mut state = self.state.lock().await;
+        state.paused = true;
+        let mut agent = state.running.pop().context("no agent runs")?;
+        agent.process.kill()
+    }
+
     /// Lets agents start again.
     pub async fn resume(&self) {
         self.state.lock().await.paused = false;
@@ -252,7 +264,9 @@ async fn write_service_account(config: &Config, folder: &PathBuf) -> Result<()> 
     let token = token.context("the token request gave no token")?;
     std::fs::write(folder.join("token"), token)?;
     let maps: Api<ConfigMap> = Api::namespaced(config.client.clone(), NAMESPACE);
+    // A simulated cluster signs with a new authority at each start and publishes none.
     let published = maps.get_opt("kube-root-ca.crt").await?.and_then(|map| map.data?.remove("ca.crt"));
+    let published = published.filter(|authority| !authority.is_empty());
     std::fs::write(folder.join("ca.crt"), published.unwrap_or_else(|| config.authority.clone()))?;
     std::fs::write(folder.join("namespace"), NAMESPACE)?;
     Ok(())
