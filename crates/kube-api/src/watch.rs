@@ -17,9 +17,10 @@ use futures::Stream;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::registry::Resource;
+use crate::rest::options::ListOptions;
 use crate::rest::read::{self, Filter, Shown, show};
 use crate::rest::render::{self, Form};
 use crate::rest::Api;
@@ -45,6 +46,14 @@ enum Start {
     After(u64),
 }
 
+/// Objects a watch may begin with before that counts as a list.
+const FEW: usize = 500;
+
+/// Whether a watch begins with what is there.
+pub(crate) fn begins_with_state(options: &ListOptions) -> bool {
+    options.send_initial_events.unwrap_or(matches!(options.revision, None | Some(0)))
+}
+
 /// What waits for the reader.
 #[derive(Debug)]
 enum Ready {
@@ -66,16 +75,20 @@ struct Watch {
     next_bookmark: Instant,
     end: Instant,
     stop: CancellationToken,
+    /// A place among the lists, until what the watch begins with was read.
+    held: Option<DropGuard>,
     finished: bool,
     first_table: bool,
 }
 
-/// Starts a watch; the stream ends with its duration, with `stop`, or after an error event. Dropping it frees it.
+/// Starts a watch; the stream ends with its duration, with `stop`, or after an error event. Dropping it frees it. `held`
+/// is let go once what the watch begins with was read.
 pub(crate) async fn start(
     api: &Arc<Api>,
     filter: Filter,
     form: Form,
     stop: CancellationToken,
+    held: Option<DropGuard>,
 ) -> Result<impl Stream<Item = Bytes> + Send + use<>, StatusError> {
     let options = Arc::clone(&filter.options);
     read::check_fields(&filter.resource, &options.fields)?;
@@ -108,6 +121,7 @@ pub(crate) async fn start(
         next_bookmark: Instant::now() + BOOKMARK_INTERVAL,
         end: Instant::now() + Duration::from_secs(seconds),
         stop,
+        held,
         finished: false,
         first_table: true,
     };
@@ -123,6 +137,9 @@ pub(crate) async fn start(
                 .events(&watch.filter.resource.storage, revision, 1)
                 .map_err(|expired| too_old(revision, expired))?;
         }
+    }
+    if watch.ready.len() <= FEW {
+        watch.held = None;
     }
     Ok(futures::stream::unfold(watch, |mut watch| async move {
         let bytes = watch.next().await?;
@@ -162,6 +179,9 @@ impl Watch {
             }
             if !self.ready.is_empty() {
                 return Some(self.take_ready());
+            }
+            if self.held.take().is_some() {
+                self.ready.shrink_to_fit();
             }
             if self.finished {
                 return None;

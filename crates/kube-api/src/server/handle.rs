@@ -412,7 +412,16 @@ async fn start_watch(
         StatusError::too_many_requests("too many watches are open for this user", 5)
     })?;
     let stop = inner.stop.child_token();
-    let lines = watch::start(&inner.api, filter, accept.form, stop).await?;
+    let held = if watch::begins_with_state(&filter.options) {
+        let within = inner.api.limits.request_timeout;
+        let turn = tokio::time::timeout(within, take_turn(&inner.lists, request))
+            .await
+            .map_err(|_| StatusError::timeout("the watch could not begin in the time allotted"))??;
+        Some(lists::hold(turn, tokio::time::Instant::now() + within))
+    } else {
+        None
+    };
+    let lines = watch::start(&inner.api, filter, accept.form, stop, held).await?;
     // The place is free again when the stream is dropped.
     let lines = futures::StreamExt::map(lines, move |line| {
         let _held = &place;

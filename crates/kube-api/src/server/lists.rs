@@ -37,6 +37,21 @@ struct Streamed {
     _read: DropGuard,
 }
 
+/// Keeps a turn until the guard is dropped, or until the deadline: a stalled reader asks for nothing, so that needs a
+/// clock of its own.
+pub(super) fn hold(turn: Turn, deadline: Instant) -> DropGuard {
+    let read = CancellationToken::new();
+    let ended = read.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = ended.cancelled() => {}
+            () = tokio::time::sleep_until(deadline) => {}
+        }
+        drop(turn);
+    });
+    read.drop_guard()
+}
+
 /// The bytes of a list, one piece after the other.
 pub(super) fn stream(
     pieces: ListBytes,
@@ -45,16 +60,6 @@ pub(super) fn stream(
     within: Duration,
 ) -> impl Stream<Item = Result<Bytes, BoxError>> + Send {
     let deadline = Instant::now() + within;
-    let read = CancellationToken::new();
-    let ended = read.clone();
-    // A stalled reader does not ask for the next piece, so the deadline needs a clock of its own.
-    tokio::spawn(async move {
-        tokio::select! {
-            () = ended.cancelled() => {}
-            () = tokio::time::sleep_until(deadline) => {}
-        }
-        drop(turn);
-    });
     let list = Streamed {
         pieces,
         // Level 1, as most of the gain comes from it.
@@ -62,7 +67,7 @@ pub(super) fn stream(
         within,
         deadline,
         ended: false,
-        _read: read.drop_guard(),
+        _read: hold(turn, deadline),
     };
     futures::stream::unfold(list, |mut list| async move {
         if list.ended {
