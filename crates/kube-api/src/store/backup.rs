@@ -137,9 +137,7 @@ pub fn restore(from: &Path, database: &Path) -> Result<Contents, BackupError> {
         StoreOpenError::Locked { path } => BackupError::InUse(path),
         StoreOpenError::Folder { path, source }
         | StoreOpenError::Lock { path, source }
-        | StoreOpenError::Log { path, source } => {
-            BackupError::File { path, source }
-        }
+        | StoreOpenError::Log { path, source } => BackupError::File { path, source },
         StoreOpenError::Open { path, source } => BackupError::Copy { path, source },
         StoreOpenError::Corrupt { path, problem } => BackupError::Damaged { path, problem },
         StoreOpenError::Newer { path, found } => BackupError::Newer { path, found },

@@ -1,0 +1,6 @@
+//! Parts of the test that kills servers.
+
+pub(crate) mod client;
+pub(crate) mod model;
+pub(crate) mod process;
+pub(crate) mod watcher;
