@@ -326,7 +326,9 @@ impl Controller for AgentDeploy {
                 image: image.clone(),
             }),
             Ok(None) => None,
-            Err(error) => Some(Deployed::Failed(chain(error))),
+            Err(error) if error.is_refusal() => Some(Deployed::Failed(chain(error))),
+            // It did not get through, which is no verdict on the manifest: it is tried again.
+            Err(_) => None,
         };
         if let Some(deployed) = deployed {
             // The session may have ended meanwhile; then nothing is known any more.

@@ -55,6 +55,20 @@ pub(crate) enum LookError {
 }
 
 impl LookError {
+    /// Whether somebody said no. What did not get through says nothing about the object.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Read(error) => matches!(error, kube::Error::Api(_)),
+            Self::Execute(ExecuteError::Api { source, .. }) => {
+                matches!(**source, kube::Error::Api(_)) && !self.is_stale()
+            }
+            Self::Manifest(_) => true,
+            Self::Execute(ExecuteError::NoCluster { .. })
+            | Self::Unreachable(_)
+            | Self::Entropy(_) => false,
+        }
+    }
+
     /// Whether it is nothing but a race with another writer.
     fn is_stale(&self) -> bool {
         match self {
@@ -224,4 +238,36 @@ pub(crate) fn metadata_of<K: Resource<DynamicType = ()>>(
     client: &Client,
 ) -> Api<PartialObjectMeta<K>> {
     Api::all(client.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_is_a_refusal() {
+        let answer = |code, reason: &str| {
+            kube::Error::Api(Box::new(kube::core::Status {
+                code,
+                reason: reason.to_owned(),
+                ..kube::core::Status::default()
+            }))
+        };
+        let applied = |source| {
+            LookError::Execute(ExecuteError::Api {
+                verb: "apply",
+                target: "ClusterRole cattle-admin".to_owned(),
+                source: Box::new(source),
+            })
+        };
+        let lost = || {
+            let ended = std::io::Error::other("tunnel disconnect");
+            kube::Error::Service(Box::new(ended))
+        };
+        assert!(applied(answer(403, "Forbidden")).is_refusal());
+        assert!(LookError::Read(answer(500, "InternalError")).is_refusal());
+        assert!(!applied(answer(409, "Conflict")).is_refusal(), "a race");
+        assert!(!applied(lost()).is_refusal());
+        assert!(!LookError::Read(lost()).is_refusal());
+    }
 }
