@@ -38,6 +38,9 @@ pub enum IdentityError {
     /// The API refused or was not reached.
     #[error("cannot ensure the token of the service account")]
     Api(#[from] ApiError),
+    /// The ConfigMap with the CA cannot be read.
+    #[error("cannot read the ConfigMap {SYSTEM_NAMESPACE}/kube-root-ca.crt")]
+    RootCa(#[source] ApiError),
     /// Nothing filled the Secret, and the pod has no token file either.
     #[error("the Secret {secret} got no token within {} s, and the pod's own token cannot be read", FILL_DEADLINE.as_secs())]
     NotFilled {
@@ -175,7 +178,8 @@ pub async fn root_ca(api: &Api, config: &KubernetesConfig) -> Result<RootCa, Ide
         .find(&format!(
             "/api/v1/namespaces/{SYSTEM_NAMESPACE}/configmaps/kube-root-ca.crt"
         ))
-        .await?;
+        .await
+        .map_err(IdentityError::RootCa)?;
     if let Some(pem) = map.as_ref().and_then(|map| map["data"]["ca.crt"].as_str())
         && certificates(pem.as_bytes(), "kube-root-ca.crt").is_ok()
     {

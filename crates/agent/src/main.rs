@@ -1,6 +1,6 @@
 //! Entry point: reads arguments and environment once, starts the runtime, turns results into exit codes.
 
-use std::{path::PathBuf, process::ExitCode, time::SystemTime};
+use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::SystemTime};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -215,6 +215,7 @@ fn start_log(arguments: &ClusterArguments, quiet: bool) -> anyhow::Result<()> {
     };
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     let registry = tracing_subscriber::registry().with(targets);
     if arguments.log_json {

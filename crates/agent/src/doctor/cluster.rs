@@ -12,6 +12,9 @@ use crate::{
     kubernetes::{Api, ApiError},
 };
 
+/// What to do about missing rights.
+const GRANT: &str = "apply the import manifest again; it grants the rights";
+
 /// Runs the steps; the result is what the hub is told, if all of it was found.
 pub(super) async fn examine(config: &KubernetesConfig, report: &mut Report) -> Option<Identity> {
     let api = match reach(config).await {
@@ -68,8 +71,10 @@ pub(super) async fn examine(config: &KubernetesConfig, report: &mut Report) -> O
             Some(found.pem)
         }
         Err(error) => {
-            let advice =
-                "check that the pod mounts its service account (automountServiceAccountToken)";
+            let advice = match &error {
+                IdentityError::RootCa(_) => GRANT,
+                _ => "check that the pod mounts its service account (automountServiceAccountToken)",
+            };
             report.add(Verdict::failed(
                 Step::RootCa,
                 Permanence::MayHeal,
@@ -157,13 +162,14 @@ fn token_verdict(error: &IdentityError) -> Verdict {
         IdentityError::NoServiceAccount => {
             "apply the import manifest again; it makes the service account"
         }
-        IdentityError::Api(error) if error.status() == Some(StatusCode::FORBIDDEN) => {
-            "apply the import manifest again; it grants the rights"
-        }
+        IdentityError::Api(error) if error.status() == Some(StatusCode::FORBIDDEN) => GRANT,
         IdentityError::NotFilled { .. } => {
             "check that kube-controller-manager runs with its serviceaccount-token controller"
         }
-        IdentityError::Api(_) | IdentityError::Encoding { .. } | IdentityError::NoCa => {
+        IdentityError::Api(_)
+        | IdentityError::RootCa(_)
+        | IdentityError::Encoding { .. }
+        | IdentityError::NoCa => {
             "look at the Secrets labelled cattle.io/service-account.name=cattle; removing them makes them anew"
         }
     };
