@@ -18,6 +18,7 @@ use crate::{
     arguments::KubectlArguments,
     configuration::write_private,
     error::CliError,
+    output::text,
 };
 
 pub(super) async fn run(
@@ -26,12 +27,24 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CliError> {
     let api = invocation.api()?;
     let (context, settings) = invocation.context()?;
-    let id = match (&arguments.cluster, &settings.cluster) {
-        (Some(name), _) => id(&cluster(&api, name).await?)?.to_owned(),
-        (None, Some(id)) => id.clone(),
+    let folder = place(&invocation.file, context);
+    let chosen = match (&arguments.cluster, &settings.cluster) {
+        (Some(name), _) | (None, Some(name)) => cluster(&api, name).await?,
         (None, None) => only_cluster(&api).await?,
     };
-    let file = place(&invocation.file, context).join(format!("{}.yaml", file_name(&id)));
+    let id = id(&chosen)?.to_owned();
+    if chosen["state"] != "active" {
+        // kubectl tells of a refusal's status alone. The state may be behind, so it may try.
+        let (name, state) = (text(&chosen["name"]), text(&chosen["state"]));
+        let message = match text(&chosen["transitioningMessage"]) {
+            nothing if nothing == "-" => String::new(),
+            message => format!(": {message}"),
+        };
+        invocation.terminal.complain(&format!(
+            "note: the cluster {name} ({id}) is {state}{message}"
+        ));
+    }
+    let file = folder.join(format!("{}.yaml", file_name(&id)));
     if !usable(&api, &file).await? {
         let config = clusters::kubeconfig(&api, &id)
             .await
@@ -53,15 +66,14 @@ pub(super) async fn run(
 }
 
 /// The cluster to use when none was chosen: the only one there is besides the server's own.
-async fn only_cluster(api: &Api) -> Result<String, CliError> {
+async fn only_cluster(api: &Api) -> Result<Value, CliError> {
     let clusters = api.list("/v3/clusters").await?;
-    let ids: Vec<&str> = clusters
-        .iter()
-        .filter_map(|cluster| cluster["id"].as_str())
-        .collect();
-    let others: Vec<&str> = ids.iter().copied().filter(|id| *id != "local").collect();
-    match (others.as_slice(), ids.as_slice()) {
-        ([one], _) | ([], [one]) => Ok((*one).to_owned()),
+    let (own, others): (Vec<Value>, Vec<Value>) = clusters
+        .into_iter()
+        .partition(|cluster| cluster["id"] == "local");
+    match (<[Value; 1]>::try_from(others), own.into_iter().next()) {
+        (Ok([only]), _) => Ok(only),
+        (Err(others), Some(own)) if others.is_empty() => Ok(own),
         _ => Err(CliError::Usage(
             "which cluster? choose one with: drover clusters use NAME, or: drover kubectl --cluster NAME …".to_owned(),
         )),
