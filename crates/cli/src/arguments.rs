@@ -120,7 +120,11 @@ pub struct LoginArguments {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["insecure_skip_verify", "fingerprint"])]
     pub cacert: Option<PathBuf>,
     /// Do not verify the server's certificate now: show its fingerprint, ask, and trust it from then on.
-    #[arg(long, alias = "skip-verify", conflicts_with = "fingerprint")]
+    #[arg(
+        long = "insecure-skip-tls-verify",
+        aliases = ["insecure-skip-verify", "skip-verify"],
+        conflicts_with = "fingerprint"
+    )]
     pub insecure_skip_verify: bool,
     /// Trust the server's certificate with this SHA-256 fingerprint.
     #[arg(long, value_name = "SHA256")]

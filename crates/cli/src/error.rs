@@ -215,7 +215,7 @@ fn dial_hint(server: &str, error: &DialError) -> String {
     match error {
         DialError::Tls { .. } if error.certificate_error().is_some() => format!(
             "the server's certificate is not trusted: give its CA with --cacert FILE, or look at its fingerprint with: \
-             drover login {server} --insecure-skip-verify"
+             drover login {server} --insecure-skip-tls-verify"
         ),
         DialError::Tls { .. } => "the port may not speak TLS; give the HTTPS address".to_owned(),
         DialError::Resolve { .. } | DialError::NoAddress { .. } | DialError::ServerName { .. } => {

@@ -279,7 +279,7 @@ async fn an_untrusted_server_names_both_ways_to_trust_it() {
     // A machine without root certificates cannot even begin to verify; that has its own message.
     if !matches!(error, CliError::Trust(_)) {
         assert!(
-            hint.contains("--cacert") && hint.contains("--insecure-skip-verify"),
+            hint.contains("--cacert") && hint.contains("--insecure-skip-tls-verify"),
             "{error} {hint}"
         );
     }
@@ -294,7 +294,7 @@ async fn a_fingerprint_is_asked_for_and_the_ca_kept_instead() {
     let line = [
         "login",
         &server.url(),
-        "--insecure-skip-verify",
+        "--insecure-skip-tls-verify",
         "--token",
         "token-abcde:key",
         "--name",
