@@ -6,19 +6,24 @@
 //!
 //! Invariant: what somebody edits is put back; nothing else is touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use drover_types::management::{Cluster, RoleTemplate};
+use drover_types::management::{
+    Cluster, ClusterRoleTemplateBinding, GlobalRole, ProjectRoleTemplateBinding, RoleTemplate,
+};
 use drover_types::names::{
     CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER, MEMBER_GROUP, OWNER_GROUP,
 };
 use jiff::Timestamp;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ListParams;
 use kube::{Api, Client};
 
 use crate::downstream::Downstream;
+use crate::downstream_roles::reconcile as reconcile_roles;
+use crate::downstream_roles::{Given, Ours, Wanted, downstream_rule, namespaces};
 use crate::facts::{Board, Health, Session};
 use crate::plan::{Action, Plan, Reference, Site, Sites};
 use crate::runtime::{Controller, LookError, Trigger};
@@ -123,9 +128,12 @@ fn binding(name: &str, role: &str, group: &str) -> ClusterRoleBinding {
 
 /// The rules of members: those of the role template, or the built-in ones as long as there is none.
 #[must_use]
-pub fn member_rules(template: Option<&RoleTemplate>) -> Vec<PolicyRule> {
+pub fn member_rules(template: Option<&RoleTemplate>, local: bool) -> Vec<PolicyRule> {
     if let Some(template) = template {
-        return template.rules.iter().map(rule).collect();
+        let rules = template.rules.iter();
+        return rules
+            .filter_map(|rule| downstream_rule(rule, local))
+            .collect();
     }
     let read = |group: &str, resources: &[&str]| PolicyRule {
         api_groups: Some(vec![group.to_owned()]),
@@ -142,23 +150,51 @@ pub fn member_rules(template: Option<&RoleTemplate>) -> Vec<PolicyRule> {
     ]
 }
 
-fn rule(rule: &drover_types::management::PolicyRule) -> PolicyRule {
-    let some = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
-    PolicyRule {
-        api_groups: some(&rule.api_groups),
-        resources: some(&rule.resources),
-        resource_names: some(&rule.resource_names),
-        non_resource_urls: some(&rule.non_resource_urls),
-        verbs: rule.verbs.clone(),
-    }
-}
-
 /// Looks after roles in clusters; keys are cluster ids.
 pub(crate) struct DownstreamAccess {
     pub(crate) client: Client,
     pub(crate) downstream: Arc<dyn Downstream>,
     pub(crate) board: Arc<Board>,
     pub(crate) clusters: Trigger,
+}
+
+impl DownstreamAccess {
+    /// What the hub's bindings give in a cluster; its namespaces are not read here.
+    async fn given(&self, id: &str) -> Result<Given, LookError> {
+        let all = ListParams::default();
+        let hub = || self.client.clone();
+        let templates = Api::<RoleTemplate>::all(hub()).list(&all).await?.items;
+        let bound = Api::<ClusterRoleTemplateBinding>::namespaced(hub(), id);
+        let mut cluster: BTreeSet<String> = bound
+            .list(&all)
+            .await?
+            .items
+            .into_iter()
+            .map(|binding| binding.role_template_name)
+            .collect();
+        if id != LOCAL_CLUSTER {
+            let global = Api::<GlobalRole>::all(hub()).list(&all).await?;
+            cluster.extend(
+                global
+                    .items
+                    .into_iter()
+                    .flat_map(|role| role.inherited_cluster_roles),
+            );
+        }
+        let bound = Api::<ProjectRoleTemplateBinding>::all(hub())
+            .list(&all)
+            .await?;
+        let projects = bound.items.into_iter().filter_map(|binding| {
+            let (of, project) = binding.project_name.split_once(':')?;
+            (of == id).then(|| (project.to_owned(), binding.role_template_name))
+        });
+        Ok(Given {
+            templates,
+            cluster,
+            projects: projects.collect(),
+            namespaces: Vec::new(),
+        })
+    }
 }
 
 impl Controller for DownstreamAccess {
@@ -175,9 +211,11 @@ impl Controller for DownstreamAccess {
         if cluster.metadata.deletion_timestamp.is_some() {
             return Ok(None);
         }
-        let template = Api::<RoleTemplate>::all(self.client.clone())
-            .get_opt("cluster-member")
-            .await?;
+        let given = self.given(id).await?;
+        let template = given
+            .templates
+            .iter()
+            .find(|template| template.metadata.name.as_deref() == Some("cluster-member"));
         let client = if id == LOCAL_CLUSTER {
             self.client.clone()
         } else {
@@ -190,7 +228,14 @@ impl Controller for DownstreamAccess {
             member_binding: bindings.get_opt(MEMBER_ROLE).await?,
             owner_binding: bindings.get_opt(OWNER_BINDING).await?,
         };
-        let plan = reconcile(&observed, &member_rules(template.as_ref()));
+        let mut plan = reconcile(&observed, &member_rules(template, id == LOCAL_CLUSTER));
+        let given = Given {
+            namespaces: namespaces(&client, id).await?,
+            ..given
+        };
+        let ours = Ours::read(&client).await?;
+        plan.actions
+            .extend(reconcile_roles(&ours, &Wanted::of(id, &given)).actions);
         Sites {
             hub: self.client.clone(),
             cluster: Some(client),
@@ -237,7 +282,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_edited_is_put_back_and_then_left_alone() {
-        let rules = member_rules(None);
+        let rules = member_rules(None, false);
         let mut observed = Observed::default();
         let plan = reconcile(&observed, &rules);
         act(&mut observed, &plan);

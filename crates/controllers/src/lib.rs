@@ -16,6 +16,7 @@ pub mod cleanup;
 pub mod clusters;
 pub mod downstream;
 pub mod downstream_access;
+pub mod downstream_roles;
 pub mod facts;
 pub mod import;
 pub mod leader;
@@ -37,7 +38,8 @@ use std::sync::Arc;
 
 use drover_auth::{Clock, Entropy};
 use drover_types::management::{
-    Cluster, ClusterRegistrationToken, Feature, Project, RoleTemplate, Setting,
+    Cluster, ClusterRegistrationToken, ClusterRoleTemplateBinding, Feature, GlobalRole, Project,
+    ProjectRoleTemplateBinding, RoleTemplate, Setting,
 };
 use drover_types::names::LOCAL_CLUSTER;
 use futures::FutureExt as _;
@@ -339,13 +341,43 @@ impl Controllers {
             },
             shutdown.clone(),
         );
-        let (access, known) = (access.clone(), Arc::clone(known));
+        let (of_roles, known_to_roles) = (access.clone(), Arc::clone(known));
         let role = watch_metadata::<RoleTemplate>(
             metadata_of(&self.client),
             all(),
+            move |_, _| known_to_roles.all().iter().for_each(|id| of_roles.now(id)),
+            shutdown.clone(),
+        );
+        let (of_global, known_to_global) = (access.clone(), Arc::clone(known));
+        let global = watch_metadata::<GlobalRole>(
+            metadata_of(&self.client),
+            all(),
+            move |_, _| known_to_global.all().iter().for_each(|id| of_global.now(id)),
+            shutdown.clone(),
+        );
+        let of_clusters = access.clone();
+        let cluster_binding = watch_metadata::<ClusterRoleTemplateBinding>(
+            metadata_of(&self.client),
+            all(),
+            move |object, _| object.metadata.namespace.iter().for_each(|id| of_clusters.now(id)),
+            shutdown.clone(),
+        );
+        let (of_projects, known) = (access.clone(), Arc::clone(known));
+        let project_binding = watch_metadata::<ProjectRoleTemplateBinding>(
+            metadata_of(&self.client),
+            all(),
             move |object, _| {
-                if object.metadata.name.as_deref() == Some("cluster-member") {
-                    known.all().iter().for_each(|id| access.now(id));
+                let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+                let ids = known.all();
+                // A project's namespace is named after its cluster, save those of old projects.
+                let own = ids
+                    .iter()
+                    .filter(|id| namespace.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('-')));
+                let mut own = own.peekable();
+                if own.peek().is_some() {
+                    own.for_each(|id| of_projects.now(id));
+                } else {
+                    ids.iter().for_each(|id| of_projects.now(id));
                 }
             },
             shutdown.clone(),
@@ -368,6 +400,9 @@ impl Controllers {
             token.boxed(),
             project.boxed(),
             role.boxed(),
+            global.boxed(),
+            cluster_binding.boxed(),
+            project_binding.boxed(),
             setting.boxed(),
             feature.boxed(),
         ]

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use drover_auth::Clock;
 use drover_types::names::{CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding};
 use kube::Client;
 use kube::runtime::watcher;
 use parking_lot::Mutex;
@@ -229,13 +230,15 @@ impl Observers {
             () = self.follow_inventory(id, client) => {}
             () = self.follow_roles::<ClusterRole>(id, client) => {}
             () = self.follow_roles::<ClusterRoleBinding>(id, client) => {}
+            () = self.follow_roles::<RoleBinding>(id, client) => {}
+            () = self.follow_namespaces(id, client) => {}
         }
     }
 
     /// Asks for repair when roles with our label change.
     fn follow_roles<K>(&self, id: &str, client: &Client) -> impl Future<Output = ()> + Send
     where
-        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::ClusterResourceScope>
+        K: kube::Resource<DynamicType = ()>
             + Clone
             + serde::de::DeserializeOwned
             + std::fmt::Debug
@@ -249,6 +252,17 @@ impl Observers {
         watch_metadata::<K>(
             metadata_of(client),
             config,
+            move |_, _| access.now(&id),
+            CancellationToken::new(),
+        )
+    }
+
+    /// Has rights follow namespaces from project to project.
+    fn follow_namespaces(&self, id: &str, client: &Client) -> impl Future<Output = ()> + Send {
+        let (access, id) = (self.listeners.access.clone(), id.to_owned());
+        watch_metadata::<Namespace>(
+            metadata_of(client),
+            watcher::Config::default(),
             move |_, _| access.now(&id),
             CancellationToken::new(),
         )

@@ -27,6 +27,7 @@ use serde_json::json;
 
 use crate::clusters::annotation;
 use crate::downstream_access::{MEMBER_ROLE, OWNER_BINDING};
+use crate::downstream_roles::{self, Ours, Wanted};
 use crate::manifest::{
     ADMIN_BINDING, ADMIN_ROLE, AUTH_DAEMON_SET, CREDENTIALS_PREFIX, DISRUPTION_BUDGET,
     KUBELET_BINDING, KUBELET_ROLE, PRIORITY_CLASS, PULL_SECRET_LABEL,
@@ -62,6 +63,8 @@ pub struct Leftovers {
     pub webhooks: Vec<(String, String, String)>,
     /// Whether our PriorityClass is there.
     pub priority_class: bool,
+    /// What roles given in the cluster came to.
+    pub access: Ours,
 }
 
 impl Leftovers {
@@ -101,6 +104,7 @@ impl Leftovers {
                 .get_opt(PRIORITY_CLASS)
                 .await?
                 .is_some(),
+            access: Ours::read(client).await?,
             ..Self::default()
         };
         for name in [KUBELET_ROLE, ADMIN_ROLE, MEMBER_ROLE] {
@@ -198,6 +202,7 @@ pub fn removal(id: &str, found: &Leftovers) -> Vec<Action> {
         .filter(|namespace| is_in_project_of(namespace, id))
         .map(leave)
         .collect();
+    actions.extend(downstream_roles::reconcile(&found.access, &Wanted::default()).actions);
     let system = found.namespace(SYSTEM_NAMESPACE);
     let whole = found.system_is_ours();
     if found

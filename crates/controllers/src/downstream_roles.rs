@@ -1,0 +1,454 @@
+//! What roles given in a cluster and its projects come to there.
+//!
+//! Owns the ClusterRoles of the role templates in use and the bindings of the
+//! virtual groups to them (design, section 3): one binding per ClusterRole for
+//! the whole cluster, and one per ClusterRole in each namespace of a project.
+//! They grow with roles and namespaces, never with users. Owners and members of
+//! the cluster are looked after in `downstream_access`.
+//!
+//! Invariants: what somebody edits is put back; what nobody uses is removed;
+//! only objects with our label are ever removed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use drover_types::management::{self, RoleTemplate};
+use drover_types::names::{self, CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER, PROJECT_ANNOTATION};
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::rbac::v1::{
+    ClusterRole, ClusterRoleBinding, PolicyRule, RoleBinding, RoleRef, Subject,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt as _};
+
+use crate::plan::{Action, Plan, Reference, Site};
+
+/// Label of the objects kept here, so that they are found again.
+pub const ACCESS_LABEL: &str = "drover.cattle.io/access";
+/// Objects kept here begin like this.
+const PREFIX: &str = "drover-";
+/// The role of those who may only see a project's namespaces.
+const SEE_NAMESPACES: &str = "drover-namespaces-view";
+/// The role of those who manage a project's namespaces.
+const EDIT_NAMESPACES: &str = "drover-namespaces-edit";
+/// The role of those who make namespaces.
+const CREATE_NAMESPACES: &str = "drover-namespaces-create";
+const RBAC: &str = "rbac.authorization.k8s.io";
+/// Inheritance deeper than this is cut off, as in the index of rights.
+const MAX_DEPTH: usize = 100;
+/// Groups whose objects lie on the hub; rights to them are decided by the index, not by the hub's own RBAC.
+const HUB_GROUPS: [&str; 6] = [
+    management::GROUP,
+    "provisioning.cattle.io",
+    "rke.cattle.io",
+    "rke-machine-config.cattle.io",
+    "rke-machine.cattle.io",
+    "cluster.x-k8s.io",
+];
+/// What has no namespace and is still for members of projects (reference rbac 2.6).
+const PROMOTED: [(&str, &[&str]); 5] = [
+    ("", &["nodes", "persistentvolumes"]),
+    ("storage.k8s.io", &["storageclasses"]),
+    ("apiregistration.k8s.io", &["apiservices"]),
+    ("ui.cattle.io", &["navlinks"]),
+    ("catalog.cattle.io", &["clusterrepos"]),
+];
+
+/// What a cluster's bindings say.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// All role templates.
+    pub templates: Vec<RoleTemplate>,
+    /// Roles bound in the whole cluster, by bindings or through global roles.
+    pub cluster: BTreeSet<String>,
+    /// Roles bound in projects: project and role.
+    pub projects: BTreeSet<(String, String)>,
+    /// Namespaces of the cluster with the project each is in.
+    pub namespaces: Vec<(String, String)>,
+}
+
+/// What has to be in the cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    roles: BTreeMap<String, Vec<PolicyRule>>,
+    /// ClusterRole to groups, for the whole cluster.
+    cluster: BTreeMap<String, BTreeSet<String>>,
+    /// Namespace and ClusterRole to groups.
+    namespaced: BTreeMap<(String, String), BTreeSet<String>>,
+}
+
+/// A template with all it inherits.
+#[derive(Debug, Default)]
+struct Flat {
+    rules: Vec<PolicyRule>,
+    /// ClusterRoles of the cluster's own that it stands for.
+    external: BTreeSet<String>,
+}
+
+impl Flat {
+    fn of(name: &str, all: &HashMap<&str, &RoleTemplate>, local: bool) -> Option<Self> {
+        all.get(name)?;
+        let mut flat = Self::default();
+        let mut seen = BTreeSet::from([name]);
+        let mut open = vec![(name, 0)];
+        while let Some((name, depth)) = open.pop() {
+            let Some(template) = all.get(name) else {
+                continue;
+            };
+            for inherited in template.role_template_names.iter().rev() {
+                if depth < MAX_DEPTH && seen.insert(inherited) {
+                    open.push((inherited, depth + 1));
+                }
+            }
+            if template.external {
+                flat.external.insert(name.to_owned());
+                continue;
+            }
+            for rule in &template.rules {
+                flat.rules.extend(downstream_rule(rule, local));
+            }
+        }
+        flat.rules.dedup();
+        Some(flat)
+    }
+
+    fn makes_namespaces(&self) -> bool {
+        self.rules.iter().any(|rule| {
+            covers(rule.api_groups.as_deref(), "")
+                && covers(rule.resources.as_deref(), "namespaces")
+                && covers(Some(&rule.verbs), "create")
+        })
+    }
+
+    /// The rules of a project's role that hold outside of namespaces too.
+    fn promoted(&self) -> Vec<PolicyRule> {
+        let mut promoted = Vec::new();
+        for rule in &self.rules {
+            for (group, resources) in PROMOTED {
+                let resources: Vec<String> = resources
+                    .iter()
+                    .filter(|name| covers(rule.resources.as_deref(), name))
+                    .map(|&name| name.to_owned())
+                    .collect();
+                if !resources.is_empty() && covers(rule.api_groups.as_deref(), group) {
+                    promoted.push(PolicyRule {
+                        api_groups: Some(vec![group.to_owned()]),
+                        resources: Some(resources),
+                        resource_names: rule.resource_names.clone(),
+                        non_resource_urls: None,
+                        verbs: rule.verbs.clone(),
+                    });
+                }
+            }
+        }
+        promoted.dedup();
+        promoted
+    }
+}
+
+fn covers(list: Option<&[String]>, wanted: &str) -> bool {
+    list.unwrap_or_default()
+        .iter()
+        .any(|entry| entry == "*" || entry == wanted)
+}
+
+/// A template's rule as Kubernetes takes it. On the hub itself rules for its own objects are left to the index:
+/// there they would reach the objects of every cluster.
+pub(crate) fn downstream_rule(rule: &management::PolicyRule, local: bool) -> Option<PolicyRule> {
+    let some = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
+    let mut groups = rule.api_groups.clone();
+    if local {
+        groups.retain(|group| !HUB_GROUPS.contains(&group.as_str()));
+    }
+    if groups.is_empty() && rule.non_resource_urls.is_empty() {
+        return None;
+    }
+    Some(PolicyRule {
+        api_groups: some(&groups),
+        resources: some(&rule.resources),
+        resource_names: some(&rule.resource_names),
+        non_resource_urls: some(&rule.non_resource_urls),
+        verbs: rule.verbs.clone(),
+    })
+}
+
+impl Wanted {
+    /// Works out what has to be in the cluster `id`.
+    #[must_use]
+    pub fn of(id: &str, given: &Given) -> Self {
+        let mut wanted = Self::default();
+        let local = id == LOCAL_CLUSTER;
+        let all: HashMap<&str, &RoleTemplate> = given
+            .templates
+            .iter()
+            .filter_map(|template| Some((template.metadata.name.as_deref()?, template)))
+            .collect();
+        for name in &given.cluster {
+            let group = names::cluster_group(name);
+            if group == names::OWNER_GROUP || group == names::MEMBER_GROUP {
+                continue;
+            }
+            if let Some(flat) = Flat::of(name, &all, local) {
+                for role in wanted.roles_of(name, &flat) {
+                    wanted
+                        .cluster
+                        .entry(role)
+                        .or_default()
+                        .insert(group.clone());
+                }
+            }
+        }
+        let mut in_project: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (namespace, project) in &given.namespaces {
+            in_project.entry(project).or_default().push(namespace);
+        }
+        for (project, name) in &given.projects {
+            let Some(flat) = Flat::of(name, &all, local) else {
+                continue;
+            };
+            let group = names::project_group(project, name);
+            wanted.of_project(
+                name,
+                &flat,
+                &group,
+                in_project.get(project.as_str()).map_or(&[], Vec::as_slice),
+            );
+        }
+        wanted
+    }
+
+    fn of_project(&mut self, name: &str, flat: &Flat, group: &str, namespaces: &[&str]) {
+        let promoted = flat.promoted();
+        if !promoted.is_empty() {
+            let role = format!("{PREFIX}promoted-{name}");
+            self.roles.insert(role.clone(), promoted);
+            self.give_in_cluster(&role, group);
+        }
+        let (see, verbs) = if flat.makes_namespaces() {
+            self.roles.insert(
+                CREATE_NAMESPACES.to_owned(),
+                vec![on_namespaces(&["create"])],
+            );
+            self.give_in_cluster(CREATE_NAMESPACES, group);
+            (EDIT_NAMESPACES, ["*"].as_slice())
+        } else {
+            (SEE_NAMESPACES, ["get"].as_slice())
+        };
+        if namespaces.is_empty() {
+            return;
+        }
+        self.roles
+            .insert(see.to_owned(), vec![on_namespaces(verbs)]);
+        let mut roles = self.roles_of(name, flat);
+        roles.push(see.to_owned());
+        for namespace in namespaces {
+            for role in &roles {
+                self.namespaced
+                    .entry(((*namespace).to_owned(), role.clone()))
+                    .or_default()
+                    .insert(group.to_owned());
+            }
+        }
+    }
+
+    fn give_in_cluster(&mut self, role: &str, group: &str) {
+        self.cluster
+            .entry(role.to_owned())
+            .or_default()
+            .insert(group.to_owned());
+    }
+
+    /// The ClusterRoles a template stands for; its own is noted as wanted.
+    fn roles_of(&mut self, name: &str, flat: &Flat) -> Vec<String> {
+        let mut roles: Vec<String> = flat.external.iter().cloned().collect();
+        if !flat.rules.is_empty() {
+            let role = format!("{PREFIX}role-{name}");
+            self.roles.insert(role.clone(), flat.rules.clone());
+            roles.push(role);
+        }
+        roles
+    }
+}
+
+fn on_namespaces(verbs: &[&str]) -> PolicyRule {
+    PolicyRule {
+        api_groups: Some(vec![String::new()]),
+        resources: Some(vec!["namespaces".to_owned()]),
+        verbs: verbs.iter().map(|&verb| verb.to_owned()).collect(),
+        ..PolicyRule::default()
+    }
+}
+
+/// What is in the cluster, by our label.
+#[derive(Clone, Debug, Default)]
+pub struct Ours {
+    /// Roles.
+    pub roles: Vec<ClusterRole>,
+    /// Bindings in the whole cluster.
+    pub cluster: Vec<ClusterRoleBinding>,
+    /// Bindings in namespaces.
+    pub namespaced: Vec<RoleBinding>,
+}
+
+impl Ours {
+    /// Reads what is there.
+    pub(crate) async fn read(client: &Client) -> Result<Self, kube::Error> {
+        let ours = ListParams::default().labels(&format!("{ACCESS_LABEL}=true"));
+        Ok(Self {
+            roles: Api::all(client.clone()).list(&ours).await?.items,
+            cluster: Api::all(client.clone()).list(&ours).await?.items,
+            namespaced: Api::all(client.clone()).list(&ours).await?.items,
+        })
+    }
+}
+
+/// The namespaces of a cluster that are in its projects and not going away.
+pub(crate) async fn namespaces(
+    client: &Client,
+    cluster: &str,
+) -> Result<Vec<(String, String)>, kube::Error> {
+    let listed = Api::<Namespace>::all(client.clone())
+        .list_metadata(&ListParams::default())
+        .await?;
+    let project = |meta: &ObjectMeta| -> Option<(String, String)> {
+        let assigned = meta.annotations.as_ref()?.get(PROJECT_ANNOTATION)?;
+        let (of, project) = assigned.split_once(':')?;
+        (of == cluster && meta.deletion_timestamp.is_none())
+            .then(|| Some((meta.name.clone()?, project.to_owned())))?
+    };
+    Ok(listed
+        .items
+        .iter()
+        .filter_map(|namespace| project(&namespace.metadata))
+        .collect())
+}
+
+/// Decides what to change: what is wanted and missing or edited is applied, what is ours and not wanted is removed.
+#[must_use]
+pub fn reconcile(found: &Ours, wanted: &Wanted) -> Plan {
+    let mut plan = Plan::default();
+    // Rights that are no longer given go first.
+    for binding in &found.namespaced {
+        let (namespace, name) = (binding.namespace().unwrap_or_default(), binding.name_any());
+        let kept = wanted.namespaced.keys().any(|(of, role)| {
+            *of == namespace && binding_name(role) == name && role == &binding.role_ref.name
+        });
+        if !kept {
+            plan.actions.push(Action::delete(
+                Site::Cluster,
+                Reference::new::<RoleBinding>(Some(&namespace), &name),
+            ));
+        }
+    }
+    for binding in &found.cluster {
+        let name = binding.name_any();
+        let kept = wanted
+            .cluster
+            .keys()
+            .any(|role| binding_name(role) == name && role == &binding.role_ref.name);
+        if !kept {
+            plan.actions.push(Action::delete(
+                Site::Cluster,
+                Reference::new::<ClusterRoleBinding>(None, &name),
+            ));
+        }
+    }
+    for (name, rules) in &wanted.roles {
+        let same = found
+            .roles
+            .iter()
+            .any(|role| role.name_any() == *name && role.rules.as_ref() == Some(rules));
+        if !same {
+            plan.actions.push(Action::apply(
+                Site::Cluster,
+                &ClusterRole {
+                    metadata: meta(name, None),
+                    rules: Some(rules.clone()),
+                    ..ClusterRole::default()
+                },
+            ));
+        }
+    }
+    for (role, groups) in &wanted.cluster {
+        let binding = ClusterRoleBinding {
+            metadata: meta(&binding_name(role), None),
+            role_ref: reference(role),
+            subjects: Some(subjects(groups)),
+        };
+        let same = found.cluster.iter().any(|found| {
+            found.metadata.name == binding.metadata.name
+                && found.subjects == binding.subjects
+                && found.role_ref == binding.role_ref
+        });
+        if !same {
+            plan.actions.push(Action::apply(Site::Cluster, &binding));
+        }
+    }
+    for ((namespace, role), groups) in &wanted.namespaced {
+        let binding = RoleBinding {
+            metadata: meta(&binding_name(role), Some(namespace)),
+            role_ref: reference(role),
+            subjects: Some(subjects(groups)),
+        };
+        let same = found.namespaced.iter().any(|found| {
+            found.metadata.name == binding.metadata.name
+                && found.metadata.namespace == binding.metadata.namespace
+                && found.subjects == binding.subjects
+                && found.role_ref == binding.role_ref
+        });
+        if !same {
+            plan.actions.push(Action::apply(Site::Cluster, &binding));
+        }
+    }
+    for role in &found.roles {
+        let name = role.name_any();
+        if !wanted.roles.contains_key(&name) {
+            plan.actions.push(Action::delete(
+                Site::Cluster,
+                Reference::new::<ClusterRole>(None, &name),
+            ));
+        }
+    }
+    plan
+}
+
+/// Bindings are named like their role, so that a binding never has to change it.
+fn binding_name(role: &str) -> String {
+    if role.starts_with(PREFIX) {
+        role.to_owned()
+    } else {
+        format!("{PREFIX}to-{role}")
+    }
+}
+
+fn meta(name: &str, namespace: Option<&str>) -> ObjectMeta {
+    let labels = [(CREATOR_LABEL, CREATOR_NORMAN), (ACCESS_LABEL, "true")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: namespace.map(str::to_owned),
+        labels: Some(labels.into()),
+        ..ObjectMeta::default()
+    }
+}
+
+fn reference(role: &str) -> RoleRef {
+    RoleRef {
+        api_group: Some(RBAC.to_owned()),
+        kind: "ClusterRole".to_owned(),
+        name: role.to_owned(),
+    }
+}
+
+fn subjects(groups: &BTreeSet<String>) -> Vec<Subject> {
+    let subject = |group: &String| Subject {
+        api_group: Some(RBAC.to_owned()),
+        kind: "Group".to_owned(),
+        name: group.clone(),
+        namespace: None,
+    };
+    groups.iter().map(subject).collect()
+}
+
+#[cfg(test)]
+mod tests;
