@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use drover_kube_api::{Identity, Server, Storage};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -220,8 +220,18 @@ async fn populate(client: &Client, config: &Config) -> Result<()> {
             "metadata": {"labels": labels},
             "spec": {"containers": [{"name": "web", "image": "registry.example/web:1.0", "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}}}]},
         }},
+        "status": {
+            "observedGeneration": 1, "replicas": config.pods, "readyReplicas": config.pods, "updatedReplicas": config.pods,
+            "availableReplicas": config.pods,
+        },
     });
-    put(client, &resource("apps/v1", "Deployment", "deployments"), Some("shop"), &deployment, false).await?;
+    let deployments = resource("apps/v1", "Deployment", "deployments");
+    put(client, &deployments, Some("shop"), &deployment, false).await?;
+    put(client, &deployments, Some("shop"), &deployment, true).await?;
+    // Those of an earlier run count their generations differently.
+    let pods: Api<DynamicObject> = Api::namespaced_with(client.clone(), "shop", &resource("v1", "Pod", "pods"));
+    let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    pods.delete_collection(&now, &ListParams::default()).await.context("remove the pods of an earlier run")?;
     for number in 0..config.pods {
         replace_pod(client, config, number, 0).await?;
     }
@@ -280,7 +290,7 @@ async fn replace_pod(client: &Client, config: &Config, number: usize, generation
     if generation > 0 {
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "shop", &pods);
         let old = format!("web-{number}-{}", generation - 1);
-        let now = kube::api::DeleteParams { grace_period_seconds: Some(0), ..kube::api::DeleteParams::default() };
+        let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
         match api.delete(&old, &now).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 404 => {}
