@@ -18,7 +18,7 @@ use scenario::Scenario;
 use servers::Pair;
 
 /// Differences shown before the rest is only counted.
-const SHOWN: usize = 400;
+const SHOWN: usize = 1000;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential")

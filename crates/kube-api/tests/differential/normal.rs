@@ -13,7 +13,13 @@ static UID: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap());
 static TIME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})").unwrap());
+/// The Go type a decoding error names.
+static GO_TYPE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Go struct field \w+\.").unwrap());
+static RECORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"in record \(\d+\)").unwrap());
 static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d{1,2}s$").unwrap());
+
+/// What a controller manager makes in each namespace; ours does it by itself.
+const CONTROLLERS_OWN: [&str; 2] = ["kube-root-ca.crt", "default"];
 
 /// Members whose text says nothing to a client.
 const OPAQUE: [&str; 5] = ["continue", "token", "storageVersionHash", "hash", "serverRelativeURL"];
@@ -42,6 +48,7 @@ impl Normal {
                 Err(_) => Value::from(answer.body.as_str()),
             },
         };
+        drop_controllers_own(&mut body);
         self.value(&mut body);
         let mut whole = json!({"status": answer.status.as_u16(), "headers": headers, "body": body});
         self.value(&mut whole["headers"]);
@@ -73,6 +80,12 @@ impl Normal {
             let changed = TIME.replace_all(&changed, "<time>").into_owned();
             *text = changed;
         }
+        if text.contains("Go struct field") {
+            *text = GO_TYPE.replace_all(text, "Go struct field <type>.").into_owned();
+        }
+        if text.contains("in record (") {
+            *text = RECORD.replace_all(text, "in record (<revision>)").into_owned();
+        }
         if AGE.is_match(text) {
             "<age>".clone_into(text);
         }
@@ -82,7 +95,8 @@ impl Normal {
     fn metadata(&mut self, members: &mut Map<String, Value>) {
         let base = members.get("generateName").and_then(Value::as_str).map(str::to_owned);
         if let (Some(base), Some(Value::String(name))) = (base, members.get_mut("name"))
-            && name.starts_with(&base)
+            && let base = base.get(..58).unwrap_or(&base)
+            && name.starts_with(base)
             && name.len() == base.len() + 5
         {
             *name = format!("{base}<random>");
@@ -102,5 +116,24 @@ impl Normal {
                 "<revision>".clone_into(revision);
             }
         }
+    }
+}
+
+/// Removes from a list, table or watch what only controllers make.
+fn drop_controllers_own(body: &mut Value) {
+    let own = |item: &Value| {
+        let name = ["/metadata/name", "/object/metadata/name"].iter().find_map(|place| item.pointer(place)?.as_str());
+        name.is_some_and(|name| CONTROLLERS_OWN.contains(&name))
+    };
+    match body {
+        Value::Array(events) => events.retain(|event| !own(event)),
+        Value::Object(list) => {
+            for member in ["items", "rows"] {
+                if let Some(Value::Array(items)) = list.get_mut(member) {
+                    items.retain(|item| !own(item));
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use drover_kube_api::{Config, Identity, Server, Service, Storage};
 use drover_testkit::control_plane::{self, ADMIN_TOKEN, ControlPlane};
@@ -15,6 +16,9 @@ use tower::ServiceExt as _;
 use crate::compare::{Difference, compare};
 use crate::normal::Normal;
 use crate::scenario::Scenario;
+
+/// How long an answer may take; watches in scenarios last a second. What takes longer counts as no answer.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Both servers, with an administrator's client each.
 pub(crate) struct Pair {
@@ -82,17 +86,18 @@ impl Pair {
         }
         let mut differences = Vec::new();
         for request in &scenario.requests {
-            let (real, ours) = tokio::join!(clients[0].send(request.made(&names[0])), clients[1].send(request.made(&names[1])));
-            let answers = [real.unwrap(), ours.unwrap()];
+            let send = |side: usize| tokio::time::timeout(LIMIT, clients[side].send(request.made(&names[side])));
+            let (real, ours) = tokio::join!(send(0), send(1));
+            let answers = [real.ok().map(Result::unwrap), ours.ok().map(Result::unwrap)];
             for (answer, names) in answers.iter().zip(&mut names) {
-                let body = answer.json().unwrap_or_default();
+                let body = answer.as_ref().and_then(|answer| answer.json().ok()).unwrap_or_default();
                 for (name, pointer) in &request.keep {
                     let value = body.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
                     names.push((name.clone(), value.to_owned()));
                 }
             }
-            let [real, ours] = [normals[0].answer(&answers[0]), normals[1].answer(&answers[1])];
-            compare("", Some(&real), Some(&ours), &mut |place, real, ours| {
+            let [real, ours] = [0, 1].map(|side| answers[side].as_ref().map(|answer| normals[side].answer(answer)));
+            compare("", real.as_ref(), ours.as_ref(), &mut |place, real, ours| {
                 differences.push(Difference {
                     scenario: scenario.name.clone(),
                     request: request.line.clone(),
