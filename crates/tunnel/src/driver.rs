@@ -555,7 +555,13 @@ where
             self.input = vec![0; self.input_wanted];
         }
         let mut buffer = ReadBuf::new(&mut self.input);
-        ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
+        match ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer)) {
+            // TLS that ends without a goodbye, as a killed process leaves it.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Poll::Ready(Ok(None));
+            }
+            read => read?,
+        }
         let length = buffer.filled().len();
         if length == 0 {
             return Poll::Ready(Ok(None));

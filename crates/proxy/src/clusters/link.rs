@@ -228,3 +228,34 @@ impl tower::Service<Request<kube::client::Body>> for FullRights {
         Box::pin(async move { Ok(transport.send(request).await?) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_requests_that_read_are_sent_twice() {
+        let check = |method: Method, body: Body, upgrade: bool, expected: bool| {
+            let mut request = Request::new(body);
+            *request.method_mut() = method;
+            *request.uri_mut() = Uri::from_static("/api/v1/pods?limit=1");
+            if upgrade {
+                let websocket = HeaderValue::from_static("websocket");
+                request.headers_mut().insert(UPGRADE, websocket);
+            }
+            let again = repeatable(&request);
+            assert_eq!(again.is_some(), expected, "{request:?}");
+            if let Some(again) = again {
+                assert_eq!(again.uri(), request.uri());
+                assert_eq!(again.method(), request.method());
+            }
+        };
+        check(Method::GET, web::empty(), false, true);
+        check(Method::HEAD, web::empty(), false, true);
+        check(Method::GET, web::empty(), true, false);
+        check(Method::GET, web::full("body"), false, false);
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            check(method, web::empty(), false, false);
+        }
+    }
+}

@@ -500,3 +500,42 @@ fn handshakes_that_are_none_get_the_peers_status() {
         "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
     );
 }
+
+/// A socket whose TLS ends without a goodbye.
+struct Killed;
+
+impl AsyncRead for Killed {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+        _buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()))
+    }
+}
+
+impl AsyncWrite for Killed {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_at_the_other_end_is_its_end() {
+    let options = Options::hub("c-abcde", 1);
+    let (session, driver) = Session::serve(Killed, Role::Server, RefuseAll, options);
+    assert!(matches!(driver.await, Closed::Remote));
+    assert!(session.is_closed());
+}
