@@ -30,12 +30,12 @@ fn identity(user: &str) -> Identity {
 }
 
 async fn get(server: &Server, user: &str, uri: &str) -> Response<Body> {
-    let request = Request::get(uri).body(Empty::<Bytes>::new()).unwrap();
-    server.client_service(identity(user)).oneshot(request).await.unwrap()
+    let request = Request::get(uri).body(Empty::<Bytes>::new()).expect("a request");
+    server.client_service(identity(user)).oneshot(request).await.expect("infallible")
 }
 
 async fn read(response: Response<Body>) -> Bytes {
-    response.into_body().collect().await.unwrap().to_bytes()
+    response.into_body().collect().await.expect("a body").to_bytes()
 }
 
 /// Makes `n` objects of a kilobyte, beside the one the server makes itself.
@@ -51,7 +51,7 @@ async fn fill(api: &Api, n: usize) {
         });
     }
     while let Some(done) = writers.join_next().await {
-        done.unwrap();
+        done.expect("a writer");
     }
 }
 

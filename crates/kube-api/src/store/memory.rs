@@ -373,7 +373,7 @@ impl State {
         let now = table.objects.range::<str, _>(bounds);
         if revision >= table.revision {
             let whole = matches!(bounds, (Bound::Unbounded, Bound::Unbounded));
-            let all = whole.then(|| table.objects.len());
+            let all = whole.then_some(table.objects.len());
             return Ok(Page::collect(revision, now, all, range.limit));
         }
         if revision < table.compacted {
