@@ -42,6 +42,8 @@ impl Normal {
         }
         let lines = || answer.body.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>();
         let mut body = match serde_json::from_str::<Value>(&answer.body) {
+            // A watch with one event.
+            Ok(event) if event.get("type").is_some() && event.get("object").is_some() => json!([event]),
             Ok(value) => value,
             Err(_) => match lines() {
                 Ok(lines) => Value::Array(lines),
@@ -122,7 +124,7 @@ impl Normal {
 /// Removes from a list, table or watch what only controllers make.
 fn drop_controllers_own(body: &mut Value) {
     let own = |item: &Value| {
-        let name = ["/metadata/name", "/object/metadata/name"].iter().find_map(|place| item.pointer(place)?.as_str());
+        let name = ["/metadata/name", "/object/metadata/name", "/cells/0", "/object/rows/0/cells/0"].iter().find_map(|place| item.pointer(place)?.as_str());
         name.is_some_and(|name| CONTROLLERS_OWN.contains(&name))
     };
     match body {
