@@ -252,3 +252,6 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,6 +239,18 @@ impl File {
         transaction.commit()
     }
 
+    /// What SQLite says about a setting.
+    #[cfg(test)]
+    pub(super) fn pragma(&self, name: &str) -> String {
+        let value: rusqlite::types::Value =
+            self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap();
+        match value {
+            rusqlite::types::Value::Text(text) => text,
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            other => format!("{other:?}"),
+        }
+    }
+
     /// Folds the WAL into the database and closes it.
     pub(super) fn close(self) {
         if let Err((_, error)) = self.connection.close() {
