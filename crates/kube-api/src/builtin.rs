@@ -56,6 +56,17 @@ pub(crate) fn group_order() -> Vec<String> {
     groups
 }
 
+/// What a real server warns of (kubernetes `zz_generated.prerelease-lifecycle.go` and `pkg/apis`).
+fn deprecation(group: &str, kind: &str) -> Option<String> {
+    match (group, kind) {
+        ("", "Endpoints") => {
+            Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned())
+        }
+        ("", "ComponentStatus") => Some("v1 ComponentStatus is deprecated in v1.19+".to_owned()),
+        _ => None,
+    }
+}
+
 fn resource(group: &str, version: &str, facts: &KindFacts) -> Resource {
     let kind = Arc::new(BuiltIn::new(group, version, &facts.kind));
     let mut resource = Resource::new(group, version, &facts.name, &facts.kind, facts.namespaced, kind.clone());
@@ -63,6 +74,7 @@ fn resource(group: &str, version: &str, facts: &KindFacts) -> Resource {
     resource.short_names.clone_from(&facts.short_names);
     resource.categories.clone_from(&facts.categories);
     resource.verbs = facts.verbs.iter().filter_map(|verb| known_verb(verb)).collect();
+    resource.deprecation = deprecation(group, &facts.kind);
     resource.schema = kind.schema().map(Arc::new);
     resource.action = reviews::action(group, &facts.kind).or_else(|| pods::action(group, &facts.kind));
     resource.selectable_fields = selectable_fields(group, &facts.name);

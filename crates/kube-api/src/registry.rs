@@ -140,6 +140,8 @@ pub(crate) struct Resource {
     pub(crate) action: Option<Arc<dyn Action>>,
     /// A CRD in deletion refuses creates.
     pub(crate) terminating: bool,
+    /// What every answer warns of, if clients should use something else.
+    pub(crate) deprecation: Option<String>,
 }
 
 /// The verbs of an ordinary stored resource.
@@ -189,6 +191,7 @@ impl Resource {
             convert: None,
             action: None,
             terminating: false,
+            deprecation: None,
         }
     }
 

@@ -138,6 +138,12 @@ fn pod_template(template: &mut Members) {
 
 /// What holds for pods and for templates of pods.
 fn pod_spec(spec: &mut Members) {
+    // The older name of the same member is always written too.
+    if let Some(account) = spec.get("serviceAccountName").or_else(|| spec.get("serviceAccount")).cloned() {
+        for name in ["serviceAccountName", "serviceAccount"] {
+            spec.insert(name.to_owned(), account.clone());
+        }
+    }
     set(spec, "dnsPolicy", json!("ClusterFirst"));
     set(spec, "restartPolicy", json!("Always"));
     set(spec, "securityContext", json!({}));

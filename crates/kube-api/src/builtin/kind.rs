@@ -69,6 +69,9 @@ impl Strategy for BuiltIn {
             }
         }
         defaults::apply(&self.group, &self.version, &self.kind, object);
+        if self.id() == ("", "Secret") {
+            string_data(object);
+        }
     }
 
     fn prepare_for_create(&self, api: &Api, resource: &Resource, cx: &Context, object: &mut Value) {
@@ -81,7 +84,6 @@ impl Strategy for BuiltIn {
                 drop_status(object);
                 services::allocate(api, object, None);
             }
-            ("", "Secret") => string_data(object),
             ("batch", "Job") => {
                 drop_status(object);
                 pods::prepare_job(object);
@@ -110,7 +112,6 @@ impl Strategy for BuiltIn {
         }
         match self.id() {
             ("", "Service") => services::allocate(api, new, Some(old)),
-            ("", "Secret") => string_data(new),
             ("certificates.k8s.io", "CertificateSigningRequest") => keep(new, old, "spec"),
             ("batch", "Job") => pods::keep_job_selector(new, old),
             _ => {}

@@ -68,6 +68,10 @@ pub(super) fn allocate(api: &Api, service: &mut Value, old: Option<&Value>) {
         }
         keep_ports(spec, old);
     }
+    let was = old.and_then(|old| old["spec"]["type"].as_str());
+    if kind == "ClusterIP" && was.is_some_and(|was| was != "ClusterIP") && !spec.contains_key("externalIPs") {
+        spec.remove("externalTrafficPolicy");
+    }
     let mut held: Option<Taken> = None;
     if text(spec, "clusterIP").is_empty() {
         let address = match spec.get("clusterIPs").and_then(|addresses| addresses[0].as_str()) {

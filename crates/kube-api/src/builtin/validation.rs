@@ -81,7 +81,8 @@ pub(super) fn update(api: &Api, group: &str, kind: &str, new: &Value, old: &Valu
         ("", "Pod") => pod(new, old, &mut errors),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
             if at(new, "/roleRef") != at(old, "/roleRef") {
-                let held = at(new, "/roleRef").cloned().unwrap_or(Value::Null);
+                let held = |name: &str| text(new, &format!("/roleRef/{name}")).to_owned();
+                let held = json!({"APIGroup": held("apiGroup"), "Kind": held("kind"), "Name": held("name")});
                 errors.push(FieldError::invalid("roleRef", held, "cannot change roleRef"));
             }
         }
@@ -173,7 +174,7 @@ fn pod(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
         }
     }
     if let Some(rest) = rest.as_object_mut() {
-        for member in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates", "ephemeralContainers"] {
+        for member in ["activeDeadlineSeconds", "tolerations", "schedulingGates", "ephemeralContainers"] {
             match held.get(member) {
                 Some(value) => rest.insert(member.to_owned(), value.clone()),
                 None => rest.remove(member),

@@ -65,6 +65,14 @@ fn resource(definition: &Value, group: &str, version: &Value) -> Resource {
     resource.short_names = strings(accepted, "shortNames");
     resource.categories = strings(accepted, "categories");
     resource.terminating = object::is_deleting(definition);
+    if version["deprecated"] == true {
+        let warning = text(version, "deprecationWarning");
+        resource.deprecation = Some(if warning.is_empty() {
+            format!("{group}/{name} {kind} is deprecated")
+        } else {
+            warning.to_owned()
+        });
+    }
     let storage = list(&definition["spec"], "versions").find(|version| version["storage"] == true);
     resource.storage_api_version = format!("{group}/{}", storage.map_or(name, |storage| text(storage, "name"))).into();
 

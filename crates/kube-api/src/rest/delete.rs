@@ -187,9 +187,17 @@ fn mark(cx: &Context, resource: &Resource, object: &mut Value, options: &DeleteO
     };
     let holds = !finalizers(object).is_empty() || resource.strategy.holds_deletion(object);
     if grace == 0 && !holds {
+        // What goes gracefully shows when it went.
+        if marked || resource.strategy.grace_period(object, None).is_some() {
+            let metadata = metadata_mut(object);
+            metadata.insert("deletionTimestamp".to_owned(), seconds(cx.now).into());
+            metadata.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
+        }
         return true;
     }
-    if !marked || before != Some(grace) {
+    // Namespaces do not show one (kubernetes `pkg/registry/core/namespace/storage`).
+    let shows_grace = &*resource.storage != "/namespaces";
+    if !marked || (shows_grace && before != Some(grace)) {
         let at = cx
             .now
             .checked_add(jiff::SignedDuration::from_secs(grace))
@@ -197,7 +205,9 @@ fn mark(cx: &Context, resource: &Resource, object: &mut Value, options: &DeleteO
         let has_generation = resource.strategy.has_generation(resource);
         let metadata = metadata_mut(object);
         metadata.insert("deletionTimestamp".to_owned(), seconds(at).into());
-        metadata.insert("deletionGracePeriodSeconds".to_owned(), grace.into());
+        if shows_grace {
+            metadata.insert("deletionGracePeriodSeconds".to_owned(), grace.into());
+        }
         // The mark is a change of what is wanted (apiserver `pkg/registry/rest/delete.go`).
         if has_generation && !marked {
             let generation = metadata.get("generation").and_then(Value::as_i64).unwrap_or(0);

@@ -237,6 +237,22 @@ pub(crate) fn validate_metadata_update(new: &Value, old: &Value) -> Vec<FieldErr
     errors
 }
 
+/// Finalizers that are neither the system's nor somebody's (kubernetes `pkg/apis/core/validation`).
+pub(crate) fn unqualified_finalizers(object: &Value) -> Vec<FieldError> {
+    finalizers(object)
+        .into_iter()
+        .enumerate()
+        .filter(|(_, name)| !name.contains('/') && !matches!(*name, "kubernetes" | "orphan" | "foregroundDeletion"))
+        .map(|(index, name)| {
+            FieldError::invalid(
+                format!("metadata.finalizers[{index}]"),
+                name,
+                "name is neither a standard finalizer name nor is it fully qualified",
+            )
+        })
+        .collect()
+}
+
 /// Members of `metadata` that no object has.
 pub(crate) fn unknown_metadata(object: &Value) -> impl Iterator<Item = &str> {
     const KNOWN: [&str; 15] = [
@@ -279,7 +295,8 @@ pub(crate) fn inherit(new: &mut Value, old: &Value) {
 pub(crate) fn drop_empty(metadata: &mut Map<String, Value>) {
     metadata.retain(|key, value| match value {
         Value::Null => false,
-        Value::Array(list) => !list.is_empty(),
+        // No managers at all is a wish: to forget them.
+        Value::Array(list) => !list.is_empty() || key == "managedFields",
         Value::Object(map) => !(map.is_empty() && matches!(key.as_str(), "labels" | "annotations")),
         Value::String(text) => !text.is_empty(),
         Value::Bool(_) | Value::Number(_) => true,

@@ -187,7 +187,8 @@ async fn apply(
             text("kind")
         )));
     }
-    // Unknown fields are reported once and then dropped, so that nobody owns them.
+    structure::check_declared(resource, &config)?;
+    // What is left to report is told once.
     structure::check_fields(resource, cx, &mut config, duplicates, options.field_validation)?;
     let quiet = WriteOptions {
         field_validation: FieldValidation::Ignore,

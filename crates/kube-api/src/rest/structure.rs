@@ -63,6 +63,31 @@ pub(crate) fn check_fields(
     }
 }
 
+/// Refuses what an applied configuration says about fields that the schema does not declare: nobody could own them
+/// (apimachinery `managedfields/internal/structuredmerge.go`).
+pub(crate) fn check_declared(resource: &Resource, config: &Value) -> Result<(), StatusError> {
+    let Some(schema) = &resource.schema else { return Ok(()) };
+    let unknown = drover_structural::prune::unknown_fields(config, schema);
+    let mut errors = unknown.iter().map(|path| format!(".{path}: field not declared in schema")).collect::<Vec<_>>();
+    let problem = match errors.len() {
+        0 => return Ok(()),
+        1 => errors.remove(0),
+        _ => format!("errors:\n  {}", errors.join("\n  ")),
+    };
+    Err(StatusError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "",
+        format!(
+            "failed to create typed patch object ({}/{}; {}/{}, Kind={}): {problem}",
+            object::meta(config, "namespace"),
+            object::meta(config, "name"),
+            resource.group,
+            resource.version,
+            resource.kind
+        ),
+    ))
+}
+
 /// Defaults of the kind and of its schema.
 pub(crate) fn default(resource: &Resource, object: &mut Value) {
     resource.strategy.default(object);

@@ -124,16 +124,15 @@ pub(crate) fn check_type(resource: &Resource, body: &mut Value) -> Result<(), St
         )));
     }
     if resource.custom {
-        if !api_version.is_empty() && api_version != expected {
+        if api_version != expected {
             return Err(StatusError::bad_request(format!(
                 "the API version in the data ({api_version}) does not match the expected API version ({expected})"
             )));
         }
-        if !kind.is_empty() && kind != &*resource.kind {
-            return Err(StatusError::bad_request(format!(
-                "the kind in the data ({kind}) does not match the expected kind ({})",
-                resource.kind
-            )));
+        if kind != &*resource.kind {
+            let error = FieldError::invalid("kind", kind, format!("must be {}", resource.kind));
+            let name = map.get("metadata").and_then(|metadata| metadata["name"].as_str()).unwrap_or_default();
+            return Err(StatusError::invalid(&resource.group, kind, name, &[error]));
         }
     } else {
         let kind = if kind.is_empty() { &*resource.kind } else { kind };
@@ -313,7 +312,7 @@ fn prepare_create(
     let strategy = &*target.strategy;
     let has_generation = strategy.has_generation(resource);
     let metadata = metadata_mut(object);
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion", "generation"] {
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
         metadata.remove(field);
     }
     object::drop_empty(metadata);
@@ -322,10 +321,23 @@ fn prepare_create(
     if has_generation {
         metadata.insert("generation".to_owned(), 1.into());
     }
+    structure::default(resource, object);
+    // What is prepared after this belongs to no manager, as in the real server (apiserver `handlers/create.go`).
+    match tracking {
+        Tracking::Update | Tracking::Patch => {
+            structure::track_update(resource, cx, &target.subresource, object, None);
+        }
+        Tracking::Done => {}
+    }
+    let managed = object["metadata"].get("managedFields").cloned();
     strategy.prepare_for_create(api, resource, cx, object);
     structure::default(resource, object);
+    keep_managed(object, managed);
     let mut errors =
         object::validate_metadata(object, resource.namespaced, strategy.name_rule());
+    if !resource.custom {
+        errors.extend(object::unqualified_finalizers(object));
+    }
     errors.extend(strategy.validate_create(api, cx, object));
     errors.extend(structure::validate(resource, object, None));
     let name = meta(object, "name").to_owned();
@@ -345,12 +357,6 @@ fn prepare_create(
             new: Some(object),
         },
     )?;
-    match tracking {
-        Tracking::Update | Tracking::Patch => {
-            structure::track_update(resource, cx, &target.subresource, object, None);
-        }
-        Tracking::Done => {}
-    }
     Ok(())
 }
 
@@ -511,27 +517,32 @@ fn prepare_update(
         ));
     }
     if !stated && !strategy.allow_unconditional_update(resource) {
-        return Err(target.invalid(
-            &target.name,
-            &[FieldError::invalid(
-                "metadata.resourceVersion",
-                json!(0),
-                "must be specified for an update",
-            )],
-        ));
+        let error = FieldError::invalid("metadata.resourceVersion", json!(0), "must be specified for an update");
+        return Err(StatusError::invalid(&resource.group, &resource.plural, &target.name, &[error]));
     }
     let checked = structure::check_fields(resource, cx, new, duplicates, options.field_validation);
     checked.map_err(|error| if matches!(tracking, Tracking::Patch) { unpatchable(new, &error) } else { error })?;
     object::inherit(new, old);
+    structure::default(resource, new);
+    match tracking {
+        Tracking::Update | Tracking::Patch => {
+            structure::track_update(resource, cx, &target.subresource, new, Some(old));
+        }
+        Tracking::Done => {}
+    }
+    let managed = new["metadata"].get("managedFields").cloned();
     strategy.prepare_for_update(api, resource, cx, new, old);
     object::inherit(new, old);
     structure::default(resource, new);
+    keep_managed(new, managed);
     if strategy.bumps_generation(resource, new, old) {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
         metadata_mut(new).insert("generation".to_owned(), generation.into());
     }
     let mut errors =
         object::validate_metadata(new, resource.namespaced, strategy.name_rule());
+    // The real server checks these twice, and says so.
+    errors.extend(object::validate_metadata_update(new, old));
     errors.extend(object::validate_metadata_update(new, old));
     errors.extend(strategy.validate_update(api, cx, new, old));
     errors.extend(structure::validate(resource, new, Some(old)));
@@ -551,13 +562,16 @@ fn prepare_update(
             new: Some(new),
         },
     )?;
-    match tracking {
-        Tracking::Update | Tracking::Patch => {
-            structure::track_update(resource, cx, &target.subresource, new, Some(old));
-        }
-        Tracking::Done => {}
-    }
     Ok(())
+}
+
+/// Puts `managedFields` back as they were, whatever a strategy did to `metadata`.
+fn keep_managed(object: &mut Value, managed: Option<Value>) {
+    let metadata = metadata_mut(object);
+    match managed {
+        Some(managed) => metadata.insert("managedFields".to_owned(), managed),
+        None => metadata.remove("managedFields"),
+    };
 }
 
 /// A patch whose result cannot be read as the object (apiserver `handlers/patch.go`).

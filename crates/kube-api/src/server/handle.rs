@@ -357,16 +357,38 @@ where
             no_resource(api, &path.group)
         };
     }
+    let answered = in_turn(&request, &resource, verb, in_namespace, timeout, body).await;
+    let Some(deprecation) = &resource.deprecation else {
+        return answered;
+    };
+    let mut response = answered.unwrap_or_else(|error| respond::error(&error));
+    respond::warn(&mut response, std::slice::from_ref(deprecation));
+    Ok(response)
+}
+
+/// Does what is allowed, when it is the identity's turn and as long as a request may take.
+async fn in_turn<B>(
+    request: &ResourceRequest<'_>,
+    resource: &Arc<Resource>,
+    verb: &'static str,
+    in_namespace: bool,
+    timeout: Duration,
+    body: B,
+) -> Result<Response<Body>, StatusError>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     if verb == "watch" {
-        return start_watch(&request, &resource, in_namespace).await;
+        return start_watch(request, resource, in_namespace).await;
     }
     let work = async {
         // Reads of one object wait for nothing, lists have places of their own.
         let _turn = match verb {
             "get" | "list" => None,
-            _ => Some(take_turn(&request.inner.writes, &request).await?),
+            _ => Some(take_turn(&request.inner.writes, request).await?),
         };
-        run(&request, &resource, verb, in_namespace, body).await
+        run(request, resource, verb, in_namespace, body).await
     };
     match tokio::time::timeout(timeout, work).await {
         Ok(result) => result,

@@ -1,0 +1,183 @@
+//! kubectl and helm against a real kube-apiserver and the embedded one: what they print has to be the same.
+//!
+//! The commands are in `*.txt`, one a line, run in `files/` by a shell. Times, revisions, identities and addresses are
+//! replaced before comparing. A line `~ reason` after a command says that its output differs on purpose; it fails the
+//! test when the output no longer differs.
+
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use drover_kube_api::{Config, Identity, Server, Storage};
+use drover_testkit::control_plane::{self, ControlPlane};
+use drover_testkit::real;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use regex::Regex;
+use tower::ServiceExt as _;
+
+/// The longest a command may take on a loaded machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+struct Command {
+    line: usize,
+    text: String,
+    differs: Option<String>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+fn commands(file: &str) -> Vec<Command> {
+    let text = std::fs::read_to_string(folder().join(file)).expect("the commands");
+    let mut commands: Vec<Command> = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(reason) = line.strip_prefix("~ ") {
+            commands.last_mut().expect("a command before its mark").differs = Some(reason.to_owned());
+        } else {
+            commands.push(Command { line: index + 1, text: line.to_owned(), differs: None });
+        }
+    }
+    commands
+}
+
+/// Serves an embedded server on plain HTTP; every request is the administrator's.
+async fn serve(server: &Server) -> u16 {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let service = server.client_service(Identity { user: "admin".to_owned(), uid: "admin".to_owned(), ..Identity::admin() });
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service.clone();
+            let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+                let service = service.clone();
+                async move { Ok::<_, Infallible>(service.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+            });
+            tokio::spawn(async move {
+                let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
+                // A connection that breaks shows in the client's output.
+                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    port
+}
+
+/// What a command printed, and its code.
+async fn run(command: &str, kubeconfig: &Path, home: &Path) -> String {
+    let bin = real::component("kubectl").expect("kubectl is built");
+    let path = format!("{}:{}", bin.parent().expect("a folder").display(), std::env::var("PATH").unwrap_or_default());
+    let child = tokio::process::Command::new("sh")
+        .args(["-c", command])
+        .current_dir(folder().join("files"))
+        .env("PATH", path)
+        .env("HOME", home)
+        .env("KUBECONFIG", kubeconfig)
+        .env("KUBECTL_KUBERC", "false")
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = match tokio::time::timeout(LIMIT, child).await {
+        Ok(output) => output.expect("a shell"),
+        Err(_) => return "not finished in time".to_owned(),
+    };
+    format!(
+        "{}{}exit {}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        output.status.code().unwrap_or(-1)
+    )
+}
+
+/// What differs between any two servers, replaced.
+struct Normaliser(Vec<(Regex, &'static str)>);
+
+impl Normaliser {
+    fn new() -> Self {
+        let rules = [
+            ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
+            (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?[-+]\d{4} [A-Z]+|Z)?", "TIME"),
+            (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? ([A-Z][a-z]{2} +\d+|\d\d [A-Z][a-z]{2}) (\d{4} )?\d\d:\d\d:\d\d( \+0000)?( \d{4})?", "TIME"),
+            (r#"(resourceVersion"?: "?|Resource Version: +)\d+"#, "${1}RV"),
+            (r"[IWE]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "LOG "),
+            (r"10\.96\.\d+\.\d+", "ADDRESS"),
+            (r#"(:|nodePort"?: |NodePort: +\S+ +)3\d{4}(/|\b)"#, "${1}PORT${2}"),
+            (r"https?://127\.0\.0\.1:\d+", "SERVER"),
+            (r"127\.0\.0\.1:\d+", "SERVER"),
+            (r"\b(\d+[hms])+( ago)?\b", "AGE"),
+            (r"<invalid>|<unknown>", "AGE"),
+            (r"/tmp/[A-Za-z]+-\d+/", "TMP/"),
+            (r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-SUFFIX"),
+            (" +", " "),
+        ];
+        Self(rules.into_iter().map(|(pattern, with)| (Regex::new(pattern).expect("a pattern"), with)).collect())
+    }
+
+    fn apply(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (pattern, with)| pattern.replace_all(&text, *with).into_owned())
+    }
+}
+
+async fn compare(file: &str) {
+    // Controllers would act on what the commands make, while outputs are compared.
+    let config = control_plane::Config { nodes: 0, controllers: false, ..control_plane::Config::default() };
+    let plane = ControlPlane::start(&config).await.expect("a real control plane");
+    let server = Server::open(Config::new(Storage::Memory)).await.expect("the embedded server");
+    let port = serve(&server).await;
+    let homes = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
+    let kubeconfig = homes[1].path().join("kubeconfig");
+    let text = std::fs::read_to_string(plane.kubeconfig()).expect("a kubeconfig");
+    let mut parsed: serde_json::Value = serde_json::from_str(&text).expect("a kubeconfig in JSON");
+    parsed["clusters"][0]["cluster"] = serde_json::json!({"server": format!("http://127.0.0.1:{port}")});
+    parsed["users"][0]["user"] = serde_json::json!({});
+    std::fs::write(&kubeconfig, parsed.to_string()).expect("a file");
+    let real_kubeconfig = plane.kubeconfig();
+    let normaliser = Normaliser::new();
+    let commands = commands(file);
+    let mut report = String::new();
+    let mut n_wrong = 0;
+    for command in &commands {
+        let (real, ours) = tokio::join!(
+            run(&command.text, &real_kubeconfig, homes[0].path()),
+            run(&command.text, &kubeconfig, homes[1].path())
+        );
+        let (real, ours) = (normaliser.apply(&real), normaliser.apply(&ours));
+        match (&command.differs, real == ours) {
+            (None, true) | (Some(_), false) => {}
+            (None, false) => {
+                n_wrong += 1;
+                report.push_str(&format!("{file}:{}: {}\n{}", command.line, command.text, lines_of(&real, &ours)));
+            }
+            (Some(reason), true) => {
+                n_wrong += 1;
+                report.push_str(&format!("{file}:{}: {}\n  no longer differs: {reason}\n", command.line, command.text));
+            }
+        }
+    }
+    server.shutdown().await;
+    assert!(n_wrong == 0, "{n_wrong} of {} commands print something else:\n{report}", commands.len());
+}
+
+/// The lines that only one of two texts has.
+fn lines_of(real: &str, ours: &str) -> String {
+    let only = |a: &str, b: &str, sign: &str| {
+        let known: Vec<&str> = b.lines().collect();
+        a.lines().filter(|line| !known.contains(line)).take(30).map(|line| format!("  {sign} {line}\n")).collect::<String>()
+    };
+    let text = only(real, ours, "real:") + &only(ours, real, "ours:");
+    if text.is_empty() { "  the same lines in another order\n".to_owned() } else { text }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kubectl_prints_the_same() {
+    compare("kubectl.txt").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn helm_prints_the_same() {
+    compare("helm.txt").await;
+}
