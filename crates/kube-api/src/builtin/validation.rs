@@ -306,7 +306,8 @@ fn config_map(object: &Value, errors: &mut Vec<FieldError>) {
         }
     }
     if size > MOST_DATA {
-        errors.push(FieldError::too_long("", MOST_DATA));
+        // Go prints a path without a name so.
+        errors.push(FieldError::too_long("[]", MOST_DATA));
     }
 }
 

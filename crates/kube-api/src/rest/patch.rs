@@ -105,7 +105,7 @@ pub(crate) fn apply_plain(
     match kind {
         PatchKind::Json => json_patch::apply(&mut object, patch).map_err(|error| match error {
             JsonPatchError::Malformed(_) => StatusError::bad_request(error.to_string()),
-            JsonPatchError::TooLarge(_) => StatusError::request_too_large(error.to_string()),
+            JsonPatchError::TooLarge(_) => StatusError::request_too_large(format!("Request entity too large: {error}")),
             JsonPatchError::Refused(_) => {
                 // The real server does not say what was wrong.
                 let mut refused = StatusError::new(
