@@ -11,11 +11,11 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use crate::config::ServerArgs;
 
 /// The store and the client that everything else uses.
-pub struct Backend {
+pub(crate) struct Backend {
     /// Full rights on the hub's own Kubernetes API.
-    pub client: Client,
+    pub(crate) client: Client,
     /// Tells replicas apart in elections; stays the same over restarts where only one can run.
-    pub identity: String,
+    pub(crate) identity: String,
     embedded: Option<drover_kube_api::Server>,
 }
 
@@ -31,7 +31,7 @@ impl Backend {
     /// # Errors
     ///
     /// When it cannot be opened; the message says which file and what to do.
-    pub async fn open(args: &ServerArgs) -> Result<Self> {
+    pub(crate) async fn open(args: &ServerArgs) -> Result<Self> {
         if let Some(path) = &args.kubeconfig {
             let kubeconfig =
                 Kubeconfig::read_from(path).with_context(|| format!("read the kubeconfig {}", path.display()))?;
@@ -66,7 +66,7 @@ impl Backend {
     }
 
     /// Ends watches and makes sure that all is on disk.
-    pub async fn shutdown(&self) {
+    pub(crate) async fn shutdown(&self) {
         if let Some(server) = &self.embedded {
             server.shutdown().await;
         }

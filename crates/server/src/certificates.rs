@@ -53,7 +53,7 @@ const BACKDATE: Duration = Duration::from_hours(1);
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
-pub enum CertificateError {
+pub(crate) enum CertificateError {
     /// A certificate or key could not be made.
     #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
@@ -81,7 +81,7 @@ pub enum CertificateError {
 
 /// The serving certificate and how it grows. Cheap to clone.
 #[derive(Clone)]
-pub struct Certificates(Arc<Inner>);
+pub(crate) struct Certificates(Arc<Inner>);
 
 struct Inner {
     current: ArcSwap<CertifiedKey>,
@@ -121,7 +121,7 @@ impl Certificates {
     /// # Errors
     ///
     /// When the chain or the key is not valid.
-    pub fn given(chain: &str, key: &str, trusted: &str) -> Result<Self, CertificateError> {
+    pub(crate) fn given(chain: &str, key: &str, trusted: &str) -> Result<Self, CertificateError> {
         let invalid = |what: &str| {
             let what = what.to_owned();
             move |error: rustls::pki_types::pem::Error| CertificateError::Invalid { what, reason: error.to_string() }
@@ -154,7 +154,7 @@ impl Certificates {
     /// # Errors
     ///
     /// When a Secret cannot be kept or holds something else.
-    pub async fn own(client: Client, clock: Clock, names: &[String]) -> Result<Self, CertificateError> {
+    pub(crate) async fn own(client: Client, clock: Clock, names: &[String]) -> Result<Self, CertificateError> {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
         let now = clock.now();
         let (authority_pem, authority_key) = authority(&secrets, now).await?;
@@ -201,12 +201,12 @@ impl Certificates {
 
     /// PEM of what clients should trust, for the setting `cacerts`; empty for a public authority.
     #[must_use]
-    pub fn trusted(&self) -> &str {
+    pub(crate) fn trusted(&self) -> &str {
         &self.0.trusted
     }
 
     /// Makes sure that the certificate is good for `name` (a DNS name or an address).
-    pub fn add(&self, name: &str) {
+    pub(crate) fn add(&self, name: &str) {
         let (Some(own), Some(name)) = (&self.0.own, acceptable(name)) else { return };
         let mut state = own.state.lock();
         if state.names.contains(&name) || state.names.len() >= MAX_NAMES {
@@ -226,14 +226,14 @@ impl Certificates {
     }
 
     /// Makes sure that the certificate is good for an address of this machine.
-    pub fn add_address(&self, address: IpAddr) {
+    pub(crate) fn add_address(&self, address: IpAddr) {
         if !address.is_unspecified() {
             self.add(&address.to_canonical().to_string());
         }
     }
 
     /// Renews the certificate before it ends and keeps the Secret up to date, until `shutdown`.
-    pub async fn keep(self, shutdown: tokio_util::sync::CancellationToken) {
+    pub(crate) async fn keep(self, shutdown: tokio_util::sync::CancellationToken) {
         let Some(own) = &self.0.own else {
             shutdown.cancelled().await;
             return;

@@ -14,25 +14,25 @@ use crate::public::Public;
 use crate::route::{Route, route};
 
 /// Everything that answers requests.
-pub struct Edge {
+pub(crate) struct Edge {
     /// Who a request comes from.
-    pub authenticator: Authenticator,
+    pub(crate) authenticator: Authenticator,
     /// Login and logout.
-    pub login: drover_auth::public::PublicApi,
+    pub(crate) login: drover_auth::public::PublicApi,
     /// The Norman API.
-    pub api: drover_api_v3::Api,
+    pub(crate) api: drover_api_v3::Api,
     /// Requests into clusters.
-    pub proxy: drover_proxy::Proxy,
+    pub(crate) proxy: drover_proxy::Proxy,
     /// Agents' tunnels.
-    pub connect: drover_proxy::Connect,
+    pub(crate) connect: drover_proxy::Connect,
     /// Import manifests.
-    pub import: drover_controllers::import::ImportApi,
+    pub(crate) import: drover_controllers::import::ImportApi,
     /// `/ping`, `/cacerts` and the like.
-    pub public: Public,
+    pub(crate) public: Public,
     /// Where CSRF tokens come from.
-    pub entropy: Entropy,
+    pub(crate) entropy: Entropy,
     /// Where HTTPS is served, for redirects.
-    pub https_port: u16,
+    pub(crate) https_port: u16,
 }
 
 impl std::fmt::Debug for Edge {

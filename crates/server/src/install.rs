@@ -21,7 +21,7 @@ const ESTABLISH_LIMIT: Duration = Duration::from_secs(30);
 /// # Errors
 ///
 /// When the API refuses one.
-pub async fn namespaces(client: &Client) -> Result<()> {
+pub(crate) async fn namespaces(client: &Client) -> Result<()> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     for name in [SYSTEM_NAMESPACE, GLOBAL_DATA_NAMESPACE, PASSWORDS_NAMESPACE, "cattle-tokens"] {
         let namespace = serde_json::json!({
@@ -41,7 +41,7 @@ pub async fn namespaces(client: &Client) -> Result<()> {
 /// # Errors
 ///
 /// When the API refuses one or does not serve it in time.
-pub async fn kinds(client: &Client) -> Result<()> {
+pub(crate) async fn kinds(client: &Client) -> Result<()> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let all = drover_types::crds::all();
     for definition in &all {

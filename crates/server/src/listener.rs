@@ -43,13 +43,13 @@ const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
 const TLS_HANDSHAKE: u8 = 22;
 
 /// Answers requests; shared by all connections.
-pub trait Handler: Send + Sync + 'static {
+pub(crate) trait Handler: Send + Sync + 'static {
     /// Answers one request; its extensions hold the [`Connection`].
     fn handle(self: Arc<Self>, request: web::Request) -> impl Future<Output = Response> + Send;
 }
 
 /// What all listeners share.
-pub struct Listeners<H> {
+pub(crate) struct Listeners<H> {
     handler: Arc<H>,
     connections: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -78,7 +78,7 @@ impl<H> Clone for Listeners<H> {
 /// # Errors
 ///
 /// When the port is taken or not allowed.
-pub async fn bind(address: IpAddr, port: u16) -> io::Result<TcpListener> {
+pub(crate) async fn bind(address: IpAddr, port: u16) -> io::Result<TcpListener> {
     match TcpListener::bind((address, port)).await {
         Err(error) if address.is_ipv6() && address.is_unspecified() && error.kind() != io::ErrorKind::AddrInUse => {
             // A machine without IPv6.
@@ -90,12 +90,12 @@ pub async fn bind(address: IpAddr, port: u16) -> io::Result<TcpListener> {
 
 impl<H: Handler> Listeners<H> {
     /// Connections run as tasks of `tasks` and finish what they hold after `shutdown`.
-    pub fn new(handler: Arc<H>, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(handler: Arc<H>, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
         Self { handler, connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)), tasks, shutdown }
     }
 
     /// Serves HTTPS until shutdown.
-    pub async fn https(self, listener: TcpListener, certificates: Certificates) {
+    pub(crate) async fn https(self, listener: TcpListener, certificates: Certificates) {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -114,7 +114,7 @@ impl<H: Handler> Listeners<H> {
     }
 
     /// Serves plain HTTP until shutdown.
-    pub async fn http(self, listener: TcpListener) {
+    pub(crate) async fn http(self, listener: TcpListener) {
         let listeners = self.clone();
         self.accept(listener, move |stream, remote| {
             let listeners = listeners.clone();

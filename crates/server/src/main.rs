@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Args as _, CommandFactory as _, FromArgMatches as _};
+use clap::{Args as _, FromArgMatches as _};
 use drover_server::config::ServerArgs;
 use drover_server::copies::{self, BackupArgs, RestoreArgs};
 use tokio_util::sync::CancellationToken;

@@ -19,11 +19,11 @@ use crate::route::Page;
 const MAX_NONCE: usize = 512;
 
 /// What the pages show.
-pub struct Public {
+pub(crate) struct Public {
     /// The hub's API, for registration tokens.
-    pub client: Client,
+    pub(crate) client: Client,
     /// PEM of the authorities that clients should trust; empty for a public one.
-    pub trusted: String,
+    pub(crate) trusted: String,
 }
 
 impl std::fmt::Debug for Public {
@@ -34,7 +34,7 @@ impl std::fmt::Debug for Public {
 
 impl Public {
     /// Answers a page.
-    pub async fn handle(&self, page: Page, request: Parts) -> Response {
+    pub(crate) async fn handle(&self, page: Page, request: Parts) -> Response {
         if !matches!(request.method, Method::GET | Method::HEAD) {
             return web::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
         }

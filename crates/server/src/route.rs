@@ -2,7 +2,7 @@
 
 /// A page that needs no identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Page {
+pub(crate) enum Page {
     /// `/ping`
     Ping,
     /// `/healthz`
@@ -17,7 +17,7 @@ pub enum Page {
 
 /// Where a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Route<'a> {
+pub(crate) enum Route<'a> {
     /// `/`
     Root,
     /// Open to everyone.
@@ -49,7 +49,7 @@ pub enum Route<'a> {
 
 /// Finds the route of a path.
 #[must_use]
-pub fn route(path: &str) -> Route<'_> {
+pub(crate) fn route(path: &str) -> Route<'_> {
     match path {
         "/" => return Route::Root,
         "/ping" => return Route::Public(Page::Ping),

@@ -310,8 +310,8 @@ async fn live(client: Client, config: Config) {
             for number in 1..=config.nodes {
                 put(&client, &resource("v1", "Node", "nodes"), None, &node(number), true).await?;
             }
-            if config.pods > 0 {
-                let generation = u64::try_from((beat - 1) / config.pods)? + 1;
+            if let Some(round) = (beat - 1).checked_div(config.pods) {
+                let generation = u64::try_from(round)? + 1;
                 replace_pod(&client, &config, (beat - 1) % config.pods, generation).await?;
             }
             anyhow::Ok(())
