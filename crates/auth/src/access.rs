@@ -7,6 +7,7 @@
 //! Invariant: what no binding of an identity gives is refused, also while
 //! nothing has been read yet.
 
+mod explain;
 mod feed;
 mod index;
 mod rules;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 
 use crate::Identity;
 use crate::web::ApiError;
+pub use explain::{Explanation, Holder, HolderKind, Question};
 use index::{Compiler, Index};
 
 /// What somebody wants to do to an object of the management cluster.
@@ -205,6 +207,18 @@ impl Access {
     #[must_use]
     pub fn clusters_visible(&self, identity: &Identity) -> ClustersVisible {
         self.0.index.load().clusters_visible(identity)
+    }
+
+    /// Why `identity` may, or may not, do what is asked.
+    #[must_use]
+    pub fn explain(&self, identity: &Identity, question: &Question<'_>) -> Explanation {
+        explain::explain(&self.0.index.load(), identity, question)
+    }
+
+    /// Everybody a binding allows to do what is asked, in order of names; people of a group are not listed one by one.
+    #[must_use]
+    pub fn who_can(&self, question: &Question<'_>) -> Vec<Holder> {
+        explain::who_can(&self.0.index.load(), question)
     }
 
     /// Changes with every recompiled index; running streams ask again when it does.

@@ -166,6 +166,8 @@ pub(super) fn template(template: RoleTemplate) -> TemplateFacts {
         template.rules
     };
     TemplateFacts {
+        context: template.context,
+        external: template.external,
         rules,
         inherits: template.role_template_names,
     }

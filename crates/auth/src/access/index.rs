@@ -58,6 +58,10 @@ pub(super) struct GlobalRoleFacts {
 /// A role template, reduced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct TemplateFacts {
+    /// `cluster` or `project`.
+    pub(super) context: String,
+    /// A ClusterRole of this name in each cluster has the rules that count there.
+    pub(super) external: bool,
     pub(super) rules: Vec<PolicyRule>,
     pub(super) inherits: Vec<String>,
 }
@@ -72,9 +76,13 @@ pub(super) struct ProjectFacts {
 
 /// A role template with all it inherits.
 #[derive(Debug, Default)]
-struct Template {
+pub(super) struct Template {
+    /// `cluster` or `project`.
+    pub(super) context: String,
     /// Each rule with the roles that lead to it.
-    rules: Vec<(Arc<[String]>, PolicyRule)>,
+    pub(super) rules: Vec<(Arc<[String]>, PolicyRule)>,
+    /// The roles that lead to one whose rules lie in clusters, each.
+    pub(super) external: Vec<Arc<[String]>>,
     owns_cluster: Option<Arc<[String]>>,
     owns_project: Option<Arc<[String]>>,
 }
@@ -84,7 +92,13 @@ const MAX_DEPTH: usize = 100;
 
 impl Template {
     fn flatten(name: &str, all: &HashMap<String, Arc<TemplateFacts>>) -> Self {
-        let mut flat = Self::default();
+        let mut flat = Self {
+            context: all
+                .get(name)
+                .map(|facts| facts.context.clone())
+                .unwrap_or_default(),
+            ..Self::default()
+        };
         let mut seen = BTreeSet::from([name.to_owned()]);
         let mut open = vec![vec![name.to_owned()]];
         while let Some(chain) = open.pop() {
@@ -97,6 +111,9 @@ impl Template {
                 }
             }
             let chain: Arc<[String]> = chain.into();
+            if facts.external {
+                flat.external.push(chain.clone());
+            }
             for rule in &facts.rules {
                 if flat.owns_cluster.is_none() && rules::owns(rule, "clusters") {
                     flat.owns_cluster = Some(chain.clone());
@@ -108,6 +125,11 @@ impl Template {
             }
         }
         flat
+    }
+
+    /// Whether some rule without object names covers what is asked.
+    pub(super) fn covers(&self, asked: &Attributes<'_>) -> bool {
+        self.rule(asked).is_some()
     }
 
     /// The first rule without object names that covers what is asked.
@@ -167,6 +189,10 @@ impl Default for Subjects {
 impl Subjects {
     fn shard<K: Hash>(&self, subject: &K) -> usize {
         usize::try_from(self.hasher.hash_one(subject) % SHARDS as u64).unwrap_or_default()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Subject> {
+        self.shards.iter().flat_map(|shard| shard.keys())
     }
 
     fn get(&self, subject: &Subject) -> Option<&Holdings> {
@@ -273,15 +299,15 @@ fn membership_covers(verb: &str, owner: bool) -> bool {
 }
 
 /// A binding that gives a role in a cluster, by itself or through a global role.
-struct InCluster<'a> {
-    binding: &'a Arc<Binding>,
+pub(super) struct InCluster<'a> {
+    pub(super) binding: &'a Arc<Binding>,
     /// What stands before the template in the chain: the global role it is inherited by.
     through: Option<&'a str>,
-    template: &'a str,
+    pub(super) template: &'a str,
 }
 
 impl InCluster<'_> {
-    fn roles(&self, chain: &[String]) -> Vec<String> {
+    pub(super) fn roles(&self, chain: &[String]) -> Vec<String> {
         self.through
             .into_iter()
             .map(str::to_owned)
@@ -300,7 +326,7 @@ impl Index {
             .filter_map(|subject| self.subjects.get(&subject))
     }
 
-    fn global<'a>(
+    pub(super) fn global<'a>(
         &'a self,
         identity: &'a Identity,
     ) -> impl Iterator<Item = (&'a Arc<Binding>, &'a Arc<GlobalRoleFacts>)> {
@@ -309,7 +335,7 @@ impl Index {
             .filter_map(|binding| Some((binding, self.global_roles.get(&binding.role)?)))
     }
 
-    fn in_cluster<'a>(
+    pub(super) fn in_cluster<'a>(
         &'a self,
         identity: &'a Identity,
         cluster: &'a str,
@@ -341,7 +367,7 @@ impl Index {
             .filter(|held| self.templates.contains_key(held.template))
     }
 
-    fn in_projects<'a>(
+    pub(super) fn in_projects<'a>(
         &'a self,
         identity: &'a Identity,
         cluster: &'a str,
@@ -359,8 +385,27 @@ impl Index {
             })
     }
 
-    fn template(&self, name: &str) -> Option<&Template> {
+    pub(super) fn template(&self, name: &str) -> Option<&Template> {
         self.templates.get(name).map(Arc::as_ref)
+    }
+
+    /// Everybody some binding is for.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        self.subjects.all()
+    }
+
+    /// All role templates with what they inherit.
+    pub(super) fn templates(&self) -> impl Iterator<Item = (&str, &Template)> {
+        self.templates
+            .iter()
+            .map(|(name, template)| (name.as_str(), template.as_ref()))
+    }
+
+    /// All global roles.
+    pub(super) fn global_roles(&self) -> impl Iterator<Item = (&str, &GlobalRoleFacts)> {
+        self.global_roles
+            .iter()
+            .map(|(name, role)| (name.as_str(), role.as_ref()))
     }
 
     fn place(&self, namespace: &str) -> Option<Place> {

@@ -57,6 +57,15 @@ const OF_PROJECTS: [(&str, &[&str]); 2] = [
     ("", &["secrets"]),
 ];
 
+/// What has no namespace and that roles of projects speak of all the same (reference section 2.6).
+const PROMOTED: [(&str, &[&str]); 5] = [
+    ("", &["nodes", "persistentvolumes"]),
+    ("storage.k8s.io", &["storageclasses"]),
+    ("apiregistration.k8s.io", &["apiservices"]),
+    ("ui.cattle.io", &["navlinks"]),
+    ("catalog.cattle.io", &["clusterrepos"]),
+];
+
 fn listed(kinds: &[(&str, &[&str])], group: &str, resource: &str) -> bool {
     kinds
         .iter()
@@ -71,6 +80,11 @@ pub(super) fn is_of_clusters(group: &str, resource: &str) -> bool {
 /// Whether the request is about something roles bound to a cluster or project may speak of.
 pub(super) fn is_of_projects(group: &str, resource: &str) -> bool {
     listed(&OF_PROJECTS, group, resource)
+}
+
+/// Whether roles of projects reach this outside of namespaces.
+pub(super) fn is_promoted(group: &str, resource: &str) -> bool {
+    listed(&PROMOTED, group, resource)
 }
 
 /// Whether a rule makes an owner: the verb `own` on literally these resources.

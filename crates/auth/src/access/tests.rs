@@ -15,7 +15,7 @@ use crate::{Identity, bootstrap};
 
 /// All objects access follows from.
 #[derive(Clone, Debug, Default)]
-struct World {
+pub(super) struct World {
     global_roles: Vec<GlobalRole>,
     global_bindings: Vec<GlobalRoleBinding>,
     templates: Vec<RoleTemplate>,
@@ -30,7 +30,7 @@ fn name(object: &impl kube::ResourceExt) -> String {
 }
 
 impl World {
-    fn built_in() -> Self {
+    pub(super) fn built_in() -> Self {
         Self {
             global_roles: bootstrap::global_roles().collect(),
             templates: bootstrap::role_templates().collect(),
@@ -78,13 +78,13 @@ impl World {
         }
     }
 
-    fn index(&self) -> Index {
+    pub(super) fn index(&self) -> Index {
         let mut compiler = Compiler::default();
         self.tell(&mut compiler, true);
         compiler.compile().unwrap_or_default()
     }
 
-    fn global(mut self, role: &str, user: &str) -> Self {
+    pub(super) fn global(mut self, role: &str, user: &str) -> Self {
         let mut binding = GlobalRoleBinding::named(&format!("grb-{}", self.global_bindings.len()));
         role.clone_into(&mut binding.global_role_name);
         user.clone_into(&mut binding.user_name);
@@ -92,7 +92,7 @@ impl World {
         self
     }
 
-    fn cluster(mut self, cluster: &str, role: &str, user: &str) -> Self {
+    pub(super) fn cluster(mut self, cluster: &str, role: &str, user: &str) -> Self {
         let mut binding =
             ClusterRoleTemplateBinding::named(&format!("crtb-{}", self.cluster_bindings.len()));
         binding.metadata.namespace = Some(cluster.to_owned());
@@ -103,7 +103,7 @@ impl World {
         self
     }
 
-    fn project(mut self, cluster: &str, project: &str, role: &str, user: &str) -> Self {
+    pub(super) fn project(mut self, cluster: &str, project: &str, role: &str, user: &str) -> Self {
         let mut binding =
             ProjectRoleTemplateBinding::named(&format!("prtb-{}", self.project_bindings.len()));
         binding.metadata.namespace = Some(format!("{cluster}-{project}"));
@@ -979,3 +979,5 @@ fn an_index_of_many_people_and_projects_is_quick() {
         "nothing changed, nothing compiled"
     );
 }
+
+mod matrix;
