@@ -53,7 +53,8 @@ pub(crate) fn check(api: &Api, cx: &Context, write: &Write<'_>) -> Result<(), St
                 return Ok(());
             }
             let stored = api.store.get(&format!("{GROUP}/{resource}"), &Key::new(home, role));
-            let stored = stored.ok_or_else(|| StatusError::not_found(GROUP, resource, role))?;
+            // The real server names the kind that is written.
+            let stored = stored.ok_or_else(|| StatusError::not_found(GROUP, plural, role))?;
             Rule::all(&stored.value())
         }
         _ => return Ok(()),

@@ -4,17 +4,16 @@
 //! replaced before comparing. A line `~ reason` after a command says that its output differs on purpose; it fails the
 //! test when the output no longer differs.
 
-use std::convert::Infallible;
-use std::net::Ipv4Addr;
+#[path = "../common/port.rs"]
+mod port;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drover_kube_api::{Config, Identity, Server, Storage};
+use drover_kube_api::{Config, Server, Storage};
 use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::real;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use regex::Regex;
-use tower::ServiceExt as _;
 
 /// The longest a command may take on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -43,28 +42,6 @@ fn commands(file: &str) -> Vec<Command> {
         }
     }
     commands
-}
-
-/// Serves an embedded server on plain HTTP; every request is the administrator's.
-async fn serve(server: &Server) -> u16 {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let service = server.client_service(Identity { user: "admin".to_owned(), uid: "admin".to_owned(), ..Identity::admin() });
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = service.clone();
-            let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                let service = service.clone();
-                async move { Ok::<_, Infallible>(service.oneshot(request).await.unwrap_or_else(|never| match never {})) }
-            });
-            tokio::spawn(async move {
-                let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-                // A connection that breaks shows in the client's output.
-                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
-    });
-    port
 }
 
 /// What a command printed, and its code.
@@ -127,7 +104,7 @@ async fn compare(file: &str) {
     let config = control_plane::Config { nodes: 0, controllers: false, ..control_plane::Config::default() };
     let plane = ControlPlane::start(&config).await.expect("a real control plane");
     let server = Server::open(Config::new(Storage::Memory)).await.expect("the embedded server");
-    let port = serve(&server).await;
+    let port = port::serve(&server).await;
     let homes = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
     let kubeconfig = homes[1].path().join("kubeconfig");
     let text = std::fs::read_to_string(plane.kubeconfig()).expect("a kubeconfig");
