@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod compare;
+mod kubectl;
 mod normal;
 mod scenario;
 mod servers;
@@ -18,7 +19,7 @@ use scenario::Scenario;
 use servers::Pair;
 
 /// Differences shown before the rest is only counted.
-const SHOWN: usize = 1000;
+const SHOWN: usize = 2000;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential")

@@ -11,7 +11,7 @@
 //! A line that begins with a space continues the one before. `$N` is the scenario's namespace; `let` defines further
 //! names; `->` keeps a part of an answer under a name, for each server its own. Bodies are YAML and sent as JSON, unless
 //! they begin with `raw`. `MERGE`, `STRATEGIC`, `JSONPATCH` and `APPLY` are patches; `<table>`, `<meta>`, `<metalist>`
-//! ask for these forms, `<as NAME GROUP...>` impersonates.
+//! ask for these forms, `UNTIL` repeats a read until it succeeds, `<as NAME GROUP...>` impersonates.
 
 use http::{HeaderName, HeaderValue, Method};
 
@@ -33,6 +33,8 @@ pub(crate) struct Request {
     pub(crate) body: String,
     /// Name and JSON pointer.
     pub(crate) keep: Vec<(String, String)>,
+    /// Repeated until it succeeds, and not compared.
+    pub(crate) until: bool,
 }
 
 const PATCHES: [(&str, &str); 4] = [
@@ -101,6 +103,7 @@ fn request(line: &str) -> Request {
     let patch = PATCHES.iter().find(|(name, _)| *name == verb);
     let method = match patch {
         Some(_) => Method::PATCH,
+        None if verb == "UNTIL" => Method::GET,
         None => verb.parse().unwrap(),
     };
     let body = match rest.trim() {
@@ -121,6 +124,7 @@ fn request(line: &str) -> Request {
         headers,
         body: if raw || body.is_empty() { body } else { format!("yaml {body}") },
         keep,
+        until: verb == "UNTIL",
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use drover_kube_api::{Config, Identity, Server, Service, Storage};
 use drover_testkit::control_plane::{self, ADMIN_TOKEN, ControlPlane};
 use drover_testkit::http::Http;
+use drover_testkit::wait;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -86,6 +87,16 @@ impl Pair {
         }
         let mut differences = Vec::new();
         for request in &scenario.requests {
+            if request.until {
+                for side in [0, 1] {
+                    wait::until(&request.line, LIMIT, || async {
+                        clients[side].send(request.made(&names[side])).await?.expect(200).map(drop)
+                    })
+                    .await
+                    .unwrap();
+                }
+                continue;
+            }
             let send = |side: usize| tokio::time::timeout(LIMIT, clients[side].send(request.made(&names[side])));
             let (real, ours) = tokio::join!(send(0), send(1));
             let answers = [real.ok().map(Result::unwrap), ours.ok().map(Result::unwrap)];
