@@ -5,7 +5,7 @@
 //!
 //! Invariant: when the future ends or is dropped, every stream of the session ends.
 
-mod forward;
+pub(crate) mod forward;
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};

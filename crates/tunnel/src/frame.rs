@@ -277,6 +277,7 @@ pub enum Piece<'a> {
 #[derive(Debug, Default)]
 pub struct Reader {
     state: ReaderState,
+    own_kind: bool,
 }
 
 #[derive(Debug)]
@@ -296,6 +297,12 @@ impl Default for ReaderState {
 }
 
 impl Reader {
+    /// Whether a message came from an end of this implementation.
+    #[must_use]
+    pub const fn own_kind(&self) -> bool {
+        self.own_kind
+    }
+
     /// Takes the next bytes of the current message; `last` says that it ends with them.
     ///
     /// # Errors
@@ -338,6 +345,7 @@ impl Reader {
                 return self.collect(header, payload, bytes, last);
             }
         };
+        self.own_kind |= header.id < 0;
         if header.kind == Kind::Data {
             let connection = header.connection;
             if !last {
@@ -429,6 +437,13 @@ fn lossy_text(payload: &[u8]) -> String {
 pub fn error_text(text: &str) -> &str {
     text.get(..text.floor_char_boundary(TEXT_LIMIT))
         .unwrap_or(text)
+}
+
+/// The number of a message, marked as ours: below zero, where the peer never counts (`message.go`: `rand.Int63`, then up
+/// by one). Nobody checks numbers, so that this tells two ends of this implementation about each other and disturbs none.
+#[must_use]
+pub const fn own_number(number: i64) -> i64 {
+    number | i64::MIN
 }
 
 /// A whole message as bytes, for control messages and tests.

@@ -104,7 +104,7 @@ pub struct Config {
     pub client_key: String,
     /// The session's key; an agent's is 0.
     pub session_key: i64,
-    /// Number of the first message; counts up, nobody checks it.
+    /// Number of the first message, to be marked as ours; counts up.
     pub first_message: i64,
     /// Limits.
     pub limits: Limits,
@@ -291,7 +291,7 @@ impl Session {
         Self {
             reader: frame::Reader::default(),
             flows: BTreeMap::new(),
-            next_message: config.first_message,
+            next_message: frame::own_number(config.first_message),
             // A server's first connection is 2, a client's 1 (remotedialer `session.go`).
             last_connection: match config.role {
                 Role::Server => 1,
@@ -449,12 +449,7 @@ impl Session {
                 });
             }
             Control::Error(text) => self.receive_error(connection, &text),
-            Control::Pause => {
-                if let Some(flow) = self.flows.get_mut(&connection) {
-                    flow.heard = true;
-                    flow.paused = true;
-                }
-            }
+            Control::Pause => self.receive_pause(connection),
             Control::Resume => self.receive_resume(connection),
             Control::SyncConnections(open) => self.receive_sync(now, open),
             Control::AddClient { client, session } => self
@@ -468,15 +463,42 @@ impl Session {
         Ok(())
     }
 
-    fn receive_resume(&mut self, connection: i64) {
+    /// Whether the other end keeps one flag for both directions of a connection, as the peer does (`back_pressure.go`):
+    /// telling it to pause or to go on is then also what makes it remember, or forget, that it told us to pause; and a
+    /// writer of its own that waits for the flag is woken by our `Resume` alone.
+    const fn one_flag(&self) -> bool {
+        !self.reader.own_kind()
+    }
+
+    fn receive_pause(&mut self, connection: i64) {
+        let one_flag = self.one_flag();
         let Some(flow) = self.flows.get_mut(&connection) else {
             return;
         };
         flow.heard = true;
-        flow.paused = false;
-        // An unasked Resume means that the peer has cleared its own flag although we are full: say it again.
-        if flow.pause_sent && flow.speaks() {
+        flow.paused = true;
+        // A Resume of ours that crossed this Pause makes the peer forget that it owes us one: remind it.
+        let remind = one_flag && flow.resume_sent && !flow.pause_sent && flow.speaks();
+        flow.resume_sent = false;
+        if remind {
             self.push_control(connection, Kind::Pause, &[]);
+        }
+    }
+
+    fn receive_resume(&mut self, connection: i64) {
+        let one_flag = self.one_flag();
+        let Some(flow) = self.flows.get_mut(&connection) else {
+            return;
+        };
+        flow.heard = true;
+        let was_paused = std::mem::take(&mut flow.paused);
+        if flow.pause_sent && flow.speaks() {
+            // An unasked Resume means that the peer has cleared its own flag although we are full: say it again.
+            self.push_control(connection, Kind::Pause, &[]);
+        } else if one_flag && was_paused && flow.speaks() {
+            // While it had us paused its own writer waited too, and clearing the flag has not woken it.
+            flow.resume_sent = true;
+            self.push_control(connection, Kind::Resume, &[]);
         }
         self.make_ready(connection);
     }
@@ -580,6 +602,7 @@ impl Session {
 
     /// Reads what has arrived on a connection.
     pub fn read(&mut self, connection: i64, into: &mut [u8]) -> Read {
+        let one_flag = self.one_flag();
         let Some(flow) = self.flows.get_mut(&connection) else {
             return Read::Failed(DISCONNECT.to_owned());
         };
@@ -589,7 +612,11 @@ impl Session {
             if flow.pause_sent && flow.receive.len() < self.config.limits.resume_below {
                 flow.resumed();
                 if flow.speaks() {
+                    flow.resume_sent = true;
+                    // The peer forgets with this that it told us to pause, so nothing would end our pause.
+                    flow.paused &= !one_flag;
                     self.push_control(connection, Kind::Resume, &[]);
+                    self.make_ready(connection);
                 }
             }
             return Read::Bytes(read);

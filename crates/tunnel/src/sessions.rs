@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
+use crate::driver::forward::join;
 use crate::driver::{Accept, Acceptor, DialError, Session};
 use crate::stream::Stream;
 
@@ -346,11 +347,14 @@ impl Acceptor for Forwarder {
             Some(session) => session.open(protocol, address).map_err(DialError::from),
             None => Err(DialError::NoSession(key.to_owned())),
         };
-        Accept::Dial(Box::pin(async move {
-            match stream {
-                Ok(stream) => Ok(Box::new(stream) as crate::driver::BoxedIo),
-                Err(error) => Err(std::io::Error::other(error)),
-            }
+        Accept::Serve(Box::new(move |incoming| {
+            Box::pin(async move {
+                match stream {
+                    Ok(stream) => join(incoming, Box::new(stream)).await,
+                    // The peer's dialler adds nothing to this text, which hubs recognise (reference 1.6).
+                    Err(error) => incoming.refuse(&error.to_string()),
+                }
+            })
         }))
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn dial_and_forward(
 }
 
 /// Passes bytes both ways until either side ends; the protocol has no half-close.
-async fn join(stream: Stream, target: BoxedIo) {
+pub(crate) async fn join(stream: Stream, target: BoxedIo) {
     let failure = {
         let (mut from_tunnel, mut to_tunnel) = tokio::io::split(&stream);
         let (mut from_target, mut to_target) = tokio::io::split(target);

@@ -373,6 +373,18 @@ async fn a_hub_reaches_a_client_through_its_neighbour() {
     let mut stream = near.dial("c-abcde", "tcp", "echo").unwrap();
     stream.write_all(b"x").await.unwrap();
     assert_eq!(stream.read_u8().await.unwrap(), b'x');
+    let mut failed = near.dial("c-abcde", "tcp", "fail").unwrap();
+    assert_eq!(
+        failed.read_u8().await.unwrap_err().to_string(),
+        "dial tcp fail: connect: connection refused",
+        "the reason comes as it was"
+    );
+    // Asked for in the moment after it went.
+    let mut gone = incoming.dial("c-zzzzz::tcp", "echo").await.unwrap();
+    assert_eq!(
+        gone.read_u8().await.unwrap_err().to_string(),
+        "failed to find Session for client c-zzzzz"
+    );
     drop(registration);
     assert!(!changes.recv().await.unwrap().connected);
     let _again = far.add("c-abcde", client.hub.clone());

@@ -30,6 +30,8 @@ pub(super) struct Flow {
     pub(super) paused: bool,
     /// We asked the other end to pause.
     pub(super) pause_sent: bool,
+    /// We told the other end to go on, after its last `Pause`.
+    pub(super) resume_sent: bool,
     /// Remind it when this much is unread.
     next_pause: usize,
     /// In the session's `ready` list.
@@ -53,6 +55,7 @@ impl Flow {
             send: VecDeque::new(),
             paused: false,
             pause_sent: false,
+            resume_sent: false,
             next_pause: 0,
             queued: false,
             writer_waits: false,

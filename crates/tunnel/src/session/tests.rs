@@ -1,6 +1,7 @@
 use super::*;
 
 mod interleavings;
+mod one_flag;
 
 /// A session fed with whole messages, whose messages are collected.
 struct End {
