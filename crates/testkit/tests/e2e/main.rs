@@ -5,8 +5,10 @@
 //! a control plane alone uses what this kind of machine has.
 
 mod cli;
+mod cut;
 mod fixture;
 mod import;
+mod join;
 mod kubectl;
 mod outage;
 mod proxy;
