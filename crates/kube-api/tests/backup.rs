@@ -14,12 +14,15 @@ const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 /// Names, revisions and contents.
 async fn maps(api: &Api) -> BTreeMap<String, Value> {
     let list = api.get(MAPS).await.expect(200);
-    let items = list["items"].as_array().unwrap();
+    let items = list["items"].as_array().expect("as made by the test");
     items
         .iter()
         .map(|map| {
             (
-                map["metadata"]["name"].as_str().unwrap().to_owned(),
+                map["metadata"]["name"]
+                    .as_str()
+                    .expect("as made by the test")
+                    .to_owned(),
                 map.clone(),
             )
         })
@@ -46,7 +49,7 @@ struct Folder {
 impl Folder {
     fn new() -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder: tempfile::tempdir().expect("as made by the test"),
         }
     }
 
@@ -243,16 +246,16 @@ async fn a_damaged_backup_is_refused() {
 
 fn sql(path: &Path, text: &str) {
     rusqlite::Connection::open(path)
-        .unwrap()
+        .expect("as made by the test")
         .execute_batch(text)
-        .unwrap();
+        .expect("as made by the test");
 }
 
 /// The error of opening, with its causes.
 async fn refusal(path: &Path) -> String {
     let error: OpenError = Server::open(Config::new(Storage::File(path.to_owned())))
         .await
-        .unwrap_err();
+        .expect_err("a refusal");
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(error) = cause {

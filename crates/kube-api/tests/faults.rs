@@ -16,8 +16,18 @@ fn large(name: &str) -> Value {
 }
 
 fn names(list: &Value) -> Vec<String> {
-    let items = list["items"].as_array().unwrap().iter();
-    items.map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    let items = list["items"]
+        .as_array()
+        .expect("as made by the test")
+        .iter();
+    items
+        .map(|item| {
+            item["metadata"]["name"]
+                .as_str()
+                .expect("as made by the test")
+                .to_owned()
+        })
+        .collect()
 }
 
 /// Writes until it is refused for want of space; the names that were accepted.
@@ -34,8 +44,11 @@ async fn fill(api: &Api) -> Vec<String> {
         let status = answer.expect(507);
         assert_eq!(status["kind"], "Status");
         assert_eq!(status["reason"], "InsufficientStorage");
-        let message = status["message"].as_str().unwrap();
-        assert!(message.contains("full") && message.contains("nothing was written"), "{message}");
+        let message = status["message"].as_str().expect("as made by the test");
+        assert!(
+            message.contains("full") && message.contains("nothing was written"),
+            "{message}"
+        );
         api.get(&format!("{MAPS}/{name}")).await.expect(404);
         return accepted;
     }
@@ -45,7 +58,10 @@ async fn fill(api: &Api) -> Vec<String> {
 /// What was accepted is there and nothing else, now and in what a restart reads.
 async fn holds(api: &Api, accepted: &[String]) {
     let listed = names(&api.get(MAPS).await.expect(200));
-    let listed: Vec<_> = listed.into_iter().filter(|name| name.starts_with("map-")).collect();
+    let listed: Vec<_> = listed
+        .into_iter()
+        .filter(|name| name.starts_with("map-"))
+        .collect();
     assert_eq!(listed, accepted);
 }
 
@@ -56,7 +72,10 @@ async fn a_full_database_refuses_writes_and_goes_on_reading() {
     let mut config = Config::new(Storage::File(path.clone()));
     config.limits.database_bytes = 4 * 1024 * 1024;
     let api = Api::open(config.clone()).await;
-    let revision = api.get(MAPS).await.json()["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+    let revision = api.get(MAPS).await.json()["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let mut accepted = fill(&api).await;
     assert!(accepted.len() > 20, "{}", accepted.len());
     holds(&api, &accepted).await;
@@ -68,7 +87,9 @@ async fn a_full_database_refuses_writes_and_goes_on_reading() {
     }
     assert!(watch.is_quiet());
     // A deletion makes space by itself.
-    api.delete(&format!("{MAPS}/{}", accepted[0])).await.expect(200);
+    api.delete(&format!("{MAPS}/{}", accepted[0]))
+        .await
+        .expect(200);
     api.post(MAPS, &large("map-9999")).await.expect(201);
     accepted.remove(0);
     accepted.push("map-9999".to_owned());
@@ -97,7 +118,11 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         let status = Command::new("umount").arg("--lazy").arg(&self.0).status();
-        assert!(status.is_ok_and(|status| status.success()), "umount {}", self.0.display());
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "umount {}",
+            self.0.display()
+        );
     }
 }
 
@@ -118,10 +143,17 @@ async fn a_full_disk_refuses_writes_until_there_is_space_again() {
     // Several at once: each is refused for itself.
     let refused = futures::future::join_all((0..20).map(|n| {
         let api = api.clone();
-        async move { api.post(MAPS, &large(&format!("refused-{n}"))).await.code.as_u16() }
+        async move {
+            api.post(MAPS, &large(&format!("refused-{n}")))
+                .await
+                .code
+                .as_u16()
+        }
     }));
     assert_eq!(refused.await, [507; 20]);
-    api.get(&format!("{MAPS}/{}", accepted[0])).await.expect(200);
+    api.get(&format!("{MAPS}/{}", accepted[0]))
+        .await
+        .expect(200);
     std::fs::remove_file(&ballast).unwrap();
     for n in 0..5 {
         let name = format!("map-99{n:02}");
@@ -133,7 +165,10 @@ async fn a_full_disk_refuses_writes_until_there_is_space_again() {
     let api = Api::file(&path).await;
     holds(&api, &accepted).await;
     let copy = tempfile::tempdir().unwrap();
-    api.server.backup(copy.path().join("copy")).await.expect("a whole database");
+    api.server
+        .backup(copy.path().join("copy"))
+        .await
+        .expect("a whole database");
     // A second copy has no room here: it fails and leaves nothing.
     let before = std::fs::read_dir(&disk.0).unwrap().count();
     assert!(api.server.backup(disk.0.join("copy")).await.is_err());
@@ -146,15 +181,26 @@ async fn a_file_that_somebody_else_changed_is_not_written_over() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("drover.db");
     let api = Api::file(&path).await;
-    api.post(MAPS, &config_map("a", &json!({}))).await.expect(201);
-    api.post(MAPS, &config_map("b", &json!({}))).await.expect(201);
+    api.post(MAPS, &config_map("a", &json!({})))
+        .await
+        .expect(201);
+    api.post(MAPS, &config_map("b", &json!({})))
+        .await
+        .expect(201);
     {
         let other = rusqlite::Connection::open(&path).unwrap();
-        other.execute_batch("DELETE FROM objects WHERE key = 'default/a'").unwrap();
+        other
+            .execute_batch("DELETE FROM objects WHERE key = 'default/a'")
+            .unwrap();
     }
-    let status = api.merge(&format!("{MAPS}/a"), &json!({"data": {"k": "v"}})).await.expect(500);
+    let status = api
+        .merge(&format!("{MAPS}/a"), &json!({"data": {"k": "v"}}))
+        .await
+        .expect(500);
     assert_eq!(status["reason"], "InternalError");
     // The rest works on.
-    api.merge(&format!("{MAPS}/b"), &json!({"data": {"k": "v"}})).await.expect(200);
+    api.merge(&format!("{MAPS}/b"), &json!({"data": {"k": "v"}}))
+        .await
+        .expect(200);
     api.server.shutdown().await;
 }

@@ -23,7 +23,10 @@ fn role(name: &str, kilobytes: usize) -> Value {
 fn is_too_large_for_etcd(answer: &Answer) {
     let status = answer.expect(500);
     assert_eq!(status["message"], "etcdserver: request is too large");
-    assert!(status["reason"].as_str().unwrap_or_default().is_empty(), "{status}");
+    assert!(
+        status["reason"].as_str().unwrap_or_default().is_empty(),
+        "{status}"
+    );
 }
 
 #[tokio::test]
@@ -45,7 +48,10 @@ async fn a_body_above_3_mib_is_refused_unread() {
     let map = config_map("body", &json!({"f": "x".repeat(3 * 1024 * 1024 + 10)}));
     let status = api.post(MAPS, &map).await.expect(413);
     assert_eq!(status["reason"], "RequestEntityTooLarge");
-    assert_eq!(status["message"], "Request entity too large: limit is 3145728");
+    assert_eq!(
+        status["message"],
+        "Request entity too large: limit is 3145728"
+    );
 }
 
 #[tokio::test]
@@ -58,13 +64,26 @@ async fn nesting_without_end_is_a_bad_request() {
             "]".repeat(depth)
         );
         for content_type in ["application/json", "application/yaml"] {
-            let status = api.call(Method::POST, MAPS, content_type, body.clone()).await.expect(400);
+            let status = api
+                .call(Method::POST, MAPS, content_type, body.clone())
+                .await
+                .expect(400);
             assert_eq!(status["reason"], "BadRequest");
         }
-        for content_type in ["application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"] {
+        for content_type in [
+            "application/merge-patch+json",
+            "application/strategic-merge-patch+json",
+            "application/apply-patch+yaml",
+        ] {
             let uri = format!("{MAPS}/deep?fieldManager=x");
-            let answer = api.call(Method::PATCH, &uri, content_type, body.clone()).await;
-            assert!(matches!(answer.code.as_u16(), 400 | 404), "{content_type}: {}", answer.text());
+            let answer = api
+                .call(Method::PATCH, &uri, content_type, body.clone())
+                .await;
+            assert!(
+                matches!(answer.code.as_u16(), 400 | 404),
+                "{content_type}: {}",
+                answer.text()
+            );
         }
     }
     api.get(&format!("{MAPS}/deep")).await.expect(404);
@@ -73,11 +92,16 @@ async fn nesting_without_end_is_a_bad_request() {
 #[tokio::test]
 async fn a_json_patch_has_at_most_10000_operations() {
     let api = Api::memory().await;
-    api.post(MAPS, &config_map("s", &json!({}))).await.expect(201);
+    api.post(MAPS, &config_map("s", &json!({})))
+        .await
+        .expect(201);
     let operations = vec![json!({"op": "add", "path": "/data", "value": {"a": "b"}}); 10_001];
     let uri = format!("{MAPS}/s");
     let patch = json!(operations).to_string();
-    let status = api.call(Method::PATCH, &uri, "application/json-patch+json", patch).await.expect(413);
+    let status = api
+        .call(Method::PATCH, &uri, "application/json-patch+json", patch)
+        .await
+        .expect(413);
     assert_eq!(status["reason"], "RequestEntityTooLarge");
     assert_eq!(
         status["message"],
@@ -90,10 +114,20 @@ async fn what_a_kind_limits_by_itself_comes_first() {
     let api = Api::memory().await;
     let map = config_map("big", &json!({"f": "x".repeat(1_100 * 1024)}));
     let status = api.post(MAPS, &map).await.expect(422);
-    assert_eq!(status["message"], r#"ConfigMap "big" is invalid: []: Too long: may not be more than 1048576 bytes"#);
-    api.post(MAPS, &config_map("s", &json!({}))).await.expect(201);
+    assert_eq!(
+        status["message"],
+        r#"ConfigMap "big" is invalid: []: Too long: may not be more than 1048576 bytes"#
+    );
+    api.post(MAPS, &config_map("s", &json!({})))
+        .await
+        .expect(201);
     let patch = json!({"metadata": {"annotations": {"a": "x".repeat(262_200)}}});
     let status = api.merge(&format!("{MAPS}/s"), &patch).await.expect(422);
     assert_eq!(status["reason"], "Invalid");
-    assert!(status["message"].as_str().unwrap().contains("metadata.annotations: Too long: may not be more than 262144 bytes"));
+    assert!(
+        status["message"]
+            .as_str()
+            .unwrap()
+            .contains("metadata.annotations: Too long: may not be more than 262144 bytes")
+    );
 }

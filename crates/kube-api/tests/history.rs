@@ -10,9 +10,9 @@ const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 fn revision(object: &Value) -> u64 {
     object["metadata"]["resourceVersion"]
         .as_str()
-        .unwrap()
+        .expect("as made by the test")
         .parse()
-        .unwrap()
+        .expect("as made by the test")
 }
 
 fn labelled(name: &str, app: &str) -> Value {

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::{WriteError, wal};
 use super::memory::{EventKind, Key, State, Stored};
+use super::{WriteError, wal};
 
 /// The layout this program writes.
 const LAYOUT: i64 = 1;
@@ -242,8 +242,10 @@ impl File {
     /// What SQLite says about a setting.
     #[cfg(test)]
     pub(super) fn pragma(&self, name: &str) -> String {
-        let value: rusqlite::types::Value =
-            self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap();
+        let value: rusqlite::types::Value = self
+            .connection
+            .query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+            .unwrap();
         match value {
             rusqlite::types::Value::Text(text) => text,
             rusqlite::types::Value::Integer(number) => number.to_string(),

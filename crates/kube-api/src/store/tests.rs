@@ -38,7 +38,9 @@ fn change(name: &str, action: ChangeAction) -> Change {
 
 async fn close(store: &Store) {
     let store = store.clone();
-    tokio::task::spawn_blocking(move || store.close()).await.unwrap();
+    tokio::task::spawn_blocking(move || store.close())
+        .await
+        .unwrap();
 }
 
 #[test]
@@ -54,10 +56,14 @@ fn every_commit_waits_for_the_disk() {
 async fn a_change_without_room_does_not_fail_its_neighbours() {
     let folder = tempfile::tempdir().unwrap();
     let place = StorePlace::File(folder.path().join("db"));
-    let limits = StoreLimits { file_bytes: 128 * 1024, ..LIMITS };
+    let limits = StoreLimits {
+        file_bytes: 128 * 1024,
+        ..LIMITS
+    };
     let store = Store::open(&place, limits).unwrap();
     // Polled together, so that they wait as one group.
-    let writes = (0..20).map(|n| store.write(create(&format!("t{n}"), if n == 7 { 500_000 } else { 10 })));
+    let writes =
+        (0..20).map(|n| store.write(create(&format!("t{n}"), if n == 7 { 500_000 } else { 10 })));
     let written = futures::future::join_all(writes).await;
     for (n, result) in written.iter().enumerate() {
         match result {
@@ -96,7 +102,10 @@ async fn a_closed_store_reads_on_and_refuses_writes() {
     store.write(create("a", 0)).await.unwrap();
     close(&store).await;
     close(&store).await;
-    assert!(matches!(store.write(create("b", 0)).await, Err(WriteError::Closed)));
+    assert!(matches!(
+        store.write(create("b", 0)).await,
+        Err(WriteError::Closed)
+    ));
     assert!(store.get("things", &Key::new("", "a")).is_some());
 }
 
