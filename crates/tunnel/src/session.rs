@@ -609,7 +609,11 @@ impl Session {
         let read = flow.take_received(into);
         self.unread -= read;
         if read > 0 {
-            if flow.pause_sent && flow.receive.len() < self.config.limits.resume_below {
+            // A peer that had us pause cannot write itself; between two full neighbours nothing else would set it going.
+            let holds_itself = one_flag && flow.paused;
+            if (flow.pause_sent || holds_itself)
+                && flow.receive.len() < self.config.limits.resume_below
+            {
                 flow.resumed();
                 if flow.speaks() {
                     flow.resume_sent = true;

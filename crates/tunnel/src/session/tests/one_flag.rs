@@ -72,6 +72,22 @@ fn telling_the_peer_to_go_on_ends_the_pause_it_asked_for() {
 }
 
 #[test]
+fn reading_while_paused_lets_the_peer_write() {
+    // Met where a hub of the peer's kind stands between two of ours and both directions were full.
+    let mut hub = hub();
+    hub.take_data(1 << 20);
+    hub.take(PAUSE);
+    hub.session.write(2, b"waiting");
+    assert_eq!(
+        hub.session.read(2, &mut vec![0; 1 << 19]),
+        Read::Bytes(1 << 19)
+    );
+    assert_eq!(hub.kinds(), []);
+    hub.read_all(2);
+    assert_eq!(hub.kinds(), [Kind::Resume, Kind::Data]);
+}
+
+#[test]
 fn a_pause_that_may_have_crossed_our_resume_is_remembered_for_the_peer() {
     let mut hub = hub();
     hub.take(PAUSE);
