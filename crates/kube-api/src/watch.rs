@@ -20,10 +20,10 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::registry::Resource;
+use crate::rest::Api;
 use crate::rest::options::ListOptions;
 use crate::rest::read::{self, Filter, Shown, show};
 use crate::rest::render::{self, Form};
-use crate::rest::Api;
 use crate::status::StatusError;
 use crate::store::{Event, EventKind, Expired, Range, Stored};
 
@@ -51,7 +51,9 @@ const FEW: usize = 500;
 
 /// Whether a watch begins with what is there.
 pub(crate) fn begins_with_state(options: &ListOptions) -> bool {
-    options.send_initial_events.unwrap_or(matches!(options.revision, None | Some(0)))
+    options
+        .send_initial_events
+        .unwrap_or(matches!(options.revision, None | Some(0)))
 }
 
 /// What waits for the reader.
@@ -148,7 +150,10 @@ pub(crate) async fn start(
 }
 
 fn too_old(asked: u64, expired: Expired) -> StatusError {
-    StatusError::expired(format!("too old resource version: {asked} ({})", expired.oldest))
+    StatusError::expired(format!(
+        "too old resource version: {asked} ({})",
+        expired.oldest
+    ))
 }
 
 impl Watch {
@@ -162,8 +167,12 @@ impl Watch {
             .store
             .list(&self.filter.resource.storage, &range)
             .map_err(|expired| too_old(0, expired))?;
-        let matching = page.items.into_iter().filter(|(key, stored)| self.filter.matches(key, stored));
-        self.ready.extend(matching.map(|(_, stored)| Ready::Initial(stored)));
+        let matching = page
+            .items
+            .into_iter()
+            .filter(|(key, stored)| self.filter.matches(key, stored));
+        self.ready
+            .extend(matching.map(|(_, stored)| Ready::Initial(stored)));
         self.sent = page.revision;
         if mark_end {
             self.push_bookmark(true);
@@ -204,7 +213,11 @@ impl Watch {
             if more || !self.ready.is_empty() || self.finished {
                 continue;
             }
-            let wake = if self.bookmarks { self.end.min(self.next_bookmark) } else { self.end };
+            let wake = if self.bookmarks {
+                self.end.min(self.next_bookmark)
+            } else {
+                self.end
+            };
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return None,
@@ -261,13 +274,13 @@ impl Watch {
 
     /// The line of an event for this watch, if it concerns it.
     fn deliver(&mut self, event: &Arc<Event>) -> Option<Bytes> {
-        let now = event.kind != EventKind::Deleted && self.filter.matches(&event.key, &event.object);
+        let now =
+            event.kind != EventKind::Deleted && self.filter.matches(&event.key, &event.object);
         let before = event.kind != EventKind::Added
-            && event
-                .previous
-                .as_ref()
-                .is_some_and(|previous| self.filter.is_trivial() && self.in_namespace(event)
-                    || self.filter.matches(&event.key, previous));
+            && event.previous.as_ref().is_some_and(|previous| {
+                self.filter.is_trivial() && self.in_namespace(event)
+                    || self.filter.matches(&event.key, previous)
+            });
         match (before, now) {
             (false, false) => None,
             (false, true) => Some(self.line("ADDED", &event.object, Some(event))),
@@ -302,7 +315,9 @@ impl Watch {
                 };
                 event.line(kind, make)
             }
-            (Form::Object, Shown::Value(_, value)) => object_line(kind, value.to_string().as_bytes()),
+            (Form::Object, Shown::Value(_, value)) => {
+                object_line(kind, value.to_string().as_bytes())
+            }
             (Form::Table(_) | Form::Metadata, _) => {
                 let value = shown.into_value();
                 self.value_line(kind, value)
@@ -321,7 +336,12 @@ impl Watch {
     }
 
     fn push_bookmark(&mut self, ends_initial_events: bool) {
-        let line = bookmark_line(&self.filter.resource, self.sent, ends_initial_events, self.form);
+        let line = bookmark_line(
+            &self.filter.resource,
+            self.sent,
+            ends_initial_events,
+            self.form,
+        );
         self.ready.push_back(Ready::Line(line));
         self.next_bookmark = Instant::now() + BOOKMARK_INTERVAL;
     }
@@ -341,7 +361,12 @@ fn error_line(error: &StatusError) -> Bytes {
     object_line("ERROR", error.to_value().to_string().as_bytes())
 }
 
-fn bookmark_line(resource: &Resource, revision: u64, ends_initial_events: bool, form: Form) -> Bytes {
+fn bookmark_line(
+    resource: &Resource,
+    revision: u64,
+    ends_initial_events: bool,
+    form: Form,
+) -> Bytes {
     let mut metadata = json!({"resourceVersion": revision.to_string()});
     if ends_initial_events {
         metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});

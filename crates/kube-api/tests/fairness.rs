@@ -30,12 +30,23 @@ fn identity(user: &str) -> Identity {
 }
 
 async fn get(server: &Server, user: &str, uri: &str) -> Response<Body> {
-    let request = Request::get(uri).body(Empty::<Bytes>::new()).expect("a request");
-    server.client_service(identity(user)).oneshot(request).await.expect("infallible")
+    let request = Request::get(uri)
+        .body(Empty::<Bytes>::new())
+        .expect("a request");
+    server
+        .client_service(identity(user))
+        .oneshot(request)
+        .await
+        .expect("infallible")
 }
 
 async fn read(response: Response<Body>) -> Bytes {
-    response.into_body().collect().await.expect("a body").to_bytes()
+    response
+        .into_body()
+        .collect()
+        .await
+        .expect("a body")
+        .to_bytes()
 }
 
 /// Makes `n` objects of a kilobyte, beside the one the server makes itself.
@@ -46,7 +57,9 @@ async fn fill(api: &Api, n: usize) {
         writers.spawn(async move {
             for number in (writer..n).step_by(16) {
                 let data = json!({"data": "x".repeat(1000)});
-                api.post(MAPS, &config_map(&format!("map-{number}"), &data)).await.expect(201);
+                api.post(MAPS, &config_map(&format!("map-{number}"), &data))
+                    .await
+                    .expect(201);
             }
         });
     }
@@ -97,8 +110,17 @@ async fn a_storm_of_lists_keeps_nobody_else_waiting() {
     }
     waits.sort();
     let median = waits[waits.len() / 2];
-    assert!(median < PATIENCE, "median {median:?}, longest {:?}, {} requests", waits.last(), waits.len());
-    println!("median {median:?}, longest {:?}, {} requests", waits.last(), waits.len());
+    assert!(
+        median < PATIENCE,
+        "median {median:?}, longest {:?}, {} requests",
+        waits.last(),
+        waits.len()
+    );
+    println!(
+        "median {median:?}, longest {:?}, {} requests",
+        waits.last(),
+        waits.len()
+    );
 }
 
 #[tokio::test]
@@ -111,13 +133,20 @@ async fn more_waiting_requests_than_can_be_answered_are_refused_at_once() {
         let server = api.server.clone();
         waiting.spawn(async move {
             let response = get(&server, "a", MAPS).await;
-            (response.status().as_u16(), response.headers().get("retry-after").is_some(), read(response).await)
+            (
+                response.status().as_u16(),
+                response.headers().get("retry-after").is_some(),
+                read(response).await,
+            )
         });
     }
     // All of them are waiting or refused once the first refusals are here; another identity is let in.
     let (code, retry, body) = waiting.join_next().await.unwrap().unwrap();
     let status: Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!((code, retry, &status["reason"]), (429, true, &json!("TooManyRequests")));
+    assert_eq!(
+        (code, retry, &status["reason"]),
+        (429, true, &json!("TooManyRequests"))
+    );
     assert_eq!(get(&api.server, "b", MAPS).await.status(), 200);
     drop(held);
     let mut codes = BTreeMap::from([(code, 1)]);
@@ -145,7 +174,13 @@ async fn a_list_that_is_not_read_in_time_ends_with_an_error_and_frees_its_place(
         }
     };
     let next = tokio::time::timeout(DEADLINE, next).await.unwrap();
-    assert_eq!(serde_json::from_slice::<Value>(&next).unwrap()["items"].as_array().unwrap().len(), 401);
+    assert_eq!(
+        serde_json::from_slice::<Value>(&next).unwrap()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        401
+    );
     let error = stalled.collect().await.unwrap_err();
     assert!(error.to_string().contains("not read within"), "{error}");
 }
@@ -154,14 +189,23 @@ async fn a_list_that_is_not_read_in_time_ends_with_an_error_and_frees_its_place(
 async fn a_long_list_is_the_same_packed_and_plain() {
     let api = Api::memory().await;
     fill(&api, 400).await;
-    for accept in ["application/json", "application/json;as=Table;v=v1;g=meta.k8s.io", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"] {
+    for accept in [
+        "application/json",
+        "application/json;as=Table;v=v1;g=meta.k8s.io",
+        "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
+    ] {
         let fetch = async |gzip: bool| {
             let mut request = Request::get(MAPS).header("accept", accept);
             if gzip {
                 request = request.header("accept-encoding", "gzip");
             }
             let request = request.body(Empty::<Bytes>::new()).unwrap();
-            let response = api.server.client_service(Identity::admin()).oneshot(request).await.unwrap();
+            let response = api
+                .server
+                .client_service(Identity::admin())
+                .oneshot(request)
+                .await
+                .unwrap();
             let packed = response.headers().get("content-encoding").is_some();
             (packed, read(response).await)
         };
@@ -170,7 +214,8 @@ async fn a_long_list_is_the_same_packed_and_plain() {
         assert!(!plain && packed);
         assert!(bytes.len() * 4 < text.len());
         let mut unpacked = Vec::new();
-        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*bytes), &mut unpacked).unwrap();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*bytes), &mut unpacked)
+            .unwrap();
         let value: Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(value, serde_json::from_slice::<Value>(&unpacked).unwrap());
         let items = value.get("items").or(value.get("rows")).unwrap();
@@ -182,10 +227,17 @@ async fn a_long_list_is_the_same_packed_and_plain() {
 async fn a_watch_that_falls_behind_the_history_ends_with_expired() {
     let api = Api::memory().await;
     let uri = format!("{MAPS}/large");
-    let version = |number: usize| config_map("large", &json!({"number": number.to_string(), "data": "x".repeat(200_000)}));
+    let version = |number: usize| {
+        config_map(
+            "large",
+            &json!({"number": number.to_string(), "data": "x".repeat(200_000)}),
+        )
+    };
     let made = api.post(MAPS, &version(0)).await.expect(201);
     let revision = made["metadata"]["resourceVersion"].as_str().unwrap();
-    let mut watch = api.watch(&format!("{MAPS}?watch=1&resourceVersion={revision}")).await;
+    let mut watch = api
+        .watch(&format!("{MAPS}?watch=1&resourceVersion={revision}"))
+        .await;
     for number in 1..=60 {
         api.put(&uri, &version(number)).await.expect(200);
     }
@@ -198,12 +250,20 @@ async fn a_watch_that_falls_behind_the_history_ends_with_expired() {
         seen += 1;
     };
     assert!(seen < 60);
-    assert_eq!((&last["object"]["code"], &last["object"]["reason"]), (&json!(410), &json!("Expired")));
+    assert_eq!(
+        (&last["object"]["code"], &last["object"]["reason"]),
+        (&json!(410), &json!("Expired"))
+    );
     assert!(watch.next().await.is_none());
     // A new list and watch goes on from the present.
     let listed = api.get(MAPS).await.json();
     let revision = listed["metadata"]["resourceVersion"].as_str().unwrap();
-    let mut watch = api.watch(&format!("{MAPS}?watch=1&resourceVersion={revision}")).await;
+    let mut watch = api
+        .watch(&format!("{MAPS}?watch=1&resourceVersion={revision}"))
+        .await;
     api.put(&uri, &version(61)).await.expect(200);
-    assert_eq!(watch.next().await.unwrap()["object"]["data"]["number"], "61");
+    assert_eq!(
+        watch.next().await.unwrap()["object"]["data"]["number"],
+        "61"
+    );
 }

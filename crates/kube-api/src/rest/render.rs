@@ -23,11 +23,9 @@ pub(crate) enum Form {
 pub(crate) fn object(resource: &Resource, shown: &Shown, form: Form, now: Timestamp) -> Vec<u8> {
     match form {
         Form::Object => shown.bytes().into_owned(),
-        Form::Table(_) | Form::Metadata => {
-            reshape(resource, shown.value().into_owned(), form, now)
-                .to_string()
-                .into_bytes()
-        }
+        Form::Table(_) | Form::Metadata => reshape(resource, shown.value().into_owned(), form, now)
+            .to_string()
+            .into_bytes(),
     }
 }
 
@@ -38,7 +36,8 @@ pub(crate) fn reshape(resource: &Resource, object: Value, form: Form, now: Times
         Form::Metadata => table::partial_metadata(object),
         Form::Table(include) => {
             let revision = object["metadata"]["resourceVersion"].clone();
-            let columns = table::special_columns(&object).unwrap_or_else(|| table::columns(resource));
+            let columns =
+                table::special_columns(&object).unwrap_or_else(|| table::columns(resource));
             json!({
                 "kind": "Table",
                 "apiVersion": "meta.k8s.io/v1",
@@ -68,7 +67,12 @@ impl ListBytes {
     /// About so many bytes per piece: enough for a good write, few enough that others get their turn between two.
     const PIECE: usize = 64 * 1024;
 
-    pub(crate) fn new(resource: &Arc<Resource>, listed: Listed, form: Form, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        resource: &Arc<Resource>,
+        listed: Listed,
+        form: Form,
+        now: Timestamp,
+    ) -> Self {
         let mut metadata = json!({"resourceVersion": listed.revision.to_string()});
         if let Some(token) = &listed.continue_token {
             metadata["continue"] = json!(token);
@@ -81,16 +85,25 @@ impl ListBytes {
             Form::Metadata => ("PartialObjectMetadataList", "meta.k8s.io/v1".to_owned()),
             Form::Table(_) => ("Table", "meta.k8s.io/v1".to_owned()),
         };
-        let mut head =
-            format!("{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},", json!(kind), json!(api_version));
+        let mut head = format!(
+            "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{metadata},",
+            json!(kind),
+            json!(api_version)
+        );
         match form {
             Form::Object | Form::Metadata => head.push_str("\"items\":["),
             Form::Table(_) => {
-                head.push_str(&format!("\"columnDefinitions\":{},\"rows\":[", json!(table::columns(resource))));
+                head.push_str(&format!(
+                    "\"columnDefinitions\":{},\"rows\":[",
+                    json!(table::columns(resource))
+                ));
             }
         }
-        let type_meta =
-            format!("{{\"apiVersion\":{},\"kind\":{},", json!(resource.api_version()), json!(&*resource.kind));
+        let type_meta = format!(
+            "{{\"apiVersion\":{},\"kind\":{},",
+            json!(resource.api_version()),
+            json!(&*resource.kind)
+        );
         Self {
             resource: Arc::clone(resource),
             form,
@@ -105,7 +118,11 @@ impl ListBytes {
 
     /// About the bytes that are left, of objects as they are stored.
     pub(crate) fn size(&self) -> usize {
-        self.items.as_slice().iter().map(|item| item.stored().bytes().len() + 1).sum()
+        self.items
+            .as_slice()
+            .iter()
+            .map(|item| item.stored().bytes().len() + 1)
+            .sum()
     }
 
     /// All of it at once.
@@ -152,7 +169,9 @@ impl ListBytes {
                 value
             }
             (Form::Metadata, item) => table::partial_metadata(item.into_value()),
-            (Form::Table(include), item) => table::row(&self.resource, item.into_value(), include, self.now),
+            (Form::Table(include), item) => {
+                table::row(&self.resource, item.into_value(), include, self.now)
+            }
         };
         out.extend_from_slice(value.to_string().as_bytes());
     }
@@ -172,12 +191,23 @@ impl Iterator for ListBytes {
 }
 
 /// The bytes of a list.
-pub(crate) fn list(resource: &Arc<Resource>, listed: Listed, form: Form, now: Timestamp) -> Vec<u8> {
+pub(crate) fn list(
+    resource: &Arc<Resource>,
+    listed: Listed,
+    form: Form,
+    now: Timestamp,
+) -> Vec<u8> {
     ListBytes::new(resource, listed, form, now).whole()
 }
 
 /// A list of objects that are no longer stored.
-pub(crate) fn list_of(resource: &Arc<Resource>, revision: u64, items: Vec<Shown>, form: Form, now: Timestamp) -> Vec<u8> {
+pub(crate) fn list_of(
+    resource: &Arc<Resource>,
+    revision: u64,
+    items: Vec<Shown>,
+    form: Form,
+    now: Timestamp,
+) -> Vec<u8> {
     list(
         resource,
         Listed {

@@ -61,7 +61,9 @@ impl Body {
     }
 
     /// A stream that an error ends: the client must not take what came before it for the whole.
-    pub(super) fn fallible(stream: impl Stream<Item = Result<Bytes, BoxError>> + Send + 'static) -> Self {
+    pub(super) fn fallible(
+        stream: impl Stream<Item = Result<Bytes, BoxError>> + Send + 'static,
+    ) -> Self {
         Self(Kind::Stream(Box::pin(stream)))
     }
 }

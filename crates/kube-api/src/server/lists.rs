@@ -98,7 +98,12 @@ impl Streamed {
             };
             let Some(piece) = piece else {
                 self.ended = true;
-                let rest = self.gzip.take().map(GzEncoder::finish).transpose().map_err(ListError::Compress)?;
+                let rest = self
+                    .gzip
+                    .take()
+                    .map(GzEncoder::finish)
+                    .transpose()
+                    .map_err(ListError::Compress)?;
                 return Ok(rest.map(Bytes::from));
             };
             gzip.write_all(&piece).map_err(ListError::Compress)?;

@@ -59,7 +59,10 @@ pub(super) struct Turn {
 
 impl Turns {
     pub(super) fn new(places: Places) -> Arc<Self> {
-        Arc::new(Self { places, state: Mutex::default() })
+        Arc::new(Self {
+            places,
+            state: Mutex::default(),
+        })
     }
 
     /// Waits for a turn. Cancel-safe: who no longer waits is passed over.
@@ -73,7 +76,10 @@ impl Turns {
             let total_running = state.running;
             let line = state.lines.entry(Arc::clone(&user)).or_default();
             // Somebody who waits has been there longer.
-            if line.waiting.is_empty() && line.running < self.places.each && total_running < self.places.total {
+            if line.waiting.is_empty()
+                && line.running < self.places.each
+                && total_running < self.places.total
+            {
                 line.running += 1;
                 state.running += 1;
                 return Ok(self.turn(user));
@@ -94,7 +100,11 @@ impl Turns {
     }
 
     fn turn(self: &Arc<Self>, user: Arc<str>) -> Turn {
-        Turn { turns: Arc::clone(self), user, returned: false }
+        Turn {
+            turns: Arc::clone(self),
+            user,
+            returned: false,
+        }
     }
 
     fn give_back(self: &Arc<Self>, user: &Arc<str>) {
@@ -113,8 +123,12 @@ impl Turns {
     fn pass_on(self: &Arc<Self>, state: &mut State) {
         let mut passed_over = 0;
         while state.running < self.places.total && passed_over < state.circle.len() {
-            let Some(user) = state.circle.pop_front() else { return };
-            let Some(line) = state.lines.get_mut(&user) else { continue };
+            let Some(user) = state.circle.pop_front() else {
+                return;
+            };
+            let Some(line) = state.lines.get_mut(&user) else {
+                continue;
+            };
             if line.running >= self.places.each {
                 state.circle.push_back(user);
                 passed_over += 1;
@@ -158,7 +172,11 @@ mod tests {
     use futures::FutureExt;
     use proptest::prelude::*;
 
-    const PLACES: Places = Places { total: 3, each: 2, waiting: 2 };
+    const PLACES: Places = Places {
+        total: 3,
+        each: 2,
+        waiting: 2,
+    };
 
     #[test]
     fn one_identity_leaves_a_place_to_the_others() {
@@ -175,7 +193,11 @@ mod tests {
 
     #[test]
     fn free_places_go_around_the_circle() {
-        let turns = Turns::new(Places { total: 1, each: 1, waiting: 9 });
+        let turns = Turns::new(Places {
+            total: 1,
+            each: 1,
+            waiting: 9,
+        });
         let turn = turns.take("a").now_or_never().unwrap().unwrap();
         let mut a = Box::pin(turns.take("a"));
         let mut more = Box::pin(turns.take("a"));
@@ -186,7 +208,10 @@ mod tests {
         drop(turn);
         let turn = a.now_or_never().unwrap().unwrap();
         drop(turn);
-        assert!(more.as_mut().now_or_never().is_none(), "b came before the second of a");
+        assert!(
+            more.as_mut().now_or_never().is_none(),
+            "b came before the second of a"
+        );
         let turn = b.now_or_never().unwrap().unwrap();
         drop(turn);
         assert!(more.now_or_never().unwrap().is_ok());
@@ -194,7 +219,11 @@ mod tests {
 
     #[test]
     fn a_full_queue_refuses_and_those_who_left_make_room() {
-        let turns = Turns::new(Places { total: 1, each: 1, waiting: 1 });
+        let turns = Turns::new(Places {
+            total: 1,
+            each: 1,
+            waiting: 1,
+        });
         let turn = turns.take("a").now_or_never().unwrap().unwrap();
         let mut waiting = Box::pin(turns.take("a"));
         assert!(waiting.as_mut().now_or_never().is_none());

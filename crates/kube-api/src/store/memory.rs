@@ -30,7 +30,9 @@ impl Key {
     }
 
     pub(crate) fn namespace(&self) -> &str {
-        self.0.split_once('/').map_or("", |(namespace, _)| namespace)
+        self.0
+            .split_once('/')
+            .map_or("", |(namespace, _)| namespace)
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -174,7 +176,11 @@ const COUNTED: usize = 20_000;
 
 impl Page {
     fn empty(revision: u64) -> Self {
-        Self { revision, items: Vec::new(), left: Some(0) }
+        Self {
+            revision,
+            items: Vec::new(),
+            left: Some(0),
+        }
     }
 
     /// `all` is how many `found` has, if that is known.
@@ -187,14 +193,22 @@ impl Page {
         let owned = |(key, stored): (&Key, &Arc<Stored>)| (key.clone(), Arc::clone(stored));
         if limit == 0 {
             let items = found.map(owned).collect();
-            return Self { revision, items, left: Some(0) };
+            return Self {
+                revision,
+                items,
+                left: Some(0),
+            };
         }
         let items: Vec<_> = found.by_ref().take(limit).map(owned).collect();
         let left = match all {
             Some(all) => Some(all - items.len()),
             None => Some(found.take(COUNTED + 1).count()).filter(|left| *left <= COUNTED),
         };
-        Self { revision, items, left }
+        Self {
+            revision,
+            items,
+            left,
+        }
     }
 }
 
@@ -264,7 +278,10 @@ impl Table {
 }
 
 fn weight(event: &Event) -> usize {
-    let previous = event.previous.as_ref().map_or(0, |stored| stored.bytes.len());
+    let previous = event
+        .previous
+        .as_ref()
+        .map_or(0, |stored| stored.bytes.len());
     let last = if event.kind == EventKind::Deleted {
         event.object.bytes.len()
     } else {
@@ -313,7 +330,9 @@ impl State {
     }
 
     pub(super) fn count(&self, table: &str) -> usize {
-        self.tables.get(table).map_or(0, |table| table.objects.len())
+        self.tables
+            .get(table)
+            .map_or(0, |table| table.objects.len())
     }
 
     pub(super) fn tables(&self) -> Vec<Arc<str>> {
@@ -382,12 +401,16 @@ impl State {
             });
         }
         // The first event of a key after the revision tells what was there before it.
-        let first = table.history.partition_point(|event| event.revision <= revision);
+        let first = table
+            .history
+            .partition_point(|event| event.revision <= revision);
         let mut undone: BTreeMap<&str, &Event> = BTreeMap::new();
         for event in table.history.range(first..) {
             undone.entry(event.key.as_str()).or_insert(event);
         }
-        let mut kept = now.filter(|(key, _)| !undone.contains_key(key.as_str())).peekable();
+        let mut kept = now
+            .filter(|(key, _)| !undone.contains_key(key.as_str()))
+            .peekable();
         let mut before = undone
             .range::<str, _>(bounds)
             .filter_map(|(_, event)| Some((&event.key, event.previous.as_ref()?)))
@@ -420,7 +443,9 @@ impl State {
                 oldest: table.compacted,
             });
         }
-        let first = table.history.partition_point(|event| event.revision <= revision);
+        let first = table
+            .history
+            .partition_point(|event| event.revision <= revision);
         let events: Vec<_> = table.history.range(first..).take(limit).cloned().collect();
         let complete = match events.last() {
             Some(last) if events.len() == limit => last.revision,

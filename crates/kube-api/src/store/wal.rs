@@ -36,8 +36,14 @@ impl Sum {
         let (pairs, _) = bytes.as_chunks::<8>();
         for &[a, b, c, d, e, f, g, h] in pairs {
             let (first, second) = match order {
-                Order::Big => (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])),
-                Order::Little => (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])),
+                Order::Big => (
+                    u32::from_be_bytes([a, b, c, d]),
+                    u32::from_be_bytes([e, f, g, h]),
+                ),
+                Order::Little => (
+                    u32::from_le_bytes([a, b, c, d]),
+                    u32::from_le_bytes([e, f, g, h]),
+                ),
             };
             self.0 = self.0.wrapping_add(first).wrapping_add(self.1);
             self.1 = self.1.wrapping_add(second).wrapping_add(self.0);
@@ -74,7 +80,10 @@ fn look(log: &mut impl Read) -> io::Result<Option<String>> {
     };
     let page = word(&header, 8) as usize;
     let sum = Sum(0, 0).over(&header[..24], order);
-    if sum != Sum(word(&header, 24), word(&header, 28)) || !page.is_power_of_two() || !(512..=65536).contains(&page) {
+    if sum != Sum(word(&header, 24), word(&header, 28))
+        || !page.is_power_of_two()
+        || !(512..=65536).contains(&page)
+    {
         return behind_broken_header(log, "the header of its log is damaged");
     }
     let salt = [word(&header, 16), word(&header, 20)];
@@ -136,12 +145,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
         let connection = Connection::open(&path).unwrap();
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
-        connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, data BLOB)").unwrap();
+        connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+            .unwrap();
+        connection
+            .execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, data BLOB)")
+            .unwrap();
         let wal = folder.path().join("t.db-wal");
         let mut ends = Vec::new();
         for id in 0..n {
-            connection.execute("INSERT INTO t VALUES (?1, randomblob(9000))", [id]).unwrap();
+            connection
+                .execute("INSERT INTO t VALUES (?1, randomblob(9000))", [id])
+                .unwrap();
             ends.push(usize::try_from(std::fs::metadata(&wal).unwrap().len()).unwrap());
         }
         (std::fs::read(&wal).unwrap(), ends)
@@ -180,14 +195,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
         let connection = Connection::open(&path).unwrap();
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
-        connection.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, data BLOB)").unwrap();
+        connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+            .unwrap();
+        connection
+            .execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, data BLOB)")
+            .unwrap();
         for id in 0..8 {
-            connection.execute("INSERT INTO t VALUES (?1, randomblob(9000))", [id]).unwrap();
+            connection
+                .execute("INSERT INTO t VALUES (?1, randomblob(9000))", [id])
+                .unwrap();
         }
-        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).unwrap();
+        connection
+            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
+            .unwrap();
         for id in 8..11 {
-            connection.execute("INSERT INTO t VALUES (?1, randomblob(3000))", [id]).unwrap();
+            connection
+                .execute("INSERT INTO t VALUES (?1, randomblob(3000))", [id])
+                .unwrap();
             assert_eq!(damage(&folder.path().join("t.db-wal")).unwrap(), None);
         }
     }

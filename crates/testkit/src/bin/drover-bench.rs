@@ -1,6 +1,10 @@
 //! `cargo xtask bench`: figures as JSON lines, each beside its reference of the same run.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for a terminal"
+)]
 
 #[path = "drover-bench/kube_api.rs"]
 mod kube_api;
@@ -105,7 +109,14 @@ fn megabytes(bytes: u64) -> f64 {
 fn sizes() -> Result<()> {
     for (name, target) in [("drover", 40.0), ("drover-agent", 12.0)] {
         let size = std::fs::metadata(real::product(name)?)?.len();
-        figure(&format!("binary size of {name}"), "MB", megabytes(size), None, target, Better::Less);
+        figure(
+            &format!("binary size of {name}"),
+            "MB",
+            megabytes(size),
+            None,
+            target,
+            Better::Less,
+        );
     }
     Ok(())
 }
@@ -120,7 +131,14 @@ async fn start() -> Result<()> {
         let mut process = Launch::new("drover", real::product("drover")?, folder.path())
             .args(["server", "--data-dir"])
             .args([folder.path().join("data")])
-            .args(["--listen-address", "127.0.0.1", "--https-port", &port.to_string(), "--http-port", &plain.to_string()])
+            .args([
+                "--listen-address",
+                "127.0.0.1",
+                "--https-port",
+                &port.to_string(),
+                "--http-port",
+                &plain.to_string(),
+            ])
             .env("DROVER_BOOTSTRAP_PASSWORD", hub::PASSWORD)
             .start()?;
         let http = Http::insecure(Ipv4Addr::LOCALHOST, port, None)?;
@@ -132,13 +150,24 @@ async fn start() -> Result<()> {
         times.push(start.elapsed());
     }
     times.sort();
-    figure("start on an empty folder to /ping", "s", times[2].as_secs_f64(), None, 1.0, Better::Less);
+    figure(
+        "start on an empty folder to /ping",
+        "s",
+        times[2].as_secs_f64(),
+        None,
+        1.0,
+        Better::Less,
+    );
     Ok(())
 }
 
 async fn proxy() -> Result<()> {
     let plane = ControlPlane::start(&control_plane::Config::default()).await?;
-    let mut hub = Hub::start(hub::Config { flags: vec!["--log".to_owned(), "warn".to_owned()], ..hub::Config::default() }).await?;
+    let mut hub = Hub::start(hub::Config {
+        flags: vec!["--log".to_owned(), "warn".to_owned()],
+        ..hub::Config::default()
+    })
+    .await?;
     let session = hub.login().await?;
     let id = session.create_cluster("bench").await?;
     apply::apply(&plane.kubeconfig(), &session.manifest(&id).await?).await?;
@@ -152,34 +181,92 @@ async fn proxy() -> Result<()> {
     session.wait_state(&id, "active", LIMIT).await?;
     settle(&kubelet).await?;
     idle(&mut hub, &kubelet).await?;
-    let direct = Target { address: plane.address(), token: control_plane::ADMIN_TOKEN.to_owned(), path: "/api/v1/namespaces/default".to_owned() };
+    let direct = Target {
+        address: plane.address(),
+        token: control_plane::ADMIN_TOKEN.to_owned(),
+        path: "/api/v1/namespaces/default".to_owned(),
+    };
     let through = through(&hub, &session, &id, &direct);
 
     let plain = latencies(&direct, N_REQUESTS).await?;
     let proxied = latencies(&through, N_REQUESTS).await?;
-    let at = |times: &[Duration], share: usize| times[times.len() * share / 100].as_secs_f64() * 1e3;
-    figure("proxied GET, 1 connection, p50", "ms", at(&proxied, 50), Some(at(&plain, 50)), 1.6, Better::Less);
-    figure("proxied GET, 1 connection, p99", "ms", at(&proxied, 99), Some(at(&plain, 99)), 3.0, Better::Less);
+    let at =
+        |times: &[Duration], share: usize| times[times.len() * share / 100].as_secs_f64() * 1e3;
+    figure(
+        "proxied GET, 1 connection, p50",
+        "ms",
+        at(&proxied, 50),
+        Some(at(&plain, 50)),
+        1.6,
+        Better::Less,
+    );
+    figure(
+        "proxied GET, 1 connection, p99",
+        "ms",
+        at(&proxied, 99),
+        Some(at(&plain, 99)),
+        3.0,
+        Better::Less,
+    );
     let plain = rate(&direct, 16, RATE_TIME).await?;
     let proxied = rate(&through, 16, RATE_TIME).await?;
-    figure("proxied GET, 16 connections", "1/s", proxied, Some(plain), 0.5, Better::More);
+    figure(
+        "proxied GET, 16 connections",
+        "1/s",
+        proxied,
+        Some(plain),
+        0.5,
+        Better::More,
+    );
 
     fill(&plane).await?;
-    let large = Target { path: "/api/v1/namespaces/large/configmaps".to_owned(), ..direct.clone() };
+    let large = Target {
+        path: "/api/v1/namespaces/large/configmaps".to_owned(),
+        ..direct.clone()
+    };
     let (plain, proxied) = large_lists(&large, &self::through(&hub, &session, &id, &large)).await?;
-    figure("40 MB list", "MB/s", proxied, Some(plain), 0.85, Better::More);
-    let many = Target { path: "/api/v1/namespaces/many/configmaps".to_owned(), ..direct };
-    let mut connection = drover_testkit::load::Connection::open(&self::through(&hub, &session, &id, &many)).await?;
+    figure(
+        "40 MB list",
+        "MB/s",
+        proxied,
+        Some(plain),
+        0.85,
+        Better::More,
+    );
+    let many = Target {
+        path: "/api/v1/namespaces/many/configmaps".to_owned(),
+        ..direct
+    };
+    let mut connection =
+        drover_testkit::load::Connection::open(&self::through(&hub, &session, &id, &many)).await?;
     connection.get().await?;
     let resident = megabytes(kubelet.resident_bytes().await?);
-    figure("agent after lists of 5,000 ConfigMaps and of 40 MB", "MB", resident, None, 20.0, Better::Less);
+    figure(
+        "agent after lists of 5,000 ConfigMaps and of 40 MB",
+        "MB",
+        resident,
+        None,
+        20.0,
+        Better::Less,
+    );
     let resident = megabytes(hub.process()?.resident_bytes()?);
-    figure("server after the same", "MB", resident, None, 100.0, Better::Less);
+    figure(
+        "server after the same",
+        "MB",
+        resident,
+        None,
+        100.0,
+        Better::Less,
+    );
     Ok(())
 }
 
 fn through(hub: &Hub, session: &Session, id: &str, direct: &Target) -> Target {
-    Target { address: hub.address(), token: session.token.clone(), path: format!("/k8s/clusters/{id}{}", direct.path) }
+    Target {
+        address: hub.address(),
+        token: session.token.clone(),
+        path: format!("/k8s/clusters/{id}{}", direct.path),
+    }
 }
 
 /// Waits until the agent was deployed again and nothing more is started.
@@ -198,12 +285,45 @@ async fn settle(kubelet: &Kubelet) -> Result<()> {
 async fn idle(hub: &mut Hub, kubelet: &Kubelet) -> Result<()> {
     let (server, agent) = (hub.process()?.cpu_time()?, kubelet.cpu_time().await?);
     tokio::time::sleep(IDLE_TIME).await;
-    let share = |before: Duration, after: Duration| (after - before).as_secs_f64() / IDLE_TIME.as_secs_f64() * 100.0;
-    let (server, agent) = (share(server, hub.process()?.cpu_time()?), share(agent, kubelet.cpu_time().await?));
-    figure("idle CPU, server with one cluster", "% of a core", server, None, 0.2, Better::Less);
-    figure("idle CPU, agent", "% of a core", agent, None, 0.2, Better::Less);
-    figure("resident memory, server with one idle cluster", "MB", megabytes(hub.process()?.resident_bytes()?), None, 60.0, Better::Less);
-    figure("resident memory, idle agent", "MB", megabytes(kubelet.resident_bytes().await?), None, 15.0, Better::Less);
+    let share = |before: Duration, after: Duration| {
+        (after - before).as_secs_f64() / IDLE_TIME.as_secs_f64() * 100.0
+    };
+    let (server, agent) = (
+        share(server, hub.process()?.cpu_time()?),
+        share(agent, kubelet.cpu_time().await?),
+    );
+    figure(
+        "idle CPU, server with one cluster",
+        "% of a core",
+        server,
+        None,
+        0.2,
+        Better::Less,
+    );
+    figure(
+        "idle CPU, agent",
+        "% of a core",
+        agent,
+        None,
+        0.2,
+        Better::Less,
+    );
+    figure(
+        "resident memory, server with one idle cluster",
+        "MB",
+        megabytes(hub.process()?.resident_bytes()?),
+        None,
+        60.0,
+        Better::Less,
+    );
+    figure(
+        "resident memory, idle agent",
+        "MB",
+        megabytes(kubelet.resident_bytes().await?),
+        None,
+        15.0,
+        Better::Less,
+    );
     Ok(())
 }
 
@@ -212,8 +332,19 @@ async fn fill(plane: &ControlPlane) -> Result<()> {
     let client = plane.client().await?;
     for (namespace, count, size) in [("many", 5_000, 1_000), ("large", 50, 800_000)] {
         let namespaces: Api<Namespace> = Api::all(client.clone());
-        let metadata = ObjectMeta { name: Some(namespace.to_owned()), ..ObjectMeta::default() };
-        namespaces.create(&PostParams::default(), &Namespace { metadata, ..Namespace::default() }).await?;
+        let metadata = ObjectMeta {
+            name: Some(namespace.to_owned()),
+            ..ObjectMeta::default()
+        };
+        namespaces
+            .create(
+                &PostParams::default(),
+                &Namespace {
+                    metadata,
+                    ..Namespace::default()
+                },
+            )
+            .await?;
         let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
         let mut tasks = tokio::task::JoinSet::new();
         for number in 0..count {
@@ -223,7 +354,10 @@ async fn fill(plane: &ControlPlane) -> Result<()> {
             let maps = maps.clone();
             tasks.spawn(async move {
                 let map = ConfigMap {
-                    metadata: ObjectMeta { name: Some(format!("map-{number}")), ..ObjectMeta::default() },
+                    metadata: ObjectMeta {
+                        name: Some(format!("map-{number}")),
+                        ..ObjectMeta::default()
+                    },
                     data: Some([("data".to_owned(), "0123456789".repeat(size / 10))].into()),
                     ..ConfigMap::default()
                 };

@@ -34,21 +34,30 @@ impl Peer {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { address, token: token.to_owned(), tls: Arc::new(tls) })
+        Ok(Self {
+            address,
+            token: token.to_owned(),
+            tls: Arc::new(tls),
+        })
     }
 
     pub(crate) async fn connect(&self) -> Result<Connection> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls));
-        let stream = connector.connect(ServerName::try_from("localhost")?, stream).await?;
+        let stream = connector
+            .connect(ServerName::try_from("localhost")?, stream)
+            .await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection of the benchmark ended with an error");
             }
         });
-        Ok(Connection { sender, peer: self.clone() })
+        Ok(Connection {
+            sender,
+            peer: self.clone(),
+        })
     }
 
     /// One connection for many requests at once (HTTP/2), as client-go shares one among its watches.
@@ -58,14 +67,20 @@ impl Peer {
         let mut tls = (*self.tls).clone();
         tls.alpn_protocols = vec![b"h2".to_vec()];
         let connector = tokio_rustls::TlsConnector::from(Arc::new(tls));
-        let stream = connector.connect(ServerName::try_from("localhost")?, stream).await?;
-        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        let stream = connector
+            .connect(ServerName::try_from("localhost")?, stream)
+            .await?;
+        let (sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a shared connection of the benchmark ended with an error");
             }
         });
-        Ok(Shared { sender, peer: self.clone() })
+        Ok(Shared {
+            sender,
+            peer: self.clone(),
+        })
     }
 
     pub(crate) async fn connect_all(&self, n: usize) -> Result<Vec<Connection>> {
@@ -91,7 +106,12 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Sends a request and returns the body of its answer as it comes.
-    pub(crate) async fn open(&mut self, method: Method, path: &str, body: Bytes) -> Result<Incoming> {
+    pub(crate) async fn open(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Incoming> {
         let (host, port) = self.peer.address;
         let request = http::Request::builder()
             .method(method)
@@ -105,7 +125,11 @@ impl Connection {
         let (parts, body) = response.into_parts();
         if !parts.status.is_success() {
             let text = body.collect().await?.to_bytes();
-            anyhow::bail!("{path}: {} {}", parts.status, String::from_utf8_lossy(&text));
+            anyhow::bail!(
+                "{path}: {} {}",
+                parts.status,
+                String::from_utf8_lossy(&text)
+            );
         }
         Ok(body)
     }
@@ -132,7 +156,10 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) async fn start(mut connection: Connection, path: &str) -> Result<Self> {
         let body = connection.open(Method::GET, path, Bytes::new()).await?;
-        Ok(Self { body, _connection: Some(connection) })
+        Ok(Self {
+            body,
+            _connection: Some(connection),
+        })
     }
 
     /// Starts a watch beside others of one connection.
@@ -143,15 +170,25 @@ impl Watch {
             .header("accept", "application/json")
             .body(Full::new(Bytes::new()))?;
         let response = connection.sender.clone().send_request(request).await?;
-        ensure!(response.status().is_success(), "{path}: {}", response.status());
-        Ok(Self { body: response.into_body(), _connection: None })
+        ensure!(
+            response.status().is_success(),
+            "{path}: {}",
+            response.status()
+        );
+        Ok(Self {
+            body: response.into_body(),
+            _connection: None,
+        })
     }
 
     /// Reads one whole event.
     pub(crate) async fn event(&mut self) -> Result<()> {
         loop {
             let frame = self.body.frame().await.context("the watch ended")??;
-            if frame.data_ref().is_some_and(|data| data.last() == Some(&b'\n')) {
+            if frame
+                .data_ref()
+                .is_some_and(|data| data.last() == Some(&b'\n'))
+            {
                 return Ok(());
             }
         }
@@ -159,7 +196,12 @@ impl Watch {
 }
 
 /// Calls per second over `connections`, each told its next path and body by `next`.
-pub(crate) async fn rate<F>(connections: &mut Vec<Connection>, time: Duration, method: Method, next: F) -> Result<f64>
+pub(crate) async fn rate<F>(
+    connections: &mut Vec<Connection>,
+    time: Duration,
+    method: Method,
+    next: F,
+) -> Result<f64>
 where
     F: Fn(usize, usize) -> (String, Bytes) + Send + Sync + 'static,
 {

@@ -54,33 +54,120 @@ pub(crate) async fn figures() -> Result<()> {
         namespace: None,
     })
     .await?;
-    let reference_peer = Peer::new(plane.address(), control_plane::ADMIN_TOKEN, plane.authority())?;
+    let reference_peer = Peer::new(
+        plane.address(),
+        control_plane::ADMIN_TOKEN,
+        plane.authority(),
+    )?;
     let mut subject = Subject::start().await?;
     let peer = subject.peer()?;
     let reference = measure(&reference_peer).await.context("kube-apiserver")?;
     let ours = measure(&peer).await.context("kube-api")?;
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-    figure("kube-api creates, 1 client", "1/s", ours.creates_1, Some(reference.creates_1), 2.0, Better::More);
-    figure("kube-api creates, 32 clients", "1/s", ours.creates_32, Some(reference.creates_32), 4.0, Better::More);
-    figure("kube-api GET, 16 clients", "1/s", ours.gets, Some(reference.gets), 3.0, Better::More);
+    figure(
+        "kube-api creates, 1 client",
+        "1/s",
+        ours.creates_1,
+        Some(reference.creates_1),
+        2.0,
+        Better::More,
+    );
+    figure(
+        "kube-api creates, 32 clients",
+        "1/s",
+        ours.creates_32,
+        Some(reference.creates_32),
+        4.0,
+        Better::More,
+    );
+    figure(
+        "kube-api GET, 16 clients",
+        "1/s",
+        ours.gets,
+        Some(reference.gets),
+        3.0,
+        Better::More,
+    );
     let third = 1.0 / 3.0;
-    figure("kube-api list of 10,000", "ms", milliseconds(ours.list), Some(milliseconds(reference.list)), third, Better::Less);
-    figure("kube-api page of 500", "ms", milliseconds(ours.page), Some(milliseconds(reference.page)), third, Better::Less);
-    let (own, their) = (milliseconds(ours.delivery), milliseconds(reference.delivery));
-    figure("kube-api write to 1,000 watches on as many connections, last delivery", "ms", own, Some(their), third, Better::Less);
-    let (own, their) = (milliseconds(ours.shared_delivery), milliseconds(reference.shared_delivery));
-    figure("kube-api write to 1,000 watches on 10 connections, last delivery", "ms", own, Some(their), third, Better::Less);
+    figure(
+        "kube-api list of 10,000",
+        "ms",
+        milliseconds(ours.list),
+        Some(milliseconds(reference.list)),
+        third,
+        Better::Less,
+    );
+    figure(
+        "kube-api page of 500",
+        "ms",
+        milliseconds(ours.page),
+        Some(milliseconds(reference.page)),
+        third,
+        Better::Less,
+    );
+    let (own, their) = (
+        milliseconds(ours.delivery),
+        milliseconds(reference.delivery),
+    );
+    figure(
+        "kube-api write to 1,000 watches on as many connections, last delivery",
+        "ms",
+        own,
+        Some(their),
+        third,
+        Better::Less,
+    );
+    let (own, their) = (
+        milliseconds(ours.shared_delivery),
+        milliseconds(reference.shared_delivery),
+    );
+    figure(
+        "kube-api write to 1,000 watches on 10 connections, last delivery",
+        "ms",
+        own,
+        Some(their),
+        third,
+        Better::Less,
+    );
 
     fill(&reference_peer, "held", N_HELD - N_LISTED).await?;
     fill(&peer, "held", N_HELD - N_LISTED).await?;
     let resident = megabytes(subject.process.resident_bytes()?);
-    figure("kube-api memory with 100,000 objects", "MB", resident, Some(megabytes(plane.resident_bytes()?)), 0.25, Better::Less);
+    figure(
+        "kube-api memory with 100,000 objects",
+        "MB",
+        resident,
+        Some(megabytes(plane.resident_bytes()?)),
+        0.25,
+        Better::Less,
+    );
     let start = subject.restart().await?.as_secs_f64();
-    figure("kube-api start with 100,000 objects", "s", start, None, 2.0, Better::Less);
+    figure(
+        "kube-api start with 100,000 objects",
+        "s",
+        start,
+        None,
+        2.0,
+        Better::Less,
+    );
     let resident = megabytes(subject.process.resident_bytes()?);
-    figure("kube-api memory with 100,000 objects after a start", "MB", resident, Some(megabytes(plane.resident_bytes()?)), 0.25, Better::Less);
+    figure(
+        "kube-api memory with 100,000 objects after a start",
+        "MB",
+        resident,
+        Some(megabytes(plane.resident_bytes()?)),
+        0.25,
+        Better::Less,
+    );
     let call = in_process().await?.as_secs_f64() * 1e6;
-    figure("kube-api GET in the process", "us", call, None, 60.0, Better::Less);
+    figure(
+        "kube-api GET in the process",
+        "us",
+        call,
+        None,
+        60.0,
+        Better::Less,
+    );
     Ok(())
 }
 
@@ -89,18 +176,32 @@ async fn measure(peer: &Peer) -> Result<Figures> {
         create_namespace(peer, namespace).await?;
     }
     let mut one = peer.connect_all(1).await?;
-    let creates_1 = rate(&mut one, RATE_TIME, Method::POST, |caller, n| post("rate", &format!("one-{caller}-{n}"))).await?;
+    let creates_1 = rate(&mut one, RATE_TIME, Method::POST, |caller, n| {
+        post("rate", &format!("one-{caller}-{n}"))
+    })
+    .await?;
     let mut many = peer.connect_all(32).await?;
-    let creates_32 = rate(&mut many, RATE_TIME, Method::POST, |caller, n| post("rate", &format!("many-{caller}-{n}"))).await?;
+    let creates_32 = rate(&mut many, RATE_TIME, Method::POST, |caller, n| {
+        post("rate", &format!("many-{caller}-{n}"))
+    })
+    .await?;
     many.truncate(16);
     let gets = rate(&mut many, RATE_TIME, Method::GET, |_, _| {
-        ("/api/v1/namespaces/rate/configmaps/one-0-0".to_owned(), Bytes::new())
+        (
+            "/api/v1/namespaces/rate/configmaps/one-0-0".to_owned(),
+            Bytes::new(),
+        )
     })
     .await?;
     fill(peer, "listed", N_LISTED).await?;
     let mut connection = one.pop().context("a connection")?;
     let list = median(&mut connection, "/api/v1/namespaces/listed/configmaps", 9).await?;
-    let page = median(&mut connection, "/api/v1/namespaces/listed/configmaps?limit=500", 99).await?;
+    let page = median(
+        &mut connection,
+        "/api/v1/namespaces/listed/configmaps?limit=500",
+        99,
+    )
+    .await?;
     let (path, body) = post("watched", "watched");
     connection.call(Method::POST, &path, body).await?;
     let mut watches = Vec::with_capacity(N_WATCHES);
@@ -116,12 +217,24 @@ async fn measure(peer: &Peer) -> Result<Figures> {
         }
     }
     let shared_delivery = self::delivery(watches, &mut connection).await?;
-    Ok(Figures { creates_1, creates_32, gets, list, page, delivery, shared_delivery })
+    Ok(Figures {
+        creates_1,
+        creates_32,
+        gets,
+        list,
+        page,
+        delivery,
+        shared_delivery,
+    })
 }
 
 async fn create_namespace(peer: &Peer, name: &str) -> Result<()> {
-    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}).to_string();
-    peer.connect().await?.call(Method::POST, "/api/v1/namespaces", body.into()).await?;
+    let body =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}).to_string();
+    peer.connect()
+        .await?
+        .call(Method::POST, "/api/v1/namespaces", body.into())
+        .await?;
     Ok(())
 }
 
@@ -131,7 +244,10 @@ fn post(namespace: &str, name: &str) -> (String, Bytes) {
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"app": "bench"}},
         "data": {"data": "0123456789abcdef".repeat(50)},
     });
-    (format!("/api/v1/namespaces/{namespace}/configmaps"), body.to_string().into())
+    (
+        format!("/api/v1/namespaces/{namespace}/configmaps"),
+        body.to_string().into(),
+    )
 }
 
 async fn fill(peer: &Peer, namespace: &'static str, count: usize) -> Result<()> {
@@ -171,7 +287,13 @@ async fn delivery(mut watches: Vec<Watch>, writer: &mut Connection) -> Result<Du
         let start = Instant::now();
         let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "watched"},
             "data": {"number": number.to_string(), "data": "0123456789abcdef".repeat(50)}});
-        writer.call(Method::PUT, "/api/v1/namespaces/watched/configmaps/watched", body.to_string().into()).await?;
+        writer
+            .call(
+                Method::PUT,
+                "/api/v1/namespaces/watched/configmaps/watched",
+                body.to_string().into(),
+            )
+            .await?;
         while let Some(read) = readers.join_next().await {
             watches.push(read??);
         }
@@ -187,7 +309,11 @@ async fn in_process() -> Result<Duration> {
     let client = Client::new(server.client_service(Identity::admin()), "default");
     let maps: Api<ConfigMap> = Api::namespaced(client, "default");
     let (_, body) = post("default", "one");
-    maps.create(&kube::api::PostParams::default(), &serde_json::from_slice(&body)?).await?;
+    maps.create(
+        &kube::api::PostParams::default(),
+        &serde_json::from_slice(&body)?,
+    )
+    .await?;
     let mut times = Vec::new();
     for _ in 0..20_000 {
         let start = Instant::now();
@@ -205,7 +331,12 @@ pub(crate) async fn growth() -> Result<()> {
     let peer = subject.peer()?;
     create_namespace(&peer, "rate").await?;
     let mut held = 0;
-    for (namespace, objects) in [("a", 1_000), ("b", 10_000), ("c", 100_000), ("d", 1_000_000)] {
+    for (namespace, objects) in [
+        ("a", 1_000),
+        ("b", 10_000),
+        ("c", 100_000),
+        ("d", 1_000_000),
+    ] {
         create_namespace(&peer, namespace).await?;
         let start = Instant::now();
         fill(&peer, namespace, objects - held).await?;
@@ -214,7 +345,10 @@ pub(crate) async fn growth() -> Result<()> {
         let started = subject.restart().await?;
         let mut connections = peer.connect_all(16).await?;
         let gets = rate(&mut connections, RATE_TIME, Method::GET, move |_, _| {
-            (format!("/api/v1/namespaces/{namespace}/configmaps/map-0"), Bytes::new())
+            (
+                format!("/api/v1/namespaces/{namespace}/configmaps/map-0"),
+                Bytes::new(),
+            )
         })
         .await?;
         let mut connection = connections.pop().context("a connection")?;

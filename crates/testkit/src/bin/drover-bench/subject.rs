@@ -43,13 +43,27 @@ pub(crate) async fn serve(folder: &Path, port: u16) -> Result<()> {
         let (acceptor, service) = (acceptor.clone(), server.client_service(Identity::admin()));
         tokio::spawn(async move {
             // A connection that breaks is the client's affair.
-            let Ok(stream) = acceptor.accept(stream).await else { return };
-            let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                let service = service.clone();
-                async move { Ok::<_, Infallible>(service.oneshot(request).await.unwrap_or_else(|never| match never {})) }
-            });
+            let Ok(stream) = acceptor.accept(stream).await else {
+                return;
+            };
+            let service =
+                hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+                    let service = service.clone();
+                    async move {
+                        Ok::<_, Infallible>(
+                            service
+                                .oneshot(request)
+                                .await
+                                .unwrap_or_else(|never| match never {}),
+                        )
+                    }
+                });
             let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-            drop(builder.serve_connection(TokioIo::new(stream), service).await);
+            drop(
+                builder
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await,
+            );
         });
     }
 }
@@ -67,10 +81,17 @@ impl Subject {
     pub(crate) async fn start() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("drover-bench-").tempdir()?;
         let authority = Authority::new("bench")?;
-        authority.serving("bench", &["localhost", "127.0.0.1"])?.write(folder.path(), "serving")?;
+        authority
+            .serving("bench", &["localhost", "127.0.0.1"])?
+            .write(folder.path(), "serving")?;
         let port = real::free_port()?;
         let process = launch(folder.path(), port)?;
-        let mut subject = Self { process, folder, authority: authority.pem().to_owned(), port };
+        let mut subject = Self {
+            process,
+            folder,
+            authority: authority.pem().to_owned(),
+            port,
+        };
         subject.wait_ready().await?;
         Ok(subject)
     }
@@ -90,7 +111,8 @@ impl Subject {
 
     /// The size of the database and its log.
     pub(crate) fn file_bytes(&self) -> Result<u64> {
-        let size = |name: &str| std::fs::metadata(self.folder.path().join(name)).map(|found| found.len());
+        let size =
+            |name: &str| std::fs::metadata(self.folder.path().join(name)).map(|found| found.len());
         Ok(size("drover.db")? + size("drover.db-wal").unwrap_or(0))
     }
 
@@ -99,10 +121,17 @@ impl Subject {
         let start = Instant::now();
         loop {
             self.process.still_running()?;
-            let answered = async { peer.connect().await?.call(Method::GET, "/readyz", Bytes::new()).await };
+            let answered = async {
+                peer.connect()
+                    .await?
+                    .call(Method::GET, "/readyz", Bytes::new())
+                    .await
+            };
             match answered.await {
                 Ok(_) => return Ok(()),
-                Err(error) if start.elapsed() > super::LIMIT => return Err(error).context("no answer in time"),
+                Err(error) if start.elapsed() > super::LIMIT => {
+                    return Err(error).context("no answer in time");
+                }
                 Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
             }
         }
@@ -111,5 +140,9 @@ impl Subject {
 
 fn launch(folder: &Path, port: u16) -> Result<Process> {
     let program = std::env::current_exe()?;
-    Launch::new("kube-api", program, folder).args([SERVE]).args([folder]).args([port.to_string()]).start()
+    Launch::new("kube-api", program, folder)
+        .args([SERVE])
+        .args([folder])
+        .args([port.to_string()])
+        .start()
 }
