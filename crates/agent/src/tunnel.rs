@@ -44,7 +44,7 @@ pub const PARAMS_HEADER: HeaderName = HeaderName::from_static("x-api-tunnel-para
 
 /// A hub answers pings, one every 5 s, at once, so silence this long means that it, or the way to it, is gone. (The
 /// peer: 60 s.) Shorter than our hub's own patience, so that the agent looks for a new way before the hub gives up.
-const SILENCE: Duration = Duration::from_secs(12);
+const SILENCE: Duration = Duration::from_secs(10);
 /// How long a shutdown waits for streams to end by themselves.
 const DRAIN: Duration = Duration::from_secs(5);
 const DRAIN_POLL: Duration = Duration::from_millis(50);

@@ -36,7 +36,7 @@ const PARAMS_HEADER: &str = "x-api-tunnel-params";
 
 /// Agents ping every 5 s, so one that is silent this long is gone, or the way to it is. (The peer: 60 s, which leaves a
 /// cut network unseen for as long.)
-const SILENCE: Duration = Duration::from_secs(15);
+const SILENCE: Duration = Duration::from_secs(12);
 
 /// Takes tunnels; clones are the same.
 #[derive(Debug, Clone)]
