@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::call::{Call, Credentials, Hooks, Item, Rights, Shared, not_found, split_id};
 use crate::collection::{Collection, Extent};
+use crate::downstream;
 use crate::encode::{Writer, read_fields};
 use crate::kinds::{self, Draft, Outcome};
 use crate::mapping::{self, Merge, Reveal};
@@ -221,6 +222,13 @@ async fn route(
         if let Some(link) = link {
             return Err(ApiError::not_found(format!("Link not found: {link}")));
         }
+        if kind.base == Base::Cluster {
+            let (context, id) = (context.as_ref(), id.as_deref());
+            return downstream::answer(
+                call, writer, method, kind, object, context, id, parts, body,
+            )
+            .await;
+        }
         return match id {
             None => {
                 collection(
@@ -351,7 +359,10 @@ fn meta_document(kind: &Type, urls: &Urls) -> Item {
     document
 }
 
-async fn read(parts: &request::Parts, body: web::Body) -> Result<Map<String, Value>, ApiError> {
+pub(crate) async fn read(
+    parts: &request::Parts,
+    body: web::Body,
+) -> Result<Map<String, Value>, ApiError> {
     let bytes = web::read(&parts.headers, body, web::MAX_BODY).await?;
     read_fields(&parts.headers, &bytes)
 }
@@ -366,6 +377,20 @@ async fn virtual_resource(
     parts: &request::Parts,
     body: web::Body,
 ) -> Result<Response, ApiError> {
+    if kind.behaviour == Behaviour::AccessReview {
+        return match (method, id, call.query.get("action")) {
+            (&Method::POST, None, None) => {
+                let sent = read(parts, body).await?;
+                let fields = validate::fields(call.registry(), kind, &sent, Operation::Create)?;
+                let item = kinds::review::explain(call, kind, &fields).await?;
+                Ok(writer.answer(StatusCode::CREATED, &item))
+            }
+            (&Method::POST, None, Some(action)) => {
+                act_on_collection(call, writer, kind, action, parts, body).await
+            }
+            _ => Err(method_not_allowed(method)),
+        };
+    }
     if kind.behaviour != Behaviour::Principal {
         return Err(ApiError::not_found("no store found"));
     }

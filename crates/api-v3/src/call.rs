@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover_auth::access::{Explanation, Holder, Question};
 use drover_auth::logins::NewToken;
 use drover_auth::web::ApiError;
 use drover_auth::{Attributes, Clock, Decision, Entropy, Identity, IssuedToken, UserId};
@@ -29,6 +30,12 @@ pub trait Rights: Send + Sync + 'static {
 
     /// The virtual groups of `identity` in `cluster`; `None` if it may not see the cluster.
     fn cluster_groups(&self, identity: &Identity, cluster: &str) -> Option<Vec<String>>;
+
+    /// Why `identity` may, or may not, do what is asked.
+    fn explain(&self, identity: &Identity, question: &Question<'_>) -> Explanation;
+
+    /// Everybody a binding allows to do what is asked.
+    fn who_can(&self, question: &Question<'_>) -> Vec<Holder>;
 }
 
 impl Rights for drover_auth::Access {
@@ -38,6 +45,14 @@ impl Rights for drover_auth::Access {
 
     fn cluster_groups(&self, identity: &Identity, cluster: &str) -> Option<Vec<String>> {
         Self::cluster_groups(self, identity, cluster)
+    }
+
+    fn explain(&self, identity: &Identity, question: &Question<'_>) -> Explanation {
+        Self::explain(self, identity, question)
+    }
+
+    fn who_can(&self, question: &Question<'_>) -> Vec<Holder> {
+        Self::who_can(self, question)
     }
 }
 
@@ -63,6 +78,15 @@ pub trait Hooks: Send + Sync + 'static {
         cluster: &'a str,
         import: YamlImport,
     ) -> BoxFuture<'a, Result<String, ApiError>>;
+
+    /// A client of a cluster whose requests go the way of the user's own, with the rights it has there. `None`: this
+    /// server reaches no clusters, and actions on what is in them are not offered.
+    fn cluster_client(&self, _identity: &Identity, _cluster: &str) -> Option<kube::Client> {
+        None
+    }
+
+    /// A cluster's Kubernetes API with all rights, for what is decided here.
+    fn cluster<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<kube::Client, ApiError>>;
 
     /// Completes when `identity` is no longer valid; streams end with it.
     fn revoked<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, ()>;

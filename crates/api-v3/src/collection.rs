@@ -61,6 +61,13 @@ impl Collection {
         }
     }
 
+    /// Where a client creates resources of this collection, if not in the management API.
+    pub(crate) fn creates_at(&mut self, kind: &Type, url: &str) {
+        if let Some(at) = self.create_types.get_mut(kind.id) {
+            *at = json!(url);
+        }
+    }
+
     /// A collection of resources of `kind`.
     pub(crate) fn of(
         kind: &Type,

@@ -8,8 +8,10 @@ mod access;
 mod cluster;
 mod hosted;
 mod kubernetes;
+mod namespace;
 mod node;
 mod project;
+mod review;
 mod settings;
 
 use crate::schema::{Base, Type};
@@ -21,14 +23,15 @@ pub(crate) fn all() -> Vec<Type> {
     types.extend(cluster::types());
     types.extend(hosted::types());
     types.extend(kubernetes::types());
+    types.extend(namespace::types());
     types.extend(node::types());
     types.extend(project::types());
+    types.extend(review::types());
     types.extend(settings::types());
     // Served inside a cluster by a later landing; clusters already link to them.
     types.extend(
         [
             "apiService",
-            "namespace",
             "persistentVolume",
             "storageClass",
         ]

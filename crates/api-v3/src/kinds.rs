@@ -5,10 +5,12 @@
 
 mod bindings;
 pub(crate) mod cluster;
+pub(crate) mod namespace;
 mod node;
 pub(crate) mod principal;
 mod project;
 mod registration;
+pub(crate) mod review;
 mod roles;
 mod settings;
 pub(crate) mod token;
@@ -95,6 +97,7 @@ pub(crate) fn offers_action(call: &Call<'_>, kind: &Type, object: &Value, action
     match kind.behaviour {
         Behaviour::Cluster => cluster::offers_action(call, object, action),
         Behaviour::User => user::offers_action(call, kind, object, action),
+        Behaviour::Node => node::offers_action(call, kind, object, action),
         _ => false,
     }
 }
@@ -200,6 +203,8 @@ pub(crate) async fn before_create(
         | Behaviour::Principal
         | Behaviour::Token
         | Behaviour::Setting
+        | Behaviour::Namespace
+        | Behaviour::AccessReview
         | Behaviour::Preference => Ok(()),
     }
 }
@@ -295,6 +300,7 @@ pub(crate) async fn act(
     match kind.behaviour {
         Behaviour::Cluster => cluster::act(call, &object, action, &input).await,
         Behaviour::User => user::act(call, kind, object, action, &input).await,
+        Behaviour::Node => node::act(call, &object, action, &input).await,
         _ => Err(unknown_action(action)),
     }
 }
@@ -312,6 +318,9 @@ pub(crate) async fn act_on_collection(
             .await
             .map(Outcome::List),
         Behaviour::Token => token::act_on_collection(call, action).await,
+        Behaviour::AccessReview => review::who_can(call, &input)
+            .await
+            .map(|holders| Outcome::Document(StatusCode::OK, holders)),
         _ => Err(unknown_action(action)),
     }
 }

@@ -11,6 +11,7 @@ mod call;
 mod collection;
 mod credentials;
 mod declare;
+mod downstream;
 mod encode;
 mod kinds;
 mod kubeconfig;

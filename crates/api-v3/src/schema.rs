@@ -366,6 +366,10 @@ pub(crate) enum Behaviour {
     RoleTemplate,
     ClusterBinding,
     ProjectBinding,
+    /// Lies in a cluster; served by `downstream`.
+    Namespace,
+    /// A question, answered at once and not kept.
+    AccessReview,
 }
 
 /// The Kubernetes kind that a type stands on.

@@ -21,6 +21,23 @@ const SYSTEM_NAMESPACE: &str = "management.cattle.io/system-namespace";
 #[derive(Clone)]
 pub(crate) struct Store {
     client: kube::Client,
+    api: Api,
+}
+
+/// The group and version that a store's objects are of.
+#[derive(Clone, Copy, Debug)]
+enum Api {
+    Management,
+    Core,
+}
+
+impl Api {
+    fn version(self) -> String {
+        match self {
+            Self::Management => format!("{GROUP}/{VERSION}"),
+            Self::Core => "v1".to_owned(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Store {
@@ -31,7 +48,18 @@ impl std::fmt::Debug for Store {
 
 impl Store {
     pub(crate) fn new(client: kube::Client) -> Self {
-        Self { client }
+        Self {
+            client,
+            api: Api::Management,
+        }
+    }
+
+    /// Objects of the core group, in a cluster.
+    pub(crate) fn of_core(client: kube::Client) -> Self {
+        Self {
+            client,
+            api: Api::Core,
+        }
     }
 
     pub(crate) fn client(&self) -> &kube::Client {
@@ -43,7 +71,7 @@ impl Store {
         object: Object,
         namespace: Option<&str>,
     ) -> Result<Vec<Value>, ApiError> {
-        let path = path(object, namespace, None);
+        let path = path(self.api, object, namespace, None);
         let mut items = Vec::new();
         let mut next = String::new();
         loop {
@@ -70,8 +98,12 @@ impl Store {
         namespace: Option<&str>,
         name: &str,
     ) -> Result<Value, ApiError> {
-        self.send(Method::GET, &path(object, namespace, Some(name)), None)
-            .await
+        self.send(
+            Method::GET,
+            &path(self.api, object, namespace, Some(name)),
+            None,
+        )
+        .await
     }
 
     /// [`Store::get`] where a missing object is an answer.
@@ -94,16 +126,25 @@ impl Store {
         namespace: Option<&str>,
         mut body: Value,
     ) -> Result<Value, ApiError> {
-        body["apiVersion"] = json!(format!("{GROUP}/{VERSION}"));
+        body["apiVersion"] = json!(self.api.version());
         body["kind"] = json!(object.kind);
-        self.send(Method::POST, &path(object, namespace, None), Some(&body))
-            .await
+        self.send(
+            Method::POST,
+            &path(self.api, object, namespace, None),
+            Some(&body),
+        )
+        .await
     }
 
     /// Replaces an object; its `metadata` must come from a read.
     pub(crate) async fn replace(&self, object: Object, body: &Value) -> Result<Value, ApiError> {
         let namespace = crate::mapping::namespace(body);
-        let path = path(object, namespace, Some(crate::mapping::name(body)));
+        let path = path(
+            self.api,
+            object,
+            namespace,
+            Some(crate::mapping::name(body)),
+        );
         self.send(Method::PUT, &path, Some(body)).await
     }
 
@@ -118,7 +159,7 @@ impl Store {
             json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"});
         self.send(
             Method::DELETE,
-            &path(object, namespace, Some(name)),
+            &path(self.api, object, namespace, Some(name)),
             Some(&options),
         )
         .await
@@ -195,8 +236,11 @@ impl Store {
     }
 }
 
-fn path(object: Object, namespace: Option<&str>, name: Option<&str>) -> String {
-    let mut path = format!("/apis/{GROUP}/{VERSION}");
+fn path(api: Api, object: Object, namespace: Option<&str>, name: Option<&str>) -> String {
+    let mut path = match api {
+        Api::Management => format!("/apis/{GROUP}/{VERSION}"),
+        Api::Core => "/api/v1".to_owned(),
+    };
     if let Some(namespace) = namespace.filter(|_| object.namespaced) {
         path.push_str("/namespaces/");
         path.push_str(&segment(namespace));

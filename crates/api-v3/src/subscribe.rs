@@ -88,7 +88,11 @@ fn wanted(stream: &Subscription) -> Result<Vec<&'static str>, ApiError> {
     let registry = &stream.shared.registry;
     let known: Vec<&'static str> = registry
         .listed(Base::Management)
-        .filter(|kind| kind.object.is_some() && (asked.is_empty() || asked.contains(&kind.id)))
+        .filter(|kind| {
+            kind.base == Base::Management
+                && kind.object.is_some()
+                && (asked.is_empty() || asked.contains(&kind.id))
+        })
         .map(|kind| kind.id)
         .collect();
     if known.is_empty() {

@@ -195,7 +195,7 @@ fn within<'a>(
             let name = parts.first().copied().unwrap_or_default();
             let own = context.as_ref().and_then(|_| registry.find(base, name));
             match own.or_else(|| registry.find(Base::Management, name)) {
-                Some(kind) if kind.is_listed() => Target::Resource {
+                Some(kind) if !kind.collection_methods.is_empty() => Target::Resource {
                     kind,
                     context,
                     id: parts.get(1).map(|id| (*id).to_owned()),

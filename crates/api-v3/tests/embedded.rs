@@ -34,6 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct NoHooks(Auth);
 
 impl Hooks for NoHooks {
+    fn cluster_client(&self, _: &Identity, _: &str) -> Option<kube::Client> {
+        None
+    }
+
     fn import_yaml<'a>(
         &'a self,
         _: &'a Identity,
@@ -41,6 +45,15 @@ impl Hooks for NoHooks {
         _: YamlImport,
     ) -> BoxFuture<'a, Result<String, ApiError>> {
         async { Ok(String::new()) }.boxed()
+    }
+
+    fn cluster<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<kube::Client, ApiError>> {
+        let unavailable = ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ClusterUnavailable",
+            format!("{cluster} is away"),
+        );
+        async move { Err(unavailable) }.boxed()
     }
 
     fn revoked<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, ()> {
@@ -507,7 +520,18 @@ async fn an_administrator_and_a_member_work_side_by_side() {
         )
         .await;
     assert_eq!(status, 200);
-    eventually(&world, &token, "/v3/users", |status, _| status == 401).await;
+    let (status, _) = world.send(&token, "GET", "/v3/users", Value::Null).await;
+    assert_eq!(status, 401, "a disabled user is refused at once");
+
+    // So is a deleted one.
+    let user = json!({"username": "joe", "password": PASSWORD});
+    let (_, joe) = world.send(&admin, "POST", "/v3/users", user).await;
+    let (token, _) = world.login("joe", PASSWORD).await;
+    let path = format!("/v3/users/{}", joe["id"].as_str().expect("an id"));
+    let (status, _) = world.send(&admin, "DELETE", &path, Value::Null).await;
+    assert!([200, 204].contains(&status), "{status}");
+    let (status, _) = world.send(&token, "GET", "/v3/users", Value::Null).await;
+    assert_eq!(status, 401, "a deleted user is refused at once");
     world.store.shutdown().await;
 }
 

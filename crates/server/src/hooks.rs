@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use drover_api_v3::{Hooks, YamlImport};
 use drover_auth::web::{ApiError, boxed};
 use drover_auth::{Authenticator, Identity};
-use drover_proxy::Proxy;
+use drover_proxy::{Clusters, Proxy};
 use drover_types::names::PROJECT_ANNOTATION;
 use futures::future::BoxFuture;
 use http::StatusCode;
@@ -21,12 +21,13 @@ const MANAGER: &str = "drover-import";
 #[derive(Clone, Debug)]
 pub(crate) struct ServerHooks {
     proxy: Proxy,
+    clusters: Clusters,
     authenticator: Authenticator,
 }
 
 impl ServerHooks {
-    pub(crate) fn new(proxy: Proxy, authenticator: Authenticator) -> Self {
-        Self { proxy, authenticator }
+    pub(crate) fn new(proxy: Proxy, clusters: Clusters, authenticator: Authenticator) -> Self {
+        Self { proxy, clusters, authenticator }
     }
 
     /// A client of a cluster whose every request goes the way of the user's own.
@@ -52,6 +53,18 @@ impl Hooks for ServerHooks {
         import: YamlImport,
     ) -> BoxFuture<'a, Result<String, ApiError>> {
         Box::pin(async move { apply(&self.as_user(identity, cluster), &import).await })
+    }
+
+    fn cluster_client(&self, identity: &Identity, cluster: &str) -> Option<Client> {
+        Some(self.as_user(identity, cluster))
+    }
+
+    fn cluster<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<Client, ApiError>> {
+        Box::pin(async move {
+            self.clusters.client(cluster).await.map_err(|error| {
+                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "ClusterUnavailable", chain(&error))
+            })
+        })
     }
 
     fn revoked<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, ()> {

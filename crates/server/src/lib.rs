@@ -96,7 +96,7 @@ pub async fn run(args: ServerArgs, environment: BTreeMap<String, String>, shutdo
         client: client.clone(),
         rights: Arc::new(auth.access.clone()),
         credentials: Arc::new(auth.logins.clone()),
-        hooks: Arc::new(ServerHooks::new(proxy.clone(), auth.authenticator.clone())),
+        hooks: Arc::new(ServerHooks::new(proxy.clone(), clusters.clone(), auth.authenticator.clone())),
         clock: clock.clone(),
         entropy: entropy.clone(),
         setting_overrides: auth.settings.overrides(),

@@ -1,11 +1,20 @@
-//! Nodes: what the machine reports, in the peer's words.
+//! Nodes: what the machine reports, in the peer's words, and whether it takes new pods.
+//!
+//! A node is changed in its cluster with the caller's rights there; what a drain
+//! evicts goes by the hub's, since roles on nodes say nothing of evictions.
 
+mod drain;
+
+use drover_auth::web::ApiError;
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::text_at;
-use crate::call::Item;
+use self::drain::Options;
+use super::{Outcome, text_at, unknown_action};
+use crate::call::{Call, Item};
 use crate::mapping;
 use crate::registry::Registry;
+use crate::schema::Type;
 
 /// Fills in the fields worked out from what the machine reports.
 pub(super) fn amend(_registry: &Registry, object: &Value, item: &mut Item) {
@@ -44,6 +53,51 @@ pub(super) fn amend(_registry: &Registry, object: &Value, item: &mut Item) {
 pub(super) fn before_update(fields: &mut Map<String, Value>) {
     fields.remove("labels");
     fields.remove("annotations");
+}
+
+fn is_cordoned(object: &Value) -> bool {
+    object.pointer("/spec/internalNodeSpec/unschedulable") == Some(&json!(true))
+}
+
+/// To those who may change the node: of cordon and uncordon the one that changes something. Machines that were not made
+/// here are not scaled down, and a drain is over when it is answered, so that there is none to stop.
+pub(super) fn offers_action(call: &Call<'_>, kind: &Type, object: &Value, action: &str) -> bool {
+    let fits = match action {
+        "cordon" => !is_cordoned(object),
+        "uncordon" => is_cordoned(object),
+        "drain" => true,
+        _ => false,
+    };
+    let (name, namespace) = (mapping::name(object), mapping::namespace(object));
+    fits && !text_at(object, "/status/nodeName").is_empty()
+        && kind
+            .object
+            .is_some_and(|kind| call.may("update", kind, namespace, Some(name)))
+}
+
+/// Runs an action; the hub's copy of the node follows when the cluster tells it.
+pub(super) async fn act(
+    call: &Call<'_>,
+    object: &Value,
+    action: &str,
+    input: &Map<String, Value>,
+) -> Result<Outcome, ApiError> {
+    let node = text_at(object, "/status/nodeName");
+    let cluster = mapping::namespace(object).unwrap_or_default();
+    let client = call.shared.hooks.cluster(cluster).await?;
+    match action {
+        "cordon" => drain::set_schedulable(&client, node, false).await?,
+        "uncordon" => drain::set_schedulable(&client, node, true).await?,
+        "drain" => {
+            let options = Options::read(input)?;
+            let drained = drain::plan(&client, node, &options).await?;
+            drain::set_schedulable(&client, node, false).await?;
+            drained.evict().await?;
+        }
+        other => return Err(unknown_action(other)),
+    }
+    tracing::info!(user = %call.user(), %cluster, %node, action, "a node was taken out of or into use");
+    Ok(Outcome::Done(StatusCode::OK))
 }
 
 fn address<'a>(status: &'a Value, kind: &str) -> Option<&'a str> {

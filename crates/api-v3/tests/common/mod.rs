@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use drover_api_v3::{Api, Credentials, Hooks, Parts, Rights, YamlImport};
+use drover_auth::access::{Explanation, Holder, Question};
 use drover_auth::access::Grant;
 use drover_auth::logins::NewToken;
 use drover_auth::web::{self, ApiError};
@@ -197,6 +198,22 @@ pub(crate) struct Rules {
 }
 
 impl Rights for Rules {
+    fn explain(&self, identity: &Identity, question: &Question<'_>) -> Explanation {
+        let grant = match self.allows(identity, &question.asked) {
+            Decision::Allowed(grant) => Some(grant),
+            Decision::Denied => None,
+        };
+        Explanation {
+            grant,
+            groups: None,
+            missing: Vec::new(),
+        }
+    }
+
+    fn who_can(&self, _: &Question<'_>) -> Vec<Holder> {
+        Vec::new()
+    }
+
     fn allows(&self, identity: &Identity, attributes: &Attributes<'_>) -> Decision {
         let user = identity.user.as_str();
         let granted =
@@ -348,6 +365,19 @@ impl Credentials for Keys {
 struct NoHooks;
 
 impl Hooks for NoHooks {
+    fn cluster_client(&self, _: &Identity, _: &str) -> Option<kube::Client> {
+        None
+    }
+
+    fn cluster<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<kube::Client, ApiError>> {
+        let unavailable = ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ClusterUnavailable",
+            format!("{cluster} is away"),
+        );
+        async move { Err(unavailable) }.boxed()
+    }
+
     fn import_yaml<'a>(
         &'a self,
         identity: &'a Identity,
