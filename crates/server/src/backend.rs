@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
-use crate::config::ServerArgs;
+use crate::config::StoreArgs;
 
 /// The store and the client that everything else uses.
 pub(crate) struct Backend {
@@ -31,7 +31,7 @@ impl Backend {
     /// # Errors
     ///
     /// When it cannot be opened; the message says which file and what to do.
-    pub(crate) async fn open(args: &ServerArgs) -> Result<Self> {
+    pub(crate) async fn open(args: &StoreArgs) -> Result<Self> {
         if let Some(path) = &args.kubeconfig {
             let kubeconfig =
                 Kubeconfig::read_from(path).with_context(|| format!("read the kubeconfig {}", path.display()))?;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::SecretString;
 
-/// `drover server`.
+/// Where a server keeps its state.
 #[derive(Args, Clone, Debug)]
-pub struct ServerArgs {
+pub struct StoreArgs {
     /// Folder for everything that must survive a restart (embedded store).
     #[arg(long, env = "DROVER_DATA_DIR", default_value = "/var/lib/drover")]
     pub data_dir: PathBuf,
@@ -19,6 +19,14 @@ pub struct ServerArgs {
     /// Keep all state in the Kubernetes cluster this process runs in.
     #[arg(long, env = "DROVER_IN_CLUSTER", conflicts_with = "kubeconfig")]
     pub in_cluster: bool,
+}
+
+/// `drover server`.
+#[derive(Args, Clone, Debug)]
+pub struct ServerArgs {
+    /// Where state is kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Address to listen on.
     #[arg(long, env = "DROVER_LISTEN_ADDRESS", default_value = "::")]
     pub listen_address: IpAddr,

@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod copies;
+pub mod recovery;
 
 mod backend;
 mod certificates;
@@ -57,7 +58,7 @@ pub async fn run(args: ServerArgs, environment: BTreeMap<String, String>, shutdo
         .with_context(|| format!("listen on port {} for HTTP (--http-port)", args.http_port))?;
     let ports = (https.local_addr()?.port(), http.local_addr()?.port());
 
-    let backend = Backend::open(&args).await?;
+    let backend = Backend::open(&args.store).await?;
     let client = backend.client.clone();
     let tasks = Tasks::new(shutdown.clone());
     let clock = Clock::system();

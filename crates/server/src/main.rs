@@ -7,13 +7,15 @@ use std::process::ExitCode;
 use clap::{Args as _, FromArgMatches as _};
 use drover_server::config::ServerArgs;
 use drover_server::copies::{self, BackupArgs, RestoreArgs};
+use drover_server::recovery::{self, ResetPasswordArgs};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let mut whole = <drover_cli::Arguments as clap::CommandFactory>::command()
         .subcommand(<ServerCommand as clap::CommandFactory>::command().name("server").about("Run the server"))
         .subcommand(BackupArgs::augment_args(clap::Command::new("backup")))
-        .subcommand(RestoreArgs::augment_args(clap::Command::new("restore")));
+        .subcommand(RestoreArgs::augment_args(clap::Command::new("restore")))
+        .subcommand(ResetPasswordArgs::augment_args(clap::Command::new("reset-password")));
     let matches = match whole.try_get_matches_from_mut(std::env::args_os()) {
         Ok(matches) => matches,
         Err(error) => error.exit(),
@@ -34,6 +36,12 @@ fn main() -> ExitCode {
         Some(("restore", matches)) => {
             return match RestoreArgs::from_arg_matches(matches) {
                 Ok(args) => finish(copies::restore(&args)),
+                Err(error) => error.exit(),
+            };
+        }
+        Some(("reset-password", matches)) => {
+            return match ResetPasswordArgs::from_arg_matches(matches) {
+                Ok(args) => reset_password(&args),
                 Err(error) => error.exit(),
             };
         }
@@ -72,7 +80,7 @@ fn serve(mut args: ServerArgs) -> ExitCode {
         eprintln!("error: --log: {error}");
         return ExitCode::from(2);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: cannot start threads: {error}");
@@ -94,6 +102,20 @@ fn serve(mut args: ServerArgs) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn reset_password(args: &ResetPasswordArgs) -> ExitCode {
+    match runtime() {
+        Ok(runtime) => finish(runtime.block_on(recovery::reset_password(args, std::env::vars().collect()))),
+        Err(error) => {
+            eprintln!("error: cannot start threads: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
 fn log(args: &ServerArgs) -> Result<(), tracing_subscriber::filter::ParseError> {
