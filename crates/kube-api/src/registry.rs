@@ -34,11 +34,6 @@ impl Gvk {
             kind: kind.into(),
         }
     }
-
-    /// `v1` or `apps/v1`.
-    pub(crate) fn api_version(&self) -> String {
-        api_version(&self.group, &self.version)
-    }
 }
 
 /// `v1` or `apps/v1`.
@@ -59,16 +54,8 @@ pub(crate) struct Column {
     pub(crate) format: String,
     pub(crate) description: String,
     pub(crate) priority: i32,
-    pub(crate) source: ColumnSource,
-}
-
-/// Where a cell comes from.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum ColumnSource {
-    /// A JSON path of a CRD, as written there (`.spec.replicas`).
-    JsonPath(String),
-    /// Computed by the table module for a built-in kind, by position.
-    Computed,
+    /// The JSON path of a CRD, as written there (`.spec.replicas`).
+    pub(crate) path: String,
 }
 
 /// `spec.subresources.scale` of a CRD, or a built-in's fixed paths; each as `.spec.replicas`.
@@ -195,14 +182,6 @@ impl Resource {
         }
     }
 
-    pub(crate) fn gvk(&self) -> Gvk {
-        Gvk {
-            group: Arc::clone(&self.group),
-            version: Arc::clone(&self.version),
-            kind: Arc::clone(&self.kind),
-        }
-    }
-
     pub(crate) fn api_version(&self) -> String {
         api_version(&self.group, &self.version)
     }
@@ -216,6 +195,9 @@ impl Resource {
     }
 }
 
+/// Resources by group, version and plural.
+type ByPath = BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Arc<Resource>>;
+
 /// Versions of one group, in order of preference.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Group {
@@ -227,7 +209,7 @@ pub(crate) struct Group {
 pub(crate) struct Table {
     /// Grows by one with each publication.
     pub(crate) generation: u64,
-    by_path: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Arc<Resource>>,
+    by_path: ByPath,
     groups: BTreeMap<Arc<str>, Group>,
 }
 
@@ -352,7 +334,7 @@ impl Registry {
 /// A table being changed.
 #[derive(Debug)]
 pub(crate) struct Editor {
-    by_path: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Arc<Resource>>,
+    by_path: ByPath,
 }
 
 impl Editor {
@@ -374,7 +356,7 @@ impl Editor {
 }
 
 fn group_versions(
-    by_path: &BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Arc<Resource>>,
+    by_path: &ByPath,
 ) -> BTreeMap<Arc<str>, Group> {
     let mut groups: BTreeMap<Arc<str>, Group> = BTreeMap::new();
     for (group, version, _) in by_path.keys() {

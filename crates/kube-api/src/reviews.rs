@@ -71,7 +71,7 @@ impl Review {
         match self {
             Self::SelfSubject => Ok((Value::Null, json!({"userInfo": user_info(&cx.identity)}))),
             Self::Token => token(api, spec),
-            Self::SelfSubjectRules => rules(api, cx, spec),
+            Self::SelfSubjectRules => rules(api, cx, &spec),
             Self::SelfSubjectAccess => {
                 let status = self.decide(api, &cx.identity, &spec)?;
                 Ok((spec, status))
@@ -229,7 +229,7 @@ fn token(api: &Api, spec: Value) -> Result<(Value, Value), StatusError> {
     Ok((spec, status))
 }
 
-fn rules(api: &Api, cx: &Context, spec: Value) -> Result<(Value, Value), StatusError> {
+fn rules(api: &Api, cx: &Context, spec: &Value) -> Result<(Value, Value), StatusError> {
     let namespace = spec["namespace"].as_str().unwrap_or_default();
     if namespace.is_empty() {
         return Err(StatusError::bad_request("no namespace on request"));

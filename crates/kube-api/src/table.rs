@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 pub(crate) use jsonpath::JsonPath;
 
-use crate::registry::{ColumnSource, Resource};
+use crate::registry::Resource;
 use builtin::Printer;
 
 /// A column of a built-in kind.
@@ -118,10 +118,7 @@ pub(crate) fn row(resource: &Resource, object: Value, include: IncludeObject, no
 
 fn cells(resource: &Resource, row: &Row<'_>) -> Vec<Value> {
     if resource.custom {
-        let rest = resource.columns.iter().map(|column| match &column.source {
-            ColumnSource::JsonPath(path) => custom_cell(&column.kind, path, row),
-            ColumnSource::Computed => Value::Null,
-        });
+        let rest = resource.columns.iter().map(|column| custom_cell(&column.kind, &column.path, row));
         return std::iter::once(row.name()).chain(rest).collect();
     }
     let printer = special(row.object).or_else(|| builtin::printer(&resource.group, &resource.plural));
@@ -333,7 +330,7 @@ mod tests {
             format: String::new(),
             description: String::new(),
             priority: 0,
-            source: ColumnSource::JsonPath(path.to_owned()),
+            path: path.to_owned(),
         };
         resource.columns = vec![
             column("string", ".spec.size"),

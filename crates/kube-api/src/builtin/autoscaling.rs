@@ -67,7 +67,7 @@ impl Convert for FirstVersion {
         }
     }
 
-    fn from_storage(&self, object: &mut Value) {
+    fn of_storage(&self, object: &mut Value) {
         let mut target = None;
         if let Some(metrics) = object.pointer_mut("/spec/metrics").and_then(Value::as_array_mut) {
             let found = metrics.iter().position(|metric| {
@@ -124,7 +124,7 @@ mod tests {
             "status": {"currentReplicas": 1, "desiredReplicas": 1},
         });
         let mut object = stored.clone();
-        FirstVersion.from_storage(&mut object);
+        FirstVersion.of_storage(&mut object);
         assert_eq!(object["spec"]["targetCPUUtilizationPercentage"], 70);
         assert!(object["spec"].get("metrics").is_none());
         FirstVersion.to_storage(&mut object);

@@ -41,7 +41,7 @@ impl Convert for NewForm {
         }
     }
 
-    fn from_storage(&self, object: &mut Value) {
+    fn of_storage(&self, object: &mut Value) {
         let Some(members) = object.as_object_mut() else { return };
         for (new, core) in NAMES {
             rename(members, core, new);
@@ -79,7 +79,7 @@ mod tests {
             "reportingComponent": "", "reportingInstance": "",
         });
         let mut event = core.clone();
-        NewForm.from_storage(&mut event);
+        NewForm.of_storage(&mut event);
         assert_eq!(event["regarding"]["name"], "p");
         assert_eq!(event["note"], "m");
         NewForm.to_storage(&mut event);

@@ -79,12 +79,12 @@ pub(super) fn update(api: &Api, group: &str, kind: &str, new: &Value, old: &Valu
             }
         }
         ("", "Pod") => pod(new, old, &mut errors),
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            if at(new, "/roleRef") != at(old, "/roleRef") {
-                let held = |name: &str| text(new, &format!("/roleRef/{name}")).to_owned();
-                let held = json!({"APIGroup": held("apiGroup"), "Kind": held("kind"), "Name": held("name")});
-                errors.push(FieldError::invalid("roleRef", held, "cannot change roleRef"));
-            }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
+            if at(new, "/roleRef") != at(old, "/roleRef") =>
+        {
+            let held = |name: &str| text(new, &format!("/roleRef/{name}")).to_owned();
+            let held = json!({"APIGroup": held("apiGroup"), "Kind": held("kind"), "Name": held("name")});
+            errors.push(FieldError::invalid("roleRef", held, "cannot change roleRef"));
         }
         ("", "Service") => {
             let (held, wanted) = (text(old, "/spec/clusterIP"), text(new, "/spec/clusterIP"));
@@ -108,10 +108,10 @@ pub(super) fn update(api: &Api, group: &str, kind: &str, new: &Value, old: &Valu
                 }
             }
         }
-        ("scheduling.k8s.io", "PriorityClass") => {
-            if at(new, "/value") != at(old, "/value") {
-                errors.push(FieldError::forbidden("value", "may not be changed in an update."));
-            }
+        ("scheduling.k8s.io", "PriorityClass")
+            if at(new, "/value") != at(old, "/value") =>
+        {
+            errors.push(FieldError::forbidden("value", "may not be changed in an update."));
         }
         ("apps", "ControllerRevision") => immutable(new, old, "/data", &mut errors),
         ("node.k8s.io", "RuntimeClass") => immutable(new, old, "/handler", &mut errors),
@@ -232,11 +232,11 @@ fn every_write(api: &Api, group: &str, kind: &str, object: &Value, errors: &mut 
         }
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => role(kind, object, errors),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(kind, object, errors),
-        ("networking.k8s.io", "Ingress") => {
-            if empty(object, "/spec/rules") && empty(object, "/spec/defaultBackend") {
-                let detail = "either `defaultBackend` or `rules` must be specified";
-                errors.push(FieldError::invalid("spec", Value::Array(Vec::new()), detail));
-            }
+        ("networking.k8s.io", "Ingress")
+            if empty(object, "/spec/rules") && empty(object, "/spec/defaultBackend") =>
+        {
+            let detail = "either `defaultBackend` or `rules` must be specified";
+            errors.push(FieldError::invalid("spec", Value::Array(Vec::new()), detail));
         }
         ("storage.k8s.io", "StorageClass") => required(object, "/provisioner", errors),
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(object, errors),
@@ -245,11 +245,11 @@ fn every_write(api: &Api, group: &str, kind: &str, object: &Value, errors: &mut 
                 errors.push(FieldError::invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"));
             }
         }
-        ("policy", "PodDisruptionBudget") => {
-            if at(object, "/spec/minAvailable").is_some() && at(object, "/spec/maxUnavailable").is_some() {
-                let detail = "minAvailable and maxUnavailable cannot be both set";
-                errors.push(FieldError::invalid("spec", at(object, "/spec").cloned().unwrap_or(Value::Null), detail));
-            }
+        ("policy", "PodDisruptionBudget")
+            if at(object, "/spec/minAvailable").is_some() && at(object, "/spec/maxUnavailable").is_some() =>
+        {
+            let detail = "minAvailable and maxUnavailable cannot be both set";
+            errors.push(FieldError::invalid("spec", at(object, "/spec").cloned().unwrap_or(Value::Null), detail));
         }
         ("scheduling.k8s.io", "PriorityClass") => {
             let name = object::meta(object, "name");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::names;
-use crate::registry::{Column, ColumnSource, Plain, Resource, ScalePaths, StatusOnly, Subresource};
+use crate::registry::{Column, Plain, Resource, ScalePaths, StatusOnly, Subresource};
 use crate::rest::{Api, object};
 
 fn text<'o>(object: &'o Value, member: &str) -> &'o str {
@@ -123,7 +123,7 @@ fn columns(version: &Value) -> Vec<Column> {
                 format: text(column, "format").to_owned(),
                 description,
                 priority: column["priority"].as_i64().and_then(|priority| i32::try_from(priority).ok()).unwrap_or(0),
-                source: ColumnSource::JsonPath(path.to_owned()),
+                path: path.to_owned(),
             }
         })
         .collect::<Vec<_>>();
@@ -136,7 +136,7 @@ fn columns(version: &Value) -> Vec<Column> {
         format: String::new(),
         description: String::new(),
         priority: 0,
-        source: ColumnSource::JsonPath(".metadata.creationTimestamp".to_owned()),
+        path: ".metadata.creationTimestamp".to_owned(),
     }]
 }
 

@@ -25,8 +25,6 @@ use crate::status::{FieldError, StatusError};
 #[derive(Debug)]
 pub(crate) struct Write<'a> {
     pub(crate) resource: &'a Resource,
-    /// The strategy's part: empty for the main resource, else `status`, `finalize` ...
-    pub(crate) subresource: &'a str,
     pub(crate) old: Option<&'a Value>,
     /// `None` for a delete.
     pub(crate) new: Option<&'a Value>,
@@ -200,14 +198,12 @@ pub(crate) trait Convert: Debug + Send + Sync + 'static {
     /// Rewrites an object of this version into the stored form; `apiVersion` and `kind` are set afterwards.
     fn to_storage(&self, object: &mut Value);
     /// The reverse.
-    fn from_storage(&self, object: &mut Value);
+    fn of_storage(&self, object: &mut Value);
 }
 
 /// A request to an [`Action`].
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// `get`, `create`, `update` ...
-    pub(crate) verb: &'static str,
     pub(crate) resource: Arc<Resource>,
     /// Empty for cluster-scoped calls.
     pub(crate) namespace: String,
@@ -215,8 +211,6 @@ pub(crate) struct Call {
     pub(crate) name: String,
     /// Empty for `get`.
     pub(crate) body: Value,
-    /// Query parameters in order.
-    pub(crate) query: Vec<(String, String)>,
 }
 
 /// What an action answers.

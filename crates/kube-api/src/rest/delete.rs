@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::object::{self, finalizers, meta, metadata_mut};
 use super::options::{DeleteOptions, ListOptions, Propagation};
 use super::read::{self, Shown};
-use super::write::{Target, draft_of, may_go, value_of, write_error};
+use super::write::{Target, draft_of, value_of, write_error};
 use super::{Api, Context};
 use crate::clock::seconds;
 use crate::registry::{Resource, Write};
@@ -43,12 +43,6 @@ impl Deleted {
             ),
         }
     }
-
-    pub(crate) fn into_object(self) -> Value {
-        match self {
-            Self::Marked(object) | Self::Gone(object) => object,
-        }
-    }
 }
 
 /// Deletes one object, or marks it.
@@ -74,7 +68,6 @@ pub(crate) async fn delete(
             cx,
             &Write {
                 resource,
-                subresource: "",
                 old: Some(&old),
                 new: None,
             },
@@ -108,8 +101,7 @@ pub(crate) async fn delete(
                     api,
                     &Write {
                         resource,
-                        subresource: "",
-                        old: Some(&old),
+                                old: Some(&old),
                         new: (!gone).then_some(&object),
                     },
                 );
@@ -244,11 +236,6 @@ pub(crate) async fn delete_collection(
     Ok((listed.revision, deleted))
 }
 
-/// Whether a deletion that was asked for has nothing left to wait for.
-pub(crate) fn is_ripe(resource: &Resource, object: &Value) -> bool {
-    object::is_deleting(object) && may_go(&*resource.strategy, object)
-}
-
 /// `DeleteOptions` for deletions the server makes on its own, bound to one object.
 pub(crate) fn of_uid(uid: &str, propagation: Option<Propagation>) -> DeleteOptions {
     DeleteOptions {
@@ -256,9 +243,4 @@ pub(crate) fn of_uid(uid: &str, propagation: Option<Propagation>) -> DeleteOptio
         uid: Some(uid.to_owned()),
         ..DeleteOptions::default()
     }
-}
-
-/// An empty `metadata` for lists of deleted objects.
-pub(crate) fn list_meta(revision: u64) -> Value {
-    json!({"resourceVersion": revision.to_string()})
 }

@@ -60,7 +60,9 @@ impl Shown {
 
 /// Whether the stored bytes may go out under this resource.
 pub(crate) fn is_verbatim(resource: &Resource, stored: &Stored) -> bool {
-    if resource.convert.is_some() || (resource.schema_mark != 0 && resource.schema_mark != stored.mark) {
+    if resource.convert.is_some()
+        || (resource.schema_mark != 0 && resource.schema_mark != stored.mark)
+    {
         return false;
     }
     let api_version = resource.api_version();
@@ -82,7 +84,7 @@ pub(crate) fn show(resource: &Resource, stored: Arc<Stored>) -> Shown {
 
 fn convert_for(resource: &Resource, mut value: Value) -> Value {
     if let Some(convert) = &resource.convert {
-        convert.from_storage(&mut value);
+        convert.of_storage(&mut value);
     }
     if let Some(map) = value.as_object_mut() {
         map.insert("apiVersion".to_owned(), resource.api_version().into());
@@ -112,7 +114,10 @@ pub(crate) async fn reach(api: &Api, revision: u64) -> Result<(), StatusError> {
     let reached = newest.wait_for(|newest| *newest >= revision);
     match tokio::time::timeout(FUTURE_REVISION_WAIT, reached).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(StatusError::revision_too_large(revision, api.store.revision())),
+        Ok(Err(_)) | Err(_) => Err(StatusError::revision_too_large(
+            revision,
+            api.store.revision(),
+        )),
     }
 }
 
@@ -131,11 +136,16 @@ pub(crate) fn check_fields(resource: &Resource, fields: &FieldSelector) -> Resul
         let known = matches!(term.path.as_str(), "metadata.name" | "metadata.namespace")
             || resource.selectable_fields.contains(&term.path);
         if !known {
-            return Err(StatusError::bad_request(if resource.custom || !resource.selectable_fields.is_empty() {
-                format!("field label not supported: {}", term.path)
-            } else {
-                format!("{:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", term.path)
-            }));
+            return Err(StatusError::bad_request(
+                if resource.custom || !resource.selectable_fields.is_empty() {
+                    format!("field label not supported: {}", term.path)
+                } else {
+                    format!(
+                        "{:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+                        term.path
+                    )
+                },
+            ));
         }
     }
     Ok(())
@@ -240,7 +250,11 @@ pub(crate) async fn list(
         after: token.as_ref().map(Continue::after),
         at,
         // What a selector leaves out is known only after looking.
-        limit: if filter.is_trivial() { options.limit } else { 0 },
+        limit: if filter.is_trivial() {
+            options.limit
+        } else {
+            0
+        },
     };
     let page = api.store.list(&resource.storage, &range).map_err(|_| {
         let mut error = StatusError::expired(if token.is_some() {

@@ -285,7 +285,6 @@ pub(crate) async fn create_with(
                     api,
                     &Write {
                         resource,
-                        subresource: &target.subresource,
                         old: None,
                         new: Some(&object),
                     },
@@ -352,7 +351,6 @@ fn prepare_create(
         cx,
         &Write {
             resource,
-            subresource: &target.subresource,
             old: None,
             new: Some(object),
         },
@@ -397,7 +395,6 @@ pub(crate) async fn update(
         let draft = encode(resource, &new)?;
         let write = Write {
             resource,
-            subresource: &target.subresource,
             old: Some(&old),
             new: Some(&new),
         };
@@ -557,7 +554,6 @@ fn prepare_update(
         cx,
         &Write {
             resource,
-            subresource: &target.subresource,
             old: Some(old),
             new: Some(new),
         },

@@ -70,10 +70,10 @@ pub(super) fn json(bytes: &[u8]) -> Result<Decoded, String> {
 
 /// Decodes YAML, of which JSON is a part.
 pub(super) fn yaml(bytes: &[u8]) -> Result<Decoded, String> {
-    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
-        if let Ok(decoded) = json(bytes) {
-            return Ok(decoded);
-        }
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+        && let Ok(decoded) = json(bytes)
+    {
+        return Ok(decoded);
     }
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
     let value: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;

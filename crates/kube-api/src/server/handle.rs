@@ -518,12 +518,10 @@ where
             let decoded = object_body(request, &resource.kind, body).await?;
             if let Some(action) = &resource.action {
                 let call = Call {
-                    verb,
                     resource: Arc::clone(resource),
                     namespace: namespace.to_owned(),
                     name: String::new(),
                     body: decoded.value,
-                    query: query.0.clone(),
                 };
                 let reply = action.call(api, &cx, call).await?;
                 return Ok(value_response(&cx, resource, reply.code, reply.object, accept));
@@ -651,12 +649,10 @@ where
                 _ => object_body(request, &resource.kind, body).await?.value,
             };
             let call = Call {
-                verb,
                 resource: Arc::clone(resource),
                 namespace: namespace.to_owned(),
                 name: path.name.clone(),
                 body,
-                query: request.query.0.clone(),
             };
             let reply = action.call(api, &cx, call).await?;
             Ok(value_response(&cx, resource, reply.code, reply.object, accept))

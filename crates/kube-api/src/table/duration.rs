@@ -14,14 +14,14 @@ pub(crate) fn short(seconds: i64) -> String {
         if minor == 0 { format!("{major}{major_unit}") } else { format!("{major}{major_unit}{minor}{minor_unit}") }
     };
     match seconds {
-        ..-1 => "<invalid>".to_owned(),
+        i64::MIN..-1 => "<invalid>".to_owned(),
         -1 => "0s".to_owned(),
         0..120 => format!("{seconds}s"),
-        ..600 => pair(seconds / MINUTE, 'm', seconds % MINUTE, 's'),
-        ..10_800 => format!("{}m", seconds / MINUTE),
-        ..28_800 => pair(seconds / HOUR, 'h', seconds % HOUR / MINUTE, 'm'),
-        ..172_800 => format!("{}h", seconds / HOUR),
-        ..691_200 => pair(seconds / DAY, 'd', seconds % DAY / HOUR, 'h'),
+        120..600 => pair(seconds / MINUTE, 'm', seconds % MINUTE, 's'),
+        600..10_800 => format!("{}m", seconds / MINUTE),
+        10_800..28_800 => pair(seconds / HOUR, 'h', seconds % HOUR / MINUTE, 'm'),
+        28_800..172_800 => format!("{}h", seconds / HOUR),
+        172_800..691_200 => pair(seconds / DAY, 'd', seconds % DAY / HOUR, 'h'),
         _ if seconds < 2 * YEAR => format!("{}d", seconds / DAY),
         _ if seconds < 8 * YEAR => pair(seconds / YEAR, 'y', seconds % YEAR / DAY, 'd'),
         _ => format!("{}y", seconds / YEAR),

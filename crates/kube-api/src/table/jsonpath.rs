@@ -35,7 +35,7 @@ enum Step {
     Descend,
     Slice { start: Option<i64>, end: Option<i64>, step: i64 },
     Index(i64),
-    Filter { left: Vec<Step>, comparison: Option<(Comparison, Operand)> },
+    Filter { left: Vec<Self>, comparison: Option<(Comparison, Operand)> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,9 +268,8 @@ impl<'t> Parser<'t> {
     }
 
     fn quoted(&mut self) -> Result<Option<String>, JsonPathError> {
-        let quote = match self.rest().chars().next() {
-            Some(quote @ ('\'' | '"')) => quote,
-            _ => return Ok(None),
+        let Some(quote @ ('\'' | '"')) = self.rest().chars().next() else {
+            return Ok(None);
         };
         let start = self.offset;
         self.offset += 1;

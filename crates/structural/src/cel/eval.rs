@@ -59,7 +59,7 @@ impl<'a, 's> Scope<'a, 's> {
         }
     }
 
-    fn inner(&'s self, variables: Vec<(&'a str, Value<'a>)>) -> Scope<'a, 's> {
+    fn inner(&'s self, variables: Vec<(&'a str, Value<'a>)>) -> Self {
         Scope {
             parent: Some(self),
             variables,

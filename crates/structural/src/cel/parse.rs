@@ -175,21 +175,17 @@ impl Expr {
 /// Refuses variables that nothing defines, and unknown functions.
 pub(super) fn check_names(expr: &Expr, variables: &[&str]) -> Result<(), ParseError> {
     match expr {
-        Expr::Ident(name) => {
-            if !variables.contains(&name.as_str()) && !functions::is_type(name) {
-                return Err(ParseError::at(
-                    0,
-                    format!("undeclared reference to '{name}' (in container '')"),
-                ));
-            }
+        Expr::Ident(name) if !variables.contains(&name.as_str()) && !functions::is_type(name) => {
+            return Err(ParseError::at(
+                0,
+                format!("undeclared reference to '{name}' (in container '')"),
+            ));
         }
-        Expr::Call { name, .. } | Expr::Method { name, .. } => {
-            if !functions::is_known(name) {
-                return Err(ParseError::at(
-                    0,
-                    format!("undeclared reference to '{name}' (in container '')"),
-                ));
-            }
+        Expr::Call { name, .. } | Expr::Method { name, .. } if !functions::is_known(name) => {
+            return Err(ParseError::at(
+                0,
+                format!("undeclared reference to '{name}' (in container '')"),
+            ));
         }
         _ => {}
     }

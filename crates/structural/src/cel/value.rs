@@ -139,7 +139,7 @@ impl<'a> Value<'a> {
     }
 
     /// The items, if it is a list.
-    pub(super) fn items(&self) -> Option<Cow<'_, [Value<'a>]>> {
+    pub(super) fn items(&self) -> Option<Cow<'_, [Self]>> {
         match self {
             Self::List(items) => Some(Cow::Borrowed(items)),
             Self::JsonList(items, view) => {
