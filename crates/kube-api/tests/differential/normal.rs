@@ -28,7 +28,7 @@ const OPAQUE: [&str; 5] = ["continue", "token", "storageVersionHash", "hash", "s
 pub(crate) fn printed(text: &str) -> String {
     static ADDRESS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"https?://127\.0\.0\.1:\d+").unwrap());
     static DATE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} [+-]\d{4}|\w{3} \w{3} +\d+ \d{2}:\d{2}:\d{2} \d{4}|\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(\.\d+)? [+-]\d{4} UTC").unwrap()
+        Regex::new(r"\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} [+-]\d{4}|\w{3} \w{3} +\d+ \d{2}:\d{2}:\d{2} \d{4}|\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(\.\d+)? [+-]\d{4}( UTC)?").unwrap()
     });
     static ANY_AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d{1,2}s\b").unwrap());
     static REVISION: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"resourceVersion: "\d+""#).unwrap());
@@ -44,7 +44,9 @@ pub(crate) fn printed(text: &str) -> String {
     let text = CLUSTER_IP.replace_all(&text, "<ip>");
     let text = TEMPORARY.replace_all(&text, "<$1>");
     // Columns are as wide as what was replaced.
-    BLANKS.replace_all(&text, "  ").into_owned()
+    let text = BLANKS.replace_all(&text, "  ").replace(" \t", "\t").replace(" \t", "\t");
+    let own = |line: &&str| !line.contains(CONTROLLERS_OWN[0]);
+    text.split_inclusive('\n').filter(own).collect()
 }
 
 /// What one server answered in a scenario so far.

@@ -39,6 +39,7 @@ impl Pair {
         let server = Server::open(Config::new(Storage::Memory)).await.unwrap();
         let admin = Identity {
             user: "admin".to_owned(),
+            uid: "admin".to_owned(),
             groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
             ..Identity::admin()
         };
