@@ -732,6 +732,7 @@ async fn update(
         match call.store().replace(object, &current).await {
             Ok(updated) => {
                 note(call, object, id, "updated");
+                kinds::after_update(call, kind, &updated).await;
                 return present_one(call, kind, updated, Reveal::No).await;
             }
             Err(error) if error.status == StatusCode::CONFLICT && attempt < ATTEMPTS => {
@@ -777,6 +778,7 @@ async fn delete(
     debug_assert!(own || may_change(call, kind, object, &current, "delete"));
     call.store().delete(object, namespace, name).await?;
     note(call, object, id, "deleted");
+    kinds::after_delete(call, kind, &current).await;
     // An object with finalizers lingers, and is shown going.
     match call.store().find(object, namespace, name).await? {
         Some(left) if left.pointer("/metadata/uid") == current.pointer("/metadata/uid") => {

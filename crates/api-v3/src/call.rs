@@ -111,6 +111,9 @@ pub trait Credentials: Send + Sync + 'static {
     /// Ends the session of the caller.
     fn logout<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, Result<(), ApiError>>;
 
+    /// Waits until a user that was just disabled or deleted is refused.
+    fn shut_out<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, ()>;
+
     /// Deletes a token; requests with it are refused from the moment this is done.
     fn delete_token<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ApiError>>;
 

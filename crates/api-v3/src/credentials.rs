@@ -42,6 +42,10 @@ impl Credentials for Logins {
         async move { Self::logout(self, identity).await.map_err(login_refused) }.boxed()
     }
 
+    fn shut_out<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, ()> {
+        Self::shut_out(self, user).boxed()
+    }
+
     fn delete_token<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ApiError>> {
         async move { Self::delete_token(self, name).await.map_err(login_refused) }.boxed()
     }

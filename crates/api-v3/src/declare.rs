@@ -30,12 +30,8 @@ pub(crate) fn all() -> Vec<Type> {
     types.extend(settings::types());
     // Served inside a cluster by a later landing; clusters already link to them.
     types.extend(
-        [
-            "apiService",
-            "persistentVolume",
-            "storageClass",
-        ]
-        .map(|id| Type::announced(id, Base::Cluster)),
+        ["apiService", "persistentVolume", "storageClass"]
+            .map(|id| Type::announced(id, Base::Cluster)),
     );
     types.push(subscribe());
     types

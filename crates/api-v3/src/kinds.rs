@@ -259,6 +259,20 @@ pub(crate) async fn before_update(
     }
 }
 
+/// What has to be done once an object is changed.
+pub(crate) async fn after_update(call: &Call<'_>, kind: &Type, updated: &Value) {
+    if kind.behaviour == Behaviour::User {
+        user::after_update(call, updated).await;
+    }
+}
+
+/// What has to be done once an object is deleted.
+pub(crate) async fn after_delete(call: &Call<'_>, kind: &Type, deleted: &Value) {
+    if kind.behaviour == Behaviour::User {
+        user::shut_out(call, deleted).await;
+    }
+}
+
 /// Checks a removal.
 pub(crate) async fn before_delete(
     call: &Call<'_>,

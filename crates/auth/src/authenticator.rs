@@ -41,6 +41,8 @@ const LOOKUPS: usize = 32;
 const REVOCATIONS: usize = 1024;
 /// Notes "token used" waiting to be written; more are dropped, the next use makes the next note.
 const USES: usize = 256;
+/// How long the watch may take to show a change of a user before somebody is told.
+const WATCH_LAG: Duration = Duration::from_secs(2);
 /// A token's last use is written at most this often.
 const USE_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 
@@ -277,6 +279,28 @@ impl Authenticator {
         self.0.tokens.bury(name, uid);
         self.0.used.lock().remove(name);
         self.revoke(Revocation::Token(name.to_owned()));
+    }
+
+    /// Completes once nothing known here still lets `user` in, after it was disabled or deleted; or, with `false`,
+    /// when the watch has not shown that in time. May be cancelled; changes nothing.
+    pub(crate) async fn shut_out(&self, user: &UserId) -> bool {
+        let gone = async {
+            let mut revocations = self.revocations();
+            // Told before the look, so that no revocation falls between.
+            while self
+                .0
+                .people
+                .get(user.as_str())
+                .is_some_and(|person| person.enabled)
+            {
+                match revocations.recv().await {
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    // The sender lives as long as `self`.
+                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        tokio::time::timeout(WATCH_LAG, gone).await.is_ok()
     }
 
     fn revoke(&self, revocation: Revocation) {

@@ -538,6 +538,14 @@ impl Logins {
         Ok(())
     }
 
+    /// Waits until a user that was just disabled or deleted is refused here. Other replicas learn it from their own
+    /// watches. Nothing is written.
+    pub async fn shut_out(&self, user: &UserId) {
+        if !self.0.authenticator.shut_out(user).await {
+            tracing::warn!(%user, "the watch is late to show that the user is out");
+        }
+    }
+
     /// Checks a password against the rules for a user of that name, without storing anything.
     ///
     /// # Errors

@@ -30,6 +30,25 @@ pub(crate) fn is_system(object: &Value) -> bool {
 pub(super) fn amend(call: &Call<'_>, item: &mut Item) {
     let me = item.get("id").and_then(Value::as_str) == Some(call.user());
     item.insert("me".to_owned(), json!(me));
+    // Recorded: always there, also where nothing was said or has happened.
+    for (field, absent) in [("description", json!("")), ("conditions", Value::Null)] {
+        let shown = item.entry(field).or_insert(Value::Null);
+        if shown.is_null() {
+            *shown = absent;
+        }
+    }
+}
+
+/// A user that may sign in no longer is out before the caller hears of it.
+pub(super) async fn after_update(call: &Call<'_>, updated: &Value) {
+    if updated.get("enabled") == Some(&json!(false)) {
+        shut_out(call, updated).await;
+    }
+}
+
+pub(super) async fn shut_out(call: &Call<'_>, user: &Value) {
+    let user = UserId::new(mapping::name(user));
+    call.shared.credentials.shut_out(&user).await;
 }
 
 fn may_update(call: &Call<'_>, kind: &Type, object: &Value) -> bool {

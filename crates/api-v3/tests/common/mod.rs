@@ -172,6 +172,32 @@ impl Store {
         }
     }
 
+    /// A client of a cluster, whose nodes can be patched by merging.
+    fn cluster_client(&self, cluster: &str) -> kube::Client {
+        let (store, cluster) = (self.clone(), cluster.to_owned());
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let (store, cluster) = (store.clone(), cluster.clone());
+            async move {
+                let (parts, body) = request.into_parts();
+                let body = body.collect().await.unwrap().to_bytes();
+                let path = format!("/clusters/{cluster}{}", parts.uri.path());
+                assert_eq!(parts.method, Method::PATCH, "{path}");
+                let mut node = store.get(&path).unwrap();
+                let patch: Value = serde_json::from_slice(&body).unwrap();
+                node["spec"]["unschedulable"] = patch["spec"]["unschedulable"].clone();
+                store.put(&path, node.clone());
+                let body = Full::new(Bytes::from(serde_json::to_vec(&node).unwrap()));
+                Ok::<_, Infallible>(Response::new(body))
+            }
+        });
+        kube::Client::new(service, "default")
+    }
+
+    /// Every object with its path.
+    pub(crate) fn all(&self) -> BTreeMap<String, Value> {
+        self.objects.lock().unwrap().clone()
+    }
+
     pub(crate) fn client(&self) -> kube::Client {
         let store = self.clone();
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
@@ -248,6 +274,8 @@ impl Rights for Rules {
 pub(crate) struct Keys {
     store: Store,
     pub(crate) passwords: Mutex<BTreeMap<String, String>>,
+    /// Users that requests were to be refused of.
+    pub(crate) shut_out: Mutex<Vec<UserId>>,
 }
 
 impl Keys {
@@ -303,6 +331,11 @@ impl Credentials for Keys {
 
     fn logout<'a>(&'a self, _: &'a Identity) -> BoxFuture<'a, Result<(), ApiError>> {
         async { Ok(()) }.boxed()
+    }
+
+    fn shut_out<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, ()> {
+        self.shut_out.lock().unwrap().push(user.clone());
+        async {}.boxed()
     }
 
     fn delete_token<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ApiError>> {
@@ -362,20 +395,12 @@ impl Credentials for Keys {
     }
 }
 
-struct NoHooks;
+/// A cluster is what the store has below `/clusters/{id}`; others are away.
+struct StoreHooks(Store);
 
-impl Hooks for NoHooks {
-    fn cluster_client(&self, _: &Identity, _: &str) -> Option<kube::Client> {
-        None
-    }
-
-    fn cluster<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<kube::Client, ApiError>> {
-        let unavailable = ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ClusterUnavailable",
-            format!("{cluster} is away"),
-        );
-        async move { Err(unavailable) }.boxed()
+impl Hooks for StoreHooks {
+    fn cluster_client(&self, _: &Identity, cluster: &str) -> Option<kube::Client> {
+        Some(self.0.cluster_client(cluster))
     }
 
     fn import_yaml<'a>(
@@ -392,6 +417,21 @@ impl Hooks for NoHooks {
             ))
         }
         .boxed()
+    }
+
+    fn cluster<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<kube::Client, ApiError>> {
+        let below = format!("/clusters/{cluster}/");
+        let reached = self.0.all().keys().any(|path| path.starts_with(&below));
+        let client = if reached {
+            Ok(self.0.cluster_client(cluster))
+        } else {
+            Err(ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ClusterUnavailable",
+                format!("{cluster} is away"),
+            ))
+        };
+        async move { client }.boxed()
     }
 
     fn revoked<'a>(&'a self, _: &'a Identity) -> BoxFuture<'a, ()> {
@@ -423,12 +463,13 @@ impl World {
         let keys = Arc::new(Keys {
             store: store.clone(),
             passwords: Mutex::default(),
+            shut_out: Mutex::default(),
         });
         let api = Api::new(Parts {
             client,
             rights: rules.clone(),
             credentials: keys.clone(),
-            hooks: Arc::new(NoHooks),
+            hooks: Arc::new(StoreHooks(store.clone())),
             clock: Clock::manual(NOW.parse().unwrap()),
             entropy: Entropy::seeded(7),
             setting_overrides: [(
