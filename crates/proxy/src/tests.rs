@@ -216,6 +216,92 @@ async fn dropping_the_answer_ends_the_upstream_request_and_frees_its_stream() {
 }
 
 #[tokio::test]
+async fn two_hundred_watches_run_beside_other_requests_and_leave_nothing() {
+    let world = World::new().await;
+    let mut watches = Vec::new();
+    for _ in 0..200 {
+        watches.push(world.stream("/watch").await);
+    }
+    let mut slow = world.stream("/large").await;
+    slow.frame().await.unwrap().unwrap();
+    for _ in 0..3 {
+        for watch in &mut watches {
+            watch.frame().await.unwrap().unwrap();
+        }
+        assert_eq!(world.get("/echo").await.status, StatusCode::OK);
+    }
+    assert_eq!(world.running_watches(), 200);
+    // A cancelled request frees its own stream and no other.
+    let rest = watches.split_off(100);
+    drop(watches);
+    world
+        .wait_until("a hundred watches end", || world.running_watches() == 100)
+        .await;
+    for mut watch in rest {
+        watch.frame().await.unwrap().unwrap();
+    }
+    drop(slow);
+    world
+        .wait_until("all is freed but the connection kept for reuse", || {
+            world.running_watches() == 0 && world.open_streams() <= 1
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn headers_of_identity_from_outside_and_those_named_by_connection_stay_here() {
+    let world = World::new().await;
+    // Asking to be somebody else takes a right that this identity has not.
+    for (name, value) in [
+        ("impersonate-user", "system:admin"),
+        ("impersonate-group", "system:masters"),
+        ("impersonate-extra-scopes", "all"),
+    ] {
+        let answer = world
+            .request(Method::GET, "/echo", &[(name, value)], "")
+            .await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{name}");
+    }
+    assert_eq!(world.upstream_connections(), 0);
+    let headers = [
+        ("x-remote-user", "system:admin"),
+        ("x-remote-group", "system:masters"),
+        ("x-remote-extra-scopes", "all"),
+        ("x-forwarded-for", "10.0.0.1"),
+        (
+            "connection",
+            "close, x-hop, Impersonate-User, authorization, content-length",
+        ),
+        ("x-hop", "1"),
+        ("proxy-authorization", "Basic secret"),
+        ("te", "trailers"),
+    ];
+    let answer = world.request(Method::POST, "/echo", &headers, "body").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let echoed: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(echoed["body"], "body");
+    let seen = &echoed["headers"];
+    assert_eq!(seen["authorization"], "Bearer cluster-credential");
+    assert_eq!(seen["impersonate-user"], "u-abcde");
+    assert_eq!(
+        seen["impersonate-group"],
+        "drover:cluster-owner, system:authenticated, system:cattle:authenticated"
+    );
+    for name in [
+        "x-remote-user",
+        "x-remote-group",
+        "x-remote-extra-scopes",
+        "x-hop",
+        "proxy-authorization",
+    ] {
+        assert_eq!(seen[name], serde_json::Value::Null, "{name}");
+    }
+    // The same client's next request finds the shared connection open: its `close` was for us alone.
+    assert_eq!(world.get("/echo").await.status, StatusCode::OK);
+    assert_eq!(world.upstream_connections(), 1);
+}
+
+#[tokio::test]
 async fn a_revoked_identity_ends_its_watch() {
     let world = World::new().await;
     let mut watch = world.stream("/watch").await;
