@@ -330,10 +330,11 @@ pub fn reconcile(found: &Ours, wanted: &Wanted) -> Plan {
     // Rights that are no longer given go first.
     for binding in &found.namespaced {
         let (namespace, name) = (binding.namespace().unwrap_or_default(), binding.name_any());
-        let kept = wanted.namespaced.keys().any(|(of, role)| {
-            *of == namespace && binding_name(role) == name && role == &binding.role_ref.name
-        });
-        if !kept {
+        let role = &binding.role_ref.name;
+        let given = wanted
+            .namespaced
+            .contains_key(&(namespace.clone(), role.clone()));
+        if !given || binding_name(role) != name {
             plan.actions.push(Action::delete(
                 Site::Cluster,
                 Reference::new::<RoleBinding>(Some(&namespace), &name),
@@ -341,23 +342,23 @@ pub fn reconcile(found: &Ours, wanted: &Wanted) -> Plan {
         }
     }
     for binding in &found.cluster {
-        let name = binding.name_any();
-        let kept = wanted
-            .cluster
-            .keys()
-            .any(|role| binding_name(role) == name && role == &binding.role_ref.name);
-        if !kept {
+        let (name, role) = (binding.name_any(), &binding.role_ref.name);
+        if !wanted.cluster.contains_key(role) || binding_name(role) != name {
             plan.actions.push(Action::delete(
                 Site::Cluster,
                 Reference::new::<ClusterRoleBinding>(None, &name),
             ));
         }
     }
+    let roles: HashMap<String, &ClusterRole> = found
+        .roles
+        .iter()
+        .map(|role| (role.name_any(), role))
+        .collect();
     for (name, rules) in &wanted.roles {
-        let same = found
-            .roles
-            .iter()
-            .any(|role| role.name_any() == *name && role.rules.as_ref() == Some(rules));
+        let same = roles
+            .get(name)
+            .is_some_and(|role| role.rules.as_ref() == Some(rules));
         if !same {
             plan.actions.push(Action::apply(
                 Site::Cluster,
@@ -369,32 +370,42 @@ pub fn reconcile(found: &Ours, wanted: &Wanted) -> Plan {
             ));
         }
     }
+    let bound: HashMap<String, &ClusterRoleBinding> = found
+        .cluster
+        .iter()
+        .map(|binding| (binding.name_any(), binding))
+        .collect();
     for (role, groups) in &wanted.cluster {
+        let name = binding_name(role);
         let binding = ClusterRoleBinding {
-            metadata: meta(&binding_name(role), None),
+            metadata: meta(&name, None),
             role_ref: reference(role),
             subjects: Some(subjects(groups)),
         };
-        let same = found.cluster.iter().any(|found| {
-            found.metadata.name == binding.metadata.name
-                && found.subjects == binding.subjects
-                && found.role_ref == binding.role_ref
+        let same = bound.get(&name).is_some_and(|found| {
+            found.subjects == binding.subjects && found.role_ref == binding.role_ref
         });
         if !same {
             plan.actions.push(Action::apply(Site::Cluster, &binding));
         }
     }
+    let bound: HashMap<(String, String), &RoleBinding> = found
+        .namespaced
+        .iter()
+        .map(|binding| {
+            let place = (binding.namespace().unwrap_or_default(), binding.name_any());
+            (place, binding)
+        })
+        .collect();
     for ((namespace, role), groups) in &wanted.namespaced {
+        let name = binding_name(role);
         let binding = RoleBinding {
-            metadata: meta(&binding_name(role), Some(namespace)),
+            metadata: meta(&name, Some(namespace)),
             role_ref: reference(role),
             subjects: Some(subjects(groups)),
         };
-        let same = found.namespaced.iter().any(|found| {
-            found.metadata.name == binding.metadata.name
-                && found.metadata.namespace == binding.metadata.namespace
-                && found.subjects == binding.subjects
-                && found.role_ref == binding.role_ref
+        let same = bound.get(&(namespace.clone(), name)).is_some_and(|found| {
+            found.subjects == binding.subjects && found.role_ref == binding.role_ref
         });
         if !same {
             plan.actions.push(Action::apply(Site::Cluster, &binding));

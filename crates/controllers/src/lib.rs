@@ -352,14 +352,25 @@ impl Controllers {
         let global = watch_metadata::<GlobalRole>(
             metadata_of(&self.client),
             all(),
-            move |_, _| known_to_global.all().iter().for_each(|id| of_global.now(id)),
+            move |_, _| {
+                known_to_global
+                    .all()
+                    .iter()
+                    .for_each(|id| of_global.now(id))
+            },
             shutdown.clone(),
         );
         let of_clusters = access.clone();
         let cluster_binding = watch_metadata::<ClusterRoleTemplateBinding>(
             metadata_of(&self.client),
             all(),
-            move |object, _| object.metadata.namespace.iter().for_each(|id| of_clusters.now(id)),
+            move |object, _| {
+                object
+                    .metadata
+                    .namespace
+                    .iter()
+                    .for_each(|id| of_clusters.now(id))
+            },
             shutdown.clone(),
         );
         let (of_projects, known) = (access.clone(), Arc::clone(known));
@@ -370,9 +381,11 @@ impl Controllers {
                 let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
                 let ids = known.all();
                 // A project's namespace is named after its cluster, save those of old projects.
-                let own = ids
-                    .iter()
-                    .filter(|id| namespace.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('-')));
+                let own = ids.iter().filter(|id| {
+                    namespace
+                        .strip_prefix(id.as_str())
+                        .is_some_and(|rest| rest.starts_with('-'))
+                });
                 let mut own = own.peekable();
                 if own.peek().is_some() {
                     own.for_each(|id| of_projects.now(id));

@@ -191,7 +191,7 @@ fn id(pod: &Pod) -> String {
 mod tests {
     use super::*;
 
-    fn options(input: Value) -> Options {
+    fn options(input: &Value) -> Options {
         Options::read(input.as_object().unwrap()).unwrap()
     }
 
@@ -210,7 +210,7 @@ mod tests {
             ]})
         };
         let data = json!({"spec": {"containers": [], "volumes": [{"name": "v", "emptyDir": {}}]}});
-        let plain = options(json!({}));
+        let plain = options(&json!({}));
         let check = |pod: &Pod, options: &Options| judge(pod, options);
         assert_eq!(
             check(&pod(of("ReplicaSet"), json!({})), &plain),
@@ -223,13 +223,13 @@ mod tests {
         let alone = pod(json!({"name": "p"}), json!({}));
         assert!(matches!(check(&alone, &plain), Verdict::Refuses(_)));
         assert_eq!(
-            check(&alone, &options(json!({"force": true}))),
+            check(&alone, &options(&json!({"force": true}))),
             Verdict::Goes
         );
         let with_data = pod(of("ReplicaSet"), data);
         assert!(matches!(check(&with_data, &plain), Verdict::Refuses(_)));
         assert_eq!(
-            check(&with_data, &options(json!({"deleteLocalData": true}))),
+            check(&with_data, &options(&json!({"deleteLocalData": true}))),
             Verdict::Goes
         );
         let done = pod(
@@ -240,7 +240,7 @@ mod tests {
         let fixed = json!({"name": "p", "annotations": {"kubernetes.io/config.mirror": "x"}});
         assert_eq!(check(&pod(fixed, json!({})), &plain), Verdict::Stays);
         assert!(Options::read(json!({"timeout": 0}).as_object().unwrap()).is_err());
-        assert_eq!(options(json!({"gracePeriod": 5})).grace, Some(5));
+        assert_eq!(options(&json!({"gracePeriod": 5})).grace, Some(5));
         assert_eq!(plain.grace, None);
     }
 }
