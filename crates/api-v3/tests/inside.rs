@@ -241,6 +241,7 @@ impl World {
     }
 
     async fn send(&self, user: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let identity = Some(user).filter(|user| !user.is_empty()).map(Identity::of);
         let body = if body.is_null() {
             web::empty()
         } else {
@@ -252,7 +253,7 @@ impl World {
             .header("host", "drover.example")
             .body(body)
             .expect("a request");
-        let response = self.api.handle(request, Some(Identity::of(user))).await;
+        let response = self.api.handle(request, identity).await;
         let status = response.status().as_u16();
         let bytes = response
             .into_body()
@@ -410,6 +411,19 @@ async fn members_of_a_project_see_and_use_its_namespaces_only() {
         )
         .await;
     assert_eq!(status, 403);
+    for (method, path) in [
+        ("GET", at.to_owned()),
+        ("POST", at.to_owned()),
+        ("GET", format!("{at}/mine")),
+        ("PUT", format!("{at}/mine")),
+        ("DELETE", format!("{at}/mine")),
+        ("POST", format!("{at}/mine?action=move")),
+        ("POST", "/v3/accessreviews".to_owned()),
+        ("POST", "/v3/accessreviews?action=whoCan".to_owned()),
+    ] {
+        let (status, _) = world.send("", method, &path, json!({})).await;
+        assert_eq!(status, 401, "{method} {path}");
+    }
     for method in ["GET", "POST"] {
         let (status, _) = world
             .send("stranger", method, at, json!({"name": "n"}))

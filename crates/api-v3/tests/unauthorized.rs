@@ -3,7 +3,8 @@
 //!
 //! The routes come from the API's own root, so a new type fails here until it is added.
 
-#[cfg(test)]
+#![cfg(test)]
+
 mod common;
 
 use common::{ADMIN, MANAGEMENT, World};
