@@ -36,9 +36,16 @@ fn commands(file: &str) -> Vec<Command> {
             continue;
         }
         if let Some(reason) = line.strip_prefix("~ ") {
-            commands.last_mut().expect("a command before its mark").differs = Some(reason.to_owned());
+            commands
+                .last_mut()
+                .expect("a command before its mark")
+                .differs = Some(reason.to_owned());
         } else {
-            commands.push(Command { line: index + 1, text: line.to_owned(), differs: None });
+            commands.push(Command {
+                line: index + 1,
+                text: line.to_owned(),
+                differs: None,
+            });
         }
     }
     commands
@@ -47,7 +54,11 @@ fn commands(file: &str) -> Vec<Command> {
 /// What a command printed, and its code.
 async fn run(command: &str, kubeconfig: &Path, home: &Path) -> String {
     let bin = real::component("kubectl").expect("kubectl is built");
-    let path = format!("{}:{}", bin.parent().expect("a folder").display(), std::env::var("PATH").unwrap_or_default());
+    let path = format!(
+        "{}:{}",
+        bin.parent().expect("a folder").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
     let child = tokio::process::Command::new("sh")
         .args(["-c", command])
         .current_dir(folder().join("files"))
@@ -76,13 +87,28 @@ struct Normaliser(Vec<(Regex, &'static str)>);
 impl Normaliser {
     fn new() -> Self {
         let rules = [
-            ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
-            (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?[-+]\d{4} [A-Z]+|Z)?", "TIME"),
-            (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? ([A-Z][a-z]{2} +\d+|\d\d [A-Z][a-z]{2}) (\d{4} )?\d\d:\d\d:\d\d( \+0000)?( \d{4})?", "TIME"),
-            (r#"(resourceVersion"?: "?|Resource Version: +)\d+"#, "${1}RV"),
+            (
+                "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+                "UID",
+            ),
+            (
+                r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?[-+]\d{4} [A-Z]+|Z)?",
+                "TIME",
+            ),
+            (
+                r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? ([A-Z][a-z]{2} +\d+|\d\d [A-Z][a-z]{2}) (\d{4} )?\d\d:\d\d:\d\d( \+0000)?( \d{4})?",
+                "TIME",
+            ),
+            (
+                r#"(resourceVersion"?: "?|Resource Version: +)\d+"#,
+                "${1}RV",
+            ),
             (r"[IWE]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "LOG "),
             (r"10\.96\.\d+\.\d+", "ADDRESS"),
-            (r#"(:|nodePort"?: |NodePort: +\S+ +)3\d{4}(/|\b)"#, "${1}PORT${2}"),
+            (
+                r#"(:|nodePort"?: |NodePort: +\S+ +)3\d{4}(/|\b)"#,
+                "${1}PORT${2}",
+            ),
             (r"https?://127\.0\.0\.1:\d+", "SERVER"),
             (r"127\.0\.0\.1:\d+", "SERVER"),
             (r"\b(\d+[hms])+( ago)?\b", "AGE"),
@@ -90,26 +116,49 @@ impl Normaliser {
             (r"/tmp/[A-Za-z]+-\d+/", "TMP/"),
             (r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-SUFFIX"),
             (" +", " "),
+            // Columns are as wide as times, which Go prints without trailing zeros.
+            (" ?\t ?", "\t"),
         ];
-        Self(rules.into_iter().map(|(pattern, with)| (Regex::new(pattern).expect("a pattern"), with)).collect())
+        Self(
+            rules
+                .into_iter()
+                .map(|(pattern, with)| (Regex::new(pattern).expect("a pattern"), with))
+                .collect(),
+        )
     }
 
     fn apply(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, (pattern, with)| pattern.replace_all(&text, *with).into_owned())
+        self.0
+            .iter()
+            .fold(text.to_owned(), |text, (pattern, with)| {
+                pattern.replace_all(&text, *with).into_owned()
+            })
     }
 }
 
 async fn compare(file: &str) {
     // Controllers would act on what the commands make, while outputs are compared.
-    let config = control_plane::Config { nodes: 0, controllers: false, ..control_plane::Config::default() };
-    let plane = ControlPlane::start(&config).await.expect("a real control plane");
-    let server = Server::open(Config::new(Storage::Memory)).await.expect("the embedded server");
+    let config = control_plane::Config {
+        nodes: 0,
+        controllers: false,
+        ..control_plane::Config::default()
+    };
+    let plane = ControlPlane::start(&config)
+        .await
+        .expect("a real control plane");
+    let server = Server::open(Config::new(Storage::Memory))
+        .await
+        .expect("the embedded server");
     let port = port::serve(&server).await;
-    let homes = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
+    let homes = [
+        tempfile::tempdir().expect("a folder"),
+        tempfile::tempdir().expect("a folder"),
+    ];
     let kubeconfig = homes[1].path().join("kubeconfig");
     let text = std::fs::read_to_string(plane.kubeconfig()).expect("a kubeconfig");
     let mut parsed: serde_json::Value = serde_json::from_str(&text).expect("a kubeconfig in JSON");
-    parsed["clusters"][0]["cluster"] = serde_json::json!({"server": format!("http://127.0.0.1:{port}")});
+    parsed["clusters"][0]["cluster"] =
+        serde_json::json!({"server": format!("http://127.0.0.1:{port}")});
     parsed["users"][0]["user"] = serde_json::json!({});
     std::fs::write(&kubeconfig, parsed.to_string()).expect("a file");
     let real_kubeconfig = plane.kubeconfig();
@@ -127,26 +176,46 @@ async fn compare(file: &str) {
             (None, true) | (Some(_), false) => {}
             (None, false) => {
                 n_wrong += 1;
-                report.push_str(&format!("{file}:{}: {}\n{}", command.line, command.text, lines_of(&real, &ours)));
+                report.push_str(&format!(
+                    "{file}:{}: {}\n{}",
+                    command.line,
+                    command.text,
+                    lines_of(&real, &ours)
+                ));
             }
             (Some(reason), true) => {
                 n_wrong += 1;
-                report.push_str(&format!("{file}:{}: {}\n  no longer differs: {reason}\n", command.line, command.text));
+                report.push_str(&format!(
+                    "{file}:{}: {}\n  no longer differs: {reason}\n",
+                    command.line, command.text
+                ));
             }
         }
     }
     server.shutdown().await;
-    assert!(n_wrong == 0, "{n_wrong} of {} commands print something else:\n{report}", commands.len());
+    assert!(
+        n_wrong == 0,
+        "{n_wrong} of {} commands print something else:\n{report}",
+        commands.len()
+    );
 }
 
 /// The lines that only one of two texts has.
 fn lines_of(real: &str, ours: &str) -> String {
     let only = |a: &str, b: &str, sign: &str| {
         let known: Vec<&str> = b.lines().collect();
-        a.lines().filter(|line| !known.contains(line)).take(30).map(|line| format!("  {sign} {line}\n")).collect::<String>()
+        a.lines()
+            .filter(|line| !known.contains(line))
+            .take(30)
+            .map(|line| format!("  {sign} {line}\n"))
+            .collect::<String>()
     };
     let text = only(real, ours, "real:") + &only(ours, real, "ours:");
-    if text.is_empty() { "  the same lines in another order\n".to_owned() } else { text }
+    if text.is_empty() {
+        "  the same lines in another order\n".to_owned()
+    } else {
+        text
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -28,9 +28,25 @@ const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 const GROUPS: [&str; 4] = ["", "apps", "example.com", "batch"];
 const RESOURCES: [&str; 6] = ["pods", "deployments", "secrets", "widgets", "jobs", "nodes"];
 const SUBRESOURCES: [&str; 4] = ["", "log", "status", "scale"];
-const VERBS: [&str; 7] = ["get", "list", "watch", "create", "update", "delete", "impersonate"];
+const VERBS: [&str; 7] = [
+    "get",
+    "list",
+    "watch",
+    "create",
+    "update",
+    "delete",
+    "impersonate",
+];
 const NAMES: [&str; 4] = ["", "a", "b", "c"];
-const PATHS: [&str; 7] = ["/", "/healthz", "/healthz/ping", "/metrics", "/apis/x", "/logs/", "/x/y/z"];
+const PATHS: [&str; 7] = [
+    "/",
+    "/healthz",
+    "/healthz/ping",
+    "/metrics",
+    "/apis/x",
+    "/logs/",
+    "/x/y/z",
+];
 
 /// Seeded choices (splitmix64), the same on every machine.
 struct Chance(u64);
@@ -61,7 +77,9 @@ impl Chance {
         if self.one_in(6) {
             return vec!["*".to_owned()];
         }
-        (0..=self.below(3)).map(|_| self.pick(from).to_owned()).collect()
+        (0..=self.below(3))
+            .map(|_| self.pick(from).to_owned())
+            .collect()
     }
 
     fn rule(&mut self, cluster: bool) -> Value {
@@ -74,8 +92,15 @@ impl Chance {
         }
         let mut resources = self.some(&RESOURCES);
         if self.one_in(3) {
-            let resource = if self.one_in(3) { "*" } else { self.pick(&RESOURCES) };
-            resources.push(format!("{resource}/{}", self.pick(&["log", "status", "scale", "*"])));
+            let resource = if self.one_in(3) {
+                "*"
+            } else {
+                self.pick(&RESOURCES)
+            };
+            resources.push(format!(
+                "{resource}/{}",
+                self.pick(&["log", "status", "scale", "*"])
+            ));
         }
         let mut rule = json!({"apiGroups": self.some(&GROUPS), "resources": resources, "verbs": self.some(&VERBS)});
         if self.one_in(4) {
@@ -91,9 +116,15 @@ impl Chance {
     fn subject(&mut self, round: &Round) -> Value {
         let number = self.below(4);
         match self.below(3) {
-            0 => json!({"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": round.user(number)}),
-            1 => json!({"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": round.group(number)}),
-            _ => json!({"kind": "ServiceAccount", "name": format!("sa{number}"), "namespace": round.namespace(self.below(2))}),
+            0 => {
+                json!({"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": round.user(number)})
+            }
+            1 => {
+                json!({"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": round.group(number)})
+            }
+            _ => {
+                json!({"kind": "ServiceAccount", "name": format!("sa{number}"), "namespace": round.namespace(self.below(2))})
+            }
         }
     }
 
@@ -102,7 +133,11 @@ impl Chance {
     }
 
     fn role_ref(&mut self, round: &Round, cluster: bool) -> Value {
-        let kind = if cluster || self.one_in(2) { "ClusterRole" } else { "Role" };
+        let kind = if cluster || self.one_in(2) {
+            "ClusterRole"
+        } else {
+            "Role"
+        };
         // Some name roles that do not exist.
         json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": format!("{}-role-{}", round.prefix, self.below(7))})
     }
@@ -130,14 +165,23 @@ impl Round {
         let mut made = Vec::new();
         let meta = |name: String| json!({"name": name});
         for number in 0..2 {
-            made.push(("/api/v1/namespaces".to_owned(), json!({"metadata": meta(self.namespace(number))})));
+            made.push((
+                "/api/v1/namespaces".to_owned(),
+                json!({"metadata": meta(self.namespace(number))}),
+            ));
         }
         for number in 0..5 {
             let name = format!("{}-role-{number}", self.prefix);
-            made.push((format!("{RBAC}/clusterroles"), json!({"metadata": meta(name.clone()), "rules": chance.rules(true)})));
+            made.push((
+                format!("{RBAC}/clusterroles"),
+                json!({"metadata": meta(name.clone()), "rules": chance.rules(true)}),
+            ));
             for namespace in 0..2 {
                 let path = format!("{RBAC}/namespaces/{}/roles", self.namespace(namespace));
-                made.push((path, json!({"metadata": meta(name.clone()), "rules": chance.rules(false)})));
+                made.push((
+                    path,
+                    json!({"metadata": meta(name.clone()), "rules": chance.rules(false)}),
+                ));
             }
         }
         for number in 0..4 {
@@ -148,13 +192,22 @@ impl Round {
         for number in 0..8 {
             let name = format!("{}-binding-{number}", self.prefix);
             let body = json!({"metadata": meta(name), "subjects": chance.subjects(self), "roleRef": chance.role_ref(self, false)});
-            made.push((format!("{RBAC}/namespaces/{}/rolebindings", self.namespace(number % 2)), body));
+            made.push((
+                format!(
+                    "{RBAC}/namespaces/{}/rolebindings",
+                    self.namespace(number % 2)
+                ),
+                body,
+            ));
         }
         // The user who tries to grant may make roles and bindings, and holds what the first cluster role gives.
         let granter = json!([{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": self.user(9)}]);
         let may = json!([{"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"], "verbs": ["create", "update", "patch", "get"]}]);
         let name = format!("{}-granter", self.prefix);
-        made.push((format!("{RBAC}/clusterroles"), json!({"metadata": meta(name.clone()), "rules": may})));
+        made.push((
+            format!("{RBAC}/clusterroles"),
+            json!({"metadata": meta(name.clone()), "rules": may}),
+        ));
         let role = |name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
         made.push((
             format!("{RBAC}/clusterrolebindings"),
@@ -167,9 +220,16 @@ impl Round {
         // Last of each kind: once a server knows these, it knows the others.
         let marks = json!([{"apiGroups": [""], "resources": ["marks"], "verbs": ["get"]}]);
         let (namespace, name) = (self.namespace(0), format!("{}-mark", self.prefix));
-        let marked = json!([{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": name}]);
-        made.push((format!("{RBAC}/clusterroles"), json!({"metadata": meta(name.clone()), "rules": marks})));
-        made.push((format!("{RBAC}/namespaces/{namespace}/roles"), json!({"metadata": meta(name.clone()), "rules": marks})));
+        let marked =
+            json!([{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": name}]);
+        made.push((
+            format!("{RBAC}/clusterroles"),
+            json!({"metadata": meta(name.clone()), "rules": marks}),
+        ));
+        made.push((
+            format!("{RBAC}/namespaces/{namespace}/roles"),
+            json!({"metadata": meta(name.clone()), "rules": marks}),
+        ));
         made.push((
             format!("{RBAC}/clusterrolebindings"),
             json!({"metadata": meta(name.clone()), "subjects": marked, "roleRef": role(&name)}),
@@ -186,7 +246,9 @@ impl Round {
         let number = chance.below(4);
         let mut spec = match chance.below(3) {
             0 => json!({"user": self.user(number)}),
-            1 => json!({"user": "somebody", "groups": [self.group(number), self.group(chance.below(4)), "system:authenticated"]}),
+            1 => {
+                json!({"user": "somebody", "groups": [self.group(number), self.group(chance.below(4)), "system:authenticated"]})
+            }
             _ => {
                 let namespace = self.namespace(chance.below(2));
                 json!({
@@ -196,9 +258,14 @@ impl Round {
             }
         };
         if chance.one_in(4) {
-            spec["nonResourceAttributes"] = json!({"path": chance.pick(&PATHS), "verb": chance.pick(&VERBS)});
+            spec["nonResourceAttributes"] =
+                json!({"path": chance.pick(&PATHS), "verb": chance.pick(&VERBS)});
         } else {
-            let namespace = if chance.one_in(4) { String::new() } else { self.namespace(chance.below(2)) };
+            let namespace = if chance.one_in(4) {
+                String::new()
+            } else {
+                self.namespace(chance.below(2))
+            };
             spec["resourceAttributes"] = json!({
                 "group": chance.pick(&GROUPS), "resource": chance.pick(&RESOURCES), "verb": chance.pick(&VERBS),
                 "subresource": chance.pick(&SUBRESOURCES), "name": chance.pick(&NAMES), "namespace": namespace,
@@ -211,10 +278,17 @@ impl Round {
     fn grant(&self, chance: &mut Chance) -> (String, Value) {
         let namespace = self.namespace(chance.below(2));
         let metadata = json!({"name": format!("{}-attempt", self.prefix)});
-        let subjects = json!([{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "x"}]);
+        let subjects =
+            json!([{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "x"}]);
         match chance.below(4) {
-            0 => (format!("{RBAC}/clusterroles"), json!({"metadata": metadata, "rules": chance.rules(true)})),
-            1 => (format!("{RBAC}/namespaces/{namespace}/roles"), json!({"metadata": metadata, "rules": chance.rules(false)})),
+            0 => (
+                format!("{RBAC}/clusterroles"),
+                json!({"metadata": metadata, "rules": chance.rules(true)}),
+            ),
+            1 => (
+                format!("{RBAC}/namespaces/{namespace}/roles"),
+                json!({"metadata": metadata, "rules": chance.rules(false)}),
+            ),
             2 => (
                 format!("{RBAC}/clusterrolebindings"),
                 json!({"metadata": metadata, "subjects": subjects, "roleRef": chance.role_ref(self, true)}),
@@ -236,7 +310,11 @@ impl Asked<'_> {
     async fn make(&self, policies: &[(String, Value)]) -> Result<()> {
         for (path, body) in policies {
             for server in [self.real, self.ours] {
-                server.post(path, body).await?.expect(201).with_context(|| format!("{path} {body}"))?;
+                server
+                    .post(path, body)
+                    .await?
+                    .expect(201)
+                    .with_context(|| format!("{path} {body}"))?;
             }
         }
         Ok(())
@@ -261,18 +339,25 @@ impl Asked<'_> {
 
     /// What both say to a review; the reason names one of several bindings that allow, so it is not compared.
     async fn review(&self, review: &Value) -> Result<Option<String>> {
-        let (real, ours) = tokio::try_join!(allowed(self.real, review), allowed(self.ours, review))?;
+        let (real, ours) =
+            tokio::try_join!(allowed(self.real, review), allowed(self.ours, review))?;
         Ok((real != ours).then(|| format!("{review}: real {real}, ours {ours}")))
     }
 
     async fn grant(&self, user: &str, path: &str, body: &Value) -> Result<Option<String>> {
-        let (real, ours) = tokio::try_join!(attempt(self.real, user, path, body), attempt(self.ours, user, path, body))?;
+        let (real, ours) = tokio::try_join!(
+            attempt(self.real, user, path, body),
+            attempt(self.ours, user, path, body)
+        )?;
         Ok((real != ours).then(|| format!("{path} {body}:\n  real {real:?}\n  ours {ours:?}")))
     }
 }
 
 async fn allowed(server: &Http, review: &Value) -> Result<Value> {
-    let answer = server.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review).await?.expect(201)?;
+    let answer = server
+        .post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        .await?
+        .expect(201)?;
     Ok(answer.json()?["status"]["allowed"].clone())
 }
 
@@ -283,31 +368,57 @@ async fn attempt(server: &Http, user: &str, path: &str, body: &Value) -> Result<
         .header("impersonate-user", user)
         .body(serde_json::to_vec(body)?)?;
     let answer = server.send(request).await?;
-    let message = answer.json()?["message"].as_str().unwrap_or_default().to_owned();
+    let message = answer.json()?["message"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     // Which rules are missing is told in an order of its own.
     let message = message.split('\n').next().unwrap_or_default().to_owned();
     Ok((answer.status.as_u16(), message))
 }
 
 fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().map_or(default, |text| text.parse().expect("a number"))
+    std::env::var(variable)
+        .ok()
+        .map_or(default, |text| text.parse().expect("a number"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn access_is_decided_as_by_a_real_api_server() {
-    let config = control_plane::Config { nodes: 0, controllers: false, ..control_plane::Config::default() };
-    let plane = ControlPlane::start(&config).await.expect("a real control plane");
-    let server = Server::open(Config::new(Storage::Memory)).await.expect("the embedded server");
+    let config = control_plane::Config {
+        nodes: 0,
+        controllers: false,
+        ..control_plane::Config::default()
+    };
+    let plane = ControlPlane::start(&config)
+        .await
+        .expect("a real control plane");
+    let server = Server::open(Config::new(Storage::Memory))
+        .await
+        .expect("the embedded server");
     let port = port::serve(&server).await;
-    let real = Http::trusting(&plane.url(), plane.authority(), Some(ADMIN_TOKEN)).expect("a client");
-    let ours = Http::trusting(&format!("http://127.0.0.1:{port}"), plane.authority(), None).expect("a client");
-    let asked = Asked { real: &real, ours: &ours };
-    let (rounds, seed) = (number("DROVER_RBAC_ROUNDS", 5), number("DROVER_RBAC_SEED", 1));
+    let real =
+        Http::trusting(&plane.url(), plane.authority(), Some(ADMIN_TOKEN)).expect("a client");
+    let ours = Http::trusting(&format!("http://127.0.0.1:{port}"), plane.authority(), None)
+        .expect("a client");
+    let asked = Asked {
+        real: &real,
+        ours: &ours,
+    };
+    let (rounds, seed) = (
+        number("DROVER_RBAC_ROUNDS", 5),
+        number("DROVER_RBAC_SEED", 1),
+    );
     let mut wrong: Vec<String> = Vec::new();
     for number in 0..rounds {
         let mut chance = Chance(seed.wrapping_mul(1_000_003).wrapping_add(number));
-        let round = Round { prefix: format!("r{number}") };
-        asked.make(&round.policies(&mut chance)).await.expect("the policies");
+        let round = Round {
+            prefix: format!("r{number}"),
+        };
+        asked
+            .make(&round.policies(&mut chance))
+            .await
+            .expect("the policies");
         asked.settled(&round).await.expect("the policies hold");
         let reviews: Vec<Value> = (0..REVIEWS).map(|_| round.review(&mut chance)).collect();
         let grants: Vec<(String, Value)> = (0..GRANTS).map(|_| round.grant(&mut chance)).collect();
@@ -328,6 +439,15 @@ async fn access_is_decided_as_by_a_real_api_server() {
         }
     }
     server.shutdown().await;
-    let shown = wrong.iter().take(40).map(String::as_str).collect::<Vec<_>>().join("\n");
-    assert!(wrong.is_empty(), "{} decisions differ:\n{shown}", wrong.len());
+    let shown = wrong
+        .iter()
+        .take(40)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        wrong.is_empty(),
+        "{} decisions differ:\n{shown}",
+        wrong.len()
+    );
 }
