@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use drover_api_v3::{Api, Credentials, Hooks, Parts, Rights, YamlImport};
-use drover_auth::access::{Explanation, Holder, Question};
 use drover_auth::access::Grant;
+use drover_auth::access::{Explanation, Holder, Question};
 use drover_auth::logins::NewToken;
 use drover_auth::web::{self, ApiError};
 use drover_auth::{Attributes, Clock, Decision, Entropy, Identity, IssuedToken, TokenRef, UserId};
