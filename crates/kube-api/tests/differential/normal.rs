@@ -76,6 +76,7 @@ impl Normal {
             },
         };
         drop_controllers_own(&mut body);
+        sort_causes(&mut body);
         self.value(&mut body);
         let mut whole = json!({"status": answer.status.as_u16(), "headers": headers, "body": body});
         self.value(&mut whole["headers"]);
@@ -162,5 +163,20 @@ fn drop_controllers_own(body: &mut Value) {
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Puts several causes of one refusal in order, as the real server finds those of maps in no fixed one. The message lists
+/// them again, which is left out.
+fn sort_causes(body: &mut Value) {
+    let Some(causes) = body.pointer_mut("/details/causes").and_then(Value::as_array_mut) else { return };
+    if causes.len() < 2 {
+        return;
+    }
+    causes.sort_by_key(Value::to_string);
+    if let Some(Value::String(message)) = body.get_mut("message")
+        && let Some(end) = message.find(" is invalid: [")
+    {
+        message.truncate(end + " is invalid: ".len());
     }
 }
