@@ -57,7 +57,10 @@ pub fn apply(target: &mut Value, patch: &Value) -> Result<(), JsonPatchError> {
 fn lenient(target: &Value, operation: PatchOperation) -> PatchOperation {
     match operation {
         PatchOperation::Replace(ReplaceOperation { path, value })
-            if path.split_back().and_then(|(parent, _)| parent.resolve(target).ok()).is_some_and(Value::is_object)
+            if path
+                .split_back()
+                .and_then(|(parent, _)| parent.resolve(target).ok())
+                .is_some_and(Value::is_object)
                 && path.resolve(target).is_err() =>
         {
             PatchOperation::Add(AddOperation { path, value })

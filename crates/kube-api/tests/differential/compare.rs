@@ -23,7 +23,12 @@ impl fmt::Display for Difference {
         };
         let request = self.request.chars().take(220).collect::<String>();
         writeln!(out, "{} | {request} | {}", self.scenario, self.place)?;
-        write!(out, "    real {}\n    ours {}", show(&self.real), show(&self.ours))
+        write!(
+            out,
+            "    real {}\n    ours {}",
+            show(&self.real),
+            show(&self.ours)
+        )
     }
 }
 
@@ -45,7 +50,12 @@ pub(crate) fn compare(
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) => {
             for index in 0..a.len().max(b.len()) {
-                compare(&format!("{place}/{index}"), a.get(index), b.get(index), found);
+                compare(
+                    &format!("{place}/{index}"),
+                    a.get(index),
+                    b.get(index),
+                    found,
+                );
             }
         }
         (real, ours) if real != ours => found(place, real, ours),
@@ -69,7 +79,9 @@ pub(crate) struct Excuses(Vec<Excuse>);
 
 impl Excuses {
     pub(crate) fn parse(text: &str) -> Self {
-        let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+        let lines = text
+            .lines()
+            .filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
         Self(
             lines
                 .map(|line| {
@@ -111,6 +123,10 @@ impl Excuses {
 
     /// Lines that covered nothing.
     pub(crate) fn unused(&self) -> Vec<&str> {
-        self.0.iter().filter(|excuse| !excuse.used).map(|excuse| excuse.line.as_str()).collect()
+        self.0
+            .iter()
+            .filter(|excuse| !excuse.used)
+            .map(|excuse| excuse.line.as_str())
+            .collect()
     }
 }

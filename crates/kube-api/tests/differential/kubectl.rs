@@ -25,13 +25,20 @@ fn ending(output: &apply::Output, kubeconfig: &Path) -> Ending {
         let text = text.replace(&kubeconfig.display().to_string(), "<kubeconfig>");
         normal::printed(&text)
     };
-    Ending { code: output.code, stdout: clean(&output.stdout), stderr: clean(&output.stderr) }
+    Ending {
+        code: output.code,
+        stdout: clean(&output.stdout),
+        stderr: clean(&output.stderr),
+    }
 }
 
 /// The arguments of a command; those of JSON and schedules have no blanks that divide.
 fn words(command: &str) -> Vec<&str> {
     match command.split_once("--schedule=") {
-        Some((before, _)) => before.split_whitespace().chain([&command[before.len()..]]).collect(),
+        Some((before, _)) => before
+            .split_whitespace()
+            .chain([&command[before.len()..]])
+            .collect(),
         None => command.split_whitespace().collect(),
     }
 }
@@ -39,8 +46,14 @@ fn words(command: &str) -> Vec<&str> {
 /// Why a command may end differently: the beginning of the command, and the reason.
 const MEANT: [(&str, &str); 3] = [
     ("version", "the real one was built without a version"),
-    ("apply -f - < unknown.yaml", "the refused object is quoted with its members in another order"),
-    ("explain configmap.data", "schemas of built-in kinds have no descriptions"),
+    (
+        "apply -f - < unknown.yaml",
+        "the refused object is quoted with its members in another order",
+    ),
+    (
+        "explain configmap.data",
+        "schemas of built-in kinds have no descriptions",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,13 +65,19 @@ async fn kubectl_prints_what_it_prints_of_a_real_api_server() {
     let mut unused = MEANT.map(|(command, _)| command).to_vec();
     for line in commands.lines().filter(|line| !line.starts_with('#')) {
         let (command, input) = match line.split_once(" < ") {
-            Some((command, file)) => (command, std::fs::read_to_string(folder().join(file)).unwrap()),
+            Some((command, file)) => (
+                command,
+                std::fs::read_to_string(folder().join(file)).unwrap(),
+            ),
             None => (line, String::new()),
         };
         let words = words(command);
         let run = |side: usize| apply::kubectl(&configs[side], &words, &input);
         let (real, ours) = tokio::join!(run(0), run(1));
-        let (real, ours) = (ending(&real.unwrap(), &configs[0]), ending(&ours.unwrap(), &configs[1]));
+        let (real, ours) = (
+            ending(&real.unwrap(), &configs[0]),
+            ending(&ours.unwrap(), &configs[1]),
+        );
         if real == ours {
             continue;
         }
@@ -69,7 +88,12 @@ async fn kubectl_prints_what_it_prints_of_a_real_api_server() {
         }
     }
     pair.stop().await;
-    assert!(different.is_empty(), "{} commands differ:\n{}", different.len(), different.join("\n"));
+    assert!(
+        different.is_empty(),
+        "{} commands differ:\n{}",
+        different.len(),
+        different.join("\n")
+    );
     assert!(unused.is_empty(), "these no longer differ: {unused:?}");
 }
 
@@ -105,13 +129,25 @@ async fn helm_installs_upgrades_and_rolls_back() {
         (vec!["history", "hi"], 0),
         (vec!["rollback", "hi", "1"], 0),
         (vec!["get", "values", "hi", "--all"], 0),
-        (vec!["upgrade", "--install", "new", chart, "--set", "greeting=new"], 0),
+        (
+            vec![
+                "upgrade",
+                "--install",
+                "new",
+                chart,
+                "--set",
+                "greeting=new",
+            ],
+            0,
+        ),
         (vec!["list", "--all-namespaces"], 0),
         (vec!["uninstall", "hi"], 0),
         (vec!["uninstall", "hi"], 1),
         (vec!["status", "new"], 0),
     ] {
-        let endings = tokio::task::block_in_place(|| configs.each_ref().map(|config| helm(config, &arguments)));
+        let endings = tokio::task::block_in_place(|| {
+            configs.each_ref().map(|config| helm(config, &arguments))
+        });
         let [real, ours] = endings;
         assert_eq!(ours, real, "helm {arguments:?}");
         assert_eq!(ours.code, code, "helm {arguments:?}: {ours:?}");

@@ -32,13 +32,17 @@ fn scenarios() -> Vec<Scenario> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
         .collect::<Vec<_>>();
     files.sort();
-    files.iter().flat_map(|path| scenario::parse(&std::fs::read_to_string(path).unwrap())).collect()
+    files
+        .iter()
+        .flat_map(|path| scenario::parse(&std::fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_those_of_a_real_api_server() {
     let scenarios = scenarios();
-    let mut excuses = Excuses::parse(&std::fs::read_to_string(folder().join("differences.txt")).unwrap());
+    let mut excuses =
+        Excuses::parse(&std::fs::read_to_string(folder().join("differences.txt")).unwrap());
     let pair = Pair::start().await;
     let mut requests = 0;
     let mut found: Vec<Difference> = Vec::new();
@@ -55,6 +59,13 @@ async fn answers_are_those_of_a_real_api_server() {
         println!("{difference}");
     }
     let unused = excuses.unused();
-    assert!(found.is_empty(), "{} differences in {requests} requests", found.len());
-    assert!(unused.is_empty(), "these differences are gone, remove them from differences.txt: {unused:#?}");
+    assert!(
+        found.is_empty(),
+        "{} differences in {requests} requests",
+        found.len()
+    );
+    assert!(
+        unused.is_empty(),
+        "these differences are gone, remove them from differences.txt: {unused:#?}"
+    );
 }

@@ -9,10 +9,12 @@ use drover_testkit::http::Answer;
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
-static UID: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap());
-static TIME: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})").unwrap());
+static UID: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap()
+});
+static TIME: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})").unwrap()
+});
 /// The Go type a decoding error names.
 static GO_TYPE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Go struct field \w+\.").unwrap());
 static RECORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"in record \(\d+\)").unwrap());
@@ -22,18 +24,28 @@ static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d{1,2}s$").unwrap(
 const CONTROLLERS_OWN: [&str; 2] = ["kube-root-ca.crt", "default"];
 
 /// Members whose text says nothing to a client.
-const OPAQUE: [&str; 5] = ["continue", "token", "storageVersionHash", "hash", "serverRelativeURL"];
+const OPAQUE: [&str; 5] = [
+    "continue",
+    "token",
+    "storageVersionHash",
+    "hash",
+    "serverRelativeURL",
+];
 
 /// What a program printed, without what differs between servers and moments.
 pub(crate) fn printed(text: &str) -> String {
-    static ADDRESS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"https?://127\.0\.0\.1:\d+").unwrap());
+    static ADDRESS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"https?://127\.0\.0\.1:\d+").unwrap());
     static DATE: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} [+-]\d{4}|\w{3} \w{3} +\d+ \d{2}:\d{2}:\d{2} \d{4}|\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(\.\d+)? [+-]\d{4}( UTC)?").unwrap()
     });
     static ANY_AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d{1,2}s\b").unwrap());
-    static REVISION: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"resourceVersion: "\d+""#).unwrap());
-    static CLUSTER_IP: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b10\.\d+\.\d+\.\d+\b").unwrap());
-    static TEMPORARY: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"/tmp/(LIVE|MERGED)-\d+").unwrap());
+    static REVISION: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"resourceVersion: "\d+""#).unwrap());
+    static CLUSTER_IP: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"\b10\.\d+\.\d+\.\d+\b").unwrap());
+    static TEMPORARY: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"/tmp/(LIVE|MERGED)-\d+").unwrap());
     static BLANKS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"  +").unwrap());
     let text = UID.replace_all(text, "<uid>");
     let text = TIME.replace_all(&text, "<time>");
@@ -44,7 +56,10 @@ pub(crate) fn printed(text: &str) -> String {
     let text = CLUSTER_IP.replace_all(&text, "<ip>");
     let text = TEMPORARY.replace_all(&text, "<$1>");
     // Columns are as wide as what was replaced.
-    let text = BLANKS.replace_all(&text, "  ").replace(" \t", "\t").replace(" \t", "\t");
+    let text = BLANKS
+        .replace_all(&text, "  ")
+        .replace(" \t", "\t")
+        .replace(" \t", "\t");
     let own = |line: &&str| !line.contains(CONTROLLERS_OWN[0]);
     text.split_inclusive('\n').filter(own).collect()
 }
@@ -59,16 +74,36 @@ impl Normal {
     /// An answer in a form that can be compared.
     pub(crate) fn answer(&mut self, answer: &Answer) -> Value {
         let mut headers = Map::new();
-        for name in ["content-type", "warning", "retry-after", "allow", "www-authenticate", "location"] {
-            let values = answer.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect::<Vec<_>>();
+        for name in [
+            "content-type",
+            "warning",
+            "retry-after",
+            "allow",
+            "www-authenticate",
+            "location",
+        ] {
+            let values = answer
+                .headers
+                .get_all(name)
+                .iter()
+                .map(|value| value.to_str().unwrap_or("?"))
+                .collect::<Vec<_>>();
             if !values.is_empty() {
                 headers.insert(name.to_owned(), json!(values));
             }
         }
-        let lines = || answer.body.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>();
+        let lines = || {
+            answer
+                .body
+                .lines()
+                .map(serde_json::from_str::<Value>)
+                .collect::<Result<Vec<_>, _>>()
+        };
         let mut body = match serde_json::from_str::<Value>(&answer.body) {
             // A watch with one event.
-            Ok(event) if event.get("type").is_some() && event.get("object").is_some() => json!([event]),
+            Ok(event) if event.get("type").is_some() && event.get("object").is_some() => {
+                json!([event])
+            }
             Ok(value) => value,
             Err(_) => match lines() {
                 Ok(lines) => Value::Array(lines),
@@ -91,7 +126,9 @@ impl Normal {
                 self.metadata(members);
                 for (name, member) in members.iter_mut() {
                     match member {
-                        Value::String(text) if OPAQUE.contains(&name.as_str()) && !text.is_empty() => {
+                        Value::String(text)
+                            if OPAQUE.contains(&name.as_str()) && !text.is_empty() =>
+                        {
                             "<opaque>".clone_into(text);
                         }
                         member => self.value(member),
@@ -109,10 +146,14 @@ impl Normal {
             *text = changed;
         }
         if text.contains("Go struct field") {
-            *text = GO_TYPE.replace_all(text, "Go struct field <type>.").into_owned();
+            *text = GO_TYPE
+                .replace_all(text, "Go struct field <type>.")
+                .into_owned();
         }
         if text.contains("in record (") {
-            *text = RECORD.replace_all(text, "in record (<revision>)").into_owned();
+            *text = RECORD
+                .replace_all(text, "in record (<revision>)")
+                .into_owned();
         }
         if AGE.is_match(text) {
             "<age>".clone_into(text);
@@ -121,7 +162,10 @@ impl Normal {
 
     /// Revision and random name, if this is the metadata of an object or list.
     fn metadata(&mut self, members: &mut Map<String, Value>) {
-        let base = members.get("generateName").and_then(Value::as_str).map(str::to_owned);
+        let base = members
+            .get("generateName")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         if let (Some(base), Some(Value::String(name))) = (base, members.get_mut("name"))
             && let base = base.get(..58).unwrap_or(&base)
             && name.starts_with(base)
@@ -135,10 +179,14 @@ impl Normal {
             && revision != "0"
         {
             if single {
-                let place = self.revisions.iter().position(|known| known == revision).unwrap_or_else(|| {
-                    self.revisions.push(revision.clone());
-                    self.revisions.len() - 1
-                });
+                let place = self
+                    .revisions
+                    .iter()
+                    .position(|known| known == revision)
+                    .unwrap_or_else(|| {
+                        self.revisions.push(revision.clone());
+                        self.revisions.len() - 1
+                    });
                 *revision = format!("<revision {place}>");
             } else {
                 "<revision>".clone_into(revision);
@@ -150,7 +198,14 @@ impl Normal {
 /// Removes from a list, table or watch what only controllers make.
 fn drop_controllers_own(body: &mut Value) {
     let own = |item: &Value| {
-        let name = ["/metadata/name", "/object/metadata/name", "/cells/0", "/object/rows/0/cells/0"].iter().find_map(|place| item.pointer(place)?.as_str());
+        let name = [
+            "/metadata/name",
+            "/object/metadata/name",
+            "/cells/0",
+            "/object/rows/0/cells/0",
+        ]
+        .iter()
+        .find_map(|place| item.pointer(place)?.as_str());
         name.is_some_and(|name| CONTROLLERS_OWN.contains(&name))
     };
     match body {
@@ -169,7 +224,12 @@ fn drop_controllers_own(body: &mut Value) {
 /// Puts several causes of one refusal in order, as the real server finds those of maps in no fixed one. The message lists
 /// them again, which is left out.
 fn sort_causes(body: &mut Value) {
-    let Some(causes) = body.pointer_mut("/details/causes").and_then(Value::as_array_mut) else { return };
+    let Some(causes) = body
+        .pointer_mut("/details/causes")
+        .and_then(Value::as_array_mut)
+    else {
+        return;
+    };
     if causes.len() < 2 {
         return;
     }

@@ -64,7 +64,10 @@ pub(crate) fn parse(text: &str) -> Vec<Scenario> {
     for line in lines {
         if let Some(name) = line.strip_prefix("== ") {
             names.clear();
-            scenarios.push(Scenario { name: name.trim().to_owned(), requests: Vec::new() });
+            scenarios.push(Scenario {
+                name: name.trim().to_owned(),
+                requests: Vec::new(),
+            });
         } else if let Some(definition) = line.strip_prefix("let ") {
             let (name, value) = definition.split_once('=').expect("let NAME = VALUE");
             names.push((format!("${}", name.trim()), replaced(value.trim(), &names)));
@@ -90,13 +93,18 @@ fn request(line: &str) -> Request {
         Some((rest, keep)) => (rest, keep.split_whitespace().map(kept).collect()),
         None => (line, Vec::new()),
     };
-    let (verb, rest) = rest.split_once(' ').unwrap_or_else(|| panic!("no path: {line}"));
+    let (verb, rest) = rest
+        .split_once(' ')
+        .unwrap_or_else(|| panic!("no path: {line}"));
     let rest = rest.trim_start();
     let (path, mut rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let mut headers = Vec::new();
     loop {
         rest = rest.trim_start();
-        let Some((header, after)) = rest.strip_prefix('<').and_then(|rest| rest.split_once('>')) else { break };
+        let Some((header, after)) = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'))
+        else {
+            break;
+        };
         headers.extend(header_of(header));
         rest = after;
     }
@@ -111,7 +119,9 @@ fn request(line: &str) -> Request {
         raw if raw.starts_with("raw") => raw.trim_start_matches("raw").trim_start().to_owned(),
         yaml => yaml.to_owned(),
     };
-    let named = headers.iter().any(|(name, _)| name == http::header::CONTENT_TYPE);
+    let named = headers
+        .iter()
+        .any(|(name, _)| name == http::header::CONTENT_TYPE);
     if !named && !body.is_empty() {
         let media = patch.map_or("application/json", |(_, media)| media);
         headers.push((http::header::CONTENT_TYPE, media.to_owned()));
@@ -122,7 +132,11 @@ fn request(line: &str) -> Request {
         method,
         path: path.to_owned(),
         headers,
-        body: if raw || body.is_empty() { body } else { format!("yaml {body}") },
+        body: if raw || body.is_empty() {
+            body
+        } else {
+            format!("yaml {body}")
+        },
         keep,
         until: verb == "UNTIL",
     }
@@ -135,7 +149,10 @@ fn kept(text: &str) -> (String, String) {
 
 fn header_of(text: &str) -> Vec<(HeaderName, String)> {
     let accept = |form: &str| {
-        vec![(http::header::ACCEPT, format!("application/json;as={form};v=v1;g=meta.k8s.io,application/json"))]
+        vec![(
+            http::header::ACCEPT,
+            format!("application/json;as={form};v=v1;g=meta.k8s.io,application/json"),
+        )]
     };
     let mut words = text.split_whitespace();
     match words.next() {
@@ -143,9 +160,14 @@ fn header_of(text: &str) -> Vec<(HeaderName, String)> {
         Some("meta") => accept("PartialObjectMetadata"),
         Some("metalist") => accept("PartialObjectMetadataList"),
         Some("as") => {
-            let user = (HeaderName::from_static("impersonate-user"), words.next().unwrap_or_default().to_owned());
+            let user = (
+                HeaderName::from_static("impersonate-user"),
+                words.next().unwrap_or_default().to_owned(),
+            );
             let group = HeaderName::from_static("impersonate-group");
-            std::iter::once(user).chain(words.map(|word| (group.clone(), word.to_owned()))).collect()
+            std::iter::once(user)
+                .chain(words.map(|word| (group.clone(), word.to_owned())))
+                .collect()
         }
         _ => {
             let (name, value) = text.split_once(':').expect("<Name: value>");
@@ -160,16 +182,21 @@ impl Request {
         let body = replaced(&self.body, names);
         let body = match body.strip_prefix("yaml ") {
             Some(yaml) => {
-                let value: serde_json::Value =
-                    serde_saphyr::from_str(yaml).unwrap_or_else(|error| panic!("{}: {error}", self.line));
+                let value: serde_json::Value = serde_saphyr::from_str(yaml)
+                    .unwrap_or_else(|error| panic!("{}: {error}", self.line));
                 value.to_string()
             }
             None => body,
         };
-        let mut request = http::Request::builder().method(self.method.clone()).uri(replaced(&self.path, names));
+        let mut request = http::Request::builder()
+            .method(self.method.clone())
+            .uri(replaced(&self.path, names));
         request = request.header(http::header::USER_AGENT, "differential/1");
         for (name, value) in &self.headers {
-            request = request.header(name, HeaderValue::from_str(&replaced(value, names)).unwrap());
+            request = request.header(
+                name,
+                HeaderValue::from_str(&replaced(value, names)).unwrap(),
+            );
         }
         request.body(body.into_bytes()).unwrap()
     }

@@ -34,13 +34,20 @@ pub(crate) struct Pair {
 impl Pair {
     /// Starts both. Neither has controllers beside those within an API server.
     pub(crate) async fn start() -> Self {
-        let config = control_plane::Config { nodes: 0, controllers: false, ..control_plane::Config::default() };
+        let config = control_plane::Config {
+            nodes: 0,
+            controllers: false,
+            ..control_plane::Config::default()
+        };
         let real = ControlPlane::start(&config).await.unwrap();
         let server = Server::open(Config::new(Storage::Memory)).await.unwrap();
         let admin = Identity {
             user: "admin".to_owned(),
             uid: "admin".to_owned(),
-            groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
+            groups: vec![
+                "system:masters".to_owned(),
+                "system:authenticated".to_owned(),
+            ],
             ..Identity::admin()
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -48,7 +55,8 @@ impl Pair {
         let connections = tokio::spawn(serve(listener, server.client_service(admin)));
         Self {
             real_client: Http::trusting(&real.url(), real.authority(), Some(ADMIN_TOKEN)).unwrap(),
-            our_client: Http::trusting(&format!("http://127.0.0.1:{port}"), real.authority(), None).unwrap(),
+            our_client: Http::trusting(&format!("http://127.0.0.1:{port}"), real.authority(), None)
+                .unwrap(),
             real,
             server,
             port,
@@ -84,40 +92,66 @@ impl Pair {
         let mut normals = [Normal::default(), Normal::default()];
         let clients = [&self.real_client, &self.our_client];
         for client in clients {
-            client.post("/api/v1/namespaces", &body).await.unwrap().expect(201).unwrap();
+            client
+                .post("/api/v1/namespaces", &body)
+                .await
+                .unwrap()
+                .expect(201)
+                .unwrap();
         }
         let mut differences = Vec::new();
         for request in &scenario.requests {
             if request.until {
                 for side in [0, 1] {
                     wait::until(&request.line, LIMIT, || async {
-                        clients[side].send(request.made(&names[side])).await?.expect(200).map(drop)
+                        clients[side]
+                            .send(request.made(&names[side]))
+                            .await?
+                            .expect(200)
+                            .map(drop)
                     })
                     .await
                     .unwrap();
                 }
                 continue;
             }
-            let send = |side: usize| tokio::time::timeout(LIMIT, clients[side].send(request.made(&names[side])));
+            let send = |side: usize| {
+                tokio::time::timeout(LIMIT, clients[side].send(request.made(&names[side])))
+            };
             let (real, ours) = tokio::join!(send(0), send(1));
             let answers = [real.ok().map(Result::unwrap), ours.ok().map(Result::unwrap)];
             for (answer, names) in answers.iter().zip(&mut names) {
-                let body = answer.as_ref().and_then(|answer| answer.json().ok()).unwrap_or_default();
+                let body = answer
+                    .as_ref()
+                    .and_then(|answer| answer.json().ok())
+                    .unwrap_or_default();
                 for (name, pointer) in &request.keep {
-                    let value = body.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
+                    let value = body
+                        .pointer(pointer)
+                        .and_then(serde_json::Value::as_str)
+                        .unwrap_or_default();
                     names.push((name.clone(), value.to_owned()));
                 }
             }
-            let [real, ours] = [0, 1].map(|side| answers[side].as_ref().map(|answer| normals[side].answer(answer)));
-            compare("", real.as_ref(), ours.as_ref(), &mut |place, real, ours| {
-                differences.push(Difference {
-                    scenario: scenario.name.clone(),
-                    request: request.line.clone(),
-                    place: place.to_owned(),
-                    real: real.cloned(),
-                    ours: ours.cloned(),
-                });
+            let [real, ours] = [0, 1].map(|side| {
+                answers[side]
+                    .as_ref()
+                    .map(|answer| normals[side].answer(answer))
             });
+            compare(
+                "",
+                real.as_ref(),
+                ours.as_ref(),
+                &mut |place, real, ours| {
+                    differences.push(Difference {
+                        scenario: scenario.name.clone(),
+                        request: request.line.clone(),
+                        place: place.to_owned(),
+                        real: real.cloned(),
+                        ours: ours.cloned(),
+                    });
+                },
+            );
         }
         differences
     }
@@ -126,17 +160,29 @@ impl Pair {
 async fn serve(listener: TcpListener, service: Service) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            return;
+        };
         while connections.try_join_next().is_some() {}
         let service = service.clone();
-        let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let service = service.clone();
-            async move { Ok::<_, Infallible>(service.oneshot(request).await.unwrap_or_else(|never| match never {})) }
-        });
+        let service =
+            hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+                let service = service.clone();
+                async move {
+                    Ok::<_, Infallible>(
+                        service
+                            .oneshot(request)
+                            .await
+                            .unwrap_or_else(|never| match never {}),
+                    )
+                }
+            });
         connections.spawn(async move {
             let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
             // A connection that breaks shows in the client's answer.
-            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            let _ = builder
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
