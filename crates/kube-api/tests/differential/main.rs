@@ -4,7 +4,11 @@
 //! are compared whole, after what differs between any two servers is made equal (see [`normal`]). Differences meant to
 //! stay are listed, with their reasons, in `differences.txt`; an entry that nothing needs any more fails the test too.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test fails the test"
+)]
 
 mod compare;
 mod kubectl;

@@ -120,7 +120,7 @@ impl Normal {
 
     fn value(&mut self, value: &mut Value) {
         match value {
-            Value::String(text) => self.text(text),
+            Value::String(text) => Self::text(text),
             Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
             Value::Object(members) => {
                 self.metadata(members);
@@ -139,7 +139,7 @@ impl Normal {
         }
     }
 
-    fn text(&mut self, text: &mut String) {
+    fn text(text: &mut String) {
         if text.contains('-') {
             let changed = UID.replace_all(text, "<uid>");
             let changed = TIME.replace_all(&changed, "<time>").into_owned();
