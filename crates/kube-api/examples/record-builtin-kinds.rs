@@ -22,13 +22,21 @@ use serde_json::{Map, Value, json};
 type Failure = Box<dyn Error>;
 
 fn main() -> Result<(), Failure> {
-    let kubeconfig = std::env::args().nth(1).ok_or("usage: record-builtin-kinds KUBECONFIG")?;
+    let kubeconfig = std::env::args()
+        .nth(1)
+        .ok_or("usage: record-builtin-kinds KUBECONFIG")?;
     let server = Server { kubeconfig };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join("kinds.jsonl"), kinds(&server)?)?;
-    std::fs::write(folder.join("schemas.json.gz"), compress(&schemas(&server)?)?)?;
-    std::fs::write(folder.join("bootstrap.json.gz"), compress(&bootstrap(&server)?)?)?;
+    std::fs::write(
+        folder.join("schemas.json.gz"),
+        compress(&schemas(&server)?)?,
+    )?;
+    std::fs::write(
+        folder.join("bootstrap.json.gz"),
+        compress(&bootstrap(&server)?)?,
+    )?;
     Ok(())
 }
 
@@ -38,7 +46,9 @@ struct Server {
 
 impl Server {
     fn get(&self, path: &str) -> Result<Value, Failure> {
-        let output = Command::new("kubectl").args(["--kubeconfig", &self.kubeconfig, "get", "--raw", path]).output()?;
+        let output = Command::new("kubectl")
+            .args(["--kubeconfig", &self.kubeconfig, "get", "--raw", path])
+            .output()?;
         if !output.status.success() {
             return Err(format!("GET {path}: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
@@ -60,7 +70,11 @@ fn kinds(server: &Server) -> Result<String, Failure> {
     for group in list(&groups, "groups") {
         for version in list(group, "versions") {
             let path = format!("/apis/{}", text(version, "groupVersion"));
-            versions.push((text(group, "name").to_owned(), text(version, "version").to_owned(), path));
+            versions.push((
+                text(group, "name").to_owned(),
+                text(version, "version").to_owned(),
+                path,
+            ));
         }
     }
     let mut lines = String::new();
@@ -69,12 +83,18 @@ fn kinds(server: &Server) -> Result<String, Failure> {
         let mut resources = Vec::new();
         let mut subresources: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for resource in list(&answer, "resources") {
-            let mut facts = resource.as_object().cloned().ok_or("a resource is no object")?;
+            let mut facts = resource
+                .as_object()
+                .cloned()
+                .ok_or("a resource is no object")?;
             if let Some((parent, name)) = text(resource, "name").split_once('/') {
                 facts.insert("name".to_owned(), json!(name));
                 facts.remove("namespaced");
                 facts.remove("singularName");
-                subresources.entry(parent.to_owned()).or_default().push(Value::Object(facts));
+                subresources
+                    .entry(parent.to_owned())
+                    .or_default()
+                    .push(Value::Object(facts));
             } else {
                 resources.push(facts);
             }
@@ -92,7 +112,9 @@ fn kinds(server: &Server) -> Result<String, Failure> {
                 ("subresources".to_owned(), Value::Array(parts)),
             ]));
         }
-        lines.push_str(&json!({"group": group, "version": version, "resources": resources}).to_string());
+        lines.push_str(
+            &json!({"group": group, "version": version, "resources": resources}).to_string(),
+        );
         lines.push('\n');
     }
     Ok(lines)
@@ -102,12 +124,21 @@ fn schemas(server: &Server) -> Result<Value, Failure> {
     let mut all = Map::new();
     let root = server.get("/openapi/v3")?;
     // The core document first: where documents differ (the lists of kinds of DeleteOptions), it is the fullest.
-    let mut paths = root["paths"].as_object().ok_or("/openapi/v3 has no paths")?.keys().collect::<Vec<_>>();
+    let mut paths = root["paths"]
+        .as_object()
+        .ok_or("/openapi/v3 has no paths")?
+        .keys()
+        .collect::<Vec<_>>();
     paths.sort_by_key(|path| *path != "api/v1");
     for path in paths {
         let document = server.get(&format!("/openapi/v3/{path}"))?;
-        for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
-            all.entry(name).or_insert_with(|| without_descriptions(schema));
+        for (name, schema) in document["components"]["schemas"]
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            all.entry(name)
+                .or_insert_with(|| without_descriptions(schema));
         }
     }
     Ok(Value::Object(all))
@@ -146,7 +177,9 @@ fn bootstrap(server: &Server) -> Result<Value, Failure> {
             object.remove("status");
             object.remove("description");
             if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-                metadata.retain(|name, _| ["name", "namespace", "labels", "annotations"].contains(&name.as_str()));
+                metadata.retain(|name, _| {
+                    ["name", "namespace", "labels", "annotations"].contains(&name.as_str())
+                });
             }
             objects.push(Value::Object(object));
         }

@@ -51,7 +51,10 @@ pub(crate) fn install(registry: &Registry) {
 
 /// The groups in the order in which discovery lists them.
 pub(crate) fn group_order() -> Vec<String> {
-    let mut groups = data::kinds().into_iter().map(|version| version.group).collect::<Vec<_>>();
+    let mut groups = data::kinds()
+        .into_iter()
+        .map(|version| version.group)
+        .collect::<Vec<_>>();
     groups.dedup();
     groups
 }
@@ -59,9 +62,10 @@ pub(crate) fn group_order() -> Vec<String> {
 /// What a real server warns of (kubernetes `zz_generated.prerelease-lifecycle.go` and `pkg/apis`).
 fn deprecation(group: &str, kind: &str) -> Option<String> {
     match (group, kind) {
-        ("", "Endpoints") => {
-            Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned())
-        }
+        ("", "Endpoints") => Some(
+            "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+                .to_owned(),
+        ),
         ("", "ComponentStatus") => Some("v1 ComponentStatus is deprecated in v1.19+".to_owned()),
         _ => None,
     }
@@ -69,14 +73,26 @@ fn deprecation(group: &str, kind: &str) -> Option<String> {
 
 fn resource(group: &str, version: &str, facts: &KindFacts) -> Resource {
     let kind = Arc::new(BuiltIn::new(group, version, &facts.kind));
-    let mut resource = Resource::new(group, version, &facts.name, &facts.kind, facts.namespaced, kind.clone());
+    let mut resource = Resource::new(
+        group,
+        version,
+        &facts.name,
+        &facts.kind,
+        facts.namespaced,
+        kind.clone(),
+    );
     resource.singular = facts.singular_name.as_str().into();
     resource.short_names.clone_from(&facts.short_names);
     resource.categories.clone_from(&facts.categories);
-    resource.verbs = facts.verbs.iter().filter_map(|verb| known_verb(verb)).collect();
+    resource.verbs = facts
+        .verbs
+        .iter()
+        .filter_map(|verb| known_verb(verb))
+        .collect();
     resource.deprecation = deprecation(group, &facts.kind);
     resource.schema = kind.schema().map(Arc::new);
-    resource.action = reviews::action(group, &facts.kind).or_else(|| pods::action(group, &facts.kind));
+    resource.action =
+        reviews::action(group, &facts.kind).or_else(|| pods::action(group, &facts.kind));
     resource.selectable_fields = selectable_fields(group, &facts.name);
     for part in &facts.subresources {
         if let Some(subresource) = subresource(group, facts, part, &kind) {
@@ -97,7 +113,10 @@ fn resource(group: &str, version: &str, facts: &KindFacts) -> Resource {
         }
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
             resource.strategy = Arc::new(crd::Definitions::new(kind));
-            resource.subresources.insert("status".to_owned(), Subresource::Part(Arc::new(crd::DefinitionStatus)));
+            resource.subresources.insert(
+                "status".to_owned(),
+                Subresource::Part(Arc::new(crd::DefinitionStatus)),
+            );
         }
         _ => {}
     }
@@ -105,17 +124,27 @@ fn resource(group: &str, version: &str, facts: &KindFacts) -> Resource {
 }
 
 fn known_verb(verb: &str) -> Option<&'static str> {
-    crate::registry::ALL_VERBS.iter().copied().find(|known| *known == verb)
+    crate::registry::ALL_VERBS
+        .iter()
+        .copied()
+        .find(|known| *known == verb)
 }
 
-fn subresource(group: &str, facts: &KindFacts, part: &SubresourceFacts, kind: &Arc<BuiltIn>) -> Option<Subresource> {
+fn subresource(
+    group: &str,
+    facts: &KindFacts,
+    part: &SubresourceFacts,
+    kind: &Arc<BuiltIn>,
+) -> Option<Subresource> {
     let part = match (&*facts.name, &*part.name) {
         (_, "status") => Subresource::Part(Arc::new(StatusOnly)),
         (_, "scale") => Subresource::Scale(scale_paths(&facts.name)),
         ("certificatesigningrequests", "approval") => Subresource::Part(Arc::new(kind::Approval)),
         ("pods", "ephemeralcontainers" | "resize") => Subresource::Part(Arc::clone(kind) as Arc<_>),
         ("serviceaccounts", "token") => Subresource::Action(Arc::new(identity::TokenRequests)),
-        ("pods" | "nodes" | "services", name) => Subresource::Action(pods::subresource(name, part)?),
+        ("pods" | "nodes" | "services", name) => {
+            Subresource::Action(pods::subresource(name, part)?)
+        }
         _ => return None,
     };
     debug_assert!(group.is_empty() || matches!(part, Subresource::Part(_) | Subresource::Scale(_)));
@@ -203,8 +232,17 @@ mod tests {
             let resource = table.get(group, version, plural).expect(plural);
             assert!(resource.schema.is_some(), "{plural} has a schema");
         }
-        assert!(table.get("", "v1", "pods").unwrap().subresources.contains_key("binding"));
+        assert!(
+            table
+                .get("", "v1", "pods")
+                .unwrap()
+                .subresources
+                .contains_key("binding")
+        );
         assert!(table.get("", "v1", "services").unwrap().has_status());
-        assert_eq!(table.get("", "v1", "events").unwrap().storage, table.get("events.k8s.io", "v1", "events").unwrap().storage);
+        assert_eq!(
+            table.get("", "v1", "events").unwrap().storage,
+            table.get("events.k8s.io", "v1", "events").unwrap().storage
+        );
     }
 }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::builtin::BuiltIn;
 use crate::clock::seconds;
-use crate::registry::{Resource, Strategy, StatusOnly, Write, keep};
+use crate::registry::{Resource, StatusOnly, Strategy, Write, keep};
 use crate::rest::{Api, Context, delete, object, options, write};
 use crate::status::StatusError;
 use crate::store::{Key, Range};
@@ -34,7 +34,9 @@ const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// Registers what the stored definitions establish.
 pub(crate) fn load(api: &Arc<Api>) {
-    let Ok(page) = api.store.list(TABLE, &Range::default()) else { return };
+    let Ok(page) = api.store.list(TABLE, &Range::default()) else {
+        return;
+    };
     for (_, stored) in page.items {
         register::register(api, &stored.value());
     }
@@ -65,7 +67,9 @@ pub(crate) async fn run(api: Arc<Api>, stop: CancellationToken) {
 /// One look at every definition; tells whether one waits for its instances.
 async fn round(api: &Arc<Api>) -> bool {
     let mut waiting = false;
-    let Ok(page) = api.store.list(TABLE, &Range::default()) else { return false };
+    let Ok(page) = api.store.list(TABLE, &Range::default()) else {
+        return false;
+    };
     for (_, stored) in page.items {
         let definition = stored.value();
         if object::is_deleting(&definition) && object::finalizers(&definition).contains(&CLEANUP) {
@@ -89,38 +93,88 @@ async fn round(api: &Arc<Api>) -> bool {
     waiting
 }
 
-async fn write_status(api: &Arc<Api>, definition: &Value, status: Value) -> Result<(), StatusError> {
-    let resource = api.registry.get(GROUP, "v1", PLURAL).ok_or_else(StatusError::no_such_resource)?;
+async fn write_status(
+    api: &Arc<Api>,
+    definition: &Value,
+    status: Value,
+) -> Result<(), StatusError> {
+    let resource = api
+        .registry
+        .get(GROUP, "v1", PLURAL)
+        .ok_or_else(StatusError::no_such_resource)?;
     let mut target = write::Target::object(&resource, "", object::meta(definition, "name"));
     target.strategy = Arc::new(DefinitionStatus);
     "status".clone_into(&mut target.subresource);
-    write::amend(api, &target, "kube-apiserver", |object| object["status"] = status.clone()).await.map(drop)
+    write::amend(api, &target, "kube-apiserver", |object| {
+        object["status"] = status.clone()
+    })
+    .await
+    .map(drop)
 }
 
 /// Deletes the instances of a definition, then lets it go. `true` when it is gone.
 async fn clean_up(api: &Arc<Api>, definition: &Value) -> Result<bool, StatusError> {
     let cx = Context::system(api.clock.now(), "kube-apiserver");
-    let group = definition.pointer("/spec/group").and_then(Value::as_str).unwrap_or_default();
-    let plural = definition.pointer("/status/acceptedNames/plural").and_then(Value::as_str).unwrap_or_default();
+    let group = definition
+        .pointer("/spec/group")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let plural = definition
+        .pointer("/status/acceptedNames/plural")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let instances = api.registry.table().preferred(group, plural).cloned();
-    let ours = definition.pointer("/spec/names/plural").and_then(Value::as_str) == Some(plural);
+    let ours = definition
+        .pointer("/spec/names/plural")
+        .and_then(Value::as_str)
+        == Some(plural);
     if let Some(instances) = instances.filter(|resource| resource.custom && ours) {
-        let all = Arc::new(options::ListOptions::parse(&options::Query::parse(""), false)?);
-        delete::delete_collection(api, &cx, &instances, None, &all, &options::DeleteOptions::default()).await?;
+        let all = Arc::new(options::ListOptions::parse(
+            &options::Query::parse(""),
+            false,
+        )?);
+        delete::delete_collection(
+            api,
+            &cx,
+            &instances,
+            None,
+            &all,
+            &options::DeleteOptions::default(),
+        )
+        .await?;
         if api.store.count(&instances.storage) > 0 {
             return Ok(false);
         }
     }
-    let resource = api.registry.get(GROUP, "v1", PLURAL).ok_or_else(StatusError::no_such_resource)?;
+    let resource = api
+        .registry
+        .get(GROUP, "v1", PLURAL)
+        .ok_or_else(StatusError::no_such_resource)?;
     let target = write::Target::object(&resource, "", object::meta(definition, "name"));
     let mut change = |old: &Value| {
         let mut object = old.clone();
-        let rest = object::finalizers(old).into_iter().filter(|held| *held != CLEANUP).map(str::to_owned).collect::<Vec<_>>();
+        let rest = object::finalizers(old)
+            .into_iter()
+            .filter(|held| *held != CLEANUP)
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
         let rest = rest.iter().map(String::as_str).collect::<Vec<_>>();
         object::set_finalizers(&mut object, &rest);
-        Ok(write::Mutated { object, duplicates: Vec::new(), tracking: write::Tracking::Done })
+        Ok(write::Mutated {
+            object,
+            duplicates: Vec::new(),
+            tracking: write::Tracking::Done,
+        })
     };
-    match write::update(api, &cx, &target, &options::WriteOptions::default(), &mut change).await {
+    match write::update(
+        api,
+        &cx,
+        &target,
+        &options::WriteOptions::default(),
+        &mut change,
+    )
+    .await
+    {
         Ok(_) => Ok(true),
         Err(error) if error.is_not_found() => Ok(true),
         Err(error) => Err(error),
@@ -145,7 +199,13 @@ impl Strategy for Definitions {
         names::default(object);
     }
 
-    fn prepare_for_create(&self, api: &Api, _resource: &Resource, cx: &Context, object: &mut Value) {
+    fn prepare_for_create(
+        &self,
+        api: &Api,
+        _resource: &Resource,
+        cx: &Context,
+        object: &mut Value,
+    ) {
         self.default(object);
         if let Some(members) = object.as_object_mut() {
             members.insert("status".to_owned(), json!({}));
@@ -158,14 +218,27 @@ impl Strategy for Definitions {
         validation::create(object)
     }
 
-    fn prepare_for_update(&self, api: &Api, _resource: &Resource, cx: &Context, new: &mut Value, old: &Value) {
+    fn prepare_for_update(
+        &self,
+        api: &Api,
+        _resource: &Resource,
+        cx: &Context,
+        new: &mut Value,
+        old: &Value,
+    ) {
         self.default(new);
         keep(new, old, "status");
         names::remember_storage(new);
         names::judge(api, new, &seconds(cx.now));
     }
 
-    fn validate_update(&self, _api: &Api, _cx: &Context, new: &Value, old: &Value) -> Vec<FieldError> {
+    fn validate_update(
+        &self,
+        _api: &Api,
+        _cx: &Context,
+        new: &Value,
+        old: &Value,
+    ) -> Vec<FieldError> {
         if object::is_deleting(old) {
             return Vec::new();
         }
@@ -184,11 +257,19 @@ impl Strategy for Definitions {
         false
     }
 
-    fn before_delete(&self, _api: &Api, cx: &Context, object: &mut Value) -> Result<(), StatusError> {
+    fn before_delete(
+        &self,
+        _api: &Api,
+        cx: &Context,
+        object: &mut Value,
+    ) -> Result<(), StatusError> {
         if object::is_deleting(object) {
             return Ok(());
         }
-        let mut finalizers = object::finalizers(object).into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let mut finalizers = object::finalizers(object)
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
         if !finalizers.iter().any(|held| held == CLEANUP) {
             finalizers.push(CLEANUP.to_owned());
         }
@@ -215,11 +296,24 @@ impl Strategy for Definitions {
 pub(crate) struct DefinitionStatus;
 
 impl Strategy for DefinitionStatus {
-    fn prepare_for_update(&self, api: &Api, resource: &Resource, cx: &Context, new: &mut Value, old: &Value) {
+    fn prepare_for_update(
+        &self,
+        api: &Api,
+        resource: &Resource,
+        cx: &Context,
+        new: &mut Value,
+        old: &Value,
+    ) {
         StatusOnly.prepare_for_update(api, resource, cx, new, old);
     }
 
-    fn validate_update(&self, _api: &Api, _cx: &Context, new: &Value, _old: &Value) -> Vec<FieldError> {
+    fn validate_update(
+        &self,
+        _api: &Api,
+        _cx: &Context,
+        new: &Value,
+        _old: &Value,
+    ) -> Vec<FieldError> {
         validation::stored_versions(new)
     }
 
@@ -238,7 +332,9 @@ impl Strategy for DefinitionStatus {
 
 /// Registers what is stored now under the name of a write.
 fn follow(api: &Arc<Api>, write: &Write<'_>) {
-    let Some(object) = write.new.or(write.old) else { return };
+    let Some(object) = write.new.or(write.old) else {
+        return;
+    };
     let name = object::meta(object, "name");
     match api.store.get(TABLE, &Key::new("", name)) {
         Some(stored) => register::register(api, &stored.value()),

@@ -22,10 +22,23 @@ use crate::rest::Api;
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// The order in which a custom resource's verbs are listed.
-const CUSTOM_VERBS: [&str; 8] = ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+const CUSTOM_VERBS: [&str; 8] = [
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "create",
+    "update",
+    "watch",
+];
 
 /// Answers GET on a discovery path; `None` if there is no such document.
-pub(crate) fn handle(api: &Arc<Api>, path: &[&str], headers: &HeaderMap) -> Option<Response<Bytes>> {
+pub(crate) fn handle(
+    api: &Arc<Api>,
+    path: &[&str],
+    headers: &HeaderMap,
+) -> Option<Response<Bytes>> {
     let table = api.registry.table();
     match path {
         ["api"] if wants_aggregated(headers) => Some(aggregated(&table, headers, true)),
@@ -36,8 +49,13 @@ pub(crate) fn handle(api: &Arc<Api>, path: &[&str], headers: &HeaderMap) -> Opti
             "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": ""}],
         }))),
         ["apis"] => {
-            let groups = named_groups(&table).iter().map(|name| group(&table, name)).collect::<Vec<_>>();
-            Some(plain(&json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})))
+            let groups = named_groups(&table)
+                .iter()
+                .map(|name| group(&table, name))
+                .collect::<Vec<_>>();
+            Some(plain(
+                &json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}),
+            ))
         }
         ["apis", name] => {
             if !named_groups(&table).iter().any(|held| held == name) {
@@ -61,7 +79,11 @@ fn merge(target: &mut Value, more: Value) {
 
 /// Whether the first media type that is understood is the aggregated one.
 fn wants_aggregated(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let accepted = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
     for range in accepted {
         let mut parts = range.split(';').map(str::trim);
         let media = parts.next().unwrap_or_default();
@@ -81,18 +103,30 @@ fn wants_aggregated(headers: &HeaderMap) -> bool {
 fn plain(body: &Value) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body.to_string()));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, http::HeaderValue::from_static("no-cache, private"));
+    headers.insert(
+        CONTENT_TYPE,
+        http::HeaderValue::from_static("application/json"),
+    );
+    headers.insert(
+        CACHE_CONTROL,
+        http::HeaderValue::from_static("no-cache, private"),
+    );
     response
 }
 
 /// The groups with a name, built-in ones in their fixed order, others by name.
 pub(crate) fn named_groups(table: &Table) -> Vec<String> {
     let known = builtin::group_order();
-    let mut groups = known.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
+    let mut groups = known
+        .iter()
+        .filter(|name| !name.is_empty())
+        .cloned()
+        .collect::<Vec<_>>();
     groups.dedup();
     let custom = table.groups().map(|(name, _)| name.to_string());
-    let custom = custom.filter(|name| !name.is_empty() && !known.contains(name)).collect::<Vec<_>>();
+    let custom = custom
+        .filter(|name| !name.is_empty() && !known.contains(name))
+        .collect::<Vec<_>>();
     groups.extend(custom);
     groups
 }
@@ -100,7 +134,9 @@ pub(crate) fn named_groups(table: &Table) -> Vec<String> {
 /// The versions of a group, the preferred one first.
 pub(crate) fn versions(table: &Table, group: &str) -> Vec<String> {
     let found = table.groups().find(|(name, _)| &***name == group);
-    found.map(|(_, group)| group.versions.iter().map(ToString::to_string).collect()).unwrap_or_default()
+    found
+        .map(|(_, group)| group.versions.iter().map(ToString::to_string).collect())
+        .unwrap_or_default()
 }
 
 fn group(table: &Table, name: &str) -> Value {
@@ -113,12 +149,20 @@ fn group(table: &Table, name: &str) -> Value {
 }
 
 fn verbs(resource: &Resource) -> Vec<&'static str> {
-    if resource.custom { CUSTOM_VERBS.to_vec() } else { resource.verbs.clone() }
+    if resource.custom {
+        CUSTOM_VERBS.to_vec()
+    } else {
+        resource.verbs.clone()
+    }
 }
 
 /// The subresources in their order: built-in ones by name, those of custom resources as declared.
 fn subresources(resource: &Resource) -> Vec<(&str, &Subresource)> {
-    let mut parts = resource.subresources.iter().map(|(name, part)| (name.as_str(), part)).collect::<Vec<_>>();
+    let mut parts = resource
+        .subresources
+        .iter()
+        .map(|(name, part)| (name.as_str(), part))
+        .collect::<Vec<_>>();
     if resource.custom {
         parts.reverse();
     }
@@ -129,10 +173,18 @@ fn subresources(resource: &Resource) -> Vec<(&str, &Subresource)> {
 fn subresource_kind(resource: &Resource, part: &Subresource) -> (String, String, String) {
     let other = match part {
         Subresource::Part(_) => return (String::new(), String::new(), resource.kind.to_string()),
-        Subresource::Scale(_) => ("autoscaling".to_owned(), "v1".to_owned(), "Scale".to_owned()),
+        Subresource::Scale(_) => (
+            "autoscaling".to_owned(),
+            "v1".to_owned(),
+            "Scale".to_owned(),
+        ),
         Subresource::Action(action) => {
             let gvk = action.gvk();
-            (gvk.group.to_string(), gvk.version.to_string(), gvk.kind.to_string())
+            (
+                gvk.group.to_string(),
+                gvk.version.to_string(),
+                gvk.kind.to_string(),
+            )
         }
     };
     if other.0 == *resource.group && other.1 == *resource.version {
@@ -165,13 +217,19 @@ fn resources(table: &Table, group: &str, version: &str) -> Option<Response<Bytes
             entry.insert("categories".to_owned(), json!(resource.categories));
         }
         if resource.supports("watch") {
-            entry.insert("storageVersionHash".to_owned(), json!(storage_hash(resource)));
+            entry.insert(
+                "storageVersionHash".to_owned(),
+                json!(storage_hash(resource)),
+            );
         }
         entries.push(Value::Object(entry));
         for (name, part) in subresources(resource) {
             let (group, version, kind) = subresource_kind(resource, part);
             let mut entry = Map::new();
-            entry.insert("name".to_owned(), json!(format!("{}/{name}", resource.plural)));
+            entry.insert(
+                "name".to_owned(),
+                json!(format!("{}/{name}", resource.plural)),
+            );
             entry.insert("singularName".to_owned(), json!(""));
             entry.insert("namespaced".to_owned(), json!(resource.namespaced));
             if !version.is_empty() {
@@ -195,18 +253,29 @@ fn resources(table: &Table, group: &str, version: &str) -> Option<Response<Bytes
 }
 
 fn aggregated(table: &Table, headers: &HeaderMap, core: bool) -> Response<Bytes> {
-    let groups = if core { vec![String::new()] } else { named_groups(table) };
+    let groups = if core {
+        vec![String::new()]
+    } else {
+        named_groups(table)
+    };
     let items = groups
         .iter()
         .map(|group| {
             let versions = versions(table, group)
                 .iter()
                 .map(|version| {
-                    let resources = table.version(group, version).map(|resource| entry(resource)).collect::<Vec<_>>();
+                    let resources = table
+                        .version(group, version)
+                        .map(|resource| entry(resource))
+                        .collect::<Vec<_>>();
                     json!({"version": version, "resources": resources, "freshness": "Current"})
                 })
                 .collect::<Vec<_>>();
-            let metadata = if group.is_empty() { json!({}) } else { json!({"name": group}) };
+            let metadata = if group.is_empty() {
+                json!({})
+            } else {
+                json!({"name": group})
+            };
             json!({"metadata": metadata, "versions": versions})
         })
         .collect::<Vec<_>>();
@@ -218,7 +287,10 @@ fn aggregated(table: &Table, headers: &HeaderMap, core: bool) -> Response<Bytes>
     })
     .to_string();
     let tag = format!("\"{}\"", hex::encode_upper(Sha512::digest(body.as_bytes())));
-    let mut response = if headers.get(IF_NONE_MATCH).is_some_and(|held| held.as_bytes() == tag.as_bytes()) {
+    let mut response = if headers
+        .get(IF_NONE_MATCH)
+        .is_some_and(|held| held.as_bytes() == tag.as_bytes())
+    {
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
@@ -246,7 +318,14 @@ fn entry(resource: &Resource) -> Value {
     let mut entry = Map::new();
     entry.insert("resource".to_owned(), json!(resource.plural));
     entry.insert("responseKind".to_owned(), own.clone());
-    entry.insert("scope".to_owned(), json!(if resource.namespaced { "Namespaced" } else { "Cluster" }));
+    entry.insert(
+        "scope".to_owned(),
+        json!(if resource.namespaced {
+            "Namespaced"
+        } else {
+            "Cluster"
+        }),
+    );
     entry.insert("singularResource".to_owned(), json!(resource.singular));
     entry.insert("verbs".to_owned(), json!(verbs(resource)));
     if !resource.short_names.is_empty() {
@@ -292,18 +371,36 @@ mod tests {
         };
         check(AGGREGATED, true);
         check(&format!("{AGGREGATED},application/json"), true);
-        check("application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json", false);
+        check(
+            "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json",
+            false,
+        );
         check("application/json", false);
-        check(&format!("application/vnd.kubernetes.protobuf,{AGGREGATED}"), true);
+        check(
+            &format!("application/vnd.kubernetes.protobuf,{AGGREGATED}"),
+            true,
+        );
     }
 
     #[test]
     fn groups_come_in_the_order_of_the_real_server() {
         let registry = Registry::default();
         builtin::install(&registry);
-        registry.update(|table| table.insert(Resource::new("a.io", "v1", "as", "A", true, Arc::new(Plain))));
+        registry.update(|table| {
+            table.insert(Resource::new(
+                "a.io",
+                "v1",
+                "as",
+                "A",
+                true,
+                Arc::new(Plain),
+            ))
+        });
         let groups = named_groups(&registry.table());
-        assert_eq!(groups.first().map(String::as_str), Some("apiregistration.k8s.io"));
+        assert_eq!(
+            groups.first().map(String::as_str),
+            Some("apiregistration.k8s.io")
+        );
         assert_eq!(groups.last().map(String::as_str), Some("a.io"));
         assert!(resources(&registry.table(), "apps", "v1").is_some());
         assert!(resources(&registry.table(), "apps", "v2").is_none());

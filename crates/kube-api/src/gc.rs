@@ -333,7 +333,11 @@ async fn attend(api: &Arc<Api>, index: &mut Index, place: &Place) -> Result<(), 
     Ok(())
 }
 
-async fn drop_owners(api: &Arc<Api>, target: &Target, uids: &[Box<str>]) -> Result<(), StatusError> {
+async fn drop_owners(
+    api: &Arc<Api>,
+    target: &Target,
+    uids: &[Box<str>],
+) -> Result<(), StatusError> {
     amend(api, target, "generic-garbage-collector", |object| {
         let kept: Vec<Value> = owner_references(object)
             .iter()
@@ -355,7 +359,11 @@ async fn drop_owners(api: &Arc<Api>, target: &Target, uids: &[Box<str>]) -> Resu
     Ok(())
 }
 
-async fn drop_finalizer(api: &Arc<Api>, target: &Target, finalizer: &str) -> Result<(), StatusError> {
+async fn drop_finalizer(
+    api: &Arc<Api>,
+    target: &Target,
+    finalizer: &str,
+) -> Result<(), StatusError> {
     amend(api, target, "generic-garbage-collector", |object| {
         let kept: Vec<String> = finalizers(object)
             .into_iter()
@@ -369,7 +377,12 @@ async fn drop_finalizer(api: &Arc<Api>, target: &Target, finalizer: &str) -> Res
     Ok(())
 }
 
-async fn orphan(api: &Arc<Api>, index: &Index, target: &Target, uid: &str) -> Result<(), StatusError> {
+async fn orphan(
+    api: &Arc<Api>,
+    index: &Index,
+    target: &Target,
+    uid: &str,
+) -> Result<(), StatusError> {
     let dependents: Vec<Place> = index
         .dependents
         .get(uid)

@@ -40,7 +40,10 @@ impl Identity {
     pub fn admin() -> Self {
         Self {
             user: "system:admin".to_owned(),
-            groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
+            groups: vec![
+                "system:masters".to_owned(),
+                "system:authenticated".to_owned(),
+            ],
             ..Self::default()
         }
     }
@@ -66,7 +69,11 @@ const ANONYMOUS: &str = "system:anonymous";
 /// # Errors
 ///
 /// 401 for a token that is not good, 403 for an impersonation that is not allowed.
-pub(crate) fn authenticate(api: &Api, headers: &HeaderMap, asserted: Option<Identity>) -> Result<Identity, StatusError> {
+pub(crate) fn authenticate(
+    api: &Api,
+    headers: &HeaderMap,
+    asserted: Option<Identity>,
+) -> Result<Identity, StatusError> {
     let identity = match (asserted, bearer(headers)) {
         (Some(asserted), _) => asserted,
         (None, Some(token)) => tokens::authenticate(api, token, &[]).map_err(|problem| {
@@ -92,7 +99,9 @@ pub(crate) fn service_account_user(namespace: &str, name: &str) -> String {
 
 /// Namespace and name, if a user is a service account.
 pub(crate) fn service_account_of(user: &str) -> Option<(&str, &str)> {
-    user.strip_prefix("system:serviceaccount:")?.split_once(':').filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty())
+    user.strip_prefix("system:serviceaccount:")?
+        .split_once(':')
+        .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty())
 }
 
 /// The groups of a service account.

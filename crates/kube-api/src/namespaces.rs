@@ -46,7 +46,13 @@ impl Strategy for NamespaceStrategy {
         NameRule::Label
     }
 
-    fn prepare_for_create(&self, _api: &Api, _resource: &Resource, _cx: &Context, object: &mut Value) {
+    fn prepare_for_create(
+        &self,
+        _api: &Api,
+        _resource: &Resource,
+        _cx: &Context,
+        object: &mut Value,
+    ) {
         object["status"] = json!({"phase": "Active"});
         let mut finalizers = spec_finalizers(object);
         if !finalizers.iter().any(|finalizer| finalizer == "kubernetes") {
@@ -55,7 +61,14 @@ impl Strategy for NamespaceStrategy {
         object["spec"] = json!({"finalizers": finalizers});
     }
 
-    fn prepare_for_update(&self, _api: &Api, _resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
+    fn prepare_for_update(
+        &self,
+        _api: &Api,
+        _resource: &Resource,
+        _cx: &Context,
+        new: &mut Value,
+        old: &Value,
+    ) {
         keep(new, old, "status");
         keep(new, old, "spec");
     }
@@ -80,11 +93,22 @@ impl Strategy for NamespaceStrategy {
         false
     }
 
-    fn validate_update(&self, _api: &Api, _cx: &Context, _new: &Value, _old: &Value) -> Vec<FieldError> {
+    fn validate_update(
+        &self,
+        _api: &Api,
+        _cx: &Context,
+        _new: &Value,
+        _old: &Value,
+    ) -> Vec<FieldError> {
         Vec::new()
     }
 
-    fn before_delete(&self, _api: &Api, _cx: &Context, object: &mut Value) -> Result<(), StatusError> {
+    fn before_delete(
+        &self,
+        _api: &Api,
+        _cx: &Context,
+        object: &mut Value,
+    ) -> Result<(), StatusError> {
         let name = meta(object, "name").to_owned();
         if IMMORTAL.contains(&name.as_str()) {
             return Err(StatusError::forbidden(
@@ -110,7 +134,14 @@ impl Strategy for NamespaceStrategy {
 struct Finalize;
 
 impl Strategy for Finalize {
-    fn prepare_for_update(&self, _api: &Api, _resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
+    fn prepare_for_update(
+        &self,
+        _api: &Api,
+        _resource: &Resource,
+        _cx: &Context,
+        new: &mut Value,
+        old: &Value,
+    ) {
         let finalizers = spec_finalizers(new);
         *new = old.clone();
         new["spec"] = if finalizers.is_empty() {
@@ -147,7 +178,14 @@ fn spec_finalizers(object: &Value) -> Vec<String> {
 
 /// Adds the resource to the registry.
 pub(crate) fn install(registry: &Registry) {
-    let mut resource = Resource::new("", "v1", "namespaces", "Namespace", false, Arc::new(NamespaceStrategy));
+    let mut resource = Resource::new(
+        "",
+        "v1",
+        "namespaces",
+        "Namespace",
+        false,
+        Arc::new(NamespaceStrategy),
+    );
     resource.short_names = vec!["ns".to_owned()];
     // deletecollection is not offered, so that nobody deletes all namespaces by one typing error.
     resource.verbs.retain(|verb| *verb != "deletecollection");
@@ -178,7 +216,8 @@ pub(crate) fn admit_create(
         return Err(StatusError::not_found("", "namespaces", namespace));
     };
     // Cheaper than parsing, and never wrong on the safe side: without the text there is no mark.
-    let maybe = std::str::from_utf8(stored.bytes()).is_ok_and(|text| text.contains("\"deletionTimestamp\""));
+    let maybe = std::str::from_utf8(stored.bytes())
+        .is_ok_and(|text| text.contains("\"deletionTimestamp\""));
     if maybe && is_deleting(&stored.value()) {
         let name = meta(object, "name");
         return Err(StatusError::forbidden(
@@ -208,7 +247,15 @@ pub(crate) async fn bootstrap(api: &Arc<Api>) -> Result<(), StatusError> {
         }
         let cx = Context::system(api.clock.now(), "kube-apiserver");
         let body = json!({"metadata": {"name": name}});
-        create(api, &cx, &Target::object(&resource, "", ""), body, &[], &WriteOptions::default()).await?;
+        create(
+            api,
+            &cx,
+            &Target::object(&resource, "", ""),
+            body,
+            &[],
+            &WriteOptions::default(),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -341,7 +388,10 @@ async fn empty(api: &Arc<Api>, resource: &Arc<Resource>, name: &str) -> Result<b
     let now = seconds(api.clock.now());
     if left.is_empty() {
         let mut target = Target::object(resource, "", name);
-        if !spec_finalizers(&namespace).iter().any(|finalizer| finalizer == "kubernetes") {
+        if !spec_finalizers(&namespace)
+            .iter()
+            .any(|finalizer| finalizer == "kubernetes")
+        {
             return Ok(false);
         }
         "finalize".clone_into(&mut target.subresource);
@@ -361,12 +411,27 @@ async fn empty(api: &Arc<Api>, resource: &Arc<Resource>, name: &str) -> Result<b
     let mut target = Target::object(resource, "", name);
     "status".clone_into(&mut target.subresource);
     target.strategy = Arc::new(StatusOnly);
-    let held = format!("Some content in the namespace has finalizers remaining: {}", finalizers.join(", "));
+    let held = format!(
+        "Some content in the namespace has finalizers remaining: {}",
+        finalizers.join(", ")
+    );
     let content = format!("Some resources are remaining: {}", left.join(", "));
     amend(api, &target, "namespace-controller", |object| {
-        set_condition(object, "NamespaceContentRemaining", "SomeResourcesRemain", &content, &now);
+        set_condition(
+            object,
+            "NamespaceContentRemaining",
+            "SomeResourcesRemain",
+            &content,
+            &now,
+        );
         if !finalizers.is_empty() {
-            set_condition(object, "NamespaceFinalizersRemaining", "SomeFinalizersRemain", &held, &now);
+            set_condition(
+                object,
+                "NamespaceFinalizersRemaining",
+                "SomeFinalizersRemain",
+                &held,
+                &now,
+            );
         }
     })
     .await?;

@@ -12,7 +12,9 @@ mod schemas;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY};
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY,
+};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha512};
@@ -37,7 +39,9 @@ pub(crate) fn handle(
         ["openapi", "v3"] => Some(root(&table)),
         ["openapi", "v2"] => Some(second(&table, api, headers)),
         ["openapi", "v3", "api", version] => third(&table, api, "", version, query, headers),
-        ["openapi", "v3", "apis", group, version] => third(&table, api, group, version, query, headers),
+        ["openapi", "v3", "apis", group, version] => {
+            third(&table, api, group, version, query, headers)
+        }
         _ => None,
     }
 }
@@ -48,7 +52,12 @@ fn hash<'r>(resources: impl Iterator<Item = &'r Arc<Resource>>) -> String {
     hash.update(FORMAT);
     hash.update(env!("CARGO_PKG_VERSION"));
     for resource in resources {
-        for text in [&*resource.group, &*resource.version, &*resource.plural, &*resource.kind] {
+        for text in [
+            &*resource.group,
+            &*resource.version,
+            &*resource.plural,
+            &*resource.kind,
+        ] {
             hash.update(text);
             hash.update([0]);
         }
@@ -66,9 +75,16 @@ fn root(table: &Table) -> Response<Bytes> {
     let groups = std::iter::once(String::new()).chain(discovery::named_groups(table));
     for group in groups {
         for version in discovery::versions(table, &group) {
-            let key = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+            let key = if group.is_empty() {
+                format!("api/{version}")
+            } else {
+                format!("apis/{group}/{version}")
+            };
             let hash = hash(table.version(&group, &version));
-            paths.insert(key.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{key}?hash={hash}")}));
+            paths.insert(
+                key.clone(),
+                json!({"serverRelativeURL": format!("/openapi/v3/{key}?hash={hash}")}),
+            );
         }
     }
     json_response(&json!({"paths": paths}).to_string())
@@ -76,18 +92,29 @@ fn root(table: &Table) -> Response<Bytes> {
 
 fn json_response(body: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::copy_from_slice(body.as_bytes()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
     response
 }
 
 /// Whether JSON is among what a client accepts.
 fn accepts_json(headers: &HeaderMap) -> bool {
     let mut any = false;
-    for value in headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()) {
+    for value in headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+    {
         for range in value.split(',') {
             any = true;
-            if matches!(range.split(';').next().map(str::trim), Some("application/json" | "application/*" | "*/*")) {
+            if matches!(
+                range.split(';').next().map(str::trim),
+                Some("application/json" | "application/*" | "*/*")
+            ) {
                 return true;
             }
         }
@@ -119,15 +146,24 @@ fn third(
     }
     let hash = hash(resources.iter().copied());
     let asked = query.and_then(|query| {
-        form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "hash").map(|(_, value)| value.into_owned())
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(name, _)| name == "hash")
+            .map(|(_, value)| value.into_owned())
     });
     let tag = HeaderValue::from_str(&format!("\"{hash}\"")).ok()?;
     if asked.as_ref().is_some_and(|asked| *asked != hash) {
-        let location = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+        let location = if group.is_empty() {
+            format!("api/{version}")
+        } else {
+            format!("apis/{group}/{version}")
+        };
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
         response.headers_mut().insert(ETAG, tag);
-        response.headers_mut().insert(LOCATION, format!("/openapi/v3/{location}?hash={hash}").parse().ok()?);
+        response.headers_mut().insert(
+            LOCATION,
+            format!("/openapi/v3/{location}?hash={hash}").parse().ok()?,
+        );
         return Some(response);
     }
     let mut response = if headers.get(IF_NONE_MATCH) == Some(&tag) {
@@ -142,7 +178,10 @@ fn third(
     answer.insert(VARY, HeaderValue::from_static("Accept"));
     if asked.is_some() {
         answer.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
-        answer.insert(EXPIRES, HeaderValue::from_static("Thu, 31 Dec 2099 23:59:59 GMT"));
+        answer.insert(
+            EXPIRES,
+            HeaderValue::from_static("Thu, 31 Dec 2099 23:59:59 GMT"),
+        );
     }
     Some(response)
 }
@@ -150,7 +189,11 @@ fn third(
 /// `v1.36.3` as `1.36`.
 fn title_version(git_version: &str) -> String {
     let mut parts = git_version.trim_start_matches('v').split('.');
-    format!("{}.{}", parts.next().unwrap_or("1"), parts.next().unwrap_or("0"))
+    format!(
+        "{}.{}",
+        parts.next().unwrap_or("1"),
+        parts.next().unwrap_or("0")
+    )
 }
 
 fn document(api: &Api, resources: &[&Arc<Resource>], group: &str, version: &str) -> Value {
@@ -163,7 +206,10 @@ fn document(api: &Api, resources: &[&Arc<Resource>], group: &str, version: &str)
             paths.insert(path, operations);
         }
     }
-    paths.insert(paths::group_path(group, version), paths::resource_list(group, version));
+    paths.insert(
+        paths::group_path(group, version),
+        paths::resource_list(group, version),
+    );
     let components = all.closure(&wanted, resources, "#/components/schemas/");
     json!({
         "openapi": "3.0.0",
@@ -184,7 +230,9 @@ fn second(table: &Table, api: &Api, headers: &HeaderMap) -> Response<Bytes> {
     }
     let resources = table.all().collect::<Vec<_>>();
     let tag = format!("\"{}\"", hash(resources.iter().copied()));
-    let unchanged = headers.get(IF_NONE_MATCH).is_some_and(|held| held.as_bytes() == tag.as_bytes());
+    let unchanged = headers
+        .get(IF_NONE_MATCH)
+        .is_some_and(|held| held.as_bytes() == tag.as_bytes());
     let mut response = if unchanged {
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -215,7 +263,9 @@ fn second(table: &Table, api: &Api, headers: &HeaderMap) -> Response<Bytes> {
     if let Ok(tag) = tag.parse() {
         response.headers_mut().insert(ETAG, tag);
     }
-    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept"));
     response
 }
 
@@ -233,7 +283,9 @@ fn tag(group: &str, version: &str) -> String {
 
 fn capital(word: &str) -> String {
     let mut characters = word.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    characters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
 }
 
 /// The key of a group version in `x-kubernetes-group-version-kind`.
@@ -251,7 +303,10 @@ mod tests {
     fn tags_are_those_of_the_real_server() {
         assert_eq!(tag("", "v1"), "core_v1");
         assert_eq!(tag("apps", "v1"), "apps_v1");
-        assert_eq!(tag("rbac.authorization.k8s.io", "v1"), "rbacAuthorization_v1");
+        assert_eq!(
+            tag("rbac.authorization.k8s.io", "v1"),
+            "rbacAuthorization_v1"
+        );
         assert_eq!(tag("g.io", "v1"), "gIo_v1");
     }
 
@@ -264,7 +319,10 @@ mod tests {
         for (group, versions) in table.groups() {
             for version in &versions.versions {
                 let resources = table.version(group, version).collect::<Vec<_>>();
-                let wanted = resources.iter().flat_map(|resource| schemas::roots(resource)).collect::<Vec<_>>();
+                let wanted = resources
+                    .iter()
+                    .flat_map(|resource| schemas::roots(resource))
+                    .collect::<Vec<_>>();
                 let components = all.closure(&wanted, &resources, "#/components/schemas/");
                 for name in &wanted {
                     assert!(components.contains_key(name), "{name}");

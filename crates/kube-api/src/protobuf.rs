@@ -86,7 +86,9 @@ fn types() -> &'static Types {
             if let Some(kind) = name.strip_prefix('=') {
                 types.kinds.insert(kind.to_owned(), rest.to_owned());
             } else {
-                types.by_name.insert(name.to_owned(), rest.split(' ').filter_map(field).collect());
+                types
+                    .by_name
+                    .insert(name.to_owned(), rest.split(' ').filter_map(field).collect());
             }
         }
         types
@@ -185,7 +187,10 @@ fn fields(mut bytes: &[u8]) -> Result<Vec<(u64, Wire<'_>)>, ProtobufError> {
 }
 
 fn little_endian(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte))
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |value, byte| (value << 8) | u64::from(*byte))
 }
 
 fn text(bytes: &[u8]) -> Result<&str, ProtobufError> {
@@ -215,7 +220,11 @@ pub(crate) fn decode(body: &[u8]) -> Result<Value, ProtobufError> {
         format!("{META}.DeleteOptions")
     } else {
         let wanted = format!("{api_version}/{kind}");
-        types().kinds.get(&wanted).cloned().ok_or(ProtobufError::Kind(wanted))?
+        types()
+            .kinds
+            .get(&wanted)
+            .cloned()
+            .ok_or(ProtobufError::Kind(wanted))?
     };
     let mut object = message_of(&name, raw, 0)?;
     if let Some(members) = object.as_object_mut() {
@@ -233,9 +242,13 @@ fn message_of(name: &str, bytes: &[u8], depth: usize) -> Result<Value, ProtobufE
         return Ok(special);
     }
     let mut members = Map::new();
-    let Some(known) = types().by_name.get(name) else { return Ok(Value::Object(members)) };
+    let Some(known) = types().by_name.get(name) else {
+        return Ok(Value::Object(members));
+    };
     for (number, wire) in fields(bytes)? {
-        let Some(field) = known.get(&number) else { continue };
+        let Some(field) = known.get(&number) else {
+            continue;
+        };
         if field.map {
             entry(field, wire.bytes(), &mut members, depth)?;
             continue;
@@ -243,7 +256,10 @@ fn message_of(name: &str, bytes: &[u8], depth: usize) -> Result<Value, ProtobufE
         let value = scalar(&field.kind, &wire, depth)?;
         if field.repeated {
             // A named list is a message of one field without a name, and is the list itself.
-            match members.entry(field.name.clone()).or_insert_with(|| json!([])) {
+            match members
+                .entry(field.name.clone())
+                .or_insert_with(|| json!([]))
+            {
                 Value::Array(items) => items.push(value),
                 other => *other = json!([value]),
             }
@@ -255,7 +271,10 @@ fn message_of(name: &str, bytes: &[u8], depth: usize) -> Result<Value, ProtobufE
             members.insert(field.name.clone(), value);
         }
     }
-    if known.values().any(|field| field.repeated && field.name.is_empty()) {
+    if known
+        .values()
+        .any(|field| field.repeated && field.name.is_empty())
+    {
         return Ok(members.remove("").unwrap_or_else(|| json!([])));
     }
     Ok(Value::Object(members))
@@ -273,7 +292,12 @@ fn is_zero(value: &Value) -> bool {
 }
 
 /// One entry of a map: key and value as fields 1 and 2.
-fn entry(field: &Field, bytes: &[u8], members: &mut Map<String, Value>, depth: usize) -> Result<(), ProtobufError> {
+fn entry(
+    field: &Field,
+    bytes: &[u8],
+    members: &mut Map<String, Value>,
+    depth: usize,
+) -> Result<(), ProtobufError> {
     let (mut key, mut value) = (String::new(), None);
     for (number, wire) in fields(bytes)? {
         match number {
@@ -286,7 +310,10 @@ fn entry(field: &Field, bytes: &[u8], members: &mut Map<String, Value>, depth: u
         Some(value) => value,
         None => scalar(&field.kind, &Wire::Bytes(&[]), depth)?,
     };
-    match members.entry(field.name.clone()).or_insert_with(|| json!({})) {
+    match members
+        .entry(field.name.clone())
+        .or_insert_with(|| json!({}))
+    {
         Value::Object(map) => {
             map.insert(key, value);
         }
@@ -302,7 +329,9 @@ fn scalar(kind: &Kind, wire: &Wire<'_>, depth: usize) -> Result<Value, ProtobufE
         // Negative numbers are written in two's complement over all 64 bits.
         Kind::Integer => json!(wire.number().cast_signed()),
         Kind::Boolean => json!(wire.number() != 0),
-        Kind::Float => Number::from_f64(f64::from_bits(wire.number())).map_or(Value::Null, Value::Number),
+        Kind::Float => {
+            Number::from_f64(f64::from_bits(wire.number())).map_or(Value::Null, Value::Number)
+        }
         Kind::Message(name) => message_of(name, wire.bytes(), depth + 1)?,
     })
 }
@@ -313,8 +342,14 @@ fn special(name: &str, bytes: &[u8], depth: usize) -> Result<Option<Value>, Prot
     let value = match (package, name) {
         ("apimachinery/pkg/api/resource", "Quantity") => {
             let found = fields(bytes)?.into_iter().find(|(number, _)| *number == 1);
-            let quantity = found.map_or(Ok(""), |(_, wire)| text(wire.bytes()))?.to_owned();
-            json!(if quantity.is_empty() { "0".to_owned() } else { quantity })
+            let quantity = found
+                .map_or(Ok(""), |(_, wire)| text(wire.bytes()))?
+                .to_owned();
+            json!(if quantity.is_empty() {
+                "0".to_owned()
+            } else {
+                quantity
+            })
         }
         ("apimachinery/pkg/util/intstr", "IntOrString") => {
             let (mut is_text, mut number, mut words) = (false, 0, "");
@@ -339,10 +374,13 @@ fn special(name: &str, bytes: &[u8], depth: usize) -> Result<Option<Value>, Prot
             }
             time(seconds, nanos, name == "MicroTime")
         }
-        (META, "FieldsV1") | ("apimachinery/pkg/runtime", "RawExtension") | (EXTENSIONS, "JSON") => raw(bytes, depth)?,
-        (EXTENSIONS, "JSONSchemaPropsOrBool" | "JSONSchemaPropsOrArray" | "JSONSchemaPropsOrStringArray") => {
-            either(name, bytes, depth)?
-        }
+        (META, "FieldsV1")
+        | ("apimachinery/pkg/runtime", "RawExtension")
+        | (EXTENSIONS, "JSON") => raw(bytes, depth)?,
+        (
+            EXTENSIONS,
+            "JSONSchemaPropsOrBool" | "JSONSchemaPropsOrArray" | "JSONSchemaPropsOrStringArray",
+        ) => either(name, bytes, depth)?,
         _ => return Ok(None),
     };
     Ok(Some(value))
@@ -353,15 +391,23 @@ fn time(seconds: i64, nanos: i64, micro: bool) -> Value {
     if seconds == 0 && nanos == 0 {
         return Value::Null;
     }
-    let at = i32::try_from(nanos).ok().and_then(|nanos| Timestamp::new(seconds, nanos).ok());
-    let form = if micro { "%Y-%m-%dT%H:%M:%S.%6fZ" } else { "%Y-%m-%dT%H:%M:%SZ" };
+    let at = i32::try_from(nanos)
+        .ok()
+        .and_then(|nanos| Timestamp::new(seconds, nanos).ok());
+    let form = if micro {
+        "%Y-%m-%dT%H:%M:%S.%6fZ"
+    } else {
+        "%Y-%m-%dT%H:%M:%SZ"
+    };
     at.map_or(Value::Null, |at| json!(at.strftime(form).to_string()))
 }
 
 /// JSON, or another object, inside a message.
 fn raw(bytes: &[u8], depth: usize) -> Result<Value, ProtobufError> {
     let found = fields(bytes)?.into_iter().find(|(number, _)| *number == 1);
-    let Some((_, wire)) = found else { return Ok(Value::Null) };
+    let Some((_, wire)) = found else {
+        return Ok(Value::Null);
+    };
     let inner = wire.bytes();
     if inner.is_empty() {
         return Ok(Value::Null);
@@ -382,10 +428,13 @@ fn either(name: &str, bytes: &[u8], depth: usize) -> Result<Value, ProtobufError
     for (number, wire) in fields(bytes)? {
         match (name, number) {
             ("JSONSchemaPropsOrBool", 1) => allowed = wire.number() != 0,
-            ("JSONSchemaPropsOrBool", 2) | ("JSONSchemaPropsOrArray" | "JSONSchemaPropsOrStringArray", 1) => {
+            ("JSONSchemaPropsOrBool", 2)
+            | ("JSONSchemaPropsOrArray" | "JSONSchemaPropsOrStringArray", 1) => {
                 one = Some(message_of(&schema, wire.bytes(), depth + 1)?);
             }
-            ("JSONSchemaPropsOrArray", 2) => list.push(message_of(&schema, wire.bytes(), depth + 1)?),
+            ("JSONSchemaPropsOrArray", 2) => {
+                list.push(message_of(&schema, wire.bytes(), depth + 1)?)
+            }
             ("JSONSchemaPropsOrStringArray", 2) => list.push(json!(text(wire.bytes())?)),
             _ => {}
         }
@@ -415,8 +464,17 @@ mod tests {
 
     #[test]
     fn objects_are_read() {
-        let metadata = [part(1, b"c"), part(3, b"default"), part(11, &[part(1, b"k"), part(2, b"v")].concat())].concat();
-        let map = [part(1, &metadata), part(2, &[part(1, b"a"), part(2, b"b")].concat())].concat();
+        let metadata = [
+            part(1, b"c"),
+            part(3, b"default"),
+            part(11, &[part(1, b"k"), part(2, b"v")].concat()),
+        ]
+        .concat();
+        let map = [
+            part(1, &metadata),
+            part(2, &[part(1, b"a"), part(2, b"b")].concat()),
+        ]
+        .concat();
         assert_eq!(
             decode(&envelope("v1", "ConfigMap", &map)),
             Ok(json!({
@@ -437,7 +495,10 @@ mod tests {
     fn broken_messages_are_refused() {
         assert_eq!(decode(b"{}"), Err(ProtobufError::Magic));
         assert_eq!(decode(b"k8s\0\x0a\xff"), Err(ProtobufError::Short));
-        assert_eq!(decode(&envelope("v1", "Nothing", &[])), Err(ProtobufError::Kind("v1/Nothing".to_owned())));
+        assert_eq!(
+            decode(&envelope("v1", "Nothing", &[])),
+            Err(ProtobufError::Kind("v1/Nothing".to_owned()))
+        );
     }
 
     proptest::proptest! {

@@ -63,7 +63,10 @@ impl Authorizer for Rbac {
                 match grant.rules {
                     Ok(rules) => {
                         if rules.iter().any(|rule| rule.allows(attributes)) {
-                            return Decision::Allow(format!("RBAC: allowed by {}", grant.describe()));
+                            return Decision::Allow(format!(
+                                "RBAC: allowed by {}",
+                                grant.describe()
+                            ));
                         }
                     }
                     Err(problem) => problems.push(problem),
@@ -90,11 +93,26 @@ impl Authorizer for Rbac {
 }
 
 /// The answer to a request that nothing allows.
-pub(crate) fn forbidden(identity: &Identity, attributes: &Attributes<'_>, reason: &str) -> StatusError {
-    let suffix = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+pub(crate) fn forbidden(
+    identity: &Identity,
+    attributes: &Attributes<'_>,
+    reason: &str,
+) -> StatusError {
+    let suffix = if reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {reason}")
+    };
     if attributes.resource.is_empty() {
-        let message = format!("User {:?} cannot {} path {:?}{suffix}", identity.user, attributes.verb, attributes.path);
-        let mut error = StatusError::new(http::StatusCode::FORBIDDEN, "Forbidden", format!("forbidden: {message}"));
+        let message = format!(
+            "User {:?} cannot {} path {:?}{suffix}",
+            identity.user, attributes.verb, attributes.path
+        );
+        let mut error = StatusError::new(
+            http::StatusCode::FORBIDDEN,
+            "Forbidden",
+            format!("forbidden: {message}"),
+        );
         error.details = Some(Box::default());
         return error;
     }
@@ -113,10 +131,15 @@ pub(crate) fn forbidden(identity: &Identity, attributes: &Attributes<'_>, reason
         identity.user, attributes.verb, attributes.group
     );
     let subject = qualified(attributes.group, attributes.resource);
-    let subject = if attributes.name.is_empty() { subject } else { format!("{subject} {:?}", attributes.name) };
-    StatusError::new(http::StatusCode::FORBIDDEN, "Forbidden", format!("{subject} is forbidden: {message}")).about(
-        attributes.group,
-        attributes.resource,
-        attributes.name,
+    let subject = if attributes.name.is_empty() {
+        subject
+    } else {
+        format!("{subject} {:?}", attributes.name)
+    };
+    StatusError::new(
+        http::StatusCode::FORBIDDEN,
+        "Forbidden",
+        format!("{subject} is forbidden: {message}"),
     )
+    .about(attributes.group, attributes.resource, attributes.name)
 }

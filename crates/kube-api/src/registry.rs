@@ -16,7 +16,9 @@ use drover_structural::Schema;
 use drover_structural::rules::Rules;
 use tokio::sync::watch;
 
-pub(crate) use strategy::{Action, Call, Convert, NameRule, Plain, Reply, StatusOnly, Strategy, Write, keep};
+pub(crate) use strategy::{
+    Action, Call, Convert, NameRule, Plain, Reply, StatusOnly, Strategy, Write, keep,
+};
 
 /// Group, version and kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -355,9 +357,7 @@ impl Editor {
     }
 }
 
-fn group_versions(
-    by_path: &ByPath,
-) -> BTreeMap<Arc<str>, Group> {
+fn group_versions(by_path: &ByPath) -> BTreeMap<Arc<str>, Group> {
     let mut groups: BTreeMap<Arc<str>, Group> = BTreeMap::new();
     for (group, version, _) in by_path.keys() {
         let versions = &mut groups.entry(Arc::clone(group)).or_default().versions;
@@ -378,7 +378,9 @@ fn group_versions(
 pub(crate) fn version_priority(version: &str) -> (u8, u64, u64) {
     fn parse(version: &str) -> Option<(u8, u64, u64)> {
         let rest = version.strip_prefix('v')?;
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let major = rest[..digits].parse().ok()?;
         let stage = &rest[digits..];
         if stage.is_empty() {
@@ -411,8 +413,22 @@ mod tests {
     fn a_resource_is_found_by_path_and_its_group_lists_its_versions() {
         let registry = Registry::default();
         registry.update(|table| {
-            table.insert(Resource::new("g.io", "v1beta1", "things", "Thing", true, Arc::new(Plain)));
-            table.insert(Resource::new("g.io", "v1", "things", "Thing", true, Arc::new(Plain)));
+            table.insert(Resource::new(
+                "g.io",
+                "v1beta1",
+                "things",
+                "Thing",
+                true,
+                Arc::new(Plain),
+            ));
+            table.insert(Resource::new(
+                "g.io",
+                "v1",
+                "things",
+                "Thing",
+                true,
+                Arc::new(Plain),
+            ));
         });
         let table = registry.table();
         assert!(table.get("g.io", "v1", "things").is_some());

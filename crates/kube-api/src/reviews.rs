@@ -59,9 +59,10 @@ impl Review {
 
     fn group(self) -> &'static str {
         match self {
-            Self::SubjectAccess | Self::LocalSubjectAccess | Self::SelfSubjectAccess | Self::SelfSubjectRules => {
-                AUTHORIZATION
-            }
+            Self::SubjectAccess
+            | Self::LocalSubjectAccess
+            | Self::SelfSubjectAccess
+            | Self::SelfSubjectRules => AUTHORIZATION,
             Self::SelfSubject | Self::Token => AUTHENTICATION,
         }
     }
@@ -92,7 +93,13 @@ impl Review {
     fn subject(self, spec: &Value, namespace: &str) -> Result<Identity, StatusError> {
         let text = |member: &str| spec[member].as_str().unwrap_or_default().to_owned();
         let list = |value: &Value| {
-            value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+            value
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
         let identity = Identity {
             user: text("user"),
@@ -106,33 +113,62 @@ impl Review {
                 .collect::<BTreeMap<_, _>>(),
         };
         if identity.user.is_empty() && identity.groups.is_empty() {
-            return Err(self.invalid(FieldError::required("spec.user", "at least one of user or group must be specified")));
+            return Err(self.invalid(FieldError::required(
+                "spec.user",
+                "at least one of user or group must be specified",
+            )));
         }
         if self == Self::LocalSubjectAccess {
-            let asked = spec["resourceAttributes"]["namespace"].as_str().unwrap_or_default();
+            let asked = spec["resourceAttributes"]["namespace"]
+                .as_str()
+                .unwrap_or_default();
             if asked != namespace {
                 let field = "spec.resourceAttributes.namespace";
-                return Err(self.invalid(FieldError::invalid(field, asked, "must match metadata.namespace")));
+                return Err(self.invalid(FieldError::invalid(
+                    field,
+                    asked,
+                    "must match metadata.namespace",
+                )));
             }
-            if spec.get("nonResourceAttributes").is_some_and(Value::is_object) {
+            if spec
+                .get("nonResourceAttributes")
+                .is_some_and(Value::is_object)
+            {
                 let detail = "disallowed on this kind of request";
-                return Err(self.invalid(FieldError::invalid("spec.nonResourceAttributes", "", detail)));
+                return Err(self.invalid(FieldError::invalid(
+                    "spec.nonResourceAttributes",
+                    "",
+                    detail,
+                )));
             }
         }
         Ok(identity)
     }
 
     fn decide(self, api: &Api, identity: &Identity, spec: &Value) -> Result<Value, StatusError> {
-        let resource = spec.get("resourceAttributes").filter(|value| value.is_object());
-        let path = spec.get("nonResourceAttributes").filter(|value| value.is_object());
+        let resource = spec
+            .get("resourceAttributes")
+            .filter(|value| value.is_object());
+        let path = spec
+            .get("nonResourceAttributes")
+            .filter(|value| value.is_object());
         let attributes = match (resource, path) {
             (Some(_), Some(_)) => {
                 let detail = "cannot be specified in combination with resourceAttributes";
-                return Err(self.invalid(FieldError::invalid("spec.nonResourceAttributes", "", detail)));
+                return Err(self.invalid(FieldError::invalid(
+                    "spec.nonResourceAttributes",
+                    "",
+                    detail,
+                )));
             }
             (None, None) => {
-                let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-                return Err(self.invalid(FieldError::invalid("spec.resourceAttributes", "", detail)));
+                let detail =
+                    "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+                return Err(self.invalid(FieldError::invalid(
+                    "spec.resourceAttributes",
+                    "",
+                    detail,
+                )));
             }
             (Some(asked), None) => {
                 let text = |member: &str| asked[member].as_str().unwrap_or_default();
@@ -149,7 +185,11 @@ impl Review {
             }
             (None, Some(asked)) => {
                 let text = |member: &str| asked[member].as_str().unwrap_or_default();
-                Attributes { verb: text("verb"), path: text("path"), ..Attributes::default() }
+                Attributes {
+                    verb: text("verb"),
+                    path: text("path"),
+                    ..Attributes::default()
+                }
             }
         };
         let (allowed, reason) = match api.authorizer.authorize(api, identity, &attributes) {
@@ -173,10 +213,20 @@ impl Action for Review {
         &["create"]
     }
 
-    fn call<'a>(&'a self, api: &'a Arc<Api>, cx: &'a Context, call: Call) -> BoxFuture<'a, Result<Reply, StatusError>> {
+    fn call<'a>(
+        &'a self,
+        api: &'a Arc<Api>,
+        cx: &'a Context,
+        call: Call,
+    ) -> BoxFuture<'a, Result<Reply, StatusError>> {
         async move {
             let (spec, status) = self.answer(api, cx, &call)?;
-            let mut metadata = call.body.get("metadata").cloned().filter(Value::is_object).unwrap_or_else(|| json!({}));
+            let mut metadata = call
+                .body
+                .get("metadata")
+                .cloned()
+                .filter(Value::is_object)
+                .unwrap_or_else(|| json!({}));
             if *self == Self::SelfSubject {
                 metadata["creationTimestamp"] = json!(seconds(cx.now));
             }
@@ -192,7 +242,10 @@ impl Action for Review {
             if !spec.is_null() {
                 object["spec"] = spec;
             }
-            Ok(Reply { code: StatusCode::CREATED, object })
+            Ok(Reply {
+                code: StatusCode::CREATED,
+                object,
+            })
         }
         .boxed()
     }
@@ -216,10 +269,17 @@ fn user_info(identity: &Identity) -> Value {
 fn token(api: &Api, spec: Value) -> Result<(Value, Value), StatusError> {
     let token = spec["token"].as_str().unwrap_or_default();
     if token.is_empty() {
-        return Err(StatusError::bad_request("token is required for TokenReview in authentication"));
+        return Err(StatusError::bad_request(
+            "token is required for TokenReview in authentication",
+        ));
     }
-    let audiences =
-        spec["audiences"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+    let audiences = spec["audiences"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
     let status = match identity::review(api, token, &audiences) {
         Ok((identity, audiences)) => {
             json!({"authenticated": true, "user": user_info(&identity), "audiences": audiences})
@@ -243,5 +303,8 @@ fn rules(api: &Api, cx: &Context, spec: &Value) -> Result<(Value, Value), Status
             resources.push(rule);
         }
     }
-    Ok((json!({}), json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false})))
+    Ok((
+        json!({}),
+        json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false}),
+    ))
 }

@@ -255,7 +255,13 @@ impl Server {
     ///
     /// If the file exists or cannot be written, or the server keeps nothing on disk.
     pub async fn backup(&self, to: PathBuf) -> Result<Contents, BackupError> {
-        let database = self.inner.api.store.path().ok_or(BackupError::Memory)?.to_owned();
+        let database = self
+            .inner
+            .api
+            .store
+            .path()
+            .ok_or(BackupError::Memory)?
+            .to_owned();
         tokio::task::spawn_blocking(move || crate::backup(&database, &to))
             .await
             .unwrap_or_else(|error| Err(BackupError::Interrupted(error.to_string())))
@@ -276,7 +282,11 @@ impl Server {
 fn turns(each: usize) -> Arc<Turns> {
     let each = each.max(1);
     // Who has a thousand requests waiting will not have them answered in time.
-    Turns::new(Places { total: each * 4, each, waiting: 1024 })
+    Turns::new(Places {
+        total: each * 4,
+        each,
+        waiting: 1024,
+    })
 }
 
 /// Forgets old history from time to time.

@@ -234,15 +234,20 @@ impl StatusError {
 
     /// The answer of the real server's router to a kind of patch that no route takes.
     pub(crate) fn unroutable_media_type() -> Self {
-        let mut error =
-            Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", "415: Unsupported Media Type");
+        let mut error = Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UnsupportedMediaType",
+            "415: Unsupported Media Type",
+        );
         error.details = Some(Box::default());
         error
     }
 
     /// A body that cannot be read as the object it says it is (apiserver `handlers/rest.go`).
     pub(crate) fn undecodable(kind: &str, version: &str, expected: &str, why: &str) -> Self {
-        Self::bad_request(format!("{kind} in version {version:?} cannot be handled as a {expected}: {why}"))
+        Self::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {expected}: {why}"
+        ))
     }
 
     pub(crate) fn not_acceptable(accepted: &[&str]) -> Self {
@@ -278,11 +283,7 @@ impl StatusError {
             "Timeout",
             format!("Too large resource version: {asked}, current: {current}"),
         )
-        .cause(
-            "ResourceVersionTooLarge",
-            "Too large resource version",
-            "",
-        )
+        .cause("ResourceVersionTooLarge", "Too large resource version", "")
         .retry_after(1)
     }
 

@@ -51,15 +51,18 @@ impl IncludeObject {
 
 /// The `columnDefinitions` of a resource.
 pub(crate) fn columns(resource: &Resource) -> Value {
-    let definition = |name: &str, kind: &str, format: &str, description: &str, priority: i32| {
-        json!({"name": name, "type": kind, "format": format, "description": description, "priority": priority})
-    };
+    let definition = |name: &str, kind: &str, format: &str, description: &str, priority: i32| json!({"name": name, "type": kind, "format": format, "description": description, "priority": priority});
     if resource.custom {
         let name = definition("Name", "string", "name", "", 0);
-        let rest = resource
-            .columns
-            .iter()
-            .map(|column| definition(&column.name, &column.kind, &column.format, &column.description, column.priority));
+        let rest = resource.columns.iter().map(|column| {
+            definition(
+                &column.name,
+                &column.kind,
+                &column.format,
+                &column.description,
+                column.priority,
+            )
+        });
         return Value::Array(std::iter::once(name).chain(rest).collect());
     }
     match builtin::printer(&resource.group, &resource.plural) {
@@ -101,8 +104,19 @@ fn special(object: &Value) -> Option<Printer> {
 }
 
 /// The row of one object.
-pub(crate) fn row(resource: &Resource, object: Value, include: IncludeObject, now: Timestamp) -> Value {
-    let cells = cells(resource, &Row { object: &object, now });
+pub(crate) fn row(
+    resource: &Resource,
+    object: Value,
+    include: IncludeObject,
+    now: Timestamp,
+) -> Value {
+    let cells = cells(
+        resource,
+        &Row {
+            object: &object,
+            now,
+        },
+    );
     let conditions = conditions(resource, &object);
     let mut row = json!({"cells": cells});
     if let Some(conditions) = conditions {
@@ -118,10 +132,14 @@ pub(crate) fn row(resource: &Resource, object: Value, include: IncludeObject, no
 
 fn cells(resource: &Resource, row: &Row<'_>) -> Vec<Value> {
     if resource.custom {
-        let rest = resource.columns.iter().map(|column| custom_cell(&column.kind, &column.path, row));
+        let rest = resource
+            .columns
+            .iter()
+            .map(|column| custom_cell(&column.kind, &column.path, row));
         return std::iter::once(row.name()).chain(rest).collect();
     }
-    let printer = special(row.object).or_else(|| builtin::printer(&resource.group, &resource.plural));
+    let printer =
+        special(row.object).or_else(|| builtin::printer(&resource.group, &resource.plural));
     match printer {
         Some(printer) => (printer.cells)(row),
         None => vec![row.name(), row.text("/metadata/creationTimestamp")],
@@ -131,8 +149,12 @@ fn cells(resource: &Resource, row: &Row<'_>) -> Vec<Value> {
 /// A cell of a custom resource (apiextensions-apiserver `tableconvertor.go`, v0.36): absent values are null, a
 /// `string` column shows any value, the others only values of their type.
 fn custom_cell(kind: &str, path: &str, row: &Row<'_>) -> Value {
-    let Ok(path) = JsonPath::parse(path) else { return Value::Null };
-    let Some(value) = path.first(row.object) else { return Value::Null };
+    let Ok(path) = JsonPath::parse(path) else {
+        return Value::Null;
+    };
+    let Some(value) = path.first(row.object) else {
+        return Value::Null;
+    };
     match (kind, value) {
         ("string", Value::String(_)) => value.clone(),
         ("string", Value::Null) => json!("<nil>"),
@@ -163,7 +185,9 @@ fn conditions(resource: &Resource, object: &Value) -> Option<Value> {
 
 /// The object's metadata alone, as `PartialObjectMetadata`.
 pub(crate) fn partial_metadata(mut object: Value) -> Value {
-    let metadata = object.get_mut("metadata").map_or_else(|| json!({}), Value::take);
+    let metadata = object
+        .get_mut("metadata")
+        .map_or_else(|| json!({}), Value::take);
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
 }
 
@@ -182,7 +206,9 @@ impl<'o> Row<'o> {
 
     /// The text at a path, unless it is empty.
     fn string(&self, path: &str) -> Option<&'o str> {
-        self.at(path).and_then(Value::as_str).filter(|text| !text.is_empty())
+        self.at(path)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
     }
 
     fn text_or(&self, path: &str, other: &str) -> String {
@@ -206,15 +232,24 @@ impl<'o> Row<'o> {
     }
 
     fn items(&self, path: &str) -> impl Iterator<Item = &'o Value> + use<'o> {
-        self.at(path).and_then(Value::as_array).into_iter().flatten()
+        self.at(path)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
     }
 
     fn members(&self, path: &str) -> impl Iterator<Item = (&'o String, &'o Value)> + use<'o> {
-        self.at(path).and_then(Value::as_object).into_iter().flatten()
+        self.at(path)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
     }
 
     fn strings(&self, path: &str) -> Vec<String> {
-        self.items(path).filter_map(Value::as_str).map(str::to_owned).collect()
+        self.items(path)
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect()
     }
 
     /// How many members the object at a path has.
@@ -224,7 +259,9 @@ impl<'o> Row<'o> {
 
     /// The status of a condition.
     fn condition(&self, kind: &str) -> Option<&'o str> {
-        self.items("/status/conditions").find(|condition| condition["type"] == kind).and_then(|condition| condition["status"].as_str())
+        self.items("/status/conditions")
+            .find(|condition| condition["type"] == kind)
+            .and_then(|condition| condition["status"].as_str())
     }
 
     fn name(&self) -> Value {
@@ -255,7 +292,10 @@ mod tests {
         let now = "2026-01-01T01:00:00Z".parse().unwrap();
         let row = row(resource, object, IncludeObject::None, now);
         assert_eq!(row["cells"], *expected);
-        assert_eq!(row["cells"].as_array().unwrap().len(), columns(resource).as_array().unwrap().len());
+        assert_eq!(
+            row["cells"].as_array().unwrap().len(),
+            columns(resource).as_array().unwrap().len()
+        );
     }
 
     #[test]
@@ -269,15 +309,25 @@ mod tests {
             })
         };
         let expected = |ready: &str, reason: &str, restarts: &str| {
-            json!(["p", ready, reason, restarts, "60m", "<none>", "n", "<none>", "<none>"])
+            json!([
+                "p", ready, reason, restarts, "60m", "<none>", "n", "<none>", "<none>"
+            ])
         };
-        check(&pods, pod(json!({"phase": "Pending"})), &expected("0/2", "Pending", "0"));
+        check(
+            &pods,
+            pod(json!({"phase": "Pending"})),
+            &expected("0/2", "Pending", "0"),
+        );
         let running = json!({"phase": "Running", "containerStatuses": [
             {"name": "a", "ready": true, "restartCount": 0, "state": {"running": {}}},
             {"name": "b", "ready": false, "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
              "lastState": {"terminated": {"finishedAt": "2026-01-01T00:59:00Z", "exitCode": 1}}},
         ]});
-        check(&pods, pod(running), &expected("1/2", "CrashLoopBackOff", "3 (60s ago)"));
+        check(
+            &pods,
+            pod(running),
+            &expected("1/2", "CrashLoopBackOff", "3 (60s ago)"),
+        );
     }
 
     #[test]
@@ -309,14 +359,30 @@ mod tests {
             ("storage.k8s.io", "volumeattachments"),
             ("certificates.k8s.io", "certificatesigningrequests"),
             ("rbac.authorization.k8s.io", "rolebindings"),
-            ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
-            ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
+            (
+                "flowcontrol.apiserver.k8s.io",
+                "prioritylevelconfigurations",
+            ),
+            (
+                "admissionregistration.k8s.io",
+                "validatingadmissionpolicybindings",
+            ),
             ("apiregistration.k8s.io", "apiservices"),
         ] {
             let resource = builtin(group, plural, "Kind");
-            let object = json!({"metadata": {"name": "x", "creationTimestamp": "2026-01-01T00:00:00Z"}});
-            let row = row(&resource, object, IncludeObject::None, Timestamp::UNIX_EPOCH);
-            assert_eq!(row["cells"].as_array().unwrap().len(), columns(&resource).as_array().unwrap().len(), "{plural}");
+            let object =
+                json!({"metadata": {"name": "x", "creationTimestamp": "2026-01-01T00:00:00Z"}});
+            let row = row(
+                &resource,
+                object,
+                IncludeObject::None,
+                Timestamp::UNIX_EPOCH,
+            );
+            assert_eq!(
+                row["cells"].as_array().unwrap().len(),
+                columns(&resource).as_array().unwrap().len(),
+                "{plural}"
+            );
         }
     }
 

@@ -21,7 +21,10 @@ pub(crate) struct Backend {
 
 impl std::fmt::Debug for Backend {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Backend").field("identity", &self.identity).finish_non_exhaustive()
+        formatter
+            .debug_struct("Backend")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -33,15 +36,17 @@ impl Backend {
     /// When it cannot be opened; the message says which file and what to do.
     pub(crate) async fn open(args: &StoreArgs) -> Result<Self> {
         if let Some(path) = &args.kubeconfig {
-            let kubeconfig =
-                Kubeconfig::read_from(path).with_context(|| format!("read the kubeconfig {}", path.display()))?;
-            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                .await
-                .with_context(|| format!("use the kubeconfig {}", path.display()))?;
+            let kubeconfig = Kubeconfig::read_from(path)
+                .with_context(|| format!("read the kubeconfig {}", path.display()))?;
+            let config =
+                kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                    .await
+                    .with_context(|| format!("use the kubeconfig {}", path.display()))?;
             return Self::real(config);
         }
         if args.in_cluster {
-            let config = kube::Config::incluster().context("use the credentials of the cluster this runs in")?;
+            let config = kube::Config::incluster()
+                .context("use the credentials of the cluster this runs in")?;
             return Self::real(config);
         }
         Self::embedded(&args.data_dir).await
@@ -49,13 +54,22 @@ impl Backend {
 
     fn real(config: kube::Config) -> Result<Self> {
         let client = Client::try_from(config).context("make a client for the Kubernetes API")?;
-        Ok(Self { client, identity: uuid::Uuid::new_v4().to_string(), embedded: None })
+        Ok(Self {
+            client,
+            identity: uuid::Uuid::new_v4().to_string(),
+            embedded: None,
+        })
     }
 
     async fn embedded(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder).with_context(|| format!("create the data folder {}", folder.display()))?;
-        let config = drover_kube_api::Config::new(drover_kube_api::Storage::File(folder.join(crate::copies::DATABASE)));
-        let server = drover_kube_api::Server::open(config).await.context("open the store")?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("create the data folder {}", folder.display()))?;
+        let config = drover_kube_api::Config::new(drover_kube_api::Storage::File(
+            folder.join(crate::copies::DATABASE),
+        ));
+        let server = drover_kube_api::Server::open(config)
+            .await
+            .context("open the store")?;
         let service = server.client_service(drover_kube_api::Identity::admin());
         Ok(Self {
             client: Client::new(service, "default"),
@@ -79,8 +93,15 @@ pub(crate) mod tests {
 
     /// A client over an empty store in memory with the namespace of the hub's own objects.
     pub(crate) async fn memory() -> Client {
-        let server = drover_kube_api::Server::open(drover_kube_api::Config::new(drover_kube_api::Storage::Memory)).await.unwrap();
-        let client = Client::new(server.client_service(drover_kube_api::Identity::admin()), "default");
+        let server = drover_kube_api::Server::open(drover_kube_api::Config::new(
+            drover_kube_api::Storage::Memory,
+        ))
+        .await
+        .unwrap();
+        let client = Client::new(
+            server.client_service(drover_kube_api::Identity::admin()),
+            "default",
+        );
         crate::install::namespaces(&client).await.unwrap();
         client
     }

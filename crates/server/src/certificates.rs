@@ -110,7 +110,10 @@ struct State {
 
 impl std::fmt::Debug for Certificates {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Certificates").field("own", &self.0.own.is_some()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Certificates")
+            .field("own", &self.0.own.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,7 +127,10 @@ impl Certificates {
     pub(crate) fn given(chain: &str, key: &str, trusted: &str) -> Result<Self, CertificateError> {
         let invalid = |what: &str| {
             let what = what.to_owned();
-            move |error: rustls::pki_types::pem::Error| CertificateError::Invalid { what, reason: error.to_string() }
+            move |error: rustls::pki_types::pem::Error| CertificateError::Invalid {
+                what,
+                reason: error.to_string(),
+            }
         };
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain.as_bytes())
             .collect::<Result<_, _>>()
@@ -137,10 +143,12 @@ impl Certificates {
         }
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(invalid("the key file"))?;
         let certified = certified(chain, &key)?;
-        certified.keys_match().map_err(|error| CertificateError::Invalid {
-            what: "the key file".to_owned(),
-            reason: format!("it does not fit the certificate ({error})"),
-        })?;
+        certified
+            .keys_match()
+            .map_err(|error| CertificateError::Invalid {
+                what: "the key file".to_owned(),
+                reason: format!("it does not fit the certificate ({error})"),
+            })?;
         Ok(Self(Arc::new(Inner {
             current: ArcSwap::from_pointee(certified),
             trusted: trusted.trim().to_owned(),
@@ -154,16 +162,30 @@ impl Certificates {
     /// # Errors
     ///
     /// When a Secret cannot be kept or holds something else.
-    pub(crate) async fn own(client: Client, clock: Clock, names: &[String]) -> Result<Self, CertificateError> {
+    pub(crate) async fn own(
+        client: Client,
+        clock: Clock,
+        names: &[String],
+    ) -> Result<Self, CertificateError> {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
         let now = clock.now();
         let (authority_pem, authority_key) = authority(&secrets, now).await?;
         let issuer = Issuer::from_ca_cert_pem(&authority_pem, authority_key)?;
-        let authority_der = CertificateDer::from_pem_slice(authority_pem.as_bytes()).map_err(|error| {
-            CertificateError::Invalid { what: format!("Secret {AUTHORITY_SECRET}"), reason: error.to_string() }
-        })?;
-        let stored = secrets.get_opt(SERVING_SECRET).await.map_err(store(SERVING_SECRET))?;
-        let (key, mut state) = match stored.as_ref().and_then(|secret| pair(secret, SERVING_SECRET).ok()) {
+        let authority_der =
+            CertificateDer::from_pem_slice(authority_pem.as_bytes()).map_err(|error| {
+                CertificateError::Invalid {
+                    what: format!("Secret {AUTHORITY_SECRET}"),
+                    reason: error.to_string(),
+                }
+            })?;
+        let stored = secrets
+            .get_opt(SERVING_SECRET)
+            .await
+            .map_err(store(SERVING_SECRET))?;
+        let (key, mut state) = match stored
+            .as_ref()
+            .and_then(|secret| pair(secret, SERVING_SECRET).ok())
+        {
             Some((pem, key)) => {
                 let ends = not_after(&pem, SERVING_SECRET).ok();
                 let names = annotation_names(stored.as_ref());
@@ -172,7 +194,9 @@ impl Certificates {
             None => (KeyPair::generate()?, State::default()),
         };
         let before = state.names.len();
-        state.names.extend(names.iter().filter_map(|name| acceptable(name)));
+        state
+            .names
+            .extend(names.iter().filter_map(|name| acceptable(name)));
         let own = Own {
             issuer,
             authority: authority_der,
@@ -184,9 +208,15 @@ impl Certificates {
         };
         // A certificate of another authority (one of the two Secrets was deleted) would be refused by clients.
         let ours = !state.pem.is_empty() && signed_by(&state.pem, &own.authority);
-        let fresh = state.ends.is_some_and(|ends| until(own.clock.now(), ends) > RENEW_BEFORE);
+        let fresh = state
+            .ends
+            .is_some_and(|ends| until(own.clock.now(), ends) > RENEW_BEFORE);
         let keep = ours && fresh && state.names.len() == before;
-        let certified = if keep { own.certified(&state.pem)? } else { own.sign(&mut state)? };
+        let certified = if keep {
+            own.certified(&state.pem)?
+        } else {
+            own.sign(&mut state)?
+        };
         *own.state.lock() = state;
         if !keep {
             own.changed.notify_one();
@@ -207,7 +237,9 @@ impl Certificates {
 
     /// Makes sure that the certificate is good for `name` (a DNS name or an address).
     pub(crate) fn add(&self, name: &str) {
-        let (Some(own), Some(name)) = (&self.0.own, acceptable(name)) else { return };
+        let (Some(own), Some(name)) = (&self.0.own, acceptable(name)) else {
+            return;
+        };
         let mut state = own.state.lock();
         if state.names.contains(&name) || state.names.len() >= MAX_NAMES {
             return;
@@ -221,7 +253,9 @@ impl Certificates {
                 own.changed.notify_one();
                 tracing::info!(%name, "added a name to the serving certificate");
             }
-            Err(error) => tracing::warn!(%name, %error, "cannot add a name to the serving certificate"),
+            Err(error) => {
+                tracing::warn!(%name, %error, "cannot add a name to the serving certificate")
+            }
         }
     }
 
@@ -254,7 +288,10 @@ impl Certificates {
 
     fn renew(&self, own: &Own) {
         let mut state = own.state.lock();
-        if state.ends.is_some_and(|ends| until(own.clock.now(), ends) > RENEW_BEFORE) {
+        if state
+            .ends
+            .is_some_and(|ends| until(own.clock.now(), ends) > RENEW_BEFORE)
+        {
             return;
         }
         let mut next = state.clone();
@@ -295,13 +332,17 @@ impl Own {
     }
 
     fn certified(&self, pem: &str) -> Result<CertifiedKey, CertificateError> {
-        let leaf = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| CertificateError::Invalid {
-            what: format!("Secret {SERVING_SECRET}"),
-            reason: error.to_string(),
+        let leaf = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| {
+            CertificateError::Invalid {
+                what: format!("Secret {SERVING_SECRET}"),
+                reason: error.to_string(),
+            }
         })?;
-        let key = PrivateKeyDer::try_from(self.key.serialize_der()).map_err(|reason| CertificateError::Invalid {
-            what: format!("Secret {SERVING_SECRET}"),
-            reason: reason.to_owned(),
+        let key = PrivateKeyDer::try_from(self.key.serialize_der()).map_err(|reason| {
+            CertificateError::Invalid {
+                what: format!("Secret {SERVING_SECRET}"),
+                reason: reason.to_owned(),
+            }
         })?;
         certified(vec![leaf, self.authority.clone()], &key)
     }
@@ -318,7 +359,10 @@ impl Own {
             Err(error) => return Err(store(SERVING_SECRET)(error)),
         }
         // Unconditional: the last replica to add a name wins, and the others add theirs again when asked for them.
-        secrets.replace(SERVING_SECRET, &PostParams::default(), &secret).await.map_err(store(SERVING_SECRET))?;
+        secrets
+            .replace(SERVING_SECRET, &PostParams::default(), &secret)
+            .await
+            .map_err(store(SERVING_SECRET))?;
         Ok(())
     }
 }
@@ -327,7 +371,10 @@ impl Own {
 const NAMES_ANNOTATION: &str = "drover.io/certificate-names";
 
 fn store(name: &'static str) -> impl Fn(kube::Error) -> CertificateError {
-    move |error| CertificateError::Store { name, source: Box::new(error) }
+    move |error| CertificateError::Store {
+        name,
+        source: Box::new(error),
+    }
 }
 
 fn certified(
@@ -339,8 +386,15 @@ fn certified(
 }
 
 /// The authority's certificate and key: stored, or made now. Of several replicas that start at once, the first wins.
-async fn authority(secrets: &Api<Secret>, now: Timestamp) -> Result<(String, KeyPair), CertificateError> {
-    if let Some(stored) = secrets.get_opt(AUTHORITY_SECRET).await.map_err(store(AUTHORITY_SECRET))? {
+async fn authority(
+    secrets: &Api<Secret>,
+    now: Timestamp,
+) -> Result<(String, KeyPair), CertificateError> {
+    if let Some(stored) = secrets
+        .get_opt(AUTHORITY_SECRET)
+        .await
+        .map_err(store(AUTHORITY_SECRET))?
+    {
         let (pem, key) = pair(&stored, AUTHORITY_SECRET)?;
         let ends = not_after(&pem, AUTHORITY_SECRET)?;
         if until(now, ends) > AUTHORITY_LIFE / 20 {
@@ -351,7 +405,10 @@ async fn authority(secrets: &Api<Secret>, now: Timestamp) -> Result<(String, Key
         let renewed = self_signed(&key, &common_name(&pem), now)?;
         let mut next = secret(AUTHORITY_SECRET, &renewed, &key);
         next.metadata.resource_version = stored.metadata.resource_version;
-        return match secrets.replace(AUTHORITY_SECRET, &PostParams::default(), &next).await {
+        return match secrets
+            .replace(AUTHORITY_SECRET, &PostParams::default(), &next)
+            .await
+        {
             Ok(_) => Ok((renewed, key)),
             Err(kube::Error::Api(status)) if status.code == 409 => reread(secrets).await,
             Err(error) => Err(store(AUTHORITY_SECRET)(error)),
@@ -360,7 +417,13 @@ async fn authority(secrets: &Api<Secret>, now: Timestamp) -> Result<(String, Key
     let key = KeyPair::generate()?;
     // The time in the name tells the authorities of successive installations apart in a trust store.
     let pem = self_signed(&key, &format!("drover-ca@{}", now.as_second()), now)?;
-    match secrets.create(&PostParams::default(), &secret(AUTHORITY_SECRET, &pem, &key)).await {
+    match secrets
+        .create(
+            &PostParams::default(),
+            &secret(AUTHORITY_SECRET, &pem, &key),
+        )
+        .await
+    {
         Ok(_) => Ok((pem, key)),
         Err(kube::Error::Api(status)) if status.code == 409 => reread(secrets).await,
         Err(error) => Err(store(AUTHORITY_SECRET)(error)),
@@ -368,25 +431,42 @@ async fn authority(secrets: &Api<Secret>, now: Timestamp) -> Result<(String, Key
 }
 
 async fn reread(secrets: &Api<Secret>) -> Result<(String, KeyPair), CertificateError> {
-    let stored = secrets.get(AUTHORITY_SECRET).await.map_err(store(AUTHORITY_SECRET))?;
+    let stored = secrets
+        .get(AUTHORITY_SECRET)
+        .await
+        .map_err(store(AUTHORITY_SECRET))?;
     pair(&stored, AUTHORITY_SECRET)
 }
 
 fn self_signed(key: &KeyPair, name: &str, now: Timestamp) -> Result<String, CertificateError> {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
-    params.distinguished_name.push(DnType::OrganizationName, "drover");
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, "drover");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
     validity(&mut params, now, AUTHORITY_LIFE);
     Ok(params.self_signed(key)?.pem())
 }
 
 /// The common name in a certificate; empty when it has none.
 fn common_name(pem: &str) -> String {
-    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(pem.as_bytes()) else { return String::new() };
-    let Ok(certificate) = block.parse_x509() else { return String::new() };
-    let name = certificate.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(pem.as_bytes()) else {
+        return String::new();
+    };
+    let Ok(certificate) = block.parse_x509() else {
+        return String::new();
+    };
+    let name = certificate
+        .subject()
+        .iter_common_name()
+        .next()
+        .and_then(|name| name.as_str().ok());
     name.unwrap_or_default().to_owned()
 }
 
@@ -394,21 +474,33 @@ fn validity(params: &mut CertificateParams, now: Timestamp, life: Duration) {
     params.not_before = date(now - BACKDATE);
     params.not_after = date(now + life);
     // Unique per moment; browsers refuse two certificates of one authority with one serial number.
-    params.serial_number = Some(SerialNumber::from(now.as_nanosecond().unsigned_abs().to_be_bytes()[4..].to_vec()));
+    params.serial_number = Some(SerialNumber::from(
+        now.as_nanosecond().unsigned_abs().to_be_bytes()[4..].to_vec(),
+    ));
 }
 
 fn date(at: Timestamp) -> time::OffsetDateTime {
-    time::OffsetDateTime::from_unix_timestamp(at.as_second()).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+    time::OffsetDateTime::from_unix_timestamp(at.as_second())
+        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
 }
 
 fn secret(name: &str, certificate: &str, key: &KeyPair) -> Secret {
     Secret {
-        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
         type_: Some("kubernetes.io/tls".to_owned()),
         data: Some(
             [
-                ("tls.crt".to_owned(), ByteString(certificate.as_bytes().to_vec())),
-                ("tls.key".to_owned(), ByteString(key.serialize_pem().into_bytes())),
+                (
+                    "tls.crt".to_owned(),
+                    ByteString(certificate.as_bytes().to_vec()),
+                ),
+                (
+                    "tls.key".to_owned(),
+                    ByteString(key.serialize_pem().into_bytes()),
+                ),
             ]
             .into(),
         ),
@@ -423,11 +515,16 @@ fn pair(secret: &Secret, name: &str) -> Result<(String, KeyPair), CertificateErr
         reason,
     };
     let field = |key: &str| {
-        let bytes = secret.data.as_ref().and_then(|data| data.get(key)).ok_or_else(|| invalid(format!("no {key}")))?;
+        let bytes = secret
+            .data
+            .as_ref()
+            .and_then(|data| data.get(key))
+            .ok_or_else(|| invalid(format!("no {key}")))?;
         String::from_utf8(bytes.0.clone()).map_err(|_| invalid(format!("{key} is not text")))
     };
     let certificate = field("tls.crt")?;
-    let key = KeyPair::from_pem(&field("tls.key")?).map_err(|error| invalid(format!("tls.key: {error}")))?;
+    let key = KeyPair::from_pem(&field("tls.key")?)
+        .map_err(|error| invalid(format!("tls.key: {error}")))?;
     Ok((certificate, key))
 }
 
@@ -435,20 +532,38 @@ fn annotation_names(secret: Option<&Secret>) -> BTreeSet<String> {
     secret
         .and_then(|secret| secret.metadata.annotations.as_ref())
         .and_then(|annotations| annotations.get(NAMES_ANNOTATION))
-        .map(|names| names.split(',').filter_map(acceptable).take(MAX_NAMES).collect())
+        .map(|names| {
+            names
+                .split(',')
+                .filter_map(acceptable)
+                .take(MAX_NAMES)
+                .collect()
+        })
         .unwrap_or_default()
 }
 
 fn not_after(pem: &str, what: &str) -> Result<Timestamp, CertificateError> {
-    let invalid = |reason: String| CertificateError::Invalid { what: format!("Secret {what}"), reason };
-    let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|error| invalid(error.to_string()))?;
-    let certificate = block.parse_x509().map_err(|error| invalid(error.to_string()))?;
-    Timestamp::from_second(certificate.validity().not_after.timestamp()).map_err(|error| invalid(error.to_string()))
+    let invalid = |reason: String| CertificateError::Invalid {
+        what: format!("Secret {what}"),
+        reason,
+    };
+    let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes())
+        .map_err(|error| invalid(error.to_string()))?;
+    let certificate = block
+        .parse_x509()
+        .map_err(|error| invalid(error.to_string()))?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp())
+        .map_err(|error| invalid(error.to_string()))
 }
 
 fn signed_by(leaf: &str, authority: &CertificateDer<'_>) -> bool {
-    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(leaf.as_bytes()) else { return false };
-    let (Ok(leaf), Ok((_, authority))) = (block.parse_x509(), x509_parser::parse_x509_certificate(authority)) else {
+    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(leaf.as_bytes()) else {
+        return false;
+    };
+    let (Ok(leaf), Ok((_, authority))) = (
+        block.parse_x509(),
+        x509_parser::parse_x509_certificate(authority),
+    ) else {
         return false;
     };
     leaf.verify_signature(Some(authority.public_key())).is_ok()
@@ -461,14 +576,20 @@ fn until(now: Timestamp, end: Timestamp) -> Duration {
 
 /// A DNS name in lower case or an address, if it may be in a certificate.
 fn acceptable(name: &str) -> Option<String> {
-    let name = name.trim().trim_start_matches('[').trim_end_matches([']', '.']).to_ascii_lowercase();
+    let name = name
+        .trim()
+        .trim_start_matches('[')
+        .trim_end_matches([']', '.'])
+        .to_ascii_lowercase();
     if let Ok(address) = name.parse::<IpAddr>() {
         return (!address.is_unspecified()).then(|| address.to_canonical().to_string());
     }
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };

@@ -90,13 +90,22 @@ impl ServerArgs {
 ///
 /// Names what is wrong.
 pub fn server_url(url: &str) -> Result<String, String> {
-    let parsed: http::Uri = url.parse().map_err(|error| format!("`{url}` is not a URL: {error}"))?;
+    let parsed: http::Uri = url
+        .parse()
+        .map_err(|error| format!("`{url}` is not a URL: {error}"))?;
     if parsed.scheme_str() != Some("https") {
         return Err(format!("`{url}` must start with https://"));
     }
-    let Some(authority) = parsed.authority() else { return Err(format!("`{url}` has no host")) };
-    if authority.as_str().contains('@') || parsed.query().is_some() || !matches!(parsed.path(), "" | "/") {
-        return Err(format!("`{url}` must be https://HOST[:PORT] and nothing more"));
+    let Some(authority) = parsed.authority() else {
+        return Err(format!("`{url}` has no host"));
+    };
+    if authority.as_str().contains('@')
+        || parsed.query().is_some()
+        || !matches!(parsed.path(), "" | "/")
+    {
+        return Err(format!(
+            "`{url}` must be https://HOST[:PORT] and nothing more"
+        ));
     }
     Ok(format!("https://{authority}"))
 }
@@ -112,7 +121,10 @@ mod tests {
             (Err(error), Err(expected)) => assert!(error.contains(expected), "{error}"),
             (answer, _) => panic!("{url}: {answer:?}"),
         };
-        check("https://rancher.test:8443/", Ok("https://rancher.test:8443"));
+        check(
+            "https://rancher.test:8443/",
+            Ok("https://rancher.test:8443"),
+        );
         check("https://10.0.0.1", Ok("https://10.0.0.1"));
         check("http://rancher.test", Err("https://"));
         check("rancher.test", Err("https://"));

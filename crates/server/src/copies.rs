@@ -36,7 +36,8 @@ pub struct RestoreArgs {
 ///
 /// When the copy could not be made; nothing is left then.
 pub fn backup(args: &BackupArgs) -> Result<String> {
-    let contents = drover_kube_api::backup(&database(&args.data_dir), &args.file).context("no backup was made")?;
+    let contents = drover_kube_api::backup(&database(&args.data_dir), &args.file)
+        .context("no backup was made")?;
     Ok(format!("{}: {}", args.file.display(), describe(&contents)))
 }
 
@@ -47,8 +48,13 @@ pub fn backup(args: &BackupArgs) -> Result<String> {
 /// When the backup is not whole, or there is a database already; nothing is changed then.
 pub fn restore(args: &RestoreArgs) -> Result<String> {
     let database = database(&args.data_dir);
-    let contents = drover_kube_api::restore(&args.file, &database).context("nothing was restored")?;
-    Ok(format!("{}: {}; start the server", database.display(), describe(&contents)))
+    let contents =
+        drover_kube_api::restore(&args.file, &database).context("nothing was restored")?;
+    Ok(format!(
+        "{}: {}; start the server",
+        database.display(),
+        describe(&contents)
+    ))
 }
 
 fn database(folder: &Path) -> PathBuf {
@@ -56,6 +62,10 @@ fn database(folder: &Path) -> PathBuf {
 }
 
 fn describe(contents: &drover_kube_api::Contents) -> String {
-    let drover_kube_api::Contents { objects, revision, digest } = contents;
+    let drover_kube_api::Contents {
+        objects,
+        revision,
+        digest,
+    } = contents;
     format!("{objects} objects at revision {revision}, sha256 {digest}")
 }

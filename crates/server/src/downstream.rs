@@ -19,7 +19,10 @@ pub(crate) struct Reach {
 
 impl Reach {
     pub(crate) fn new(clusters: Clusters) -> Self {
-        Self { clusters, changes: broadcast::Sender::new(CHANGES) }
+        Self {
+            clusters,
+            changes: broadcast::Sender::new(CHANGES),
+        }
     }
 
     /// Passes changes of sessions on, until the registry is gone.
@@ -49,7 +52,10 @@ impl Downstream for Reach {
             self.clusters
                 .client(cluster)
                 .await
-                .map_err(|error| Unreachable { cluster: cluster.to_owned(), reason: error.to_string() })
+                .map_err(|error| Unreachable {
+                    cluster: cluster.to_owned(),
+                    reason: error.to_string(),
+                })
         })
     }
 

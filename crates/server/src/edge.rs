@@ -60,24 +60,33 @@ impl Edge {
         let path = request.uri().path().to_owned();
         let route = route(&path);
         match route {
-            Route::Public(page) => return (self.public.handle(page, request.into_parts().0).await, false),
+            Route::Public(page) => {
+                return (
+                    self.public.handle(page, request.into_parts().0).await,
+                    false,
+                );
+            }
             Route::Redirect(to) => return (redirect(StatusCode::TEMPORARY_REDIRECT, to), false),
             Route::Unknown => return (not_found(), false),
             Route::Connect => return (self.connect.handle(request).await, false),
             Route::Import => return (self.import.handle(request).await, false),
             Route::Login => return (self.login.handle(request).await, false),
-            Route::Root
-            | Route::Logout
-            | Route::Api
-            | Route::Cluster { .. }
-            | Route::Explorer => {}
+            Route::Root | Route::Logout | Route::Api | Route::Cluster { .. } | Route::Explorer => {}
         }
         let (parts, body) = request.into_parts();
         let csrf = match route {
-            Route::Api | Route::Root | Route::Logout | Route::Explorer | Route::Cluster { .. } => csrf::check(&parts, &self.entropy),
-            Route::Public(_) | Route::Login | Route::Connect | Route::Import | Route::Redirect(_) | Route::Unknown => {
-                csrf::Verdict { set_cookie: None, refused: None }
+            Route::Api | Route::Root | Route::Logout | Route::Explorer | Route::Cluster { .. } => {
+                csrf::check(&parts, &self.entropy)
             }
+            Route::Public(_)
+            | Route::Login
+            | Route::Connect
+            | Route::Import
+            | Route::Redirect(_)
+            | Route::Unknown => csrf::Verdict {
+                set_cookie: None,
+                refused: None,
+            },
         };
         let identity = match self.authenticator.authenticate(&parts).await {
             Ok(identity) => identity,
@@ -87,7 +96,10 @@ impl Edge {
         let refused = csrf.refused.or_else(|| csrf::check_websocket(&parts).err());
         let mut response = match refused {
             Some(error) => error.into_response(),
-            None => self.with_identity(route, Request::from_parts(parts, body), identity).await,
+            None => {
+                self.with_identity(route, Request::from_parts(parts, body), identity)
+                    .await
+            }
         };
         if let Some(cookie) = csrf.set_cookie {
             response.headers_mut().append(SET_COOKIE, cookie);
@@ -95,7 +107,12 @@ impl Edge {
         (response, authenticated)
     }
 
-    async fn with_identity(&self, route: Route<'_>, request: Request, identity: Option<Identity>) -> Response {
+    async fn with_identity(
+        &self,
+        route: Route<'_>,
+        request: Request,
+        identity: Option<Identity>,
+    ) -> Response {
         match route {
             Route::Cluster { cluster, path } => {
                 let (cluster, path) = (cluster.to_owned(), path.to_owned());
@@ -123,7 +140,10 @@ impl Edge {
 /// Rancher's router answers in these words (`recorded/http/01`, `GET /nope`).
 fn not_found() -> Response {
     let mut response = web::text(StatusCode::NOT_FOUND, "404 page not found\n");
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }
 
@@ -137,8 +157,12 @@ fn redirect(status: StatusCode, to: &str) -> Response {
 
 /// `X-Remote-*` is how API servers tell each other who a request comes from; from outside it is a lie.
 fn remove_proxy_identity(request: &mut Request) {
-    let lies: Vec<HeaderName> =
-        request.headers().keys().filter(|name| name.as_str().starts_with("x-remote-")).cloned().collect();
+    let lies: Vec<HeaderName> = request
+        .headers()
+        .keys()
+        .filter(|name| name.as_str().starts_with("x-remote-"))
+        .cloned()
+        .collect();
     for name in lies {
         request.headers_mut().remove(name);
     }
@@ -147,26 +171,52 @@ fn remove_proxy_identity(request: &mut Request) {
 /// Plain HTTP is redirected, save what load balancers check and what came through a TLS proxy
 /// (rancher/dynamiclistener, reference tunnel-and-import 3.4).
 fn redirect_to_https(request: &Request, port: u16) -> Option<Response> {
-    let tls = request.extensions().get::<Connection>().is_none_or(|connection| connection.tls);
+    let tls = request
+        .extensions()
+        .get::<Connection>()
+        .is_none_or(|connection| connection.tls);
     if tls {
         return None;
     }
-    let forwarded = request.headers().get("x-forwarded-proto").and_then(|value| value.to_str().ok());
+    let forwarded = request
+        .headers()
+        .get("x-forwarded-proto")
+        .and_then(|value| value.to_str().ok());
     if matches!(forwarded, Some("https" | "wss")) {
         return None;
     }
     let path = request.uri().path();
-    if ["/ping", "/health", "/.well-known/"].iter().any(|open| path.starts_with(open)) {
+    if ["/ping", "/health", "/.well-known/"]
+        .iter()
+        .any(|open| path.starts_with(open))
+    {
         return None;
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Some(web::text(StatusCode::BAD_REQUEST, "Use HTTPS\n"));
     }
-    let host = request.headers().get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    let host = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(host, |(host, _)| host);
-    let port = if port == 443 { String::new() } else { format!(":{port}") };
-    let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    Some(redirect(StatusCode::FOUND, &format!("https://{host}{port}{path}")))
+    let host = request
+        .headers()
+        .get(http::header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("localhost");
+    let host = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+        .map_or(host, |(host, _)| host);
+    let port = if port == 443 {
+        String::new()
+    } else {
+        format!(":{port}")
+    };
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", http::uri::PathAndQuery::as_str);
+    Some(redirect(
+        StatusCode::FOUND,
+        &format!("https://{host}{port}{path}"),
+    ))
 }
 
 fn common_headers(response: &mut Response, authenticated: bool) {
@@ -178,5 +228,7 @@ fn common_headers(response: &mut Response, authenticated: bool) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers
         .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+        .or_insert(HeaderValue::from_static(
+            "no-cache, no-store, must-revalidate",
+        ));
 }

@@ -27,7 +27,11 @@ pub(crate) struct ServerHooks {
 
 impl ServerHooks {
     pub(crate) fn new(proxy: Proxy, clusters: Clusters, authenticator: Authenticator) -> Self {
-        Self { proxy, clusters, authenticator }
+        Self {
+            proxy,
+            clusters,
+            authenticator,
+        }
     }
 
     /// A client of a cluster whose every request goes the way of the user's own.
@@ -62,7 +66,11 @@ impl Hooks for ServerHooks {
     fn cluster<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<Client, ApiError>> {
         Box::pin(async move {
             self.clusters.client(cluster).await.map_err(|error| {
-                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "ClusterUnavailable", chain(&error))
+                ApiError::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "ClusterUnavailable",
+                    chain(&error),
+                )
             })
         })
     }
@@ -73,16 +81,22 @@ impl Hooks for ServerHooks {
 }
 
 async fn apply(client: &Client, import: &YamlImport) -> Result<String, ApiError> {
-    let objects: Vec<DynamicObject> =
-        serde_saphyr::from_multiple(&import.yaml).map_err(|error| ApiError::invalid_body(format!("yaml: {error}")))?;
+    let objects: Vec<DynamicObject> = serde_saphyr::from_multiple(&import.yaml)
+        .map_err(|error| ApiError::invalid_body(format!("yaml: {error}")))?;
     let mut applied = Vec::new();
     for mut object in objects {
         let name = object.name_any();
         if name.is_empty() {
-            return Err(ApiError::invalid_body("yaml: an object has no metadata.name"));
+            return Err(ApiError::invalid_body(
+                "yaml: an object has no metadata.name",
+            ));
         }
-        let kind = object.types.as_ref().ok_or_else(|| ApiError::invalid_body("yaml: an object has no kind"))?;
-        let kind = GroupVersionKind::try_from(kind).map_err(|error| ApiError::invalid_body(format!("yaml: {error}")))?;
+        let kind = object
+            .types
+            .as_ref()
+            .ok_or_else(|| ApiError::invalid_body("yaml: an object has no kind"))?;
+        let kind = GroupVersionKind::try_from(kind)
+            .map_err(|error| ApiError::invalid_body(format!("yaml: {error}")))?;
         let (resource, capabilities) = pinned_kind(client, &kind).await.map_err(refused)?;
         let api: Api<DynamicObject> = if capabilities.scope == Scope::Namespaced {
             let namespace = namespace(&object, import);
@@ -90,11 +104,19 @@ async fn apply(client: &Client, import: &YamlImport) -> Result<String, ApiError>
             Api::namespaced_with(client.clone(), &namespace, &resource)
         } else {
             if kind.kind == "Namespace" && !import.project.is_empty() {
-                object.annotations_mut().insert(PROJECT_ANNOTATION.to_owned(), import.project.clone());
+                object
+                    .annotations_mut()
+                    .insert(PROJECT_ANNOTATION.to_owned(), import.project.clone());
             }
             Api::all_with(client.clone(), &resource)
         };
-        api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await.map_err(refused)?;
+        api.patch(
+            &name,
+            &PatchParams::apply(MANAGER).force(),
+            &Patch::Apply(&object),
+        )
+        .await
+        .map_err(refused)?;
         applied.push(format!("{}/{name} applied", resource.plural));
     }
     Ok(applied.join("\n"))
@@ -111,7 +133,11 @@ fn namespace(object: &DynamicObject, import: &YamlImport) -> String {
 fn refused(error: kube::Error) -> ApiError {
     match error {
         kube::Error::Api(_) => ApiError::from(error),
-        other => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "ClusterUnavailable", chain(&other)),
+        other => ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ClusterUnavailable",
+            chain(&other),
+        ),
     }
 }
 

@@ -23,13 +23,22 @@ const ESTABLISH_LIMIT: Duration = Duration::from_secs(30);
 /// When the API refuses one.
 pub(crate) async fn namespaces(client: &Client) -> Result<()> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    for name in [SYSTEM_NAMESPACE, GLOBAL_DATA_NAMESPACE, PASSWORDS_NAMESPACE, "cattle-tokens"] {
+    for name in [
+        SYSTEM_NAMESPACE,
+        GLOBAL_DATA_NAMESPACE,
+        PASSWORDS_NAMESPACE,
+        "cattle-tokens",
+    ] {
         let namespace = serde_json::json!({
             "apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": name, "annotations": {"management.cattle.io/system-namespace": "true"}},
         });
         namespaces
-            .patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&namespace))
+            .patch(
+                name,
+                &PatchParams::apply(MANAGER).force(),
+                &Patch::Apply(&namespace),
+            )
             .await
             .with_context(|| format!("make the namespace {name}"))?;
     }
@@ -47,7 +56,11 @@ pub(crate) async fn kinds(client: &Client) -> Result<()> {
     for definition in &all {
         let name = definition.metadata.name.as_deref().unwrap_or_default();
         definitions
-            .patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(definition))
+            .patch(
+                name,
+                &PatchParams::apply(MANAGER).force(),
+                &Patch::Apply(definition),
+            )
             .await
             .with_context(|| format!("install the kind {name}"))?;
     }

@@ -47,12 +47,26 @@ use crate::public::Public;
 /// # Errors
 ///
 /// When a part cannot start; the message says which and what to do.
-pub async fn run(args: ServerArgs, environment: BTreeMap<String, String>, shutdown: CancellationToken) -> Result<()> {
-    let server_url = args.server_url.as_deref().map(config::server_url).transpose().map_err(anyhow::Error::msg)?;
+pub async fn run(
+    args: ServerArgs,
+    environment: BTreeMap<String, String>,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let server_url = args
+        .server_url
+        .as_deref()
+        .map(config::server_url)
+        .transpose()
+        .map_err(anyhow::Error::msg)?;
     // Bound before anything slow, so that a taken port is known at once.
     let https = listener::bind(args.listen_address, args.https_port)
         .await
-        .with_context(|| format!("listen on port {} for HTTPS (--https-port)", args.https_port))?;
+        .with_context(|| {
+            format!(
+                "listen on port {} for HTTPS (--https-port)",
+                args.https_port
+            )
+        })?;
     let http = listener::bind(args.listen_address, args.http_port)
         .await
         .with_context(|| format!("listen on port {} for HTTP (--http-port)", args.http_port))?;
@@ -72,7 +86,10 @@ pub async fn run(args: ServerArgs, environment: BTreeMap<String, String>, shutdo
         entropy: entropy.clone(),
         environment,
     });
-    let first = bootstrap.run(args.bootstrap_password.as_ref()).await.context("prepare the first start")?;
+    let first = bootstrap
+        .run(args.bootstrap_password.as_ref())
+        .await
+        .context("prepare the first start")?;
     let certificates = certificates(&args, &client, &clock, server_url.as_deref()).await?;
     put_setting(&client, "cacerts", certificates.trusted()).await?;
     if let Some(url) = &server_url {
@@ -84,7 +101,11 @@ pub async fn run(args: ServerArgs, environment: BTreeMap<String, String>, shutdo
     let sessions = drover_tunnel::Sessions::new();
     let clusters = drover_proxy::Clusters::new(client.clone(), sessions, client.clone());
     let connect = drover_proxy::Connect::new(clusters.clone(), client.clone());
-    let proxy = drover_proxy::Proxy::new(clusters.clone(), auth.access.clone(), auth.authenticator.clone());
+    let proxy = drover_proxy::Proxy::new(
+        clusters.clone(),
+        auth.access.clone(),
+        auth.authenticator.clone(),
+    );
     tasks.spawn("clusters", {
         let clusters = clusters.clone();
         async move { clusters.run().await }
@@ -97,7 +118,11 @@ pub async fn run(args: ServerArgs, environment: BTreeMap<String, String>, shutdo
         client: client.clone(),
         rights: Arc::new(auth.access.clone()),
         credentials: Arc::new(auth.logins.clone()),
-        hooks: Arc::new(ServerHooks::new(proxy.clone(), clusters.clone(), auth.authenticator.clone())),
+        hooks: Arc::new(ServerHooks::new(
+            proxy.clone(),
+            clusters.clone(),
+            auth.authenticator.clone(),
+        )),
         clock: clock.clone(),
         entropy: entropy.clone(),
         setting_overrides: auth.settings.overrides(),
@@ -106,10 +131,18 @@ pub async fn run(args: ServerArgs, environment: BTreeMap<String, String>, shutdo
 
     let downstream = downstream::Reach::new(clusters);
     tasks.spawn("changes of sessions", downstream.follow());
-    let controllers = Controllers::new(client.clone(), Arc::new(downstream), drover_controllers::Config::system());
+    let controllers = Controllers::new(
+        client.clone(),
+        Arc::new(downstream),
+        drover_controllers::Config::system(),
+    );
     tasks.spawn_graceful("controllers", {
-        let (client, identity, clock, shutdown) =
-            (client.clone(), backend.identity.clone(), clock.clone(), shutdown.clone());
+        let (client, identity, clock, shutdown) = (
+            client.clone(),
+            backend.identity.clone(),
+            clock.clone(),
+            shutdown.clone(),
+        );
         async move {
             leader::run(client, &identity, clock, shutdown, |leading| {
                 let controllers = controllers.clone();
@@ -126,7 +159,10 @@ pub async fn run(args: ServerArgs, environment: BTreeMap<String, String>, shutdo
         proxy: proxy.clone(),
         connect: connect.clone(),
         import: ImportApi::new(client.clone()),
-        public: Public { client: client.clone(), trusted: certificates.trusted().to_owned() },
+        public: Public {
+            client: client.clone(),
+            trusted: certificates.trusted().to_owned(),
+        },
         entropy,
         https_port: ports.0,
     };
@@ -160,11 +196,18 @@ async fn certificates(
         let read = |path: &std::path::Path| {
             std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
         };
-        let trusted = args.tls_ca_file.as_deref().map(read).transpose()?.unwrap_or_default();
+        let trusted = args
+            .tls_ca_file
+            .as_deref()
+            .map(read)
+            .transpose()?
+            .unwrap_or_default();
         return Ok(Certificates::given(&read(chain)?, &read(key)?, &trusted)?);
     }
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let host = server_url.and_then(|url| url.parse::<http::Uri>().ok()).and_then(|url| url.host().map(str::to_owned));
+    let host = server_url
+        .and_then(|url| url.parse::<http::Uri>().ok())
+        .and_then(|url| url.host().map(str::to_owned));
     names.extend(host);
     Ok(Certificates::own(client.clone(), clock.clone(), &names).await?)
 }
@@ -172,7 +215,10 @@ async fn certificates(
 /// Writes a setting unless it has the value already.
 async fn put_setting(client: &Client, name: &str, value: &str) -> Result<()> {
     let settings: Api<Setting> = Api::all(client.clone());
-    let stored = settings.get(name).await.with_context(|| format!("read the setting {name}"))?;
+    let stored = settings
+        .get(name)
+        .await
+        .with_context(|| format!("read the setting {name}"))?;
     if stored.value == value {
         return Ok(());
     }
@@ -185,13 +231,25 @@ async fn put_setting(client: &Client, name: &str, value: &str) -> Result<()> {
 }
 
 /// Tells whoever started the server the generated password, once, on the terminal and not in the log.
-#[expect(clippy::print_stdout, reason = "the one thing that is for a person and not for the log")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the one thing that is for a person and not for the log"
+)]
 fn announce(first: &bootstrap::Outcome) {
     match first {
-        bootstrap::Outcome::Created { generated: Some(password), .. } => {
-            println!("\nFirst start. Log in as admin with the password\n\n  {}\n", password.expose_secret());
+        bootstrap::Outcome::Created {
+            generated: Some(password),
+            ..
+        } => {
+            println!(
+                "\nFirst start. Log in as admin with the password\n\n  {}\n",
+                password.expose_secret()
+            );
         }
-        bootstrap::Outcome::Created { generated: None, admin } => {
+        bootstrap::Outcome::Created {
+            generated: None,
+            admin,
+        } => {
             tracing::info!(%admin, "made the administrator with the given password");
         }
         bootstrap::Outcome::AlreadyDone | bootstrap::Outcome::NotWanted => {}

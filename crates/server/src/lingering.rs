@@ -31,7 +31,10 @@ pub(crate) struct Lingering {
 impl Lingering {
     /// The rest is read by a task of `tasks`.
     pub(crate) const fn new(body: Incoming, tasks: TaskTracker) -> Self {
-        Self { body: Some(body), tasks }
+        Self {
+            body: Some(body),
+            tasks,
+        }
     }
 }
 
@@ -39,7 +42,10 @@ impl Body for Lingering {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut self.body {
             Some(body) => Pin::new(body).poll_frame(context),
             None => Poll::Ready(None),
@@ -51,7 +57,9 @@ impl Body for Lingering {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.body
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 

@@ -80,7 +80,11 @@ impl<H> Clone for Listeners<H> {
 /// When the port is taken or not allowed.
 pub(crate) async fn bind(address: IpAddr, port: u16) -> io::Result<TcpListener> {
     match TcpListener::bind((address, port)).await {
-        Err(error) if address.is_ipv6() && address.is_unspecified() && error.kind() != io::ErrorKind::AddrInUse => {
+        Err(error)
+            if address.is_ipv6()
+                && address.is_unspecified()
+                && error.kind() != io::ErrorKind::AddrInUse =>
+        {
             // A machine without IPv6.
             TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, port)).await
         }
@@ -91,7 +95,12 @@ pub(crate) async fn bind(address: IpAddr, port: u16) -> io::Result<TcpListener> 
 impl<H: Handler> Listeners<H> {
     /// Connections run as tasks of `tasks` and finish what they hold after `shutdown`.
     pub(crate) fn new(handler: Arc<H>, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
-        Self { handler, connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)), tasks, shutdown }
+        Self {
+            handler,
+            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            tasks,
+            shutdown,
+        }
     }
 
     /// Serves HTTPS until shutdown.
@@ -107,8 +116,13 @@ impl<H: Handler> Listeners<H> {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listeners = self.clone();
         self.accept(listener, move |stream, remote| {
-            let (listeners, acceptor, certificates) = (listeners.clone(), acceptor.clone(), certificates.clone());
-            async move { listeners.secure(stream, remote, acceptor, certificates).await }
+            let (listeners, acceptor, certificates) =
+                (listeners.clone(), acceptor.clone(), certificates.clone());
+            async move {
+                listeners
+                    .secure(stream, remote, acceptor, certificates)
+                    .await
+            }
         })
         .await;
     }
@@ -118,7 +132,11 @@ impl<H: Handler> Listeners<H> {
         let listeners = self.clone();
         self.accept(listener, move |stream, remote| {
             let listeners = listeners.clone();
-            async move { listeners.serve(stream, Connection { remote, tls: false }).await }
+            async move {
+                listeners
+                    .serve(stream, Connection { remote, tls: false })
+                    .await
+            }
         })
         .await;
     }
@@ -162,7 +180,13 @@ impl<H: Handler> Listeners<H> {
         }
     }
 
-    async fn secure(self, mut stream: TcpStream, remote: SocketAddr, acceptor: TlsAcceptor, certificates: Certificates) {
+    async fn secure(
+        self,
+        mut stream: TcpStream,
+        remote: SocketAddr,
+        acceptor: TlsAcceptor,
+        certificates: Certificates,
+    ) {
         if let Ok(local) = stream.local_addr() {
             certificates.add_address(local.ip());
         }
@@ -170,7 +194,10 @@ impl<H: Handler> Listeners<H> {
             let mut first = [0];
             if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
                 stream.write_all(PLAIN_ON_TLS).await?;
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "plain HTTP on the HTTPS port"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "plain HTTP on the HTTPS port",
+                ));
             }
             acceptor.accept(stream).await
         };
@@ -208,7 +235,8 @@ impl<H: Handler> Listeners<H> {
             .initial_connection_window_size(WINDOWS.1)
             .keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(20));
-        let mut serving = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let mut serving =
+            std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
         let ended = tokio::select! {
             ended = serving.as_mut() => ended,
             () = self.shutdown.cancelled() => {

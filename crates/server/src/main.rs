@@ -1,6 +1,10 @@
 //! `drover`: the server and the command line in one binary.
 
-#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a program for a terminal")]
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a program for a terminal"
+)]
 
 use std::process::ExitCode;
 
@@ -12,10 +16,16 @@ use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let mut whole = <drover_cli::Arguments as clap::CommandFactory>::command()
-        .subcommand(<ServerCommand as clap::CommandFactory>::command().name("server").about("Run the server"))
+        .subcommand(
+            <ServerCommand as clap::CommandFactory>::command()
+                .name("server")
+                .about("Run the server"),
+        )
         .subcommand(BackupArgs::augment_args(clap::Command::new("backup")))
         .subcommand(RestoreArgs::augment_args(clap::Command::new("restore")))
-        .subcommand(ResetPasswordArgs::augment_args(clap::Command::new("reset-password")));
+        .subcommand(ResetPasswordArgs::augment_args(clap::Command::new(
+            "reset-password",
+        )));
     let matches = match whole.try_get_matches_from_mut(std::env::args_os()) {
         Ok(matches) => matches,
         Err(error) => error.exit(),
@@ -106,7 +116,9 @@ fn serve(mut args: ServerArgs) -> ExitCode {
 
 fn reset_password(args: &ResetPasswordArgs) -> ExitCode {
     match runtime() {
-        Ok(runtime) => finish(runtime.block_on(recovery::reset_password(args, std::env::vars().collect()))),
+        Ok(runtime) => {
+            finish(runtime.block_on(recovery::reset_password(args, std::env::vars().collect())))
+        }
         Err(error) => {
             eprintln!("error: cannot start threads: {error}");
             ExitCode::FAILURE
@@ -115,16 +127,22 @@ fn reset_password(args: &ResetPasswordArgs) -> ExitCode {
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
 }
 
 fn log(args: &ServerArgs) -> Result<(), tracing_subscriber::filter::ParseError> {
     let filter: tracing_subscriber::EnvFilter = args.log.parse()?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     if args.log_json {
         builder.json().init();
     } else {
-        builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+        builder
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init();
     }
     Ok(())
 }
@@ -132,8 +150,10 @@ fn log(args: &ServerArgs) -> Result<(), tracing_subscriber::filter::ParseError> 
 /// The first signal drains, the second aborts.
 async fn signals(shutdown: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         tracing::warn!("cannot listen for signals; SIGTERM ends the server at once");
         return;
     };

@@ -53,9 +53,19 @@ impl Public {
     /// The PEM with a final newline, or nothing. A caller that shows the hash of a registration token it knows gets
     /// a proof that the answer comes from a server that knows the token too (reference tunnel-and-import, 3.4).
     async fn authorities(&self, request: &Parts) -> Response {
-        let body = if self.trusted.is_empty() { String::new() } else { format!("{}\n", self.trusted) };
-        let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
-        let nonce = header("x-cattle-nonce").filter(|nonce| !nonce.is_empty() && nonce.len() <= MAX_NONCE);
+        let body = if self.trusted.is_empty() {
+            String::new()
+        } else {
+            format!("{}\n", self.trusted)
+        };
+        let header = |name: &str| {
+            request
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        let nonce =
+            header("x-cattle-nonce").filter(|nonce| !nonce.is_empty() && nonce.len() <= MAX_NONCE);
         let claim = header(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
         let mut proof = None;
         if let (Some(nonce), Some(claim)) = (nonce, claim) {
@@ -63,26 +73,39 @@ impl Public {
                 Ok(token) => proof = token.map(|token| sign(&token, nonce, &body)),
                 Err(error) => {
                     tracing::warn!(%error, "cannot look up registration tokens");
-                    return web::text(StatusCode::SERVICE_UNAVAILABLE, "registration tokens cannot be read\n");
+                    return web::text(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "registration tokens cannot be read\n",
+                    );
                 }
             }
         }
         let mut response = web::text(StatusCode::OK, body);
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         if let Some(proof) = proof.and_then(|proof| HeaderValue::from_str(&proof).ok()) {
-            response.headers_mut().insert(HeaderName::from_static("x-cattle-hash"), proof);
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static("x-cattle-hash"), proof);
         }
         response
     }
 
     async fn token_with_hash(&self, claim: &str) -> Result<Option<Vec<u8>>, kube::Error> {
         let secrets: Api<Secret> = Api::all(self.client.clone());
-        let all = secrets.list(&ListParams::default().fields("type=Opaque")).await?;
+        let all = secrets
+            .list(&ListParams::default().fields("type=Opaque"))
+            .await?;
         Ok(all
             .items
             .into_iter()
             .filter(|secret| {
-                secret.metadata.name.as_deref().is_some_and(|name| name.starts_with(REGISTRATION_SECRET_PREFIX))
+                secret
+                    .metadata
+                    .name
+                    .as_deref()
+                    .is_some_and(|name| name.starts_with(REGISTRATION_SECRET_PREFIX))
             })
             .flat_map(|secret| secret.data.unwrap_or_default())
             .filter(|(key, _)| key == "token" || key == "previousToken")
@@ -102,7 +125,10 @@ fn sign(token: &[u8], nonce: &str, body: &str) -> String {
 
 fn plain(text: &'static str) -> Response {
     let mut response = web::text(StatusCode::OK, text);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }
 
@@ -115,7 +141,10 @@ fn version() -> Response {
         "DroverVersion": env!("CARGO_PKG_VERSION"),
     });
     let mut response = web::text(StatusCode::OK, version.to_string());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }
 
@@ -130,6 +159,9 @@ mod tests {
             sign(b"tok", "n1", ""),
             "NC76ES7D7vaNQVbvl0ULPHWI+SuSGzlzljfyc7lSbn1gccTnWVQKKKGfJ5USvNHFJsTRBnm1E6sy6Z5zOLNRdg=="
         );
-        assert_eq!(STANDARD.encode(Sha256::digest(b"tok")), "GnZ0607njffhrEOak8P6jjyUV4TU3sn9jjARc4svHWI=");
+        assert_eq!(
+            STANDARD.encode(Sha256::digest(b"tok")),
+            "GnZ0607njffhrEOak8P6jjyUV4TU3sn9jjARc4svHWI="
+        );
     }
 }

@@ -37,32 +37,64 @@ pub struct ResetPasswordArgs {
 /// # Errors
 ///
 /// When the store cannot be opened, or there is no such user; nothing is changed then.
-pub async fn reset_password(args: &ResetPasswordArgs, environment: BTreeMap<String, String>) -> Result<String> {
+pub async fn reset_password(
+    args: &ResetPasswordArgs,
+    environment: BTreeMap<String, String>,
+) -> Result<String> {
     let embedded = args.store.kubeconfig.is_none() && !args.store.in_cluster;
     let database = args.store.data_dir.join(crate::copies::DATABASE);
     if embedded && !database.exists() {
-        bail!("there is no {}; name the folder of the server's data with --data-dir", database.display());
+        bail!(
+            "there is no {}; name the folder of the server's data with --data-dir",
+            database.display()
+        );
     }
     let backend = Backend::open(&args.store).await?;
     let outcome = set(&backend.client, &args.username, environment).await;
     backend.shutdown().await;
     let password = outcome?;
-    Ok(format!("{}: the new password is {}", args.username, password.expose_secret()))
+    Ok(format!(
+        "{}: the new password is {}",
+        args.username,
+        password.expose_secret()
+    ))
 }
 
-async fn set(client: &Client, username: &str, environment: BTreeMap<String, String>) -> Result<SecretString> {
+async fn set(
+    client: &Client,
+    username: &str,
+    environment: BTreeMap<String, String>,
+) -> Result<SecretString> {
     let users: Api<User> = Api::all(client.clone());
-    let users = users.list(&ListParams::default()).await.context("list the users")?;
-    let Some(user) = users.items.into_iter().find(|user| user.username == username) else {
+    let users = users
+        .list(&ListParams::default())
+        .await
+        .context("list the users")?;
+    let Some(user) = users
+        .items
+        .into_iter()
+        .find(|user| user.username == username)
+    else {
         bail!("there is no user who logs in as \"{username}\"");
     };
     let entropy = Entropy::system();
-    let password = SecretString::from(entropy.text(ALPHABET, N_CHARACTERS).context("make a password")?);
-    let config =
-        drover_auth::Config { client: client.clone(), clock: Clock::system(), entropy: Entropy::system(), environment };
+    let password = SecretString::from(
+        entropy
+            .text(ALPHABET, N_CHARACTERS)
+            .context("make a password")?,
+    );
+    let config = drover_auth::Config {
+        client: client.clone(),
+        clock: Clock::system(),
+        entropy: Entropy::system(),
+        environment,
+    };
     let (auth, _driver, _bootstrap) = Auth::new(config);
     let id = UserId::new(user.name_any());
-    auth.logins.set_password(&id, username, &password).await.context("store the password")?;
+    auth.logins
+        .set_password(&id, username, &password)
+        .await
+        .context("store the password")?;
     Ok(password)
 }
 
@@ -78,11 +110,18 @@ mod tests {
         let mut user = User::named("user-abcde");
         "ada".clone_into(&mut user.username);
         let users: Api<User> = Api::all(client.clone());
-        users.create(&kube::api::PostParams::default(), &user).await.unwrap();
+        users
+            .create(&kube::api::PostParams::default(), &user)
+            .await
+            .unwrap();
         let hash = async || {
             let secrets: Api<k8s_openapi::api::core::v1::Secret> =
                 Api::namespaced(client.clone(), drover_types::names::PASSWORDS_NAMESPACE);
-            secrets.get_opt("user-abcde").await.unwrap().and_then(|secret| secret.data)
+            secrets
+                .get_opt("user-abcde")
+                .await
+                .unwrap()
+                .and_then(|secret| secret.data)
         };
         assert!(hash().await.is_none());
         let first = set(&client, "ada", BTreeMap::new()).await.unwrap();

@@ -67,10 +67,17 @@ pub(crate) fn route(path: &str) -> Route<'_> {
     for prefix in ["/k8s/clusters/", "/k8s/proxy/"] {
         if let Some(rest) = path.strip_prefix(prefix) {
             let (cluster, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-            return if cluster.is_empty() { Route::Unknown } else { Route::Cluster { cluster, path } };
+            return if cluster.is_empty() {
+                Route::Unknown
+            } else {
+                Route::Cluster { cluster, path }
+            };
         }
     }
-    let below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below = |folder: &str| {
+        path.strip_prefix(folder)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     if path.starts_with("/v3/import/") {
         Route::Import
     } else if below("/v3-public") || below("/v1-public") {
@@ -81,9 +88,15 @@ pub(crate) fn route(path: &str) -> Route<'_> {
         Route::Explorer
     } else if below("/dashboard") {
         Route::Public(Page::Dashboard)
-    } else if ["/api", "/apis", "/openapi", "/version", "/livez", "/readyz"].iter().any(|folder| below(folder)) {
+    } else if ["/api", "/apis", "/openapi", "/version", "/livez", "/readyz"]
+        .iter()
+        .any(|folder| below(folder))
+    {
         // The root of the server is the local cluster's API as well (reference tunnel-and-import, 6.1).
-        Route::Cluster { cluster: drover_types::names::LOCAL_CLUSTER, path }
+        Route::Cluster {
+            cluster: drover_types::names::LOCAL_CLUSTER,
+            path,
+        }
     } else {
         Route::Unknown
     }
@@ -109,11 +122,35 @@ mod tests {
         check("/v1-public/login", Route::Login);
         check("/v1/logout", Route::Logout);
         check("/v1/pods", Route::Explorer);
-        check("/k8s/clusters/c-abcde", Route::Cluster { cluster: "c-abcde", path: "/" });
-        check("/k8s/clusters/c-abcde/api/v1/pods", Route::Cluster { cluster: "c-abcde", path: "/api/v1/pods" });
-        check("/k8s/proxy/local/version", Route::Cluster { cluster: "local", path: "/version" });
+        check(
+            "/k8s/clusters/c-abcde",
+            Route::Cluster {
+                cluster: "c-abcde",
+                path: "/",
+            },
+        );
+        check(
+            "/k8s/clusters/c-abcde/api/v1/pods",
+            Route::Cluster {
+                cluster: "c-abcde",
+                path: "/api/v1/pods",
+            },
+        );
+        check(
+            "/k8s/proxy/local/version",
+            Route::Cluster {
+                cluster: "local",
+                path: "/version",
+            },
+        );
         check("/k8s/clusters//api", Route::Unknown);
-        check("/api/v1/pods", Route::Cluster { cluster: "local", path: "/api/v1/pods" });
+        check(
+            "/api/v1/pods",
+            Route::Cluster {
+                cluster: "local",
+                path: "/api/v1/pods",
+            },
+        );
         check("/apix", Route::Unknown);
         check("/nope", Route::Unknown);
     }

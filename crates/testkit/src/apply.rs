@@ -28,7 +28,13 @@ impl Output {
     ///
     /// When it failed.
     pub fn success(self) -> Result<String> {
-        ensure!(self.code == 0, "kubectl ended with {}: {}{}", self.code, self.stderr, self.stdout);
+        ensure!(
+            self.code == 0,
+            "kubectl ended with {}: {}{}",
+            self.code,
+            self.stderr,
+            self.stdout
+        );
         Ok(self.stdout)
     }
 }
@@ -40,7 +46,11 @@ impl Output {
 /// When kubectl was not built.
 pub fn command(kubeconfig: &Path, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(real::component("kubectl")?);
-    command.arg("--kubeconfig").arg(kubeconfig).args(arguments).env_remove("KUBECONFIG");
+    command
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .args(arguments)
+        .env_remove("KUBECONFIG");
     // kubectl caches discovery below HOME; a cache of another test's server of the same address would lie.
     if let Some(folder) = kubeconfig.parent() {
         command.env("HOME", folder);
@@ -67,7 +77,9 @@ pub async fn kubectl(kubeconfig: &Path, arguments: &[&str], input: &str) -> Resu
         // kubectl may end without reading; its exit code tells why.
         let writer = std::thread::spawn(move || pipe.write_all(input.as_bytes()).is_ok());
         let output = child.wait_with_output().context("wait for kubectl")?;
-        writer.join().map_err(|_| anyhow::anyhow!("the writer to kubectl ended with a panic"))?;
+        writer
+            .join()
+            .map_err(|_| anyhow::anyhow!("the writer to kubectl ended with a panic"))?;
         Ok(Output {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -84,7 +96,9 @@ pub async fn kubectl(kubeconfig: &Path, arguments: &[&str], input: &str) -> Resu
 ///
 /// When kubectl fails.
 pub async fn apply(kubeconfig: &Path, manifest: &str) -> Result<String> {
-    kubectl(kubeconfig, &["apply", "-f", "-"], manifest).await?.success()
+    kubectl(kubeconfig, &["apply", "-f", "-"], manifest)
+        .await?
+        .success()
 }
 
 /// Applies a manifest without kubectl, for the demo on a machine that has none.
@@ -93,10 +107,12 @@ pub async fn apply(kubeconfig: &Path, manifest: &str) -> Result<String> {
 ///
 /// When a document is no object, its kind is not served, or the server refuses it.
 pub async fn apply_documents(client: &Client, manifest: &str) -> Result<()> {
-    let documents: Vec<DynamicObject> = serde_saphyr::from_multiple(manifest).context("read the manifest")?;
+    let documents: Vec<DynamicObject> =
+        serde_saphyr::from_multiple(manifest).context("read the manifest")?;
     for object in documents {
         let types = object.types.as_ref().context("a document without a kind")?;
-        let kind = kube::core::GroupVersionKind::try_from(types).context("an unusual apiVersion")?;
+        let kind =
+            kube::core::GroupVersionKind::try_from(types).context("an unusual apiVersion")?;
         let (resource, capabilities) = kube::discovery::pinned_kind(client, &kind).await?;
         let api: Api<DynamicObject> = match (capabilities.scope, object.namespace()) {
             (kube::discovery::Scope::Namespaced, Some(namespace)) => {
@@ -105,9 +121,13 @@ pub async fn apply_documents(client: &Client, manifest: &str) -> Result<()> {
             _ => Api::all_with(client.clone(), &resource),
         };
         let name = object.name_any();
-        api.patch(&name, &PatchParams::apply("drover-demo").force(), &Patch::Apply(&object))
-            .await
-            .with_context(|| format!("apply {} {name}", kind.kind))?;
+        api.patch(
+            &name,
+            &PatchParams::apply("drover-demo").force(),
+            &Patch::Apply(&object),
+        )
+        .await
+        .with_context(|| format!("apply {} {name}", kind.kind))?;
     }
     Ok(())
 }

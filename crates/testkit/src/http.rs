@@ -39,7 +39,12 @@ impl Answer {
     ///
     /// When it is not JSON.
     pub fn json(&self) -> Result<Value> {
-        serde_json::from_str(&self.body).with_context(|| format!("{} with a body that is not JSON: {}", self.status, self.body))
+        serde_json::from_str(&self.body).with_context(|| {
+            format!(
+                "{} with a body that is not JSON: {}",
+                self.status, self.body
+            )
+        })
     }
 
     /// Fails with the body unless the status is `expected`.
@@ -48,14 +53,22 @@ impl Answer {
     ///
     /// When it is another.
     pub fn expect(self, expected: u16) -> Result<Self> {
-        ensure!(self.status == expected, "{} instead of {expected}: {}", self.status, self.body);
+        ensure!(
+            self.status == expected,
+            "{} instead of {expected}: {}",
+            self.status,
+            self.body
+        );
         Ok(self)
     }
 
     /// A header as text, empty when absent.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 }
 
@@ -79,14 +92,20 @@ impl Http {
     pub fn trusting(url: &str, authority: &str, token: Option<&str>) -> Result<Self> {
         let mut config = kube::Config::new(url.parse()?);
         let certificate = rustls::pki_types::pem::PemObject::from_pem_slice(authority.as_bytes());
-        let certificate: rustls::pki_types::CertificateDer<'_> = certificate.context("the authority is not PEM")?;
+        let certificate: rustls::pki_types::CertificateDer<'_> =
+            certificate.context("the authority is not PEM")?;
         config.root_cert = Some(vec![certificate.to_vec()]);
         Self::with(config, token)
     }
 
     fn with(mut config: kube::Config, token: Option<&str>) -> Result<Self> {
-        config.auth_info = AuthInfo { token: token.map(|token| token.to_owned().into()), ..AuthInfo::default() };
-        Ok(Self { client: kube::Client::try_from(config)? })
+        config.auth_info = AuthInfo {
+            token: token.map(|token| token.to_owned().into()),
+            ..AuthInfo::default()
+        };
+        Ok(Self {
+            client: kube::Client::try_from(config)?,
+        })
     }
 
     /// Sends a request and reads the whole answer.
@@ -96,9 +115,17 @@ impl Http {
     /// When there is no answer.
     pub async fn send(&self, request: http::Request<Vec<u8>>) -> Result<Answer> {
         let what = format!("{} {}", request.method(), request.uri());
-        let response = self.client.send(request.map(Body::from)).await.with_context(|| what.clone())?;
+        let response = self
+            .client
+            .send(request.map(Body::from))
+            .await
+            .with_context(|| what.clone())?;
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.with_context(|| format!("{what}: read the body"))?.to_bytes();
+        let body = body
+            .collect()
+            .await
+            .with_context(|| format!("{what}: read the body"))?
+            .to_bytes();
         Ok(Answer {
             status: parts.status,
             headers: parts.headers,

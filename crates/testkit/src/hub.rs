@@ -50,7 +50,10 @@ impl Hub {
     ///
     /// When it ends or is not ready in time.
     pub async fn start(config: Config) -> Result<Self> {
-        let address = config.namespace.as_ref().map_or(Ipv4Addr::LOCALHOST, |(_, address)| *address);
+        let address = config
+            .namespace
+            .as_ref()
+            .map_or(Ipv4Addr::LOCALHOST, |(_, address)| *address);
         let port = config.https_port.map_or_else(real::free_port, Ok)?;
         let mut hub = Self {
             process: None,
@@ -80,16 +83,35 @@ impl Hub {
     ///
     /// When the program cannot be started.
     pub fn spawn(&mut self) -> Result<()> {
-        let namespace = self.config.namespace.as_ref().map(|(name, _)| name.as_str());
-        let mut launch = Launch::in_namespace(namespace, "drover", &real::product("drover")?, self.folder.path())
-            .clean_environment()
-            .args(["server", "--data-dir"])
-            .args([self.data()])
-            .args(["--https-port", &self.port.to_string(), "--http-port", &self.http_port.to_string()])
-            .args(["--listen-address", &self.address.to_string(), "--server-url", &self.url()])
-            .args(["--log", "info,drover=debug"])
-            .args(&self.config.flags)
-            .env("DROVER_BOOTSTRAP_PASSWORD", PASSWORD);
+        let namespace = self
+            .config
+            .namespace
+            .as_ref()
+            .map(|(name, _)| name.as_str());
+        let mut launch = Launch::in_namespace(
+            namespace,
+            "drover",
+            &real::product("drover")?,
+            self.folder.path(),
+        )
+        .clean_environment()
+        .args(["server", "--data-dir"])
+        .args([self.data()])
+        .args([
+            "--https-port",
+            &self.port.to_string(),
+            "--http-port",
+            &self.http_port.to_string(),
+        ])
+        .args([
+            "--listen-address",
+            &self.address.to_string(),
+            "--server-url",
+            &self.url(),
+        ])
+        .args(["--log", "info,drover=debug"])
+        .args(&self.config.flags)
+        .env("DROVER_BOOTSTRAP_PASSWORD", PASSWORD);
         if let Some(kubeconfig) = &self.config.kubeconfig {
             launch = launch.args(["--kubeconfig"]).args([kubeconfig]);
         }
@@ -104,7 +126,10 @@ impl Hub {
     /// When the server ends or does not answer in time.
     pub async fn wait_ready(&mut self) -> Result<()> {
         let http = self.http(None)?;
-        let process = self.process.as_mut().context("the server was not started")?;
+        let process = self
+            .process
+            .as_mut()
+            .context("the server was not started")?;
         wait::until("the server to answer /ping", START_LIMIT, || {
             let running = process.still_running();
             let http = http.clone();
@@ -138,7 +163,10 @@ impl Hub {
     /// The server's data folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.config.data.clone().unwrap_or_else(|| self.folder.path().join("data"))
+        self.config
+            .data
+            .clone()
+            .unwrap_or_else(|| self.folder.path().join("data"))
     }
 
     /// A folder that ends with the fixture.
@@ -184,9 +212,18 @@ impl Hub {
     /// When the server refuses.
     pub async fn login(&self) -> Result<Session> {
         let login = json!({"username": "admin", "password": PASSWORD, "responseType": "json"});
-        let answer = self.http(None)?.post("/v3-public/localProviders/local?action=login", &login).await?;
-        let token = answer.expect(201)?.json()?["token"].as_str().context("no token in the answer")?.to_owned();
-        Ok(Session { http: self.http(Some(&token))?, token })
+        let answer = self
+            .http(None)?
+            .post("/v3-public/localProviders/local?action=login", &login)
+            .await?;
+        let token = answer.expect(201)?.json()?["token"]
+            .as_str()
+            .context("no token in the answer")?
+            .to_owned();
+        Ok(Session {
+            http: self.http(Some(&token))?,
+            token,
+        })
     }
 }
 
@@ -207,8 +244,16 @@ impl Session {
     /// When the server refuses.
     pub async fn create_cluster(&self, name: &str) -> Result<String> {
         let cluster = json!({"type": "cluster", "name": name});
-        let answer = self.http.post("/v3/clusters", &cluster).await?.expect(201)?.json()?;
-        Ok(answer["id"].as_str().context("the cluster has no id")?.to_owned())
+        let answer = self
+            .http
+            .post("/v3/clusters", &cluster)
+            .await?
+            .expect(201)?
+            .json()?;
+        Ok(answer["id"]
+            .as_str()
+            .context("the cluster has no id")?
+            .to_owned())
     }
 
     /// The cluster as the API shows it.
@@ -217,7 +262,11 @@ impl Session {
     ///
     /// When the server refuses.
     pub async fn cluster(&self, id: &str) -> Result<Value> {
-        self.http.get(&format!("/v3/clusters/{id}")).await?.expect(200)?.json()
+        self.http
+            .get(&format!("/v3/clusters/{id}"))
+            .await?
+            .expect(200)?
+            .json()
     }
 
     /// Waits until the cluster is in a state.
@@ -249,9 +298,17 @@ impl Session {
         let path = wait::until("a registration token", START_LIMIT, || async {
             let path = format!("/v3/clusterregistrationtokens?clusterId={id}");
             let tokens = self.http.get(&path).await?.expect(200)?.json()?;
-            let url = tokens["data"][0]["manifestUrl"].as_str().unwrap_or_default();
-            anyhow::ensure!(!url.is_empty() && !url.contains("{token}"), "no manifestUrl in {tokens}");
-            Ok(url[url.find("/v3/import/").context("an unexpected manifestUrl")?..].to_owned())
+            let url = tokens["data"][0]["manifestUrl"]
+                .as_str()
+                .unwrap_or_default();
+            anyhow::ensure!(
+                !url.is_empty() && !url.contains("{token}"),
+                "no manifestUrl in {tokens}"
+            );
+            Ok(url[url
+                .find("/v3/import/")
+                .context("an unexpected manifestUrl")?..]
+                .to_owned())
         })
         .await?;
         Ok(self.http.get(&path).await?.expect(200)?.body)
@@ -264,7 +321,15 @@ impl Session {
     /// When the server refuses.
     pub async fn kubeconfig(&self, id: &str) -> Result<String> {
         let path = format!("/v3/clusters/{id}?action=generateKubeconfig");
-        let answer = self.http.post(&path, &json!({})).await?.expect(200)?.json()?;
-        Ok(answer["config"].as_str().context("no config in the answer")?.to_owned())
+        let answer = self
+            .http
+            .post(&path, &json!({}))
+            .await?
+            .expect(200)?
+            .json()?;
+        Ok(answer["config"]
+            .as_str()
+            .context("no config in the answer")?
+            .to_owned())
     }
 }

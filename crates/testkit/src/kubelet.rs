@@ -45,7 +45,10 @@ pub struct Config {
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Config").field("api_server", &self.api_server).finish_non_exhaustive()
+        formatter
+            .debug_struct("Config")
+            .field("api_server", &self.api_server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,8 +84,13 @@ impl Kubelet {
     /// When there is no folder for the pods' files.
     pub fn start(config: Config) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("drover-agent-").tempdir()?;
-        let state =
-            Arc::new(Mutex::new(State { folder, running: Vec::new(), started: 0, paused: false, failure: None }));
+        let state = Arc::new(Mutex::new(State {
+            folder,
+            running: Vec::new(),
+            started: 0,
+            paused: false,
+            failure: None,
+        }));
         let (stop, mut stopped) = oneshot::channel();
         let task = tokio::spawn({
             let state = Arc::clone(&state);
@@ -97,7 +105,11 @@ impl Kubelet {
                 }
             }
         });
-        Ok(Self { state, stop: Some(stop), task })
+        Ok(Self {
+            state,
+            stop: Some(stop),
+            task,
+        })
     }
 
     /// Kills all agents at once; `resume` lets new ones start.
@@ -148,7 +160,11 @@ impl Kubelet {
     /// When none runs.
     pub async fn resident_bytes(&self) -> Result<u64> {
         let state = self.state.lock().await;
-        let sizes: Result<Vec<u64>> = state.running.iter().map(|agent| agent.process.resident_bytes()).collect();
+        let sizes: Result<Vec<u64>> = state
+            .running
+            .iter()
+            .map(|agent| agent.process.resident_bytes())
+            .collect();
         sizes?.into_iter().max().context("no agent runs")
     }
 
@@ -158,7 +174,13 @@ impl Kubelet {
     ///
     /// When one has ended.
     pub async fn cpu_time(&self) -> Result<Duration> {
-        self.state.lock().await.running.iter().map(|agent| agent.process.cpu_time()).sum()
+        self.state
+            .lock()
+            .await
+            .running
+            .iter()
+            .map(|agent| agent.process.cpu_time())
+            .sum()
     }
 
     /// The end of all agents' logs and the last failure of the kubelet itself, for messages.
@@ -195,16 +217,27 @@ impl State {
             self.running.clear();
             return Ok(());
         };
-        self.running.retain_mut(|agent| agent.process.still_running().is_ok());
+        self.running
+            .retain_mut(|agent| agent.process.still_running().is_ok());
         let spec = deployment.spec;
         let template = serde_json::to_string(&spec.template)?;
         let wanted = usize::try_from(spec.replicas.unwrap_or(1))?;
-        let current = self.running.iter().filter(|agent| agent.template == template).count();
-        let container = spec.template.spec.and_then(|pod| pod.containers.into_iter().next());
+        let current = self
+            .running
+            .iter()
+            .filter(|agent| agent.template == template)
+            .count();
+        let container = spec
+            .template
+            .spec
+            .and_then(|pod| pod.containers.into_iter().next());
         let container = container.context("the pod has no container")?;
         for _ in current..wanted {
             let process = self.launch(config, &container).await?;
-            self.running.push(Agent { process, template: template.clone() });
+            self.running.push(Agent {
+                process,
+                template: template.clone(),
+            });
         }
         // Processes have no readiness; the old ones go as soon as the new ones were started.
         self.running.retain_mut(|agent| agent.template == template);
@@ -221,24 +254,39 @@ impl State {
             .env
             .iter()
             .flatten()
-            .map(|variable| (variable.name.clone(), variable.value.clone().unwrap_or_default()))
+            .map(|variable| {
+                (
+                    variable.name.clone(),
+                    variable.value.clone().unwrap_or_default(),
+                )
+            })
             .collect();
-        let credential = environment.get("CATTLE_CREDENTIAL_NAME").context("no CATTLE_CREDENTIAL_NAME")?;
+        let credential = environment
+            .get("CATTLE_CREDENTIAL_NAME")
+            .context("no CATTLE_CREDENTIAL_NAME")?;
         let credentials = folder.join("credentials");
         write_secret(config, credential, &credentials).await?;
         let account = folder.join("service-account");
         write_service_account(config, &account).await?;
         let (address, port) = config.api_server;
-        let mut launch = Launch::in_namespace(config.namespace.as_deref(), "agent", &real::product("drover-agent")?, &folder)
-            .clean_environment()
-            .folder(&folder)
-            .args(["cluster", "--credentials-dir"])
-            .args([&credentials])
-            .args(["--service-account-dir"])
-            .args([&account])
-            .env("KUBERNETES_SERVICE_HOST", address.to_string())
-            .env("KUBERNETES_SERVICE_PORT", port.to_string());
-        for (name, value) in environment.iter().chain(config.environment.iter().map(|(name, value)| (name, value))) {
+        let mut launch = Launch::in_namespace(
+            config.namespace.as_deref(),
+            "agent",
+            &real::product("drover-agent")?,
+            &folder,
+        )
+        .clean_environment()
+        .folder(&folder)
+        .args(["cluster", "--credentials-dir"])
+        .args([&credentials])
+        .args(["--service-account-dir"])
+        .args([&account])
+        .env("KUBERNETES_SERVICE_HOST", address.to_string())
+        .env("KUBERNETES_SERVICE_PORT", port.to_string());
+        for (name, value) in environment
+            .iter()
+            .chain(config.environment.iter().map(|(name, value)| (name, value)))
+        {
             launch = launch.env(name, value);
         }
         launch.start()
@@ -248,7 +296,10 @@ impl State {
 async fn write_secret(config: &Config, name: &str, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let secrets: Api<Secret> = Api::namespaced(config.client.clone(), NAMESPACE);
-    let secret = secrets.get(name).await.with_context(|| format!("the Secret {name}"))?;
+    let secret = secrets
+        .get(name)
+        .await
+        .with_context(|| format!("the Secret {name}"))?;
     for (key, value) in secret.data.unwrap_or_default() {
         std::fs::write(folder.join(key), value.0)?;
     }
@@ -258,16 +309,28 @@ async fn write_secret(config: &Config, name: &str, folder: &Path) -> Result<()> 
 async fn write_service_account(config: &Config, folder: &PathBuf) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let accounts: Api<ServiceAccount> = Api::namespaced(config.client.clone(), NAMESPACE);
-    let request = TokenRequest { spec: Some(TokenRequestSpec::default()), ..TokenRequest::default() };
-    let token = accounts.create_token_request("cattle", &PostParams::default(), &request).await.context("a token for the pod")?;
+    let request = TokenRequest {
+        spec: Some(TokenRequestSpec::default()),
+        ..TokenRequest::default()
+    };
+    let token = accounts
+        .create_token_request("cattle", &PostParams::default(), &request)
+        .await
+        .context("a token for the pod")?;
     let token = token.status.and_then(|status| status.token);
     let token = token.context("the token request gave no token")?;
     std::fs::write(folder.join("token"), token)?;
     let maps: Api<ConfigMap> = Api::namespaced(config.client.clone(), NAMESPACE);
     // A simulated cluster signs with a new authority at each start and publishes none.
-    let published = maps.get_opt("kube-root-ca.crt").await?.and_then(|map| map.data?.remove("ca.crt"));
+    let published = maps
+        .get_opt("kube-root-ca.crt")
+        .await?
+        .and_then(|map| map.data?.remove("ca.crt"));
     let published = published.filter(|authority| !authority.is_empty());
-    std::fs::write(folder.join("ca.crt"), published.unwrap_or_else(|| config.authority.clone()))?;
+    std::fs::write(
+        folder.join("ca.crt"),
+        published.unwrap_or_else(|| config.authority.clone()),
+    )?;
     std::fs::write(folder.join("namespace"), NAMESPACE)?;
     Ok(())
 }

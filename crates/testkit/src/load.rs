@@ -49,14 +49,19 @@ impl Connection {
             .with_custom_certificate_verifier(Arc::new(AnyCertificate))
             .with_no_client_auth();
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let stream = connector.connect(ServerName::try_from("localhost")?, stream).await?;
+        let stream = connector
+            .connect(ServerName::try_from("localhost")?, stream)
+            .await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "the load connection ended with an error");
             }
         });
-        Ok(Self { sender, target: target.clone() })
+        Ok(Self {
+            sender,
+            target: target.clone(),
+        })
     }
 
     /// Sends one GET and reads the whole answer; its length in bytes.
@@ -66,12 +71,20 @@ impl Connection {
     /// When the answer is not 200.
     pub async fn get(&mut self) -> Result<usize> {
         let request = http::Request::get(&self.target.path)
-            .header("host", format!("{}:{}", self.target.address.0, self.target.address.1))
+            .header(
+                "host",
+                format!("{}:{}", self.target.address.0, self.target.address.1),
+            )
             .header("authorization", format!("Bearer {}", self.target.token))
             .header("accept", "application/json")
             .body(Empty::new())?;
         let response = self.sender.send_request(request).await?;
-        ensure!(response.status() == 200, "{} {}", self.target.path, response.status());
+        ensure!(
+            response.status() == 200,
+            "{} {}",
+            self.target.path,
+            response.status()
+        );
         let mut body = response.into_body();
         let mut length = 0;
         while let Some(frame) = body.frame().await {
@@ -169,6 +182,8 @@ impl ServerCertVerifier for AnyCertificate {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+        rustls::crypto::ring::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -60,11 +60,18 @@ impl Simulated {
     ///
     /// When its store or its port cannot be had.
     pub async fn start(config: &Config) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("drover-simulated-").tempdir()?;
-        let storage = config.data.as_ref().map_or(Storage::Memory, |path| Storage::File(path.clone()));
+        let folder = tempfile::Builder::new()
+            .prefix("drover-simulated-")
+            .tempdir()?;
+        let storage = config
+            .data
+            .as_ref()
+            .map_or(Storage::Memory, |path| Storage::File(path.clone()));
         let server = Server::open(drover_kube_api::Config::new(storage)).await?;
         let authority = Authority::new("simulated-ca")?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port)).await.context("the cluster's port")?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port))
+            .await
+            .context("the cluster's port")?;
         let mut simulated = Self {
             port: listener.local_addr()?.port(),
             authority: authority.pem().to_owned(),
@@ -72,20 +79,30 @@ impl Simulated {
             folder,
             server,
         };
-        let leaf = authority.serving("kube-apiserver", &["localhost", "kubernetes.default.svc", "127.0.0.1"])?;
+        let leaf = authority.serving(
+            "kube-apiserver",
+            &["localhost", "kubernetes.default.svc", "127.0.0.1"],
+        )?;
         let chain = rustls::pki_types::pem::PemObject::from_pem_slice(leaf.certificate.as_bytes());
         let chain: rustls::pki_types::CertificateDer<'static> = chain.context("the certificate")?;
-        let key = rustls::pki_types::pem::PemObject::from_pem_slice(leaf.key.as_bytes()).context("the key")?;
+        let key = rustls::pki_types::pem::PemObject::from_pem_slice(leaf.key.as_bytes())
+            .context("the key")?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut tls = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![chain], key)?;
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        simulated.tasks.spawn(serve(listener, tokio_rustls::TlsAcceptor::from(Arc::new(tls)), simulated.server.clone()));
+        simulated.tasks.spawn(serve(
+            listener,
+            tokio_rustls::TlsAcceptor::from(Arc::new(tls)),
+            simulated.server.clone(),
+        ));
         simulated.write_kubeconfig()?;
         let client = simulated.client().await?;
-        populate(&client, config).await.context("fill the simulated cluster")?;
+        populate(&client, config)
+            .await
+            .context("fill the simulated cluster")?;
         simulated.tasks.spawn(live(client, config.clone()));
         Ok(simulated)
     }
@@ -115,7 +132,8 @@ impl Simulated {
     /// When the kubeconfig cannot be used.
     pub async fn client(&self) -> Result<Client> {
         let kubeconfig = Kubeconfig::read_from(self.kubeconfig())?;
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        let config =
+            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         Ok(Client::try_from(config)?)
     }
 
@@ -136,7 +154,10 @@ impl Simulated {
             "users": [{"name": "admin", "user": {"token": ADMIN_TOKEN}}],
             "contexts": [{"name": "simulated", "context": {"cluster": "simulated", "user": "admin"}}],
         });
-        std::fs::write(self.kubeconfig(), serde_json::to_string_pretty(&kubeconfig)?)?;
+        std::fs::write(
+            self.kubeconfig(),
+            serde_json::to_string_pretty(&kubeconfig)?,
+        )?;
         Ok(())
     }
 }
@@ -148,7 +169,9 @@ async fn serve(listener: TcpListener, acceptor: tokio_rustls::TlsAcceptor, serve
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
-        let Ok((stream, remote)) = accepted else { continue };
+        let Ok((stream, remote)) = accepted else {
+            continue;
+        };
         let (acceptor, server) = (acceptor.clone(), server.clone());
         connections.spawn(async move {
             let stream = match acceptor.accept(stream).await {
@@ -160,15 +183,29 @@ async fn serve(listener: TcpListener, acceptor: tokio_rustls::TlsAcceptor, serve
             };
             let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
                 let admin = format!("Bearer {ADMIN_TOKEN}");
-                if request.headers().get(http::header::AUTHORIZATION).is_some_and(|value| value.as_bytes() == admin.as_bytes()) {
+                if request
+                    .headers()
+                    .get(http::header::AUTHORIZATION)
+                    .is_some_and(|value| value.as_bytes() == admin.as_bytes())
+                {
                     request.headers_mut().remove(http::header::AUTHORIZATION);
                     request.extensions_mut().insert(Identity::admin());
                 }
                 let service = server.service();
-                async move { Ok::<_, Infallible>(service.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+                async move {
+                    Ok::<_, Infallible>(
+                        service
+                            .oneshot(request)
+                            .await
+                            .unwrap_or_else(|never| match never {}),
+                    )
+                }
             });
             let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-            if let Err(error) = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await {
+            if let Err(error) = builder
+                .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                .await
+            {
                 tracing::debug!(%remote, %error, "the connection ended with an error");
             }
         });
@@ -186,28 +223,47 @@ fn resource(api_version: &str, kind: &str, plural: &str) -> ApiResource {
     }
 }
 
-async fn put(client: &Client, kind: &ApiResource, namespace: Option<&str>, object: &Value, status: bool) -> Result<()> {
+async fn put(
+    client: &Client,
+    kind: &ApiResource,
+    namespace: Option<&str>,
+    object: &Value,
+    status: bool,
+) -> Result<()> {
     let api: Api<DynamicObject> = match namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, kind),
         None => Api::all_with(client.clone(), kind),
     };
-    let name = object["metadata"]["name"].as_str().context("an object without a name")?;
+    let name = object["metadata"]["name"]
+        .as_str()
+        .context("an object without a name")?;
     let parameters = PatchParams::apply("simulation").force();
     let mut applied = object.clone();
     if !status {
-        api.patch(name, &parameters, &Patch::Apply(&applied)).await.with_context(|| format!("{} {name}", kind.kind))?;
+        api.patch(name, &parameters, &Patch::Apply(&applied))
+            .await
+            .with_context(|| format!("{} {name}", kind.kind))?;
         return Ok(());
     }
     if let Some(fields) = applied.as_object_mut() {
         fields.remove("spec");
     }
-    api.patch_status(name, &parameters, &Patch::Apply(&applied)).await.with_context(|| format!("{} {name}", kind.kind))?;
+    api.patch_status(name, &parameters, &Patch::Apply(&applied))
+        .await
+        .with_context(|| format!("{} {name}", kind.kind))?;
     Ok(())
 }
 
 async fn populate(client: &Client, config: &Config) -> Result<()> {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
-    put(client, &resource("v1", "Namespace", "namespaces"), None, &namespace, false).await?;
+    put(
+        client,
+        &resource("v1", "Namespace", "namespaces"),
+        None,
+        &namespace,
+        false,
+    )
+    .await?;
     for number in 1..=config.nodes {
         let node = node(number);
         put(client, &resource("v1", "Node", "nodes"), None, &node, false).await?;
@@ -229,9 +285,15 @@ async fn populate(client: &Client, config: &Config) -> Result<()> {
     put(client, &deployments, Some("shop"), &deployment, false).await?;
     put(client, &deployments, Some("shop"), &deployment, true).await?;
     // Those of an earlier run count their generations differently.
-    let pods: Api<DynamicObject> = Api::namespaced_with(client.clone(), "shop", &resource("v1", "Pod", "pods"));
-    let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
-    pods.delete_collection(&now, &ListParams::default()).await.context("remove the pods of an earlier run")?;
+    let pods: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), "shop", &resource("v1", "Pod", "pods"));
+    let now = DeleteParams {
+        grace_period_seconds: Some(0),
+        ..DeleteParams::default()
+    };
+    pods.delete_collection(&now, &ListParams::default())
+        .await
+        .context("remove the pods of an earlier run")?;
     for number in 0..config.pods {
         replace_pod(client, config, number, 0).await?;
     }
@@ -240,8 +302,14 @@ async fn populate(client: &Client, config: &Config) -> Result<()> {
 
 fn node(number: usize) -> Value {
     let name = format!("node-{number}");
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let role = if number == 1 { "node-role.kubernetes.io/control-plane" } else { "node-role.kubernetes.io/worker" };
+    let now = jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
+    let role = if number == 1 {
+        "node-role.kubernetes.io/control-plane"
+    } else {
+        "node-role.kubernetes.io/worker"
+    };
     json!({
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"name": name, "labels": {
@@ -265,11 +333,18 @@ fn node(number: usize) -> Value {
 }
 
 /// Replaces the pod of a place by its next generation, as a rollout would.
-async fn replace_pod(client: &Client, config: &Config, number: usize, generation: u64) -> Result<()> {
+async fn replace_pod(
+    client: &Client,
+    config: &Config,
+    number: usize,
+    generation: u64,
+) -> Result<()> {
     let pods = resource("v1", "Pod", "pods");
     let name = format!("web-{number}-{generation}");
     let node = format!("node-{}", number % config.nodes.max(1) + 1);
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let now = jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "namespace": "shop", "labels": {"app": "web"}},
@@ -290,7 +365,10 @@ async fn replace_pod(client: &Client, config: &Config, number: usize, generation
     if generation > 0 {
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "shop", &pods);
         let old = format!("web-{number}-{}", generation - 1);
-        let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+        let now = DeleteParams {
+            grace_period_seconds: Some(0),
+            ..DeleteParams::default()
+        };
         match api.delete(&old, &now).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 404 => {}
@@ -308,7 +386,14 @@ async fn live(client: Client, config: Config) {
         beat += 1;
         let outcome = async {
             for number in 1..=config.nodes {
-                put(&client, &resource("v1", "Node", "nodes"), None, &node(number), true).await?;
+                put(
+                    &client,
+                    &resource("v1", "Node", "nodes"),
+                    None,
+                    &node(number),
+                    true,
+                )
+                .await?;
             }
             if let Some(round) = (beat - 1).checked_div(config.pods) {
                 let generation = u64::try_from(round)? + 1;

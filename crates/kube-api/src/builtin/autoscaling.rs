@@ -10,9 +10,21 @@ use crate::registry::Convert;
 /// Annotation, then where its JSON belongs in the stored form.
 const ANNOTATIONS: [(&str, &str, &str); 4] = [
     ("autoscaling.alpha.kubernetes.io/metrics", "spec", "metrics"),
-    ("autoscaling.alpha.kubernetes.io/behavior", "spec", "behavior"),
-    ("autoscaling.alpha.kubernetes.io/current-metrics", "status", "currentMetrics"),
-    ("autoscaling.alpha.kubernetes.io/conditions", "status", "conditions"),
+    (
+        "autoscaling.alpha.kubernetes.io/behavior",
+        "spec",
+        "behavior",
+    ),
+    (
+        "autoscaling.alpha.kubernetes.io/current-metrics",
+        "status",
+        "currentMetrics",
+    ),
+    (
+        "autoscaling.alpha.kubernetes.io/conditions",
+        "status",
+        "conditions",
+    ),
 ];
 
 /// `autoscaling/v1`.
@@ -30,14 +42,24 @@ fn cpu(metric: &Value) -> bool {
 impl Convert for FirstVersion {
     fn to_storage(&self, object: &mut Value) {
         for (annotation, parent, member) in ANNOTATIONS {
-            let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) else { break };
-            let Some(Value::String(text)) = annotations.remove(annotation) else { continue };
+            let Some(annotations) = object
+                .pointer_mut("/metadata/annotations")
+                .and_then(Value::as_object_mut)
+            else {
+                break;
+            };
+            let Some(Value::String(text)) = annotations.remove(annotation) else {
+                continue;
+            };
             if let (Ok(value), Some(parent)) = (serde_json::from_str(&text), part(object, parent)) {
                 parent.insert(member.to_owned(), value);
             }
         }
         if let Some(metadata) = part(object, "metadata")
-            && metadata.get("annotations").and_then(Value::as_object).is_some_and(Map::is_empty)
+            && metadata
+                .get("annotations")
+                .and_then(Value::as_object)
+                .is_some_and(Map::is_empty)
         {
             metadata.remove("annotations");
         }
@@ -69,14 +91,25 @@ impl Convert for FirstVersion {
 
     fn of_storage(&self, object: &mut Value) {
         let mut target = None;
-        if let Some(metrics) = object.pointer_mut("/spec/metrics").and_then(Value::as_array_mut) {
+        if let Some(metrics) = object
+            .pointer_mut("/spec/metrics")
+            .and_then(Value::as_array_mut)
+        {
             let found = metrics.iter().position(|metric| {
-                cpu(metric) && metric.pointer("/resource/target/averageUtilization").is_some_and(Value::is_number)
+                cpu(metric)
+                    && metric
+                        .pointer("/resource/target/averageUtilization")
+                        .is_some_and(Value::is_number)
             });
-            target = found.map(|index| metrics.remove(index)["resource"]["target"]["averageUtilization"].take());
+            target = found.map(|index| {
+                metrics.remove(index)["resource"]["target"]["averageUtilization"].take()
+            });
         }
         let mut current = None;
-        if let Some(metrics) = object.pointer_mut("/status/currentMetrics").and_then(Value::as_array_mut) {
+        if let Some(metrics) = object
+            .pointer_mut("/status/currentMetrics")
+            .and_then(Value::as_array_mut)
+        {
             current = metrics
                 .iter()
                 .find(|metric| cpu(metric))
@@ -92,13 +125,21 @@ impl Convert for FirstVersion {
             }
         }
         for (annotation, parent, member) in ANNOTATIONS {
-            let Some(value) = part(object, parent).and_then(|parent| parent.remove(member)) else { continue };
+            let Some(value) = part(object, parent).and_then(|parent| parent.remove(member)) else {
+                continue;
+            };
             let empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
             if empty {
                 continue;
             }
-            let Some(metadata) = part(object, "metadata") else { return };
-            if let Some(annotations) = metadata.entry("annotations").or_insert_with(|| json!({})).as_object_mut() {
+            let Some(metadata) = part(object, "metadata") else {
+                return;
+            };
+            if let Some(annotations) = metadata
+                .entry("annotations")
+                .or_insert_with(|| json!({}))
+                .as_object_mut()
+            {
                 annotations.insert(annotation.to_owned(), json!(value.to_string()));
             }
         }

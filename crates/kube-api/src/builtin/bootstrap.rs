@@ -48,7 +48,9 @@ pub(crate) async fn run(api: Arc<Api>, stop: CancellationToken) {
 
 /// Makes what is there before the first request.
 pub(crate) async fn start(api: &Arc<Api>) -> Result<(), StatusError> {
-    identity::ensure_signing_key(api).await.map_err(StatusError::internal)?;
+    identity::ensure_signing_key(api)
+        .await
+        .map_err(StatusError::internal)?;
     for object in data::bootstrap_objects() {
         ensure(api, object).await?;
     }
@@ -74,21 +76,40 @@ pub(crate) async fn start(api: &Arc<Api>) -> Result<(), StatusError> {
 
 /// Makes one object if it is missing; gives a role the rules it lacks.
 async fn ensure(api: &Arc<Api>, object: Value) -> Result<(), StatusError> {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let api_version = text("/apiVersion");
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
     let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
     let table = api.registry.table();
-    let Some(resource) = table.by_kind(group, version, &text("/kind")) else { return Err(StatusError::no_such_resource()) };
+    let Some(resource) = table.by_kind(group, version, &text("/kind")) else {
+        return Err(StatusError::no_such_resource());
+    };
     let target = write::Target::object(resource, &namespace, &name);
-    if let Some(stored) = api.store.get(&resource.storage, &Key::new(&namespace, &name)) {
+    if let Some(stored) = api
+        .store
+        .get(&resource.storage, &Key::new(&namespace, &name))
+    {
         if group == "rbac.authorization.k8s.io" {
             add_missing_rules(api, &target, &stored.value(), &object).await?;
         }
         return Ok(());
     }
     let cx = Context::system(api.clock.now(), "kube-apiserver");
-    let made = write::create(api, &cx, &target, object, &[], &options::WriteOptions::default()).await;
+    let made = write::create(
+        api,
+        &cx,
+        &target,
+        object,
+        &[],
+        &options::WriteOptions::default(),
+    )
+    .await;
     match made {
         Ok(_) => Ok(()),
         Err(error) if error.reason == "AlreadyExists" => Ok(()),
@@ -96,12 +117,22 @@ async fn ensure(api: &Arc<Api>, object: Value) -> Result<(), StatusError> {
     }
 }
 
-async fn add_missing_rules(api: &Arc<Api>, target: &write::Target, held: &Value, shipped: &Value) -> Result<(), StatusError> {
-    let updates = held["metadata"]["annotations"][AUTO_UPDATE] == "true" && held["aggregationRule"].is_null();
-    let list = |object: &Value, member: &str| object[member].as_array().cloned().unwrap_or_default();
+async fn add_missing_rules(
+    api: &Arc<Api>,
+    target: &write::Target,
+    held: &Value,
+    shipped: &Value,
+) -> Result<(), StatusError> {
+    let updates =
+        held["metadata"]["annotations"][AUTO_UPDATE] == "true" && held["aggregationRule"].is_null();
+    let list =
+        |object: &Value, member: &str| object[member].as_array().cloned().unwrap_or_default();
     let missing = |member: &str| {
         let held = list(held, member);
-        list(shipped, member).into_iter().filter(|item| !held.contains(item)).collect::<Vec<_>>()
+        list(shipped, member)
+            .into_iter()
+            .filter(|item| !held.contains(item))
+            .collect::<Vec<_>>()
     };
     let (rules, subjects) = (missing("rules"), missing("subjects"));
     if !updates || (rules.is_empty() && subjects.is_empty()) {
@@ -124,11 +155,17 @@ async fn add_missing_rules(api: &Arc<Api>, target: &write::Target, held: &Value,
 
 /// Every namespace has an account `default` and the map `kube-root-ca.crt`.
 async fn fill_namespaces(api: &Arc<Api>) {
-    let Ok(page) = api.store.list("/namespaces", &Range::default()) else { return };
+    let Ok(page) = api.store.list("/namespaces", &Range::default()) else {
+        return;
+    };
     for (key, stored) in page.items {
         let namespace = key.name();
-        let missing = |table: &str, name: &str| api.store.get(table, &Key::new(namespace, name)).is_none();
-        let (account, map) = (missing("/serviceaccounts", "default"), missing("/configmaps", "kube-root-ca.crt"));
+        let missing =
+            |table: &str, name: &str| api.store.get(table, &Key::new(namespace, name)).is_none();
+        let (account, map) = (
+            missing("/serviceaccounts", "default"),
+            missing("/configmaps", "kube-root-ca.crt"),
+        );
         if !(account || map) || object::is_deleting(&stored.value()) {
             continue;
         }
@@ -158,20 +195,33 @@ async fn fill_namespaces(api: &Arc<Api>) {
 
 /// Removes events that are older than their life.
 async fn forget_events(api: &Arc<Api>) {
-    let Ok(page) = api.store.list("/events", &Range::default()) else { return };
+    let Ok(page) = api.store.list("/events", &Range::default()) else {
+        return;
+    };
     let now = api.clock.now();
     for (key, stored) in page.items {
         let event = stored.value();
-        let newest = ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"]
-            .iter()
-            .filter_map(|pointer| event.pointer(pointer).and_then(Value::as_str))
-            .filter_map(|time| time.parse::<jiff::Timestamp>().ok())
-            .max();
+        let newest = [
+            "/series/lastObservedTime",
+            "/lastTimestamp",
+            "/eventTime",
+            "/metadata/creationTimestamp",
+        ]
+        .iter()
+        .filter_map(|pointer| event.pointer(pointer).and_then(Value::as_str))
+        .filter_map(|time| time.parse::<jiff::Timestamp>().ok())
+        .max();
         if newest.is_none_or(|newest| now.as_second() - newest.as_second() < EVENT_LIFE) {
             continue;
         }
-        let Ok(draft) = Draft::new(&event, stored.mark) else { continue };
-        let change = Change { table: "/events".into(), key, action: ChangeAction::Delete(draft, stored.revision) };
+        let Ok(draft) = Draft::new(&event, stored.mark) else {
+            continue;
+        };
+        let change = Change {
+            table: "/events".into(),
+            key,
+            action: ChangeAction::Delete(draft, stored.revision),
+        };
         if let Err(error) = api.store.write(change).await {
             tracing::debug!(%error, "old event not removed");
         }

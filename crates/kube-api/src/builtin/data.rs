@@ -58,7 +58,10 @@ pub(super) struct SubresourceFacts {
 
 /// All group versions in the order of the recorded server.
 pub(super) fn kinds() -> Vec<VersionFacts> {
-    KINDS.lines().map(|line| serde_json::from_str(line).expect("the recorded kinds are JSON lines")).collect()
+    KINDS
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("the recorded kinds are JSON lines"))
+        .collect()
 }
 
 /// The objects a fresh server makes.
@@ -77,7 +80,8 @@ pub(crate) fn schema_document() -> &'static Arc<Document> {
     DOCUMENT.get_or_init(|| {
         let components: Map<String, Value> =
             serde_json::from_slice(&schema_bytes()).expect("the recorded schemas are JSON");
-        Document::from_components(&components).expect("the recorded schemas refer to each other only")
+        Document::from_components(&components)
+            .expect("the recorded schemas refer to each other only")
     })
 }
 
@@ -85,7 +89,9 @@ pub(crate) fn schema_document() -> &'static Arc<Document> {
 pub(crate) fn component_name(group: &str, version: &str, kind: &str) -> Option<String> {
     let package = match group {
         "" => "io.k8s.api.core".to_owned(),
-        "apiextensions.k8s.io" => "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions".to_owned(),
+        "apiextensions.k8s.io" => {
+            "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions".to_owned()
+        }
         "apiregistration.k8s.io" => "io.k8s.kube-aggregator.pkg.apis.apiregistration".to_owned(),
         other => format!("io.k8s.api.{}", other.split('.').next().unwrap_or(other)),
     };
@@ -95,7 +101,9 @@ pub(crate) fn component_name(group: &str, version: &str, kind: &str) -> Option<S
 
 fn unpack(packed: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    GzDecoder::new(packed).read_to_end(&mut bytes).expect("the recorded data is gzip");
+    GzDecoder::new(packed)
+        .read_to_end(&mut bytes)
+        .expect("the recorded data is gzip");
     bytes
 }
 

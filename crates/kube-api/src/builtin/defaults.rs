@@ -9,7 +9,9 @@ type Members = Map<String, Value>;
 
 /// Fills in the defaults of one object.
 pub(super) fn apply(group: &str, version: &str, kind: &str, object: &mut Value) {
-    let Some(object) = object.as_object_mut() else { return };
+    let Some(object) = object.as_object_mut() else {
+        return;
+    };
     match (group, kind) {
         ("", "Pod") => with(object, "spec", |spec| {
             pod_spec(spec);
@@ -33,16 +35,24 @@ pub(super) fn apply(group: &str, version: &str, kind: &str, object: &mut Value) 
             each(subset, "ports", |port| set(port, "protocol", json!("TCP")));
         }),
         ("", "PersistentVolume") => {
-            within(object, "status", |status| set(status, "phase", json!("Pending")));
+            within(object, "status", |status| {
+                set(status, "phase", json!("Pending"))
+            });
             with(object, "spec", |spec| {
                 set(spec, "persistentVolumeReclaimPolicy", json!("Retain"));
                 set(spec, "volumeMode", json!("Filesystem"));
-                with(spec, "hostPath", |path| set_missing(path, "type", json!("")));
+                with(spec, "hostPath", |path| {
+                    set_missing(path, "type", json!(""))
+                });
             });
         }
         ("", "PersistentVolumeClaim") => {
-            within(object, "status", |status| set(status, "phase", json!("Pending")));
-            with(object, "spec", |spec| set(spec, "volumeMode", json!("Filesystem")));
+            within(object, "status", |status| {
+                set(status, "phase", json!("Pending"))
+            });
+            with(object, "spec", |spec| {
+                set(spec, "volumeMode", json!("Filesystem"))
+            });
         }
         ("", "Event") => {
             for time in ["eventTime", "firstTimestamp", "lastTimestamp"] {
@@ -53,12 +63,21 @@ pub(super) fn apply(group: &str, version: &str, kind: &str, object: &mut Value) 
         ("", "LimitRange") => with(object, "spec", |spec| each(spec, "limits", limit)),
         ("networking.k8s.io", "NetworkPolicy") => with(object, "spec", network_policy),
         ("networking.k8s.io", "IngressClass") => {
-            with(object, "spec", |spec| with(spec, "parameters", |parameters| set(parameters, "scope", json!("Cluster"))));
+            with(object, "spec", |spec| {
+                with(spec, "parameters", |parameters| {
+                    set(parameters, "scope", json!("Cluster"))
+                })
+            });
         }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
-            with(object, "roleRef", |role| set(role, "apiGroup", json!("rbac.authorization.k8s.io")));
+            with(object, "roleRef", |role| {
+                set(role, "apiGroup", json!("rbac.authorization.k8s.io"))
+            });
             each(object, "subjects", |subject| {
-                if matches!(subject.get("kind").and_then(Value::as_str), Some("User" | "Group")) {
+                if matches!(
+                    subject.get("kind").and_then(Value::as_str),
+                    Some("User" | "Group")
+                ) {
                     set(subject, "apiGroup", json!("rbac.authorization.k8s.io"));
                 }
             });
@@ -68,15 +87,21 @@ pub(super) fn apply(group: &str, version: &str, kind: &str, object: &mut Value) 
             set(object, "volumeBindingMode", json!("Immediate"));
         }
         ("storage.k8s.io", "CSIDriver") => with(object, "spec", csi_driver),
-        ("scheduling.k8s.io", "PriorityClass") => set(object, "preemptionPolicy", json!("PreemptLowerPriority")),
+        ("scheduling.k8s.io", "PriorityClass") => {
+            set(object, "preemptionPolicy", json!("PreemptLowerPriority"))
+        }
         ("discovery.k8s.io", "EndpointSlice") => each(object, "ports", |port| {
             set_missing(port, "name", json!(""));
             set(port, "protocol", json!("TCP"));
         }),
-        ("autoscaling", "HorizontalPodAutoscaler") => with(object, "spec", |spec| autoscaler(version, spec)),
+        ("autoscaling", "HorizontalPodAutoscaler") => {
+            with(object, "spec", |spec| autoscaler(version, spec))
+        }
         ("admissionregistration.k8s.io", kind) => admission(kind, object),
         ("apiregistration.k8s.io", "APIService") => {
-            with(object, "spec", |spec| with(spec, "service", |service| set(service, "port", json!(443))));
+            with(object, "spec", |spec| {
+                with(spec, "service", |service| set(service, "port", json!(443)))
+            });
         }
         _ => {}
     }
@@ -124,7 +149,11 @@ fn within(members: &mut Members, name: &str, inside: impl FnOnce(&mut Members)) 
 
 /// Goes into each object of a list.
 fn each(members: &mut Members, name: &str, mut inside: impl FnMut(&mut Members)) {
-    let items = members.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten();
+    let items = members
+        .get_mut(name)
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten();
     items.filter_map(Value::as_object_mut).for_each(&mut inside);
 }
 
@@ -139,7 +168,11 @@ fn pod_template(template: &mut Members) {
 /// What holds for pods and for templates of pods.
 fn pod_spec(spec: &mut Members) {
     // The older name of the same member is always written too.
-    if let Some(account) = spec.get("serviceAccountName").or_else(|| spec.get("serviceAccount")).cloned() {
+    if let Some(account) = spec
+        .get("serviceAccountName")
+        .or_else(|| spec.get("serviceAccount"))
+        .cloned()
+    {
         for name in ["serviceAccountName", "serviceAccount"] {
             spec.insert(name.to_owned(), account.clone());
         }
@@ -172,7 +205,11 @@ fn pod(spec: &mut Members) {
     for list in ["containers", "initContainers"] {
         each(spec, list, |container| {
             with(container, "resources", |resources| {
-                let limits = resources.get("limits").and_then(Value::as_object).cloned().unwrap_or_default();
+                let limits = resources
+                    .get("limits")
+                    .and_then(Value::as_object)
+                    .cloned()
+                    .unwrap_or_default();
                 if limits.is_empty() {
                     return;
                 }
@@ -190,14 +227,19 @@ fn pod(spec: &mut Members) {
 fn pull_policy(image: Option<&Value>) -> Value {
     let image = image.and_then(Value::as_str).unwrap_or_default();
     let last = image.rsplit('/').next().unwrap_or(image);
-    let latest = !image.contains('@') && last.split_once(':').is_none_or(|(_, tag)| tag == "latest");
+    let latest =
+        !image.contains('@') && last.split_once(':').is_none_or(|(_, tag)| tag == "latest");
     json!(if latest { "Always" } else { "IfNotPresent" })
 }
 
 fn container(container: &mut Members) {
     let policy = pull_policy(container.get("image"));
     set(container, "imagePullPolicy", policy);
-    set(container, "terminationMessagePath", json!("/dev/termination-log"));
+    set(
+        container,
+        "terminationMessagePath",
+        json!("/dev/termination-log"),
+    );
     set(container, "terminationMessagePolicy", json!("File"));
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         with(container, probe, |probe| {
@@ -206,7 +248,9 @@ fn container(container: &mut Members) {
             set_number(probe, "successThreshold", 1);
             set_number(probe, "failureThreshold", 3);
             with(probe, "httpGet", http_get);
-            with(probe, "grpc", |grpc| set_missing(grpc, "service", json!("")));
+            with(probe, "grpc", |grpc| {
+                set_missing(grpc, "service", json!(""))
+            });
         });
     }
     with(container, "lifecycle", |lifecycle| {
@@ -215,7 +259,11 @@ fn container(container: &mut Members) {
         }
     });
     each(container, "env", |variable| {
-        with(variable, "valueFrom", |source| with(source, "fieldRef", |field| set(field, "apiVersion", json!("v1"))));
+        with(variable, "valueFrom", |source| {
+            with(source, "fieldRef", |field| {
+                set(field, "apiVersion", json!("v1"))
+            })
+        });
     });
 }
 
@@ -229,20 +277,30 @@ fn volume(volume: &mut Members) {
         volume.insert("emptyDir".to_owned(), json!({}));
     }
     for source in ["secret", "configMap", "downwardAPI", "projected"] {
-        with(volume, source, |source| set_missing(source, "defaultMode", json!(0o644)));
+        with(volume, source, |source| {
+            set_missing(source, "defaultMode", json!(0o644))
+        });
     }
     with(volume, "downwardAPI", downward_items);
-    with(volume, "hostPath", |path| set_missing(path, "type", json!("")));
+    with(volume, "hostPath", |path| {
+        set_missing(path, "type", json!(""))
+    });
     with(volume, "projected", |projected| {
         each(projected, "sources", |source| {
-            with(source, "serviceAccountToken", |token| set_missing(token, "expirationSeconds", json!(3600)));
+            with(source, "serviceAccountToken", |token| {
+                set_missing(token, "expirationSeconds", json!(3600))
+            });
             with(source, "downwardAPI", downward_items);
         });
     });
-    with(volume, "iscsi", |iscsi| set(iscsi, "iscsiInterface", json!("default")));
+    with(volume, "iscsi", |iscsi| {
+        set(iscsi, "iscsiInterface", json!("default"))
+    });
     with(volume, "ephemeral", |ephemeral| {
         with(ephemeral, "volumeClaimTemplate", |template| {
-            with(template, "spec", |spec| set(spec, "volumeMode", json!("Filesystem")));
+            with(template, "spec", |spec| {
+                set(spec, "volumeMode", json!("Filesystem"))
+            });
         });
     });
     with(volume, "image", |image| {
@@ -252,11 +310,18 @@ fn volume(volume: &mut Members) {
 }
 
 fn downward_items(source: &mut Members) {
-    each(source, "items", |item| with(item, "fieldRef", |field| set(field, "apiVersion", json!("v1"))));
+    each(source, "items", |item| {
+        with(item, "fieldRef", |field| {
+            set(field, "apiVersion", json!("v1"))
+        })
+    });
 }
 
 fn replication_controller(object: &mut Members) {
-    let labels = object.get("spec").and_then(|spec| spec.pointer("/template/metadata/labels")).cloned();
+    let labels = object
+        .get("spec")
+        .and_then(|spec| spec.pointer("/template/metadata/labels"))
+        .cloned();
     with(object, "spec", |spec| {
         set(spec, "replicas", json!(1));
         if let Some(labels) = &labels {
@@ -265,7 +330,9 @@ fn replication_controller(object: &mut Members) {
         with(spec, "template", pod_template);
     });
     if let Some(labels) = labels {
-        within(object, "metadata", |metadata| set(metadata, "labels", labels));
+        within(object, "metadata", |metadata| {
+            set(metadata, "labels", labels)
+        });
     }
 }
 
@@ -309,7 +376,9 @@ fn stateful_set(spec: &mut Members) {
             set(strategy, "rollingUpdate", json!({}));
         }
         if is(strategy, "type", "RollingUpdate") {
-            with(strategy, "rollingUpdate", |update| set(update, "partition", json!(0)));
+            with(strategy, "rollingUpdate", |update| {
+                set(update, "partition", json!(0))
+            });
         }
     });
     within(spec, "persistentVolumeClaimRetentionPolicy", |policy| {
@@ -319,17 +388,26 @@ fn stateful_set(spec: &mut Members) {
     each(spec, "volumeClaimTemplates", |claim| {
         set(claim, "apiVersion", json!("v1"));
         set(claim, "kind", json!("PersistentVolumeClaim"));
-        with(claim, "spec", |spec| set(spec, "volumeMode", json!("Filesystem")));
-        within(claim, "status", |status| set(status, "phase", json!("Pending")));
+        with(claim, "spec", |spec| {
+            set(spec, "volumeMode", json!("Filesystem"))
+        });
+        within(claim, "status", |status| {
+            set(status, "phase", json!("Pending"))
+        });
     });
     with(spec, "template", pod_template);
 }
 
 fn job(object: &mut Members) {
     with(object, "spec", job_spec);
-    let labels = object.get("spec").and_then(|spec| spec.pointer("/template/metadata/labels")).cloned();
+    let labels = object
+        .get("spec")
+        .and_then(|spec| spec.pointer("/template/metadata/labels"))
+        .cloned();
     if let Some(labels) = labels {
-        within(object, "metadata", |metadata| set(metadata, "labels", labels));
+        within(object, "metadata", |metadata| {
+            set(metadata, "labels", labels)
+        });
     }
 }
 
@@ -339,11 +417,23 @@ fn job_spec(spec: &mut Members) {
     }
     set(spec, "parallelism", json!(1));
     let by_index = !absent(spec, "backoffLimitPerIndex");
-    set(spec, "backoffLimit", json!(if by_index { i32::MAX } else { 6 }));
+    set(
+        spec,
+        "backoffLimit",
+        json!(if by_index { i32::MAX } else { 6 }),
+    );
     set(spec, "completionMode", json!("NonIndexed"));
     set(spec, "suspend", json!(false));
     let failed_only = !absent(spec, "podFailurePolicy");
-    set(spec, "podReplacementPolicy", json!(if failed_only { "Failed" } else { "TerminatingOrFailed" }));
+    set(
+        spec,
+        "podReplacementPolicy",
+        json!(if failed_only {
+            "Failed"
+        } else {
+            "TerminatingOrFailed"
+        }),
+    );
     set(spec, "manualSelector", json!(false));
     with(spec, "template", pod_template);
 }
@@ -354,7 +444,9 @@ fn cron_job(spec: &mut Members) {
     set(spec, "successfulJobsHistoryLimit", json!(3));
     set(spec, "failedJobsHistoryLimit", json!(1));
     // The job's own defaults apply when the job is made; its template's pods have theirs already.
-    with(spec, "jobTemplate", |job| with(job, "spec", |spec| with(spec, "template", pod_template)));
+    with(spec, "jobTemplate", |job| {
+        with(job, "spec", |spec| with(spec, "template", pod_template))
+    });
 }
 
 fn service(object: &mut Members) {
@@ -364,7 +456,9 @@ fn service(object: &mut Members) {
             spec.remove("sessionAffinityConfig");
         } else if is(spec, "sessionAffinity", "ClientIP") {
             within(spec, "sessionAffinityConfig", |config| {
-                within(config, "clientIP", |client| set(client, "timeoutSeconds", json!(10_800)));
+                within(config, "clientIP", |client| {
+                    set(client, "timeoutSeconds", json!(10_800))
+                });
             });
         }
         set(spec, "type", json!("ClusterIP"));
@@ -377,8 +471,15 @@ fn service(object: &mut Members) {
                 port.insert("targetPort".to_owned(), number);
             }
         });
-        let kind = spec.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let external = spec.get("externalIPs").and_then(Value::as_array).is_some_and(|addresses| !addresses.is_empty());
+        let kind = spec
+            .get("type")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let external = spec
+            .get("externalIPs")
+            .and_then(Value::as_array)
+            .is_some_and(|addresses| !addresses.is_empty());
         if kind == "NodePort" || kind == "LoadBalancer" || (kind == "ClusterIP" && external) {
             set(spec, "externalTrafficPolicy", json!("Cluster"));
         }
@@ -403,9 +504,16 @@ fn limit(limit: &mut Members) {
     if !is(limit, "type", "Container") {
         return;
     }
-    for (target, sources) in [("default", &["max"][..]), ("defaultRequest", &["default", "min"][..])] {
+    for (target, sources) in [
+        ("default", &["max"][..]),
+        ("defaultRequest", &["default", "min"][..]),
+    ] {
         for source in sources {
-            let values = limit.get(*source).and_then(Value::as_object).cloned().unwrap_or_default();
+            let values = limit
+                .get(*source)
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default();
             if values.is_empty() {
                 continue;
             }
@@ -419,13 +527,26 @@ fn limit(limit: &mut Members) {
 }
 
 fn network_policy(spec: &mut Members) {
-    if spec.get("policyTypes").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-        let egress = spec.get("egress").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty());
-        let types = if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) };
+    if spec
+        .get("policyTypes")
+        .and_then(Value::as_array)
+        .is_none_or(Vec::is_empty)
+    {
+        let egress = spec
+            .get("egress")
+            .and_then(Value::as_array)
+            .is_some_and(|rules| !rules.is_empty());
+        let types = if egress {
+            json!(["Ingress", "Egress"])
+        } else {
+            json!(["Ingress"])
+        };
         spec.insert("policyTypes".to_owned(), types);
     }
     for direction in ["ingress", "egress"] {
-        each(spec, direction, |rule| each(rule, "ports", |port| set(port, "protocol", json!("TCP"))));
+        each(spec, direction, |rule| {
+            each(rule, "ports", |port| set(port, "protocol", json!("TCP")))
+        });
     }
 }
 
@@ -464,7 +585,11 @@ fn autoscaler(version: &str, spec: &mut Members) {
         });
         within(behavior, "scaleDown", |rules| {
             set(rules, "selectPolicy", json!("Max"));
-            set(rules, "policies", json!([{"type": "Percent", "value": 100, "periodSeconds": 15}]));
+            set(
+                rules,
+                "policies",
+                json!([{"type": "Percent", "value": 100, "periodSeconds": 15}]),
+            );
         });
     });
 }
@@ -481,7 +606,9 @@ fn admission(kind: &str, object: &mut Members) {
             with(spec, "matchConstraints", match_resources);
         }),
         "ValidatingAdmissionPolicyBinding" | "MutatingAdmissionPolicyBinding" => {
-            with(object, "spec", |spec| with(spec, "matchResources", match_resources));
+            with(object, "spec", |spec| {
+                with(spec, "matchResources", match_resources)
+            });
         }
         _ => {}
     }
@@ -493,7 +620,11 @@ fn webhook(hook: &mut Members) {
     set(hook, "namespaceSelector", json!({}));
     set(hook, "objectSelector", json!({}));
     set(hook, "timeoutSeconds", json!(10));
-    with(hook, "clientConfig", |config| with(config, "service", |service| set(service, "port", json!(443))));
+    with(hook, "clientConfig", |config| {
+        with(config, "service", |service| {
+            set(service, "port", json!(443))
+        })
+    });
     each(hook, "rules", |rule| set(rule, "scope", json!("*")));
 }
 
@@ -528,7 +659,10 @@ mod tests {
     fn defaults_are_stable() {
         let mut object = json!({"spec": {"selector": {}, "template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}});
         apply("apps", "v1", "Deployment", &mut object);
-        assert_eq!(object["spec"]["strategy"]["rollingUpdate"]["maxSurge"], json!("25%"));
+        assert_eq!(
+            object["spec"]["strategy"]["rollingUpdate"]["maxSurge"],
+            json!("25%")
+        );
         let once = object.clone();
         apply("apps", "v1", "Deployment", &mut object);
         assert_eq!(object, once);

@@ -24,7 +24,9 @@ pub(super) struct NewForm;
 
 impl Convert for NewForm {
     fn to_storage(&self, object: &mut Value) {
-        let Some(members) = object.as_object_mut() else { return };
+        let Some(members) = object.as_object_mut() else {
+            return;
+        };
         for (new, core) in NAMES {
             rename(members, new, core);
         }
@@ -42,7 +44,9 @@ impl Convert for NewForm {
     }
 
     fn of_storage(&self, object: &mut Value) {
-        let Some(members) = object.as_object_mut() else { return };
+        let Some(members) = object.as_object_mut() else {
+            return;
+        };
         for (new, core) in NAMES {
             rename(members, core, new);
         }
@@ -57,11 +61,21 @@ fn rename(members: &mut Map<String, Value>, from: &str, to: &str) {
 
 /// The selectable fields that are no plain paths.
 pub(super) fn field(object: &Value, path: &str) -> Option<String> {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     match path {
         "source" => {
             let component = text("/source/component");
-            Some(if component.is_empty() { text("/reportingComponent") } else { component })
+            Some(if component.is_empty() {
+                text("/reportingComponent")
+            } else {
+                component
+            })
         }
         _ => None,
     }

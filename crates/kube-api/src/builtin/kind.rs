@@ -25,7 +25,12 @@ impl BuiltIn {
     pub(crate) fn new(group: &str, version: &str, kind: &str) -> Self {
         let schema = data::component_name(group, version, kind)
             .and_then(|name| data::schema_document().component(&name));
-        Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned(), schema }
+        Self {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: kind.to_owned(),
+            schema,
+        }
     }
 
     /// The published schema of the kind.
@@ -41,7 +46,9 @@ impl BuiltIn {
 impl Strategy for BuiltIn {
     fn name_rule(&self) -> NameRule {
         match self.id() {
-            ("rbac.authorization.k8s.io" | "flowcontrol.apiserver.k8s.io", _) => NameRule::PathSegment,
+            ("rbac.authorization.k8s.io" | "flowcontrol.apiserver.k8s.io", _) => {
+                NameRule::PathSegment
+            }
             ("", "Service") => NameRule::Label,
             _ => NameRule::Subdomain,
         }
@@ -50,15 +57,32 @@ impl Strategy for BuiltIn {
     fn returns_deleted_object(&self) -> bool {
         matches!(
             self.id(),
-            ("", "Pod" | "Service" | "ServiceAccount" | "PersistentVolumeClaim" | "PersistentVolume" | "PodTemplate" | "ResourceQuota")
-                | ("storage.k8s.io", "CSIDriver" | "StorageClass" | "VolumeAttachment" | "CSINode" | "VolumeAttributesClass")
-                | ("resource.k8s.io", _)
+            (
+                "",
+                "Pod"
+                    | "Service"
+                    | "ServiceAccount"
+                    | "PersistentVolumeClaim"
+                    | "PersistentVolume"
+                    | "PodTemplate"
+                    | "ResourceQuota"
+            ) | (
+                "storage.k8s.io",
+                "CSIDriver"
+                    | "StorageClass"
+                    | "VolumeAttachment"
+                    | "CSINode"
+                    | "VolumeAttributesClass"
+            ) | ("resource.k8s.io", _)
         )
     }
 
     fn default(&self, object: &mut Value) {
         if let Some(schema) = &self.schema {
-            let (api_version, kind) = (object.get("apiVersion").cloned(), object.get("kind").cloned());
+            let (api_version, kind) = (
+                object.get("apiVersion").cloned(),
+                object.get("kind").cloned(),
+            );
             conform::conform(schema.view(), object);
             if let Some(members) = object.as_object_mut() {
                 for (name, value) in [("apiVersion", api_version), ("kind", kind)] {
@@ -105,7 +129,14 @@ impl Strategy for BuiltIn {
         validation::create(api, &self.group, &self.kind, object)
     }
 
-    fn prepare_for_update(&self, api: &Api, resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
+    fn prepare_for_update(
+        &self,
+        api: &Api,
+        resource: &Resource,
+        _cx: &Context,
+        new: &mut Value,
+        old: &Value,
+    ) {
         self.default(new);
         if resource.has_status() {
             keep(new, old, "status");
@@ -118,7 +149,13 @@ impl Strategy for BuiltIn {
         }
     }
 
-    fn validate_update(&self, api: &Api, _cx: &Context, new: &Value, old: &Value) -> Vec<FieldError> {
+    fn validate_update(
+        &self,
+        api: &Api,
+        _cx: &Context,
+        new: &Value,
+        old: &Value,
+    ) -> Vec<FieldError> {
         validation::update(api, &self.group, &self.kind, new, old)
     }
 
@@ -133,13 +170,24 @@ impl Strategy for BuiltIn {
         matches!(
             self.id(),
             ("", "Pod" | "PodTemplate" | "ReplicationController")
-                | ("apps", "Deployment" | "DaemonSet" | "ReplicaSet" | "StatefulSet")
+                | (
+                    "apps",
+                    "Deployment" | "DaemonSet" | "ReplicaSet" | "StatefulSet"
+                )
                 | ("batch", "Job" | "CronJob")
-                | ("networking.k8s.io", "Ingress" | "NetworkPolicy" | "IngressClass")
+                | (
+                    "networking.k8s.io",
+                    "Ingress" | "NetworkPolicy" | "IngressClass"
+                )
                 | ("policy", "PodDisruptionBudget")
                 | ("scheduling.k8s.io", "PriorityClass")
                 | ("discovery.k8s.io", "EndpointSlice")
-                | ("flowcontrol.apiserver.k8s.io" | "admissionregistration.k8s.io" | "apiextensions.k8s.io", _)
+                | (
+                    "flowcontrol.apiserver.k8s.io"
+                        | "admissionregistration.k8s.io"
+                        | "apiextensions.k8s.io",
+                    _
+                )
                 | ("resource.k8s.io", "DeviceClass" | "ResourceSlice")
         )
     }
@@ -170,19 +218,39 @@ impl Strategy for BuiltIn {
     fn allow_unconditional_update(&self, _resource: &Resource) -> bool {
         !matches!(
             self.id(),
-            ("coordination.k8s.io" | "admissionregistration.k8s.io" | "apiextensions.k8s.io" | "apiregistration.k8s.io", _)
-                | ("policy", "PodDisruptionBudget")
+            (
+                "coordination.k8s.io"
+                    | "admissionregistration.k8s.io"
+                    | "apiextensions.k8s.io"
+                    | "apiregistration.k8s.io",
+                _
+            ) | ("policy", "PodDisruptionBudget")
                 | ("node.k8s.io", "RuntimeClass")
-                | ("storage.k8s.io", "CSIDriver" | "CSINode" | "CSIStorageCapacity" | "VolumeAttachment")
+                | (
+                    "storage.k8s.io",
+                    "CSIDriver" | "CSINode" | "CSIStorageCapacity" | "VolumeAttachment"
+                )
         )
     }
 
     fn grace_period(&self, object: &Value, asked: Option<i64>) -> Option<i64> {
-        if self.id() == ("", "Pod") { pods::grace_period(object, asked) } else { None }
+        if self.id() == ("", "Pod") {
+            pods::grace_period(object, asked)
+        } else {
+            None
+        }
     }
 
-    fn before_delete(&self, _api: &Api, _cx: &Context, object: &mut Value) -> Result<(), StatusError> {
-        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    fn before_delete(
+        &self,
+        _api: &Api,
+        _cx: &Context,
+        object: &mut Value,
+    ) -> Result<(), StatusError> {
+        let name = object
+            .pointer("/metadata/name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         if self.id() == ("scheduling.k8s.io", "PriorityClass") && name.starts_with("system-") {
             return Err(StatusError::forbidden(
                 &self.group,
@@ -198,14 +266,24 @@ impl Strategy for BuiltIn {
         match self.id() {
             ("" | "events.k8s.io", "Event") => events::field(object, path),
             ("", "Pod") => pods::field(object, path),
-            ("batch", "Job") if path == "status.successful" => {
-                Some(object.pointer("/status/succeeded").and_then(Value::as_i64).unwrap_or(0).to_string())
-            }
-            ("", "Node") if path == "spec.unschedulable" => {
-                Some((object.pointer("/spec/unschedulable") == Some(&Value::Bool(true))).to_string())
-            }
+            ("batch", "Job") if path == "status.successful" => Some(
+                object
+                    .pointer("/status/succeeded")
+                    .and_then(Value::as_i64)
+                    .unwrap_or(0)
+                    .to_string(),
+            ),
+            ("", "Node") if path == "spec.unschedulable" => Some(
+                (object.pointer("/spec/unschedulable") == Some(&Value::Bool(true))).to_string(),
+            ),
             ("", "ReplicationController") | ("apps", "ReplicaSet") if path == "status.replicas" => {
-                Some(object.pointer("/status/replicas").and_then(Value::as_i64).unwrap_or(0).to_string())
+                Some(
+                    object
+                        .pointer("/status/replicas")
+                        .and_then(Value::as_i64)
+                        .unwrap_or(0)
+                        .to_string(),
+                )
             }
             _ => None,
         }
@@ -220,8 +298,12 @@ fn drop_status(object: &mut Value) {
 
 /// Moves `stringData` of a secret into `data`.
 fn string_data(object: &mut Value) {
-    let Some(members) = object.as_object_mut() else { return };
-    let Some(Value::Object(plain)) = members.remove("stringData") else { return };
+    let Some(members) = object.as_object_mut() else {
+        return;
+    };
+    let Some(Value::Object(plain)) = members.remove("stringData") else {
+        return;
+    };
     let data = members.entry("data").or_insert_with(|| json!({}));
     if !data.is_object() {
         *data = json!({});
@@ -229,19 +311,29 @@ fn string_data(object: &mut Value) {
     for (key, value) in plain {
         if let (Some(text), Some(data)) = (value.as_str(), data.as_object_mut()) {
             use base64::Engine as _;
-            data.insert(key, json!(base64::engine::general_purpose::STANDARD.encode(text)));
+            data.insert(
+                key,
+                json!(base64::engine::general_purpose::STANDARD.encode(text)),
+            );
         }
     }
 }
 
 /// Who asks for a certificate is whoever sends the request.
 fn requestor(cx: &Context, object: &mut Value) {
-    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else {
+        return;
+    };
     spec.insert("username".to_owned(), json!(cx.identity.user));
     spec.insert("groups".to_owned(), json!(cx.identity.groups));
-    for (name, value) in [("uid", json!(cx.identity.uid)), ("extra", json!(cx.identity.extra))] {
+    for (name, value) in [
+        ("uid", json!(cx.identity.uid)),
+        ("extra", json!(cx.identity.extra)),
+    ] {
         spec.remove(name);
-        if value.as_str().is_none_or(|text| !text.is_empty()) && value.as_object().is_none_or(|members| !members.is_empty()) {
+        if value.as_str().is_none_or(|text| !text.is_empty())
+            && value.as_object().is_none_or(|members| !members.is_empty())
+        {
             spec.insert(name.to_owned(), value);
         }
     }
@@ -253,9 +345,15 @@ fn api_service_status(cx: &Context, object: &mut Value) {
     let (status, reason, message) = if local {
         ("True", "Local", "Local APIServices are always available")
     } else {
-        ("False", "ServiceNotFound", "aggregated APIs are not supported by this server")
+        (
+            "False",
+            "ServiceNotFound",
+            "aggregated APIs are not supported by this server",
+        )
     };
-    let Some(members) = object.as_object_mut() else { return };
+    let Some(members) = object.as_object_mut() else {
+        return;
+    };
     let time = crate::clock::seconds(cx.now);
     members.insert(
         "status".to_owned(),
@@ -270,12 +368,24 @@ fn api_service_status(cx: &Context, object: &mut Value) {
 pub(super) struct Approval;
 
 impl Strategy for Approval {
-    fn prepare_for_update(&self, _api: &Api, _resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
+    fn prepare_for_update(
+        &self,
+        _api: &Api,
+        _resource: &Resource,
+        _cx: &Context,
+        new: &mut Value,
+        old: &Value,
+    ) {
         let conditions = new.pointer("/status/conditions").cloned();
         let fields = new.pointer("/metadata/managedFields").cloned();
         *new = old.clone();
-        for (parent, name, value) in [("status", "conditions", conditions), ("metadata", "managedFields", fields)] {
-            let Some(members) = new.as_object_mut() else { return };
+        for (parent, name, value) in [
+            ("status", "conditions", conditions),
+            ("metadata", "managedFields", fields),
+        ] {
+            let Some(members) = new.as_object_mut() else {
+                return;
+            };
             let parent = members.entry(parent).or_insert_with(|| json!({}));
             if let (Some(parent), Some(value)) = (parent.as_object_mut(), value) {
                 parent.insert(name.to_owned(), value);

@@ -20,18 +20,35 @@ use crate::store::{Key, Range};
 /// A new pod is pending, and tolerates a node's absence for five minutes unless it says otherwise.
 pub(super) fn prepare_pod(pod: &mut Value) {
     let class = quality(pod);
-    let Some(members) = pod.as_object_mut() else { return };
-    members.insert("status".to_owned(), json!({"phase": "Pending", "qosClass": class}));
-    let Some(spec) = members.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    let Some(members) = pod.as_object_mut() else {
+        return;
+    };
+    members.insert(
+        "status".to_owned(),
+        json!({"phase": "Pending", "qosClass": class}),
+    );
+    let Some(spec) = members.get_mut("spec").and_then(Value::as_object_mut) else {
+        return;
+    };
     spec.entry("priority").or_insert_with(|| json!(0));
-    spec.entry("preemptionPolicy").or_insert_with(|| json!("PreemptLowerPriority"));
+    spec.entry("preemptionPolicy")
+        .or_insert_with(|| json!("PreemptLowerPriority"));
     if let Some(account) = spec.get("serviceAccountName").cloned() {
         spec.insert("serviceAccount".to_owned(), account);
     } else if let Some(account) = spec.get("serviceAccount").cloned() {
         spec.insert("serviceAccountName".to_owned(), account);
     }
-    let Some(tolerations) = spec.entry("tolerations").or_insert_with(|| json!([])).as_array_mut() else { return };
-    for taint in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+    let Some(tolerations) = spec
+        .entry("tolerations")
+        .or_insert_with(|| json!([]))
+        .as_array_mut()
+    else {
+        return;
+    };
+    for taint in [
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+    ] {
         let tolerated = tolerations.iter().any(|toleration| {
             let key = toleration["key"].as_str().unwrap_or_default();
             let effect = toleration["effect"].as_str().unwrap_or_default();
@@ -48,12 +65,24 @@ pub(super) fn prepare_pod(pod: &mut Value) {
 /// The quality-of-service class (kubernetes `pkg/apis/core/v1/helper/qos`).
 fn quality(pod: &Value) -> &'static str {
     let lists = ["/spec/containers", "/spec/initContainers"];
-    let containers = || lists.iter().filter_map(|list| pod.pointer(list).and_then(Value::as_array)).flatten();
+    let containers = || {
+        lists
+            .iter()
+            .filter_map(|list| pod.pointer(list).and_then(Value::as_array))
+            .flatten()
+    };
     let amount = |container: &Value, kind: &str, resource: &str| {
-        container["resources"][kind].get(resource).filter(|amount| **amount != json!("0") && **amount != json!(0)).cloned()
+        container["resources"][kind]
+            .get(resource)
+            .filter(|amount| **amount != json!("0") && **amount != json!(0))
+            .cloned()
     };
     let any = containers().any(|container| {
-        ["requests", "limits"].iter().any(|kind| ["cpu", "memory"].iter().any(|resource| amount(container, kind, resource).is_some()))
+        ["requests", "limits"].iter().any(|kind| {
+            ["cpu", "memory"]
+                .iter()
+                .any(|resource| amount(container, kind, resource).is_some())
+        })
     });
     let guaranteed = containers().all(|container| {
         ["cpu", "memory"].iter().all(|resource| {
@@ -73,15 +102,28 @@ pub(super) fn prepare_node(node: &mut Value) {
     let ready = node
         .pointer("/status/conditions")
         .and_then(Value::as_array)
-        .is_some_and(|conditions| conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True"));
+        .is_some_and(|conditions| {
+            conditions
+                .iter()
+                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+        });
     if ready {
         return;
     }
-    let Some(members) = node.as_object_mut() else { return };
+    let Some(members) = node.as_object_mut() else {
+        return;
+    };
     let spec = members.entry("spec").or_insert_with(|| json!({}));
-    let Some(taints) = spec.as_object_mut().map(|spec| spec.entry("taints").or_insert_with(|| json!([]))) else { return };
+    let Some(taints) = spec
+        .as_object_mut()
+        .map(|spec| spec.entry("taints").or_insert_with(|| json!([])))
+    else {
+        return;
+    };
     if let Some(taints) = taints.as_array_mut()
-        && !taints.iter().any(|taint| taint["key"] == "node.kubernetes.io/not-ready")
+        && !taints
+            .iter()
+            .any(|taint| taint["key"] == "node.kubernetes.io/not-ready")
     {
         taints.push(json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}));
     }
@@ -92,7 +134,10 @@ pub(super) fn prepare_job(job: &mut Value) {
     if job.pointer("/spec/manualSelector") == Some(&Value::Bool(true)) {
         return;
     }
-    let (uid, name) = (object::meta(job, "uid").to_owned(), object::meta(job, "name").to_owned());
+    let (uid, name) = (
+        object::meta(job, "uid").to_owned(),
+        object::meta(job, "name").to_owned(),
+    );
     let labels = [
         ("batch.kubernetes.io/controller-uid", &uid),
         ("batch.kubernetes.io/job-name", &name),
@@ -100,7 +145,10 @@ pub(super) fn prepare_job(job: &mut Value) {
         ("job-name", &name),
     ];
     if let Some(spec) = job.get_mut("spec").and_then(Value::as_object_mut) {
-        spec.insert("selector".to_owned(), json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
+        spec.insert(
+            "selector".to_owned(),
+            json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}),
+        );
         if let Some(template) = spec.get_mut("template") {
             label(object::metadata_mut(template), &labels);
         }
@@ -113,7 +161,11 @@ pub(super) fn prepare_job(job: &mut Value) {
 }
 
 fn label(metadata: &mut serde_json::Map<String, Value>, labels: &[(&str, &String)]) {
-    if let Some(held) = metadata.entry("labels").or_insert_with(|| json!({})).as_object_mut() {
+    if let Some(held) = metadata
+        .entry("labels")
+        .or_insert_with(|| json!({}))
+        .as_object_mut()
+    {
         for (key, value) in labels {
             held.insert((*key).to_owned(), json!(value));
         }
@@ -122,7 +174,9 @@ fn label(metadata: &mut serde_json::Map<String, Value>, labels: &[(&str, &String
 
 /// An update without the selector that the server made keeps it.
 pub(super) fn keep_job_selector(new: &mut Value, old: &Value) {
-    let (Some(new), Some(old)) = (new.get_mut("spec"), old.get("spec")) else { return };
+    let (Some(new), Some(old)) = (new.get_mut("spec"), old.get("spec")) else {
+        return;
+    };
     if new.get("selector").is_none() {
         keep(new, old, "selector");
     }
@@ -130,21 +184,40 @@ pub(super) fn keep_job_selector(new: &mut Value, old: &Value) {
 
 /// Seconds a pod on a node has to end; none if it never ran or is done.
 pub(super) fn grace_period(pod: &Value, asked: Option<i64>) -> Option<i64> {
-    let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    if text("/spec/nodeName").is_empty() || matches!(text("/status/phase"), "Succeeded" | "Failed") {
+    let text = |pointer: &str| {
+        pod.pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    if text("/spec/nodeName").is_empty() || matches!(text("/status/phase"), "Succeeded" | "Failed")
+    {
         return Some(0);
     }
-    let own = pod.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(30);
+    let own = pod
+        .pointer("/spec/terminationGracePeriodSeconds")
+        .and_then(Value::as_i64)
+        .unwrap_or(30);
     Some(asked.unwrap_or(own))
 }
 
 /// The selectable fields of pods that are not plain text.
 pub(super) fn field(pod: &Value, path: &str) -> Option<String> {
     match path {
-        "spec.hostNetwork" => Some((pod.pointer("/spec/hostNetwork") == Some(&Value::Bool(true))).to_string()),
+        "spec.hostNetwork" => {
+            Some((pod.pointer("/spec/hostNetwork") == Some(&Value::Bool(true))).to_string())
+        }
         "status.podIPs" => {
-            let addresses = pod.pointer("/status/podIPs").and_then(Value::as_array).into_iter().flatten();
-            Some(addresses.filter_map(|address| address["ip"].as_str()).collect::<Vec<_>>().join(","))
+            let addresses = pod
+                .pointer("/status/podIPs")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten();
+            Some(
+                addresses
+                    .filter_map(|address| address["ip"].as_str())
+                    .collect::<Vec<_>>()
+                    .join(","),
+            )
         }
         _ => None,
     }
@@ -166,7 +239,11 @@ pub(super) fn subresource(name: &str, facts: &SubresourceFacts) -> Option<Arc<dy
         "attach" | "exec" | "log" | "portforward" | "proxy" => Some(Arc::new(NoKubelet {
             gvk: Gvk::new(
                 &facts.group,
-                if facts.version.is_empty() { "v1" } else { &facts.version },
+                if facts.version.is_empty() {
+                    "v1"
+                } else {
+                    &facts.version
+                },
                 &facts.kind,
             ),
             verbs: crate::registry::ALL_VERBS
@@ -195,11 +272,20 @@ impl Action for NoKubelet {
         &self.verbs
     }
 
-    fn call<'a>(&'a self, api: &'a Arc<Api>, _cx: &'a Context, call: Call) -> BoxFuture<'a, Result<Reply, StatusError>> {
+    fn call<'a>(
+        &'a self,
+        api: &'a Arc<Api>,
+        _cx: &'a Context,
+        call: Call,
+    ) -> BoxFuture<'a, Result<Reply, StatusError>> {
         async move {
             let key = Key::new(&call.namespace, &call.name);
             if api.store.get(&call.resource.storage, &key).is_none() {
-                return Err(StatusError::not_found(&call.resource.group, &call.resource.plural, &call.name));
+                return Err(StatusError::not_found(
+                    &call.resource.group,
+                    &call.resource.plural,
+                    &call.name,
+                ));
             }
             Err(StatusError::service_unavailable(
                 "nodes and pods are plain data on this server: there is no kubelet to connect to",
@@ -222,18 +308,34 @@ impl Action for Bind {
         &["create"]
     }
 
-    fn call<'a>(&'a self, api: &'a Arc<Api>, cx: &'a Context, call: Call) -> BoxFuture<'a, Result<Reply, StatusError>> {
+    fn call<'a>(
+        &'a self,
+        api: &'a Arc<Api>,
+        cx: &'a Context,
+        call: Call,
+    ) -> BoxFuture<'a, Result<Reply, StatusError>> {
         bind(api, cx, call).boxed()
     }
 }
 
 fn pods(api: &Api) -> Result<Arc<crate::registry::Resource>, StatusError> {
-    api.registry.get("", "v1", "pods").ok_or_else(StatusError::no_such_resource)
+    api.registry
+        .get("", "v1", "pods")
+        .ok_or_else(StatusError::no_such_resource)
 }
 
 async fn bind(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusError> {
-    let name = if call.name.is_empty() { object::meta(&call.body, "name").to_owned() } else { call.name };
-    let node = call.body.pointer("/target/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let name = if call.name.is_empty() {
+        object::meta(&call.body, "name").to_owned()
+    } else {
+        call.name
+    };
+    let node = call
+        .body
+        .pointer("/target/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     if node.is_empty() {
         let error = crate::status::FieldError::required("target.name", "");
         return Err(StatusError::invalid("", "Binding", &name, &[error]));
@@ -245,10 +347,18 @@ async fn bind(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusE
     let mut change = |old: &Value| {
         let conflict = |why: &str| StatusError::conflict("", "pods/binding", &name, why);
         if object::is_deleting(old) {
-            return Err(conflict(&format!("pod {name} is being deleted, cannot be assigned to a host")));
+            return Err(conflict(&format!(
+                "pod {name} is being deleted, cannot be assigned to a host"
+            )));
         }
-        if let Some(held) = old.pointer("/spec/nodeName").and_then(Value::as_str).filter(|held| !held.is_empty()) {
-            return Err(conflict(&format!("pod {name} is already assigned to node {held:?}")));
+        if let Some(held) = old
+            .pointer("/spec/nodeName")
+            .and_then(Value::as_str)
+            .filter(|held| !held.is_empty())
+        {
+            return Err(conflict(&format!(
+                "pod {name} is already assigned to node {held:?}"
+            )));
         }
         let mut pod = old.clone();
         pod["spec"]["nodeName"] = json!(node);
@@ -263,10 +373,24 @@ async fn bind(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusE
             }
             None => *conditions = json!([condition]),
         }
-        Ok(write::Mutated { object: pod, duplicates: Vec::new(), tracking: write::Tracking::Update })
+        Ok(write::Mutated {
+            object: pod,
+            duplicates: Vec::new(),
+            tracking: write::Tracking::Update,
+        })
     };
-    write::update(api, cx, &target, &options::WriteOptions::default(), &mut change).await?;
-    Ok(Reply { code: StatusCode::CREATED, object: json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}) })
+    write::update(
+        api,
+        cx,
+        &target,
+        &options::WriteOptions::default(),
+        &mut change,
+    )
+    .await?;
+    Ok(Reply {
+        code: StatusCode::CREATED,
+        object: json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+    })
 }
 
 /// Deletes a pod unless a disruption budget forbids it.
@@ -282,7 +406,12 @@ impl Action for Evict {
         &["create"]
     }
 
-    fn call<'a>(&'a self, api: &'a Arc<Api>, cx: &'a Context, call: Call) -> BoxFuture<'a, Result<Reply, StatusError>> {
+    fn call<'a>(
+        &'a self,
+        api: &'a Arc<Api>,
+        cx: &'a Context,
+        call: Call,
+    ) -> BoxFuture<'a, Result<Reply, StatusError>> {
         evict(api, cx, call).boxed()
     }
 }
@@ -290,42 +419,84 @@ impl Action for Evict {
 async fn evict(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusError> {
     let resource = pods(api)?;
     let target = write::Target::object(&resource, &call.namespace, &call.name);
-    let stored = api.store.get(&resource.storage, &Key::new(&call.namespace, &call.name)).ok_or_else(|| target.not_found())?;
+    let stored = api
+        .store
+        .get(&resource.storage, &Key::new(&call.namespace, &call.name))
+        .ok_or_else(|| target.not_found())?;
     let pod = stored.value();
-    let done = matches!(pod.pointer("/status/phase").and_then(Value::as_str), Some("Succeeded" | "Failed" | "Pending"));
+    let done = matches!(
+        pod.pointer("/status/phase").and_then(Value::as_str),
+        Some("Succeeded" | "Failed" | "Pending")
+    );
     if !done && !object::is_deleting(&pod) {
         take_from_budget(api, &call.namespace, &pod).await?;
     }
-    let body = call.body.get("deleteOptions").filter(|options| options.is_object());
+    let body = call
+        .body
+        .get("deleteOptions")
+        .filter(|options| options.is_object());
     let options = options::DeleteOptions::parse(&options::Query::parse(""), body)?;
     delete::delete(api, cx, &target, &options).await?;
-    Ok(Reply { code: StatusCode::CREATED, object: json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}) })
+    Ok(Reply {
+        code: StatusCode::CREATED,
+        object: json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+    })
 }
 
 /// Uses up one disruption of the pod's budget.
 async fn take_from_budget(api: &Arc<Api>, namespace: &str, pod: &Value) -> Result<(), StatusError> {
-    let Ok(page) = api.store.list("policy/poddisruptionbudgets", &Range { namespace: Some(namespace), ..Range::default() }) else {
+    let Ok(page) = api.store.list(
+        "policy/poddisruptionbudgets",
+        &Range {
+            namespace: Some(namespace),
+            ..Range::default()
+        },
+    ) else {
         return Ok(());
     };
     let labels = &pod["metadata"]["labels"];
     for (key, stored) in page.items {
         let budget = stored.value();
-        if !budget.pointer("/spec/selector").is_some_and(|selector| selects(selector, labels)) {
+        if !budget
+            .pointer("/spec/selector")
+            .is_some_and(|selector| selects(selector, labels))
+        {
             continue;
         }
         let refused = || {
-            StatusError::too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", 10)
-                .cause("DisruptionBudget", format!("The disruption budget {} does not allow evicting pods currently", key.name()), "")
+            StatusError::too_many_requests(
+                "Cannot evict pod as it would violate the pod's disruption budget.",
+                10,
+            )
+            .cause(
+                "DisruptionBudget",
+                format!(
+                    "The disruption budget {} does not allow evicting pods currently",
+                    key.name()
+                ),
+                "",
+            )
         };
-        if budget.pointer("/status/disruptionsAllowed").and_then(Value::as_i64).unwrap_or(0) < 1 {
+        if budget
+            .pointer("/status/disruptionsAllowed")
+            .and_then(Value::as_i64)
+            .unwrap_or(0)
+            < 1
+        {
             return Err(refused());
         }
-        let resource = api.registry.get("policy", "v1", "poddisruptionbudgets").ok_or_else(StatusError::no_such_resource)?;
+        let resource = api
+            .registry
+            .get("policy", "v1", "poddisruptionbudgets")
+            .ok_or_else(StatusError::no_such_resource)?;
         let mut target = write::Target::object(&resource, namespace, key.name());
         target.strategy = Arc::new(crate::registry::StatusOnly);
         "status".clone_into(&mut target.subresource);
         write::amend(api, &target, "kube-apiserver", |budget| {
-            if let Some(left) = budget.pointer("/status/disruptionsAllowed").and_then(Value::as_i64) {
+            if let Some(left) = budget
+                .pointer("/status/disruptionsAllowed")
+                .and_then(Value::as_i64)
+            {
                 budget["status"]["disruptionsAllowed"] = json!((left - 1).max(0));
             }
         })
@@ -342,15 +513,27 @@ mod tests {
     fn quality_follows_requests_and_limits() {
         let pod = |resources: Value| json!({"spec": {"containers": [{"name": "c", "resources": resources}]}});
         assert_eq!(quality(&pod(json!({}))), "BestEffort");
-        assert_eq!(quality(&pod(json!({"requests": {"cpu": "1"}}))), "Burstable");
+        assert_eq!(
+            quality(&pod(json!({"requests": {"cpu": "1"}}))),
+            "Burstable"
+        );
         let same = json!({"cpu": "1", "memory": "1Gi"});
-        assert_eq!(quality(&pod(json!({"requests": same, "limits": same}))), "Guaranteed");
+        assert_eq!(
+            quality(&pod(json!({"requests": same, "limits": same}))),
+            "Guaranteed"
+        );
     }
 
     #[test]
     fn a_pod_that_never_ran_goes_at_once() {
         assert_eq!(grace_period(&json!({"spec": {}}), None), Some(0));
-        assert_eq!(grace_period(&json!({"spec": {"nodeName": "n"}}), None), Some(30));
-        assert_eq!(grace_period(&json!({"spec": {"nodeName": "n"}}), Some(0)), Some(0));
+        assert_eq!(
+            grace_period(&json!({"spec": {"nodeName": "n"}}), None),
+            Some(30)
+        );
+        assert_eq!(
+            grace_period(&json!({"spec": {"nodeName": "n"}}), Some(0)),
+            Some(0)
+        );
     }
 }

@@ -27,19 +27,36 @@ struct Taken {
 
 /// What other services hold.
 fn taken(api: &Api, except: &str) -> Taken {
-    let mut taken = Taken { addresses: BTreeSet::from([API_ADDRESS.to_owned()]), ports: BTreeSet::new() };
-    let Ok(page) = api.store.list("/services", &Range::default()) else { return taken };
+    let mut taken = Taken {
+        addresses: BTreeSet::from([API_ADDRESS.to_owned()]),
+        ports: BTreeSet::new(),
+    };
+    let Ok(page) = api.store.list("/services", &Range::default()) else {
+        return taken;
+    };
     for (_, stored) in page.items {
         let service = stored.value();
         if !except.is_empty() && object::meta(&service, "uid") == except {
             continue;
         }
         let spec = &service["spec"];
-        let addresses = spec["clusterIPs"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let addresses = spec["clusterIPs"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
         taken.addresses.extend(addresses.map(str::to_owned));
-        let ports = spec["ports"].as_array().into_iter().flatten().filter_map(|port| port["nodePort"].as_i64());
+        let ports = spec["ports"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|port| port["nodePort"].as_i64());
         taken.ports.extend(ports.filter(|port| *port > 0));
-        taken.ports.extend(spec["healthCheckNodePort"].as_i64().filter(|port| *port > 0));
+        taken.ports.extend(
+            spec["healthCheckNodePort"]
+                .as_i64()
+                .filter(|port| *port > 0),
+        );
     }
     taken
 }
@@ -50,16 +67,29 @@ fn text<'s>(spec: &'s Map<String, Value>, member: &str) -> &'s str {
 
 /// Gives a service what its type needs and it does not have.
 pub(super) fn allocate(api: &Api, service: &mut Value, old: Option<&Value>) {
-    let uid = old.map(|old| object::meta(old, "uid").to_owned()).unwrap_or_default();
-    let Some(spec) = service.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    let uid = old
+        .map(|old| object::meta(old, "uid").to_owned())
+        .unwrap_or_default();
+    let Some(spec) = service.get_mut("spec").and_then(Value::as_object_mut) else {
+        return;
+    };
     let kind = text(spec, "type").to_owned();
     if kind == "ExternalName" {
-        for member in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
+        for member in [
+            "clusterIP",
+            "clusterIPs",
+            "ipFamilies",
+            "ipFamilyPolicy",
+            "internalTrafficPolicy",
+        ] {
             spec.remove(member);
         }
         return;
     }
-    if let Some(old) = old.and_then(|old| old.get("spec")).and_then(Value::as_object) {
+    if let Some(old) = old
+        .and_then(|old| old.get("spec"))
+        .and_then(Value::as_object)
+    {
         // A client that leaves the addresses out means the same ones.
         for member in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
             if let (None, Some(held)) = (spec.get(member), old.get(member)) {
@@ -69,12 +99,18 @@ pub(super) fn allocate(api: &Api, service: &mut Value, old: Option<&Value>) {
         keep_ports(spec, old);
     }
     let was = old.and_then(|old| old["spec"]["type"].as_str());
-    if kind == "ClusterIP" && was.is_some_and(|was| was != "ClusterIP") && !spec.contains_key("externalIPs") {
+    if kind == "ClusterIP"
+        && was.is_some_and(|was| was != "ClusterIP")
+        && !spec.contains_key("externalIPs")
+    {
         spec.remove("externalTrafficPolicy");
     }
     let mut held: Option<Taken> = None;
     if text(spec, "clusterIP").is_empty() {
-        let address = match spec.get("clusterIPs").and_then(|addresses| addresses[0].as_str()) {
+        let address = match spec
+            .get("clusterIPs")
+            .and_then(|addresses| addresses[0].as_str())
+        {
             Some(address) => address.to_owned(),
             None => {
                 let taken = held.get_or_insert_with(|| taken(api, &uid));
@@ -85,19 +121,36 @@ pub(super) fn allocate(api: &Api, service: &mut Value, old: Option<&Value>) {
     }
     let address = text(spec, "clusterIP").to_owned();
     spec.entry("clusterIPs").or_insert_with(|| json!([address]));
-    let selects = spec.get("selector").and_then(Value::as_object).is_some_and(|selector| !selector.is_empty());
+    let selects = spec
+        .get("selector")
+        .and_then(Value::as_object)
+        .is_some_and(|selector| !selector.is_empty());
     if address == "None" && !selects {
-        spec.entry("ipFamilyPolicy").or_insert_with(|| json!("RequireDualStack"));
-        spec.entry("ipFamilies").or_insert_with(|| json!(["IPv4", "IPv6"]));
+        spec.entry("ipFamilyPolicy")
+            .or_insert_with(|| json!("RequireDualStack"));
+        spec.entry("ipFamilies")
+            .or_insert_with(|| json!(["IPv4", "IPv6"]));
     } else {
-        spec.entry("ipFamilyPolicy").or_insert_with(|| json!("SingleStack"));
+        spec.entry("ipFamilyPolicy")
+            .or_insert_with(|| json!("SingleStack"));
         spec.entry("ipFamilies").or_insert_with(|| json!(["IPv4"]));
     }
     let wants_ports = kind == "NodePort"
-        || (kind == "LoadBalancer" && spec.get("allocateLoadBalancerNodePorts") != Some(&Value::Bool(false)));
-    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
-        let Some(port) = port.as_object_mut() else { continue };
-        let has = port.get("nodePort").and_then(Value::as_i64).is_some_and(|port| port > 0);
+        || (kind == "LoadBalancer"
+            && spec.get("allocateLoadBalancerNodePorts") != Some(&Value::Bool(false)));
+    for port in spec
+        .get_mut("ports")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        let Some(port) = port.as_object_mut() else {
+            continue;
+        };
+        let has = port
+            .get("nodePort")
+            .and_then(Value::as_i64)
+            .is_some_and(|port| port > 0);
         if wants_ports && !has {
             let taken = held.get_or_insert_with(|| taken(api, &uid));
             let number = free_port(&taken.ports);
@@ -107,18 +160,37 @@ pub(super) fn allocate(api: &Api, service: &mut Value, old: Option<&Value>) {
             port.remove("nodePort");
         }
     }
-    if kind == "LoadBalancer" && text(spec, "externalTrafficPolicy") == "Local" && !spec.contains_key("healthCheckNodePort") {
+    if kind == "LoadBalancer"
+        && text(spec, "externalTrafficPolicy") == "Local"
+        && !spec.contains_key("healthCheckNodePort")
+    {
         let taken = held.get_or_insert_with(|| taken(api, &uid));
-        spec.insert("healthCheckNodePort".to_owned(), json!(free_port(&taken.ports)));
+        spec.insert(
+            "healthCheckNodePort".to_owned(),
+            json!(free_port(&taken.ports)),
+        );
     }
 }
 
 /// A client that leaves node ports out means the same ones.
 fn keep_ports(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
-    let same = |one: &Value, other: &Value| one["port"] == other["port"] && one["protocol"] == other["protocol"];
-    let held = old.get("ports").and_then(Value::as_array).cloned().unwrap_or_default();
-    for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
-        let Some(before) = held.iter().find(|before| same(before, port)) else { continue };
+    let same = |one: &Value, other: &Value| {
+        one["port"] == other["port"] && one["protocol"] == other["protocol"]
+    };
+    let held = old
+        .get("ports")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    for port in spec
+        .get_mut("ports")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        let Some(before) = held.iter().find(|before| same(before, port)) else {
+            continue;
+        };
         if let (Some(number), Some(port)) = (before.get("nodePort"), port.as_object_mut()) {
             port.entry("nodePort").or_insert_with(|| number.clone());
         }
@@ -131,12 +203,19 @@ fn free_address(taken: &BTreeSet<String>) -> String {
     let candidate = |offset: u32| Ipv4Addr::from_bits(first.to_bits() + offset).to_string();
     let random = (0..64).map(|_| rand::random_range(1..last));
     // A range that is nearly full is searched from its start.
-    random.chain(1..last).map(candidate).find(|address| !taken.contains(address)).unwrap_or_default()
+    random
+        .chain(1..last)
+        .map(candidate)
+        .find(|address| !taken.contains(address))
+        .unwrap_or_default()
 }
 
 fn free_port(taken: &BTreeSet<i64>) -> i64 {
     let random = (0..64).map(|_| rand::random_range(NODE_PORTS));
-    random.chain(NODE_PORTS).find(|port| !taken.contains(port)).unwrap_or(0)
+    random
+        .chain(NODE_PORTS)
+        .find(|port| !taken.contains(port))
+        .unwrap_or(0)
 }
 
 /// Checks the addresses and ports against what others hold.
@@ -144,7 +223,8 @@ pub(super) fn validate(api: &Api, service: &Value, errors: &mut Vec<FieldError>)
     let spec = &service["spec"];
     let held = taken(api, object::meta(service, "uid"));
     let address = spec["clusterIP"].as_str().unwrap_or_default();
-    let is_api = object::meta(service, "name") == "kubernetes" && object::meta(service, "namespace") == "default";
+    let is_api = object::meta(service, "name") == "kubernetes"
+        && object::meta(service, "namespace") == "default";
     if !address.is_empty() && address != "None" && !is_api {
         match address.parse::<Ipv4Addr>() {
             Err(_) => errors.push(FieldError::invalid(
@@ -170,12 +250,19 @@ pub(super) fn validate(api: &Api, service: &Value, errors: &mut Vec<FieldError>)
         }
     }
     for (index, port) in spec["ports"].as_array().into_iter().flatten().enumerate() {
-        let Some(number) = port["nodePort"].as_i64().filter(|number| *number > 0) else { continue };
+        let Some(number) = port["nodePort"].as_i64().filter(|number| *number > 0) else {
+            continue;
+        };
         let field = format!("spec.ports[{index}].nodePort");
         if held.ports.contains(&number) {
-            errors.push(FieldError::invalid(field, number, "provided port is already allocated"));
+            errors.push(FieldError::invalid(
+                field,
+                number,
+                "provided port is already allocated",
+            ));
         } else if !NODE_PORTS.contains(&number) {
-            let detail = "provided port is not in the valid range. The range of valid ports is 30000-32767";
+            let detail =
+                "provided port is not in the valid range. The range of valid ports is 30000-32767";
             errors.push(FieldError::invalid(field, number, detail));
         }
     }
@@ -187,7 +274,8 @@ mod tests {
 
     #[test]
     fn a_full_range_gives_its_last_free_address() {
-        let all = (1..65_535_u32).map(|offset| Ipv4Addr::from_bits(RANGE.0.to_bits() + offset).to_string());
+        let all = (1..65_535_u32)
+            .map(|offset| Ipv4Addr::from_bits(RANGE.0.to_bits() + offset).to_string());
         let mut taken = all.collect::<BTreeSet<_>>();
         taken.remove("10.96.200.7");
         assert_eq!(free_address(&taken), "10.96.200.7");

@@ -20,12 +20,18 @@ fn list<'o>(object: &'o Value, member: &str) -> impl Iterator<Item = &'o Value> 
 }
 
 fn strings(object: &Value, member: &str) -> Vec<String> {
-    list(object, member).filter_map(Value::as_str).map(str::to_owned).collect()
+    list(object, member)
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Serves an established definition as it is stored; one that is not established is not served.
 pub(super) fn register(api: &Arc<Api>, definition: &Value) {
-    let group = definition.pointer("/spec/group").and_then(Value::as_str).unwrap_or_default();
+    let group = definition
+        .pointer("/spec/group")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let accepted = &definition["status"]["acceptedNames"];
     let plural = text(accepted, "plural");
     if names::condition(definition, "Established") != Some("True") || plural.is_empty() {
@@ -45,10 +51,21 @@ pub(super) fn register(api: &Arc<Api>, definition: &Value) {
 
 /// Ends the service of a definition that is gone.
 pub(super) fn unregister(api: &Arc<Api>, definition: &Value) {
-    let group = definition.pointer("/spec/group").and_then(Value::as_str).unwrap_or_default();
-    let plural = definition.pointer("/status/acceptedNames/plural").and_then(Value::as_str).unwrap_or_default();
+    let group = definition
+        .pointer("/spec/group")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let plural = definition
+        .pointer("/status/acceptedNames/plural")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     // A built-in of the same name stays.
-    if api.registry.table().preferred(group, plural).is_some_and(|resource| resource.custom) {
+    if api
+        .registry
+        .table()
+        .preferred(group, plural)
+        .is_some_and(|resource| resource.custom)
+    {
         api.registry.update(|table| table.remove(group, plural));
     }
 }
@@ -58,7 +75,14 @@ fn resource(definition: &Value, group: &str, version: &Value) -> Resource {
     let namespaced = definition["spec"]["scope"] == "Namespaced";
     let name = text(version, "name");
     let kind = text(accepted, "kind");
-    let mut resource = Resource::new(group, name, text(accepted, "plural"), kind, namespaced, Arc::new(Plain));
+    let mut resource = Resource::new(
+        group,
+        name,
+        text(accepted, "plural"),
+        kind,
+        namespaced,
+        Arc::new(Plain),
+    );
     resource.custom = true;
     resource.singular = text(accepted, "singular").into();
     resource.list_kind = text(accepted, "listKind").into();
@@ -74,11 +98,23 @@ fn resource(definition: &Value, group: &str, version: &Value) -> Resource {
         });
     }
     let storage = list(&definition["spec"], "versions").find(|version| version["storage"] == true);
-    resource.storage_api_version = format!("{group}/{}", storage.map_or(name, |storage| text(storage, "name"))).into();
+    resource.storage_api_version = format!(
+        "{group}/{}",
+        storage.map_or(name, |storage| text(storage, "name"))
+    )
+    .into();
 
-    let schema = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({"type": "object"}));
+    let schema = version
+        .pointer("/schema/openAPIV3Schema")
+        .cloned()
+        .unwrap_or_else(|| json!({"type": "object"}));
     let digest = Sha256::digest(schema.to_string().as_bytes());
-    resource.schema_mark = digest.iter().take(8).fold(0, |mark, byte| (mark << 8) | u64::from(*byte)).max(1) >> 1;
+    resource.schema_mark = digest
+        .iter()
+        .take(8)
+        .fold(0, |mark, byte| (mark << 8) | u64::from(*byte))
+        .max(1)
+        >> 1;
     resource.schema = match Schema::from_crd(&schema) {
         Ok(schema) => Some(Arc::new(schema)),
         Err(error) => {
@@ -87,19 +123,32 @@ fn resource(definition: &Value, group: &str, version: &Value) -> Resource {
             Some(Arc::new(Schema::any()))
         }
     };
-    resource.rules = Arc::new(resource.schema.as_deref().map(Rules::compile).unwrap_or_default());
+    resource.rules = Arc::new(
+        resource
+            .schema
+            .as_deref()
+            .map(Rules::compile)
+            .unwrap_or_default(),
+    );
     resource.openapi = Some(Arc::new(schema));
 
     if version.pointer("/subresources/status").is_some() {
-        resource.subresources.insert("status".to_owned(), Subresource::Part(Arc::new(StatusOnly)));
+        resource
+            .subresources
+            .insert("status".to_owned(), Subresource::Part(Arc::new(StatusOnly)));
     }
     if let Some(scale) = version.pointer("/subresources/scale") {
         let paths = ScalePaths {
             spec_replicas: text(scale, "specReplicasPath").to_owned(),
             status_replicas: text(scale, "statusReplicasPath").to_owned(),
-            label_selector: scale["labelSelectorPath"].as_str().filter(|path| !path.is_empty()).map(str::to_owned),
+            label_selector: scale["labelSelectorPath"]
+                .as_str()
+                .filter(|path| !path.is_empty())
+                .map(str::to_owned),
         };
-        resource.subresources.insert("scale".to_owned(), Subresource::Scale(paths));
+        resource
+            .subresources
+            .insert("scale".to_owned(), Subresource::Scale(paths));
     }
     resource.columns = columns(version);
     resource.selectable_fields = list(version, "selectableFields")
@@ -122,7 +171,10 @@ fn columns(version: &Value) -> Vec<Column> {
                 kind: text(column, "type").to_owned(),
                 format: text(column, "format").to_owned(),
                 description,
-                priority: column["priority"].as_i64().and_then(|priority| i32::try_from(priority).ok()).unwrap_or(0),
+                priority: column["priority"]
+                    .as_i64()
+                    .and_then(|priority| i32::try_from(priority).ok())
+                    .unwrap_or(0),
                 path: path.to_owned(),
             }
         })

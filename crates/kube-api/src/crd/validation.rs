@@ -69,7 +69,10 @@ pub(super) fn stored_versions(definition: &Value) -> Vec<FieldError> {
             ));
         }
     }
-    let storage = versions.iter().find(|version| version["storage"] == true).map(|version| text(version, "name"));
+    let storage = versions
+        .iter()
+        .find(|version| version["storage"] == true)
+        .map(|version| text(version, "name"));
     if let Some(storage) = storage
         && !stored.iter().any(|name| name == storage)
     {
@@ -89,28 +92,52 @@ fn whole(definition: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) 
     let plural = text(names, "plural");
     if meta(definition, "name") != format!("{plural}.{group}") {
         let detail = "must be spec.names.plural+\".\"+spec.group";
-        errors.push(FieldError::invalid("metadata.name", meta(definition, "name"), detail));
+        errors.push(FieldError::invalid(
+            "metadata.name",
+            meta(definition, "name"),
+            detail,
+        ));
     }
     if group.is_empty() {
         errors.push(FieldError::required("spec.group", ""));
     } else {
         let problems = name_problems(NameRule::Subdomain, group);
         if problems.is_empty() && !group.contains('.') {
-            errors.push(FieldError::invalid("spec.group", group, "should be a domain with at least one dot"));
+            errors.push(FieldError::invalid(
+                "spec.group",
+                group,
+                "should be a domain with at least one dot",
+            ));
         }
-        errors.extend(problems.into_iter().map(|problem| FieldError::invalid("spec.group", group, problem)));
+        errors.extend(
+            problems
+                .into_iter()
+                .map(|problem| FieldError::invalid("spec.group", group, problem)),
+        );
     }
     approval(definition, group, errors);
     match text(spec, "scope") {
         "" => errors.push(FieldError::required("spec.scope", "")),
         "Cluster" | "Namespaced" => {}
-        other => errors.push(FieldError::not_supported("spec.scope", other, ["Cluster", "Namespaced"])),
+        other => errors.push(FieldError::not_supported(
+            "spec.scope",
+            other,
+            ["Cluster", "Namespaced"],
+        )),
     }
     kind_names(names, errors);
-    versions(spec, old.map_or(&[], |old| list(&old["spec"], "versions")), errors);
+    versions(
+        spec,
+        old.map_or(&[], |old| list(&old["spec"], "versions")),
+        errors,
+    );
     if spec["preserveUnknownFields"] == true {
         let detail = "must be false";
-        errors.push(FieldError::invalid("spec.preserveUnknownFields", true, detail));
+        errors.push(FieldError::invalid(
+            "spec.preserveUnknownFields",
+            true,
+            detail,
+        ));
     }
     match spec["conversion"]["strategy"].as_str() {
         Some("None") => {}
@@ -129,8 +156,13 @@ fn whole(definition: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) 
 /// Groups of the Kubernetes community need a note of their approval.
 fn approval(definition: &Value, group: &str, errors: &mut Vec<FieldError>) {
     const ANNOTATION: &str = "api-approved.kubernetes.io";
-    let protected = group.ends_with(".k8s.io") || group == "k8s.io" || group.ends_with(".kubernetes.io") || group == "kubernetes.io";
-    let note = definition["metadata"]["annotations"][ANNOTATION].as_str().unwrap_or_default();
+    let protected = group.ends_with(".k8s.io")
+        || group == "k8s.io"
+        || group.ends_with(".kubernetes.io")
+        || group == "kubernetes.io";
+    let note = definition["metadata"]["annotations"][ANNOTATION]
+        .as_str()
+        .unwrap_or_default();
     if protected && note.is_empty() {
         errors.push(FieldError::required(
             format!("metadata.annotations[{ANNOTATION}]"),
@@ -141,18 +173,35 @@ fn approval(definition: &Value, group: &str, errors: &mut Vec<FieldError>) {
 
 fn kind_names(names: &Value, errors: &mut Vec<FieldError>) {
     let mut check = |field: String, value: &str, lowercase: bool| {
-        let tested = if lowercase { value.to_lowercase() } else { value.to_owned() };
+        let tested = if lowercase {
+            value.to_lowercase()
+        } else {
+            value.to_owned()
+        };
         let problems = name_problems(NameRule::Label1035, &tested);
-        errors.extend(problems.into_iter().map(|problem| FieldError::invalid(&field, value, problem)));
+        errors.extend(
+            problems
+                .into_iter()
+                .map(|problem| FieldError::invalid(&field, value, problem)),
+        );
     };
-    for (member, lowercase) in [("plural", false), ("singular", false), ("kind", true), ("listKind", true)] {
+    for (member, lowercase) in [
+        ("plural", false),
+        ("singular", false),
+        ("kind", true),
+        ("listKind", true),
+    ] {
         let value = text(names, member);
         if !value.is_empty() {
             check(format!("spec.names.{member}"), value, lowercase);
         }
     }
     for member in ["shortNames", "categories"] {
-        for (index, value) in list(names, member).iter().filter_map(Value::as_str).enumerate() {
+        for (index, value) in list(names, member)
+            .iter()
+            .filter_map(Value::as_str)
+            .enumerate()
+        {
             check(format!("spec.names.{member}[{index}]"), value, false);
         }
     }
@@ -163,42 +212,85 @@ fn kind_names(names: &Value, errors: &mut Vec<FieldError>) {
     }
     if !text(names, "kind").is_empty() && text(names, "kind") == text(names, "listKind") {
         let detail = "kind and listKind may not be the same";
-        errors.push(FieldError::invalid("spec.names.listKind", text(names, "listKind"), detail));
+        errors.push(FieldError::invalid(
+            "spec.names.listKind",
+            text(names, "listKind"),
+            detail,
+        ));
     }
 }
 
 fn versions(spec: &Value, before: &[Value], errors: &mut Vec<FieldError>) {
     let versions = list(spec, "versions");
     if versions.is_empty() {
-        errors.push(FieldError::invalid("spec.versions", json!([]), "must have exactly one version marked as storage version"));
+        errors.push(FieldError::invalid(
+            "spec.versions",
+            json!([]),
+            "must have exactly one version marked as storage version",
+        ));
     }
     let mut storage = 0;
     for (index, version) in versions.iter().enumerate() {
         let field = |member: &str| format!("spec.versions[{index}].{member}");
         let name = text(version, "name");
         let problems = name_problems(NameRule::Label1035, name);
-        errors.extend(problems.into_iter().map(|problem| FieldError::invalid(field("name"), name, problem)));
-        if versions[..index].iter().any(|before| before["name"] == version["name"]) {
-            errors.push(FieldError::invalid("spec.versions", json!(name), "must contain unique version names"));
+        errors.extend(
+            problems
+                .into_iter()
+                .map(|problem| FieldError::invalid(field("name"), name, problem)),
+        );
+        if versions[..index]
+            .iter()
+            .any(|before| before["name"] == version["name"])
+        {
+            errors.push(FieldError::invalid(
+                "spec.versions",
+                json!(name),
+                "must contain unique version names",
+            ));
         }
         storage += usize::from(version["storage"] == true);
-        match version.pointer("/schema/openAPIV3Schema").filter(|schema| schema.is_object()) {
-            None => errors.push(FieldError::required(field("schema.openAPIV3Schema"), "schemas are required")),
+        match version
+            .pointer("/schema/openAPIV3Schema")
+            .filter(|schema| schema.is_object())
+        {
+            None => errors.push(FieldError::required(
+                field("schema.openAPIV3Schema"),
+                "schemas are required",
+            )),
             // A schema that was let in stays usable, whatever is checked by now.
-            Some(schema) if before.iter().any(|version| version.pointer("/schema/openAPIV3Schema") == Some(schema)) => {}
+            Some(schema)
+                if before
+                    .iter()
+                    .any(|version| version.pointer("/schema/openAPIV3Schema") == Some(schema)) => {}
             Some(schema) => self::schema(schema, &field("schema.openAPIV3Schema"), errors),
         }
         for (position, column) in list(version, "additionalPrinterColumns").iter().enumerate() {
-            printer_column(column, &field(&format!("additionalPrinterColumns[{position}]")), errors);
+            printer_column(
+                column,
+                &field(&format!("additionalPrinterColumns[{position}]")),
+                errors,
+            );
         }
         scale(version, &field("subresources.scale"), errors);
         for (position, selectable) in list(version, "selectableFields").iter().enumerate() {
-            path(text(selectable, "jsonPath"), &field(&format!("selectableFields[{position}].jsonPath")), errors);
+            path(
+                text(selectable, "jsonPath"),
+                &field(&format!("selectableFields[{position}].jsonPath")),
+                errors,
+            );
         }
     }
     if !versions.is_empty() && storage != 1 {
-        let names = versions.iter().map(|version| text(version, "name")).collect::<Vec<_>>();
-        errors.push(FieldError::invalid("spec.versions", json!(names), "must have exactly one version marked as storage version"));
+        let names = versions
+            .iter()
+            .map(|version| text(version, "name"))
+            .collect::<Vec<_>>();
+        errors.push(FieldError::invalid(
+            "spec.versions",
+            json!(names),
+            "must have exactly one version marked as storage version",
+        ));
     }
 }
 
@@ -221,28 +313,50 @@ fn printer_column(column: &Value, field: &str, errors: &mut Vec<FieldError>) {
     }
     let kind = text(column, "type");
     if kind.is_empty() {
-        errors.push(FieldError::required(format!("{field}.type"), "must be one of boolean,date,integer,number,string"));
+        errors.push(FieldError::required(
+            format!("{field}.type"),
+            "must be one of boolean,date,integer,number,string",
+        ));
     } else if !TYPES.contains(&kind) {
-        errors.push(FieldError::invalid(format!("{field}.type"), kind, "must be one of boolean,date,integer,number,string"));
+        errors.push(FieldError::invalid(
+            format!("{field}.type"),
+            kind,
+            "must be one of boolean,date,integer,number,string",
+        ));
     }
-    path(text(column, "jsonPath"), &format!("{field}.jsonPath"), errors);
+    path(
+        text(column, "jsonPath"),
+        &format!("{field}.jsonPath"),
+        errors,
+    );
 }
 
 fn path(path: &str, field: &str, errors: &mut Vec<FieldError>) {
     if path.is_empty() {
         errors.push(FieldError::required(field, ""));
     } else if !path.starts_with('.') {
-        errors.push(FieldError::invalid(field, path, "must be a simple json path starting with ."));
+        errors.push(FieldError::invalid(
+            field,
+            path,
+            "must be a simple json path starting with .",
+        ));
     } else if let Err(error) = JsonPath::parse(path) {
         errors.push(FieldError::invalid(field, path, error.to_string()));
     }
 }
 
 fn scale(version: &Value, field: &str, errors: &mut Vec<FieldError>) {
-    let Some(scale) = version.pointer("/subresources/scale").filter(|scale| scale.is_object()) else { return };
-    for (member, root, needed) in
-        [("specReplicasPath", ".spec", true), ("statusReplicasPath", ".status", true), ("labelSelectorPath", "", false)]
-    {
+    let Some(scale) = version
+        .pointer("/subresources/scale")
+        .filter(|scale| scale.is_object())
+    else {
+        return;
+    };
+    for (member, root, needed) in [
+        ("specReplicasPath", ".spec", true),
+        ("statusReplicasPath", ".status", true),
+        ("labelSelectorPath", "", false),
+    ] {
         let path = text(scale, member);
         let field = format!("{field}.{member}");
         if path.is_empty() {
@@ -251,9 +365,15 @@ fn scale(version: &Value, field: &str, errors: &mut Vec<FieldError>) {
             }
             continue;
         }
-        let plain = JsonPath::parse(path).ok().is_some_and(|path| path.members().is_some());
+        let plain = JsonPath::parse(path)
+            .ok()
+            .is_some_and(|path| path.members().is_some());
         if !plain {
-            errors.push(FieldError::invalid(&field, path, "must be a simple json path starting with ."));
+            errors.push(FieldError::invalid(
+                &field,
+                path,
+                "must be a simple json path starting with .",
+            ));
         }
         let inside = if root.is_empty() {
             path.starts_with(".spec.") || path.starts_with(".status.")
@@ -261,8 +381,16 @@ fn scale(version: &Value, field: &str, errors: &mut Vec<FieldError>) {
             path.starts_with(&format!("{root}."))
         };
         if !inside {
-            let wanted = if root.is_empty() { "either .status or .spec" } else { root };
-            errors.push(FieldError::invalid(&field, path, format!("should be a json path under {wanted}")));
+            let wanted = if root.is_empty() {
+                "either .status or .spec"
+            } else {
+                root
+            };
+            errors.push(FieldError::invalid(
+                &field,
+                path,
+                format!("should be a json path under {wanted}"),
+            ));
         }
     }
 }
@@ -287,28 +415,49 @@ mod tests {
     fn check(change: impl FnOnce(&mut Value), expected: &[&str]) {
         let mut object = definition();
         change(&mut object);
-        let fields = create(&object).into_iter().map(|error| error.field).collect::<Vec<_>>();
+        let fields = create(&object)
+            .into_iter()
+            .map(|error| error.field)
+            .collect::<Vec<_>>();
         assert_eq!(fields, expected);
     }
 
     #[test]
     fn definitions_are_checked() {
         check(|_| {}, &[]);
-        check(|object| object["spec"]["versions"][0]["storage"] = json!(false), &["spec.versions"]);
-        check(|object| object["spec"]["scope"] = json!("World"), &["spec.scope"]);
-        check(|object| object["metadata"]["name"] = json!("x.g.io"), &["metadata.name"]);
+        check(
+            |object| object["spec"]["versions"][0]["storage"] = json!(false),
+            &["spec.versions"],
+        );
+        check(
+            |object| object["spec"]["scope"] = json!("World"),
+            &["spec.scope"],
+        );
+        check(
+            |object| object["metadata"]["name"] = json!("x.g.io"),
+            &["metadata.name"],
+        );
         check(
             |object| object["spec"]["versions"][0]["schema"] = Value::Null,
             &["spec.versions[0].schema.openAPIV3Schema"],
         );
-        check(|object| object["spec"]["conversion"]["strategy"] = json!("Webhook"), &["spec.conversion.strategy"]);
+        check(
+            |object| object["spec"]["conversion"]["strategy"] = json!("Webhook"),
+            &["spec.conversion.strategy"],
+        );
     }
 
     #[test]
     fn stored_versions_must_stay() {
         let mut new = definition();
         new["spec"]["versions"][0]["name"] = json!("v2");
-        let fields = update(&new, &definition()).into_iter().map(|error| error.field).collect::<Vec<_>>();
-        assert_eq!(fields, ["status.storedVersions[0]", "status.storedVersions"]);
+        let fields = update(&new, &definition())
+            .into_iter()
+            .map(|error| error.field)
+            .collect::<Vec<_>>();
+        assert_eq!(
+            fields,
+            ["status.storedVersions[0]", "status.storedVersions"]
+        );
     }
 }

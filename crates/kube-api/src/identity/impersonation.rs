@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use http::HeaderMap;
 
-use super::{ANONYMOUS, AUTHENTICATED, Identity, UNAUTHENTICATED, service_account_groups, service_account_of};
+use super::{
+    ANONYMOUS, AUTHENTICATED, Identity, UNAUTHENTICATED, service_account_groups, service_account_of,
+};
 use crate::rbac;
 use crate::rest::{Api, Attributes};
 use crate::status::StatusError;
@@ -14,8 +16,18 @@ use crate::status::StatusError;
 const EXTRA_PREFIX: &str = "impersonate-extra-";
 
 /// The identity a request acts as.
-pub(super) fn apply(api: &Api, headers: &HeaderMap, identity: Identity) -> Result<Identity, StatusError> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+pub(super) fn apply(
+    api: &Api,
+    headers: &HeaderMap,
+    identity: Identity,
+) -> Result<Identity, StatusError> {
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    };
     let user = text("impersonate-user");
     let uid = text("impersonate-uid");
     let groups = headers
@@ -26,34 +38,62 @@ pub(super) fn apply(api: &Api, headers: &HeaderMap, identity: Identity) -> Resul
         .collect::<Vec<_>>();
     let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in headers {
-        let Some(key) = name.as_str().strip_prefix(EXTRA_PREFIX) else { continue };
-        let key = percent_encoding::percent_decode_str(key).decode_utf8_lossy().to_lowercase();
-        extra.entry(key).or_default().push(value.to_str().unwrap_or_default().to_owned());
+        let Some(key) = name.as_str().strip_prefix(EXTRA_PREFIX) else {
+            continue;
+        };
+        let key = percent_encoding::percent_decode_str(key)
+            .decode_utf8_lossy()
+            .to_lowercase();
+        extra
+            .entry(key)
+            .or_default()
+            .push(value.to_str().unwrap_or_default().to_owned());
     }
     if user.is_empty() {
         if uid.is_empty() && groups.is_empty() && extra.is_empty() {
             return Ok(identity);
         }
-        return Err(StatusError::internal("requested impersonation without impersonating a user"));
+        return Err(StatusError::internal(
+            "requested impersonation without impersonating a user",
+        ));
     }
 
     let may = |attributes: Attributes<'_>| {
-        let attributes = Attributes { verb: "impersonate", version: "v1", ..attributes };
+        let attributes = Attributes {
+            verb: "impersonate",
+            version: "v1",
+            ..attributes
+        };
         match api.authorizer.authorize(api, &identity, &attributes) {
             crate::rest::Decision::Allow(_) => Ok(()),
-            crate::rest::Decision::NoOpinion(reason) => Err(rbac::forbidden(&identity, &attributes, &reason)),
+            crate::rest::Decision::NoOpinion(reason) => {
+                Err(rbac::forbidden(&identity, &attributes, &reason))
+            }
         }
     };
     const AUTHENTICATION: &str = "authentication.k8s.io";
     let account = service_account_of(&user);
     match account {
         Some((namespace, name)) => {
-            may(Attributes { resource: "serviceaccounts", namespace, name, ..Attributes::default() })?;
+            may(Attributes {
+                resource: "serviceaccounts",
+                namespace,
+                name,
+                ..Attributes::default()
+            })?;
         }
-        None => may(Attributes { resource: "users", name: &user, ..Attributes::default() })?,
+        None => may(Attributes {
+            resource: "users",
+            name: &user,
+            ..Attributes::default()
+        })?,
     }
     for group in &groups {
-        may(Attributes { resource: "groups", name: group, ..Attributes::default() })?;
+        may(Attributes {
+            resource: "groups",
+            name: group,
+            ..Attributes::default()
+        })?;
     }
     for (key, values) in &extra {
         for value in values {
@@ -67,16 +107,35 @@ pub(super) fn apply(api: &Api, headers: &HeaderMap, identity: Identity) -> Resul
         }
     }
     if !uid.is_empty() {
-        may(Attributes { group: AUTHENTICATION, resource: "uids", name: &uid, ..Attributes::default() })?;
+        may(Attributes {
+            group: AUTHENTICATION,
+            resource: "uids",
+            name: &uid,
+            ..Attributes::default()
+        })?;
     }
 
     let mut groups = match account {
         Some((namespace, _)) if groups.is_empty() => service_account_groups(namespace),
         _ => groups,
     };
-    let told = groups.iter().any(|group| group == AUTHENTICATED || group == UNAUTHENTICATED);
+    let told = groups
+        .iter()
+        .any(|group| group == AUTHENTICATED || group == UNAUTHENTICATED);
     if !told {
-        groups.push(if user == ANONYMOUS { UNAUTHENTICATED } else { AUTHENTICATED }.to_owned());
+        groups.push(
+            if user == ANONYMOUS {
+                UNAUTHENTICATED
+            } else {
+                AUTHENTICATED
+            }
+            .to_owned(),
+        );
     }
-    Ok(Identity { user, groups, uid, extra })
+    Ok(Identity {
+        user,
+        groups,
+        uid,
+        extra,
+    })
 }

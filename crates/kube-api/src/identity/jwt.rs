@@ -3,7 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+    UnparsedPublicKey,
+};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -15,7 +18,9 @@ pub(crate) struct SigningKey {
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SigningKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("SigningKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -33,12 +38,19 @@ pub(crate) enum JwtError {
 impl SigningKey {
     /// Makes a key and gives its PKCS#8 form to be kept.
     pub(crate) fn generate() -> Result<Vec<u8>, JwtError> {
-        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
-        document.map(|document| document.as_ref().to_vec()).map_err(|_| JwtError::Key)
+        let document =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+        document
+            .map(|document| document.as_ref().to_vec())
+            .map_err(|_| JwtError::Key)
     }
 
     pub(crate) fn from_pkcs8(document: &[u8]) -> Result<Self, JwtError> {
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document, &SystemRandom::new());
+        let pair = EcdsaKeyPair::from_pkcs8(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            document,
+            &SystemRandom::new(),
+        );
         let pair = pair.map_err(|_| JwtError::Key)?;
         let id = URL_SAFE_NO_PAD.encode(Sha256::digest(pair.public_key().as_ref()));
         Ok(Self { pair, id })
@@ -48,7 +60,10 @@ impl SigningKey {
         let header = json!({"alg": "ES256", "kid": self.id});
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(&header), encode(claims));
-        let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes()).map_err(|_| JwtError::Key)?;
+        let signature = self
+            .pair
+            .sign(&SystemRandom::new(), signed.as_bytes())
+            .map_err(|_| JwtError::Key)?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
@@ -83,9 +98,16 @@ mod tests {
         assert_eq!(key.verify("a.b"), Err(JwtError::Form));
         let (signed, signature) = token.rsplit_once('.').unwrap();
         let (header, _) = signed.split_once('.').unwrap();
-        let forged = format!("{header}.{}.{signature}", URL_SAFE_NO_PAD.encode("{\"sub\":\"b\"}"));
+        let forged = format!(
+            "{header}.{}.{signature}",
+            URL_SAFE_NO_PAD.encode("{\"sub\":\"b\"}")
+        );
         assert_eq!(key.verify(&forged), Err(JwtError::Signature));
-        let none = format!("{}.{}.", URL_SAFE_NO_PAD.encode("{\"alg\":\"none\"}"), URL_SAFE_NO_PAD.encode("{}"));
+        let none = format!(
+            "{}.{}.",
+            URL_SAFE_NO_PAD.encode("{\"alg\":\"none\"}"),
+            URL_SAFE_NO_PAD.encode("{}")
+        );
         assert!(key.verify(&none).is_err());
     }
 }

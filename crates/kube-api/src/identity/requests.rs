@@ -32,7 +32,12 @@ impl Action for TokenRequests {
         &["create"]
     }
 
-    fn call<'a>(&'a self, api: &'a Arc<Api>, cx: &'a Context, call: Call) -> BoxFuture<'a, Result<Reply, StatusError>> {
+    fn call<'a>(
+        &'a self,
+        api: &'a Arc<Api>,
+        cx: &'a Context,
+        call: Call,
+    ) -> BoxFuture<'a, Result<Reply, StatusError>> {
         async move { respond(api, cx, call) }.boxed()
     }
 }
@@ -43,15 +48,27 @@ fn respond(api: &Api, cx: &Context, call: Call) -> Result<Reply, StatusError> {
         .ok_or_else(|| StatusError::not_found("", "serviceaccounts", &name))?;
     let mut body = call.body;
     let spec = &body["spec"];
-    let lifetime = spec["expirationSeconds"].as_i64().unwrap_or(DEFAULT_SECONDS);
-    let invalid = |error: FieldError| StatusError::invalid("authentication.k8s.io", "TokenRequest", &name, &[error]);
+    let lifetime = spec["expirationSeconds"]
+        .as_i64()
+        .unwrap_or(DEFAULT_SECONDS);
+    let invalid = |error: FieldError| {
+        StatusError::invalid("authentication.k8s.io", "TokenRequest", &name, &[error])
+    };
     if lifetime < SHORTEST {
         let detail = "may not specify a duration less than 10 minutes";
-        return Err(invalid(FieldError::invalid("spec.expirationSeconds", lifetime, detail)));
+        return Err(invalid(FieldError::invalid(
+            "spec.expirationSeconds",
+            lifetime,
+            detail,
+        )));
     }
     if lifetime > LONGEST {
         let detail = "may not specify a duration larger than 2^32 seconds";
-        return Err(invalid(FieldError::invalid("spec.expirationSeconds", lifetime, detail)));
+        return Err(invalid(FieldError::invalid(
+            "spec.expirationSeconds",
+            lifetime,
+            detail,
+        )));
     }
     let audiences = spec["audiences"]
         .as_array()
@@ -60,14 +77,31 @@ fn respond(api: &Api, cx: &Context, call: Call) -> Result<Reply, StatusError> {
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect::<Vec<_>>();
-    let object = match spec.get("boundObjectRef").filter(|reference| !reference.is_null()) {
+    let object = match spec
+        .get("boundObjectRef")
+        .filter(|reference| !reference.is_null())
+    {
         None => None,
         Some(reference) => Some(bound_object(api, &namespace, &name, reference)?),
     };
-    let shown = if audiences.is_empty() { vec![tokens::ISSUER.to_owned()] } else { audiences.clone() };
-    let binding = Binding { namespace: &namespace, name: &name, uid: &uid, audiences, object, seconds: lifetime };
+    let shown = if audiences.is_empty() {
+        vec![tokens::ISSUER.to_owned()]
+    } else {
+        audiences.clone()
+    };
+    let binding = Binding {
+        namespace: &namespace,
+        name: &name,
+        uid: &uid,
+        audiences,
+        object,
+        seconds: lifetime,
+    };
     let (token, end) = tokens::issue(api, binding).map_err(StatusError::internal)?;
-    let bound = body["spec"].get("boundObjectRef").cloned().unwrap_or(Value::Null);
+    let bound = body["spec"]
+        .get("boundObjectRef")
+        .cloned()
+        .unwrap_or(Value::Null);
     body = json!({
         "kind": "TokenRequest",
         "apiVersion": "authentication.k8s.io/v1",
@@ -75,7 +109,10 @@ fn respond(api: &Api, cx: &Context, call: Call) -> Result<Reply, StatusError> {
         "spec": {"audiences": shown, "expirationSeconds": lifetime, "boundObjectRef": bound},
         "status": {"token": token, "expirationTimestamp": seconds(end)},
     });
-    Ok(Reply { code: StatusCode::CREATED, object: body })
+    Ok(Reply {
+        code: StatusCode::CREATED,
+        object: body,
+    })
 }
 
 fn bound_object(
@@ -89,10 +126,15 @@ fn bound_object(
         ("v1", "Pod") => ("pod", "/pods", "pods", namespace),
         ("v1", "Secret") => ("secret", "/secrets", "secrets", namespace),
         ("v1", "Node") => ("node", "/nodes", "nodes", ""),
-        _ => return Err(StatusError::bad_request("cannot bind token for unsupported object kind")),
+        _ => {
+            return Err(StatusError::bad_request(
+                "cannot bind token for unsupported object kind",
+            ));
+        }
     };
     let (name, wanted) = (text("name"), text("uid"));
-    let uid = tokens::uid_of(api, table, home, &name).ok_or_else(|| StatusError::not_found("", plural, &name))?;
+    let uid = tokens::uid_of(api, table, home, &name)
+        .ok_or_else(|| StatusError::not_found("", plural, &name))?;
     if !wanted.is_empty() && wanted != uid {
         let why = format!(
             "the UID in the bound object reference ({wanted}) does not match the UID in record. The object might have been deleted and then recreated"
@@ -100,7 +142,10 @@ fn bound_object(
         return Err(StatusError::conflict("", plural, &name, &why));
     }
     if kind == "pod" {
-        let pod = api.store.get(table, &crate::store::Key::new(home, &name)).map(|stored| stored.value());
+        let pod = api
+            .store
+            .get(table, &crate::store::Key::new(home, &name))
+            .map(|stored| stored.value());
         let runs_as = pod
             .as_ref()
             .and_then(|pod| pod.pointer("/spec/serviceAccountName"))

@@ -47,7 +47,10 @@ pub(crate) enum TokenError {
 /// The key of this server.
 fn signing_key(api: &Api) -> Result<SigningKey, TokenError> {
     let key = Key::new("", KEY_NAME);
-    let stored = api.store.get(KEY_TABLE, &key).ok_or_else(|| TokenError::Key("missing".to_owned()))?;
+    let stored = api
+        .store
+        .get(KEY_TABLE, &key)
+        .ok_or_else(|| TokenError::Key("missing".to_owned()))?;
     let encoded = stored.value();
     let document = STANDARD.decode(encoded["pkcs8"].as_str().unwrap_or_default());
     let document = document.map_err(|error| TokenError::Key(error.to_string()))?;
@@ -67,7 +70,11 @@ pub(crate) async fn ensure_signing_key(api: &Api) -> Result<(), TokenError> {
         "pkcs8": STANDARD.encode(SigningKey::generate()?),
     });
     let draft = Draft::new(&object, 0).map_err(|error| TokenError::Key(error.to_string()))?;
-    let change = Change { table: KEY_TABLE.into(), key, action: ChangeAction::Create(draft) };
+    let change = Change {
+        table: KEY_TABLE.into(),
+        key,
+        action: ChangeAction::Create(draft),
+    };
     match api.store.write(change).await {
         Ok(_) | Err(WriteError::Exists) => Ok(()),
         Err(error) => Err(TokenError::Key(error.to_string())),
@@ -77,16 +84,27 @@ pub(crate) async fn ensure_signing_key(api: &Api) -> Result<(), TokenError> {
 /// An object's uid, if it exists.
 pub(super) fn uid_of(api: &Api, table: &str, namespace: &str, name: &str) -> Option<String> {
     let object = api.store.get(table, &Key::new(namespace, name))?.value();
-    object.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned)
+    object
+        .pointer("/metadata/uid")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
 }
 
 /// The identity a token proves, for one of `audiences` (empty = this server).
-pub(crate) fn authenticate(api: &Api, token: &str, audiences: &[String]) -> Result<Identity, TokenError> {
+pub(crate) fn authenticate(
+    api: &Api,
+    token: &str,
+    audiences: &[String],
+) -> Result<Identity, TokenError> {
     review(api, token, audiences).map(|(identity, _)| identity)
 }
 
 /// The identity a token proves, and which of the asked audiences it is for.
-pub(crate) fn review(api: &Api, token: &str, audiences: &[String]) -> Result<(Identity, Vec<String>), TokenError> {
+pub(crate) fn review(
+    api: &Api,
+    token: &str,
+    audiences: &[String],
+) -> Result<(Identity, Vec<String>), TokenError> {
     let claims = signing_key(api)?.verify(token)?;
     match claims["iss"].as_str() {
         Some(ISSUER) => bound(api, &claims, audiences),
@@ -96,10 +114,18 @@ pub(crate) fn review(api: &Api, token: &str, audiences: &[String]) -> Result<(Id
 }
 
 fn asked(audiences: &[String]) -> Vec<String> {
-    if audiences.is_empty() { vec![ISSUER.to_owned()] } else { audiences.to_vec() }
+    if audiences.is_empty() {
+        vec![ISSUER.to_owned()]
+    } else {
+        audiences.to_vec()
+    }
 }
 
-fn bound(api: &Api, claims: &Value, audiences: &[String]) -> Result<(Identity, Vec<String>), TokenError> {
+fn bound(
+    api: &Api,
+    claims: &Value,
+    audiences: &[String],
+) -> Result<(Identity, Vec<String>), TokenError> {
     let now = api.clock.now().as_second();
     if claims["exp"].as_i64().is_none_or(|end| now >= end) {
         return Err(TokenError::Expired);
@@ -107,26 +133,42 @@ fn bound(api: &Api, claims: &Value, audiences: &[String]) -> Result<(Identity, V
     if claims["nbf"].as_i64().is_some_and(|start| now < start) {
         return Err(TokenError::NotYet);
     }
-    let held = claims["aud"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
-    let fitting = asked(audiences).into_iter().filter(|audience| held.contains(&&**audience)).collect::<Vec<_>>();
+    let held = claims["aud"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect::<Vec<_>>();
+    let fitting = asked(audiences)
+        .into_iter()
+        .filter(|audience| held.contains(&&**audience))
+        .collect::<Vec<_>>();
     if fitting.is_empty() {
         return Err(TokenError::Audience);
     }
     let facts = &claims["kubernetes.io"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let namespace = text(&facts["namespace"]);
-    let (name, uid) = (text(&facts["serviceaccount"]["name"]), text(&facts["serviceaccount"]["uid"]));
+    let (name, uid) = (
+        text(&facts["serviceaccount"]["name"]),
+        text(&facts["serviceaccount"]["uid"]),
+    );
     if uid_of(api, "/serviceaccounts", &namespace, &name) != Some(uid.clone()) {
         return Err(TokenError::Gone("the service account"));
     }
     let mut extra = BTreeMap::new();
-    extra.insert("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("JTI={}", text(&claims["jti"]))]);
+    extra.insert(
+        "authentication.kubernetes.io/credential-id".to_owned(),
+        vec![format!("JTI={}", text(&claims["jti"]))],
+    );
     for (member, table, home, what) in [
         ("pod", "/pods", &*namespace, "the pod"),
         ("secret", "/secrets", &*namespace, "the secret"),
         ("node", "/nodes", "", "the node"),
     ] {
-        let Some(reference) = facts.get(member) else { continue };
+        let Some(reference) = facts.get(member) else {
+            continue;
+        };
         let (name, uid) = (text(&reference["name"]), text(&reference["uid"]));
         // A pod's token also names the node it runs on, which may be gone before the pod is.
         let required = member != "node" || facts.get("pod").is_none();
@@ -134,15 +176,30 @@ fn bound(api: &Api, claims: &Value, audiences: &[String]) -> Result<(Identity, V
             return Err(TokenError::Gone(what));
         }
         if member != "secret" {
-            extra.insert(format!("authentication.kubernetes.io/{member}-name"), vec![name]);
-            extra.insert(format!("authentication.kubernetes.io/{member}-uid"), vec![uid]);
+            extra.insert(
+                format!("authentication.kubernetes.io/{member}-name"),
+                vec![name],
+            );
+            extra.insert(
+                format!("authentication.kubernetes.io/{member}-uid"),
+                vec![uid],
+            );
         }
     }
     Ok((account(&namespace, &name, uid, extra), fitting))
 }
 
-fn legacy(api: &Api, claims: &Value, audiences: &[String]) -> Result<(Identity, Vec<String>), TokenError> {
-    let text = |member: &str| claims[format!("kubernetes.io/serviceaccount/{member}")].as_str().unwrap_or_default().to_owned();
+fn legacy(
+    api: &Api,
+    claims: &Value,
+    audiences: &[String],
+) -> Result<(Identity, Vec<String>), TokenError> {
+    let text = |member: &str| {
+        claims[format!("kubernetes.io/serviceaccount/{member}")]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (namespace, secret) = (text("namespace"), text("secret.name"));
     let (name, uid) = (text("service-account.name"), text("service-account.uid"));
     if !asked(audiences).iter().any(|audience| audience == ISSUER) {
@@ -154,10 +211,18 @@ fn legacy(api: &Api, claims: &Value, audiences: &[String]) -> Result<(Identity, 
     if uid_of(api, "/secrets", &namespace, &secret).is_none() {
         return Err(TokenError::Gone("the secret"));
     }
-    Ok((account(&namespace, &name, uid, BTreeMap::new()), vec![ISSUER.to_owned()]))
+    Ok((
+        account(&namespace, &name, uid, BTreeMap::new()),
+        vec![ISSUER.to_owned()],
+    ))
 }
 
-fn account(namespace: &str, name: &str, uid: String, extra: BTreeMap<String, Vec<String>>) -> Identity {
+fn account(
+    namespace: &str,
+    name: &str,
+    uid: String,
+    extra: BTreeMap<String, Vec<String>>,
+) -> Identity {
     Identity {
         user: service_account_user(namespace, name),
         groups: service_account_groups(namespace),
@@ -189,7 +254,11 @@ pub(super) fn issue(api: &Api, binding: Binding<'_>) -> Result<(String, Timestam
     if let Some((kind, name, uid)) = binding.object {
         facts[kind] = json!({"name": name, "uid": uid});
     }
-    let audiences = if binding.audiences.is_empty() { vec![ISSUER.to_owned()] } else { binding.audiences };
+    let audiences = if binding.audiences.is_empty() {
+        vec![ISSUER.to_owned()]
+    } else {
+        binding.audiences
+    };
     let claims = json!({
         "aud": audiences,
         "exp": end,
@@ -218,7 +287,9 @@ impl TokenSecrets {
     pub(crate) async fn round(&mut self, api: &Arc<Api>) {
         let accounts = api.store.table_revision("/serviceaccounts");
         let changed = match self.secrets {
-            Some(seen) if self.accounts == Some(accounts) => api.store.events("/secrets", seen, usize::MAX).ok(),
+            Some(seen) if self.accounts == Some(accounts) => {
+                api.store.events("/secrets", seen, usize::MAX).ok()
+            }
             _ => None,
         };
         self.accounts = Some(accounts);
@@ -232,7 +303,9 @@ impl TokenSecrets {
                 }
             }
             None => {
-                let Ok(page) = api.store.list("/secrets", &Range::default()) else { return };
+                let Ok(page) = api.store.list("/secrets", &Range::default()) else {
+                    return;
+                };
                 self.secrets = Some(page.revision);
                 for (key, stored) in page.items {
                     // Most secrets are of other types; their bytes say so without being parsed.
@@ -247,12 +320,19 @@ impl TokenSecrets {
 
 /// Brings one secret into the state its account wants.
 async fn settle(api: &Arc<Api>, key: &Key) {
-    let Some(stored) = api.store.get("/secrets", key) else { return };
+    let Some(stored) = api.store.get("/secrets", key) else {
+        return;
+    };
     let mut secret = stored.value();
     if secret["type"] != SECRET_TYPE {
         return;
     }
-    let annotation = |name: &str| secret["metadata"]["annotations"][name].as_str().unwrap_or_default().to_owned();
+    let annotation = |name: &str| {
+        secret["metadata"]["annotations"][name]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
     let account = annotation("kubernetes.io/service-account.name");
     let named_uid = annotation("kubernetes.io/service-account.uid");
     let uid = uid_of(api, "/serviceaccounts", key.namespace(), &account);
@@ -276,13 +356,23 @@ async fn settle(api: &Arc<Api>, key: &Key) {
             Err(_) => return,
         },
     };
-    let change = Change { table: "/secrets".into(), key: key.clone(), action };
+    let change = Change {
+        table: "/secrets".into(),
+        key: key.clone(),
+        action,
+    };
     if let Err(error) = api.store.write(change).await {
         tracing::debug!(%error, "token secret not written; tried again at the next change");
     }
 }
 
-fn fill(api: &Api, secret: &mut Value, key: &Key, account: &str, uid: &str) -> Result<Draft, TokenError> {
+fn fill(
+    api: &Api,
+    secret: &mut Value,
+    key: &Key,
+    account: &str,
+    uid: &str,
+) -> Result<Draft, TokenError> {
     let claims = json!({
         "iss": LEGACY_ISSUER,
         "kubernetes.io/serviceaccount/namespace": key.namespace(),
@@ -296,10 +386,16 @@ fn fill(api: &Api, secret: &mut Value, key: &Key, account: &str, uid: &str) -> R
         let data = members.entry("data").or_insert_with(|| json!({}));
         if let Some(data) = data.as_object_mut() {
             data.insert("token".to_owned(), json!(STANDARD.encode(token)));
-            data.insert("namespace".to_owned(), json!(STANDARD.encode(key.namespace())));
+            data.insert(
+                "namespace".to_owned(),
+                json!(STANDARD.encode(key.namespace())),
+            );
         }
     }
-    if let Some(annotations) = secret.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+    if let Some(annotations) = secret
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    {
         annotations.insert("kubernetes.io/service-account.uid".to_owned(), json!(uid));
     }
     Draft::new(secret, 0).map_err(|error| TokenError::Key(error.to_string()))

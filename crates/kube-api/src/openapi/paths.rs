@@ -21,7 +21,11 @@ pub(super) enum Form {
 
 /// The path of a group version, with the slash at its end.
 pub(super) fn group_path(group: &str, version: &str) -> String {
-    if group.is_empty() { format!("/api/{version}/") } else { format!("/apis/{group}/{version}/") }
+    if group.is_empty() {
+        format!("/api/{version}/")
+    } else {
+        format!("/apis/{group}/{version}/")
+    }
 }
 
 /// The operation that lists the resources of a group version.
@@ -47,32 +51,48 @@ struct Writer<'r> {
 
 /// The paths of a resource and of its subresources.
 pub(super) fn of(resource: &Resource, form: Form) -> Vec<(String, Value)> {
-    let writer = Writer { resource, form, tag: tag(&resource.group, &resource.version) };
+    let writer = Writer {
+        resource,
+        form,
+        tag: tag(&resource.group, &resource.version),
+    };
     let base = group_path(&resource.group, &resource.version);
     let plural = &resource.plural;
     let own = component(resource);
     let mut paths = Vec::new();
-    let (home, scope) =
-        if resource.namespaced { (format!("{base}namespaces/{{namespace}}/"), "Namespaced") } else { (base.clone(), "") };
+    let (home, scope) = if resource.namespaced {
+        (format!("{base}namespaces/{{namespace}}/"), "Namespaced")
+    } else {
+        (base.clone(), "")
+    };
 
     let mut all = Map::new();
     if resource.supports("list") {
         all.insert("get".to_owned(), writer.list("list", scope));
     }
     if resource.supports("create") || resource.action.is_some() {
-        all.insert("post".to_owned(), writer.write("post", "create", scope, "", &own, &kind_of(resource)));
+        all.insert(
+            "post".to_owned(),
+            writer.write("post", "create", scope, "", &own, &kind_of(resource)),
+        );
     }
     if resource.supports("deletecollection") {
         all.insert("delete".to_owned(), writer.delete_collection(scope));
     }
-    all.insert("parameters".to_owned(), writer.path_parameters(resource.namespaced, false));
+    all.insert(
+        "parameters".to_owned(),
+        writer.path_parameters(resource.namespaced, false),
+    );
     paths.push((format!("{home}{plural}"), Value::Object(all)));
 
     if resource.namespaced && resource.supports("list") {
         let mut everywhere = Map::new();
         let operation = writer.list("list", "");
         everywhere.insert("get".to_owned(), operation);
-        everywhere.insert("parameters".to_owned(), writer.path_parameters(false, false));
+        everywhere.insert(
+            "parameters".to_owned(),
+            writer.path_parameters(false, false),
+        );
         paths.push((format!("{base}{plural}"), Value::Object(everywhere)));
     }
 
@@ -89,7 +109,10 @@ pub(super) fn of(resource: &Resource, form: Form) -> Vec<(String, Value)> {
         }
     }
     if !one.is_empty() {
-        one.insert("parameters".to_owned(), writer.path_parameters(resource.namespaced, true));
+        one.insert(
+            "parameters".to_owned(),
+            writer.path_parameters(resource.namespaced, true),
+        );
         paths.push((format!("{home}{plural}/{{name}}"), Value::Object(one)));
     }
 
@@ -103,7 +126,8 @@ pub(super) fn of(resource: &Resource, form: Form) -> Vec<(String, Value)> {
             Subresource::Action(action) => {
                 let other = action.gvk();
                 let schema = builtin::component_name(&other.group, &other.version, &other.kind);
-                let kind = json!({"group": other.group, "version": other.version, "kind": other.kind});
+                let kind =
+                    json!({"group": other.group, "version": other.version, "kind": other.kind});
                 (schema.unwrap_or_default(), kind)
             }
         };
@@ -124,8 +148,14 @@ pub(super) fn of(resource: &Resource, form: Form) -> Vec<(String, Value)> {
             };
             operations.insert(method.to_owned(), operation);
         }
-        operations.insert("parameters".to_owned(), writer.path_parameters(resource.namespaced, true));
-        paths.push((format!("{home}{plural}/{{name}}/{name}"), Value::Object(operations)));
+        operations.insert(
+            "parameters".to_owned(),
+            writer.path_parameters(resource.namespaced, true),
+        );
+        paths.push((
+            format!("{home}{plural}/{{name}}/{name}"),
+            Value::Object(operations),
+        ));
     }
     paths
 }
@@ -140,7 +170,11 @@ impl Writer<'_> {
             Form::Second => "#/definitions/",
             Form::Third => "#/components/schemas/",
         };
-        if name.is_empty() { json!({"type": "string"}) } else { json!({"$ref": format!("{prefix}{name}")}) }
+        if name.is_empty() {
+            json!({"type": "string"})
+        } else {
+            json!({"$ref": format!("{prefix}{name}")})
+        }
     }
 
     fn parameter(&self, name: &str, place: &str, kind: &str) -> Value {
@@ -159,7 +193,10 @@ impl Writer<'_> {
     }
 
     fn query(&self, parameters: &[(&str, &str)]) -> Vec<Value> {
-        parameters.iter().map(|(name, kind)| self.parameter(name, "query", kind)).collect()
+        parameters
+            .iter()
+            .map(|(name, kind)| self.parameter(name, "query", kind))
+            .collect()
     }
 
     fn path_parameters(&self, namespace: bool, name: bool) -> Value {
@@ -182,7 +219,8 @@ impl Writer<'_> {
                 Form::Second => response["schema"] = self.reference(schema),
                 Form::Third => {
                     let schema = json!({"schema": self.reference(schema)});
-                    response["content"] = json!({"application/json": schema, "application/yaml": schema});
+                    response["content"] =
+                        json!({"application/json": schema, "application/yaml": schema});
                 }
             }
             responses.insert((*code).to_owned(), response);
@@ -195,7 +233,8 @@ impl Writer<'_> {
     fn body(&self, operation: &mut Value, media: &[&str], schema: &str, required: bool) {
         match self.form {
             Form::Second => {
-                let mut parameter = json!({"name": "body", "in": "body", "schema": self.reference(schema)});
+                let mut parameter =
+                    json!({"name": "body", "in": "body", "schema": self.reference(schema)});
                 if required {
                     parameter["required"] = json!(true);
                 }
@@ -205,7 +244,12 @@ impl Writer<'_> {
                 operation["consumes"] = json!(media);
             }
             Form::Third => {
-                let content = media.iter().map(|media| ((*media).to_owned(), json!({"schema": self.reference(schema)})));
+                let content = media.iter().map(|media| {
+                    (
+                        (*media).to_owned(),
+                        json!({"schema": self.reference(schema)}),
+                    )
+                });
                 operation["requestBody"] = json!({"content": content.collect::<Map<_, _>>()});
                 if required {
                     operation["requestBody"]["required"] = json!(true);
@@ -215,7 +259,12 @@ impl Writer<'_> {
     }
 
     fn operation(&self, word: &str, scope: &str, part: &str, action: &str, kind: &Value) -> Value {
-        let id = format!("{word}{}{scope}{}{}", camel(&self.tag), self.resource.kind, capital(part));
+        let id = format!(
+            "{word}{}{scope}{}{}",
+            camel(&self.tag),
+            self.resource.kind,
+            capital(part)
+        );
         json!({
             "tags": [self.tag],
             "operationId": id,
@@ -227,7 +276,13 @@ impl Writer<'_> {
 
     fn list(&self, word: &str, scope: &str) -> Value {
         let everywhere = self.resource.namespaced && scope.is_empty();
-        let mut operation = self.operation(word, scope, if everywhere { "forAllNamespaces" } else { "" }, "list", &gvk(self.resource));
+        let mut operation = self.operation(
+            word,
+            scope,
+            if everywhere { "forAllNamespaces" } else { "" },
+            "list",
+            &gvk(self.resource),
+        );
         operation["parameters"] = json!(self.query(&[
             ("allowWatchBookmarks", "boolean"),
             ("continue", "string"),
@@ -245,24 +300,50 @@ impl Writer<'_> {
     }
 
     /// A create.
-    fn write(&self, method: &str, word: &str, scope: &str, part: &str, schema: &str, kind: &Value) -> Value {
+    fn write(
+        &self,
+        method: &str,
+        word: &str,
+        scope: &str,
+        part: &str,
+        schema: &str,
+        kind: &Value,
+    ) -> Value {
         let mut operation = self.operation(word, scope, part, method, kind);
-        operation["parameters"] =
-            json!(self.query(&[("dryRun", "string"), ("fieldManager", "string"), ("fieldValidation", "string")]));
+        operation["parameters"] = json!(self.query(&[
+            ("dryRun", "string"),
+            ("fieldManager", "string"),
+            ("fieldValidation", "string")
+        ]));
         self.body(&mut operation, &["*/*"], schema, true);
-        operation["responses"] = self.responses(&[("200", "OK"), ("201", "Created"), ("202", "Accepted")], schema);
+        operation["responses"] = self.responses(
+            &[("200", "OK"), ("201", "Created"), ("202", "Accepted")],
+            schema,
+        );
         operation
     }
 
     /// A read, update, patch or delete of one object.
-    fn one(&self, method: &str, word: &str, scope: &str, part: &str, schema: &str, kind: &Value) -> Value {
+    fn one(
+        &self,
+        method: &str,
+        word: &str,
+        scope: &str,
+        part: &str,
+        schema: &str,
+        kind: &Value,
+    ) -> Value {
         let mut operation = self.operation(word, scope, part, method, kind);
         match method {
             "put" => {
-                operation["parameters"] =
-                    json!(self.query(&[("dryRun", "string"), ("fieldManager", "string"), ("fieldValidation", "string")]));
+                operation["parameters"] = json!(self.query(&[
+                    ("dryRun", "string"),
+                    ("fieldManager", "string"),
+                    ("fieldValidation", "string")
+                ]));
                 self.body(&mut operation, &["*/*"], schema, true);
-                operation["responses"] = self.responses(&[("200", "OK"), ("201", "Created")], schema);
+                operation["responses"] =
+                    self.responses(&[("200", "OK"), ("201", "Created")], schema);
             }
             "patch" => {
                 operation["parameters"] = json!(self.query(&[
@@ -271,13 +352,17 @@ impl Writer<'_> {
                     ("fieldValidation", "string"),
                     ("force", "boolean"),
                 ]));
-                let mut media =
-                    vec!["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
+                let mut media = vec![
+                    "application/apply-patch+yaml",
+                    "application/json-patch+json",
+                    "application/merge-patch+json",
+                ];
                 if !self.resource.custom {
                     media.push("application/strategic-merge-patch+json");
                 }
                 self.body(&mut operation, &media, &format!("{META}.Patch"), true);
-                operation["responses"] = self.responses(&[("200", "OK"), ("201", "Created")], schema);
+                operation["responses"] =
+                    self.responses(&[("200", "OK"), ("201", "Created")], schema);
             }
             "delete" => {
                 operation["parameters"] = json!(self.query(&[
@@ -286,9 +371,15 @@ impl Writer<'_> {
                     ("orphanDependents", "boolean"),
                     ("propagationPolicy", "string"),
                 ]));
-                self.body(&mut operation, &["*/*"], &format!("{META}.DeleteOptions"), false);
+                self.body(
+                    &mut operation,
+                    &["*/*"],
+                    &format!("{META}.DeleteOptions"),
+                    false,
+                );
                 let status = format!("{META}.Status");
-                operation["responses"] = self.responses(&[("200", "OK"), ("202", "Accepted")], &status);
+                operation["responses"] =
+                    self.responses(&[("200", "OK"), ("202", "Accepted")], &status);
             }
             _ => {
                 operation["responses"] = self.responses(&[("200", "OK")], schema);
@@ -298,9 +389,18 @@ impl Writer<'_> {
     }
 
     fn delete_collection(&self, scope: &str) -> Value {
-        let mut operation = self.operation("deleteCollection", scope, "", "deletecollection", &gvk(self.resource));
-        operation["operationId"] =
-            json!(format!("delete{}Collection{scope}{}", camel(&self.tag), self.resource.kind));
+        let mut operation = self.operation(
+            "deleteCollection",
+            scope,
+            "",
+            "deletecollection",
+            &gvk(self.resource),
+        );
+        operation["operationId"] = json!(format!(
+            "delete{}Collection{scope}{}",
+            camel(&self.tag),
+            self.resource.kind
+        ));
         operation["parameters"] = json!(self.query(&[
             ("continue", "string"),
             ("dryRun", "string"),
@@ -311,7 +411,12 @@ impl Writer<'_> {
             ("propagationPolicy", "string"),
             ("resourceVersion", "string"),
         ]));
-        self.body(&mut operation, &["*/*"], &format!("{META}.DeleteOptions"), false);
+        self.body(
+            &mut operation,
+            &["*/*"],
+            &format!("{META}.DeleteOptions"),
+            false,
+        );
         operation["responses"] = self.responses(&[("200", "OK")], &format!("{META}.Status"));
         operation
     }

@@ -21,7 +21,8 @@ pub(super) struct Schemas {
 /// The component of a resource's kind.
 pub(super) fn component(resource: &Resource) -> String {
     if !resource.custom
-        && let Some(name) = builtin::component_name(&resource.group, &resource.version, &resource.kind)
+        && let Some(name) =
+            builtin::component_name(&resource.group, &resource.version, &resource.kind)
     {
         return name;
     }
@@ -33,7 +34,11 @@ pub(super) fn component(resource: &Resource) -> String {
 /// The components that the operations of a resource refer to.
 pub(super) fn roots(resource: &Resource) -> Vec<String> {
     let own = component(resource);
-    let mut roots = vec![format!("{META}.DeleteOptions"), format!("{META}.Status"), format!("{META}.Patch")];
+    let mut roots = vec![
+        format!("{META}.DeleteOptions"),
+        format!("{META}.Status"),
+        format!("{META}.Patch"),
+    ];
     if resource.supports("list") {
         roots.push(list_component(resource));
     }
@@ -75,7 +80,12 @@ impl Schemas {
     }
 
     /// `wanted` and everything they refer to, with references that begin with `prefix`.
-    pub(super) fn closure(&self, wanted: &[String], resources: &[&Arc<Resource>], prefix: &str) -> Map<String, Value> {
+    pub(super) fn closure(
+        &self,
+        wanted: &[String],
+        resources: &[&Arc<Resource>],
+        prefix: &str,
+    ) -> Map<String, Value> {
         let mut custom = HashMap::new();
         for resource in resources.iter().filter(|resource| resource.custom) {
             custom.insert(component(resource), object(resource));
@@ -99,7 +109,11 @@ impl Schemas {
                     open.insert(name.to_owned());
                 }
             }
-            let text = if prefix == COMPONENTS { text } else { text.replace(COMPONENTS, prefix) };
+            let text = if prefix == COMPONENTS {
+                text
+            } else {
+                text.replace(COMPONENTS, prefix)
+            };
             found.insert(name, serde_json::from_str(&text).unwrap_or_default());
         }
         found.sort_keys();
@@ -109,7 +123,11 @@ impl Schemas {
 
 /// The schema of a custom resource as clients see it: with apiVersion, kind and metadata.
 fn object(resource: &Resource) -> Value {
-    let mut schema = resource.openapi.as_deref().cloned().unwrap_or_else(|| json!({"type": "object"}));
+    let mut schema = resource
+        .openapi
+        .as_deref()
+        .cloned()
+        .unwrap_or_else(|| json!({"type": "object"}));
     let selectable = selectable(resource);
     if let Some(members) = schema.as_object_mut() {
         let properties = members.entry("properties").or_insert_with(|| json!({}));
@@ -120,7 +138,10 @@ fn object(resource: &Resource) -> Value {
             properties.insert("metadata".to_owned(), metadata);
             properties.sort_keys();
         }
-        members.insert("x-kubernetes-group-version-kind".to_owned(), json!([gvk(resource)]));
+        members.insert(
+            "x-kubernetes-group-version-kind".to_owned(),
+            json!([gvk(resource)]),
+        );
         if let Some(selectable) = selectable {
             members.insert("x-kubernetes-selectable-fields".to_owned(), selectable);
         }
@@ -132,7 +153,13 @@ fn selectable(resource: &Resource) -> Option<Value> {
     if resource.selectable_fields.is_empty() {
         return None;
     }
-    Some(resource.selectable_fields.iter().map(|path| json!({"fieldPath": path})).collect())
+    Some(
+        resource
+            .selectable_fields
+            .iter()
+            .map(|path| json!({"fieldPath": path}))
+            .collect(),
+    )
 }
 
 fn list(resource: &Resource) -> Value {
@@ -154,11 +181,16 @@ fn list(resource: &Resource) -> Value {
 /// Schemas of the third version of OpenAPI in the words of the second: references stand alone, and what it cannot say
 /// is left out (k8s.io/kube-openapi `schemaconv` and apiextensions-apiserver `controller/openapi/v2`, v0.36).
 pub(super) fn second_form(definitions: Map<String, Value>) -> Map<String, Value> {
-    definitions.into_iter().map(|(name, schema)| (name, second(schema))).collect()
+    definitions
+        .into_iter()
+        .map(|(name, schema)| (name, second(schema)))
+        .collect()
 }
 
 fn second(schema: Value) -> Value {
-    let Value::Object(mut members) = schema else { return schema };
+    let Value::Object(mut members) = schema else {
+        return schema;
+    };
     if let Some(Value::Array(all)) = members.get("allOf")
         && let [only] = &all[..]
         && let Some(reference) = only.get("$ref")
@@ -166,10 +198,23 @@ fn second(schema: Value) -> Value {
         let mut alone = Map::new();
         alone.insert("$ref".to_owned(), reference.clone());
         // Extensions beside a reference are kept by clients of the second version.
-        alone.extend(members.iter().filter(|(name, _)| name.starts_with("x-")).map(|(name, value)| (name.clone(), value.clone())));
+        alone.extend(
+            members
+                .iter()
+                .filter(|(name, _)| name.starts_with("x-"))
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
         return Value::Object(alone);
     }
-    for word in ["allOf", "anyOf", "oneOf", "not", "nullable", "default", "x-kubernetes-validations"] {
+    for word in [
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "nullable",
+        "default",
+        "x-kubernetes-validations",
+    ] {
         members.remove(word);
     }
     let mut out = Map::new();
@@ -191,6 +236,9 @@ mod tests {
     #[test]
     fn references_stand_alone_in_the_second_form() {
         let schema = json!({"properties": {"a": {"default": {}, "allOf": [{"$ref": "#/definitions/x"}]}, "b": {"nullable": true, "type": "string"}}});
-        assert_eq!(second(schema), json!({"properties": {"a": {"$ref": "#/definitions/x"}, "b": {"type": "string"}}}));
+        assert_eq!(
+            second(schema),
+            json!({"properties": {"a": {"$ref": "#/definitions/x"}, "b": {"type": "string"}}})
+        );
     }
 }

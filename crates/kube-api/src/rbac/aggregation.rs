@@ -28,15 +28,28 @@ pub(crate) async fn run(api: Arc<Api>, stop: CancellationToken) {
 
 /// One round.
 pub(crate) async fn refresh(api: &Api) {
-    let Ok(page) = api.store.list(TABLE, &Range::default()) else { return };
-    let roles = page.items.iter().map(|(key, stored)| (key.clone(), Arc::clone(stored), stored.value())).collect::<Vec<_>>();
+    let Ok(page) = api.store.list(TABLE, &Range::default()) else {
+        return;
+    };
+    let roles = page
+        .items
+        .iter()
+        .map(|(key, stored)| (key.clone(), Arc::clone(stored), stored.value()))
+        .collect::<Vec<_>>();
     for (key, stored, role) in &roles {
-        let Some(selectors) = role.pointer("/aggregationRule/clusterRoleSelectors").and_then(Value::as_array) else {
+        let Some(selectors) = role
+            .pointer("/aggregationRule/clusterRoleSelectors")
+            .and_then(Value::as_array)
+        else {
             continue;
         };
         let mut rules: Vec<Value> = Vec::new();
         for (other_key, _, other) in &roles {
-            if other_key == key || !selectors.iter().any(|selector| selects(selector, &other["metadata"]["labels"])) {
+            if other_key == key
+                || !selectors
+                    .iter()
+                    .any(|selector| selects(selector, &other["metadata"]["labels"]))
+            {
                 continue;
             }
             for rule in other["rules"].as_array().into_iter().flatten() {
@@ -55,8 +68,14 @@ pub(crate) async fn refresh(api: &Api) {
 }
 
 async fn write(api: &Api, key: crate::store::Key, stored: &Stored, role: &Value) {
-    let Ok(draft) = Draft::new(role, stored.mark) else { return };
-    let change = Change { table: TABLE.into(), key, action: ChangeAction::Update(draft, stored.revision) };
+    let Ok(draft) = Draft::new(role, stored.mark) else {
+        return;
+    };
+    let change = Change {
+        table: TABLE.into(),
+        key,
+        action: ChangeAction::Update(draft, stored.revision),
+    };
     // A conflict means that the role changed, which starts the next round.
     if let Err(error) = api.store.write(change).await {
         tracing::debug!(%error, role = %role["metadata"]["name"], "aggregated role not written");
@@ -71,16 +90,26 @@ pub(crate) fn selects(selector: &Value, labels: &Value) -> bool {
         .into_iter()
         .flatten()
         .all(|(key, value)| label(key).is_some() && label(key) == value.as_str());
-    let expressions = selector["matchExpressions"].as_array().into_iter().flatten().all(|expression| {
-        let held = label(expression["key"].as_str().unwrap_or_default());
-        let listed = || expression["values"].as_array().into_iter().flatten().any(|value| value.as_str() == held);
-        match expression["operator"].as_str().unwrap_or_default() {
-            "In" => held.is_some() && listed(),
-            "NotIn" => held.is_none() || !listed(),
-            "Exists" => held.is_some(),
-            "DoesNotExist" => held.is_none(),
-            _ => false,
-        }
-    });
+    let expressions = selector["matchExpressions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .all(|expression| {
+            let held = label(expression["key"].as_str().unwrap_or_default());
+            let listed = || {
+                expression["values"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .any(|value| value.as_str() == held)
+            };
+            match expression["operator"].as_str().unwrap_or_default() {
+                "In" => held.is_some() && listed(),
+                "NotIn" => held.is_none() || !listed(),
+                "Exists" => held.is_some(),
+                "DoesNotExist" => held.is_none(),
+                _ => false,
+            }
+        });
     equal && expressions
 }

@@ -19,23 +19,41 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 /// Refuses a write of a role or binding that would give its author's peers more than he has.
 pub(crate) fn check(api: &Api, cx: &Context, write: &Write<'_>) -> Result<(), StatusError> {
     let Some(new) = write.new else { return Ok(()) };
-    if cx.identity.groups.iter().any(|group| group == MASTERS) || only_ownership_changes(new, write.old) {
+    if cx.identity.groups.iter().any(|group| group == MASTERS)
+        || only_ownership_changes(new, write.old)
+    {
         return Ok(());
     }
     let plural = &*write.resource.plural;
-    let text = |pointer: &str| new.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let text = |pointer: &str| {
+        new.pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let (name, namespace) = (text("/metadata/name"), text("/metadata/namespace"));
     let may = |verb: &str, resource: &str, name: &str| {
-        let attributes =
-            Attributes { verb, group: GROUP, version: "v1", resource, namespace, name, ..Attributes::default() };
-        api.authorizer.authorize(api, &cx.identity, &attributes).allowed()
+        let attributes = Attributes {
+            verb,
+            group: GROUP,
+            version: "v1",
+            resource,
+            namespace,
+            name,
+            ..Attributes::default()
+        };
+        api.authorizer
+            .authorize(api, &cx.identity, &attributes)
+            .allowed()
     };
     let wanted = match plural {
         "roles" | "clusterroles" => {
             if may("escalate", plural, name) {
                 return Ok(());
             }
-            if new["aggregationRule"].is_object() && plural == "clusterroles" && !holds_everything(api, &cx.identity) {
+            if new["aggregationRule"].is_object()
+                && plural == "clusterroles"
+                && !holds_everything(api, &cx.identity)
+            {
                 return Err(StatusError::forbidden(
                     GROUP,
                     plural,
@@ -48,11 +66,17 @@ pub(crate) fn check(api: &Api, cx: &Context, write: &Write<'_>) -> Result<(), St
         "rolebindings" | "clusterrolebindings" => {
             let kind = text("/roleRef/kind");
             let role = text("/roleRef/name");
-            let (resource, home) = if kind == "ClusterRole" { ("clusterroles", "") } else { ("roles", namespace) };
+            let (resource, home) = if kind == "ClusterRole" {
+                ("clusterroles", "")
+            } else {
+                ("roles", namespace)
+            };
             if may("bind", resource, role) {
                 return Ok(());
             }
-            let stored = api.store.get(&format!("{GROUP}/{resource}"), &Key::new(home, role));
+            let stored = api
+                .store
+                .get(&format!("{GROUP}/{resource}"), &Key::new(home, role));
             // The real server names the kind that is written.
             let stored = stored.ok_or_else(|| StatusError::not_found(GROUP, plural, role))?;
             Rule::all(&stored.value())
@@ -65,15 +89,29 @@ pub(crate) fn check(api: &Api, cx: &Context, write: &Write<'_>) -> Result<(), St
 
 fn holds_everything(api: &Api, identity: &Identity) -> bool {
     let everything = [
-        Rule { verbs: vec!["*".to_owned()], groups: vec!["*".to_owned()], resources: vec!["*".to_owned()], ..Rule::default() },
-        Rule { verbs: vec!["*".to_owned()], paths: vec!["*".to_owned()], ..Rule::default() },
+        Rule {
+            verbs: vec!["*".to_owned()],
+            groups: vec!["*".to_owned()],
+            resources: vec!["*".to_owned()],
+            ..Rule::default()
+        },
+        Rule {
+            verbs: vec!["*".to_owned()],
+            paths: vec!["*".to_owned()],
+            ..Rule::default()
+        },
     ];
     confirm(api, identity, "", &everything).is_ok()
 }
 
 /// Whether all of `wanted` is held; else the message says what is not.
 fn confirm(api: &Api, identity: &Identity, namespace: &str, wanted: &[Rule]) -> Result<(), String> {
-    let held = api.authorizer.rules(api, identity, namespace).iter().map(Rule::from_value).collect::<Vec<_>>();
+    let held = api
+        .authorizer
+        .rules(api, identity, namespace)
+        .iter()
+        .map(Rule::from_value)
+        .collect::<Vec<_>>();
     let missing = wanted
         .iter()
         .flat_map(Rule::atoms)
@@ -82,8 +120,17 @@ fn confirm(api: &Api, identity: &Identity, namespace: &str, wanted: &[Rule]) -> 
     if missing.is_empty() {
         return Ok(());
     }
-    let groups = identity.groups.iter().map(|group| format!("{group:?}")).collect::<Vec<_>>().join(" ");
-    let rules = compact(missing).iter().map(Rule::describe).collect::<Vec<_>>().join("\n");
+    let groups = identity
+        .groups
+        .iter()
+        .map(|group| format!("{group:?}"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    let rules = compact(missing)
+        .iter()
+        .map(Rule::describe)
+        .collect::<Vec<_>>()
+        .join("\n");
     Err(format!(
         "user {:?} (groups=[{groups}]) is attempting to grant RBAC permissions not currently held:\n{rules}",
         identity.user
@@ -95,9 +142,18 @@ fn compact(atoms: Vec<Rule>) -> Vec<Rule> {
     let mut joined: BTreeMap<Rule, Vec<String>> = BTreeMap::new();
     for atom in atoms {
         let verbs = atom.verbs;
-        joined.entry(Rule { verbs: Vec::new(), ..atom }).or_default().extend(verbs);
+        joined
+            .entry(Rule {
+                verbs: Vec::new(),
+                ..atom
+            })
+            .or_default()
+            .extend(verbs);
     }
-    joined.into_iter().map(|(rule, verbs)| Rule { verbs, ..rule }).collect()
+    joined
+        .into_iter()
+        .map(|(rule, verbs)| Rule { verbs, ..rule })
+        .collect()
 }
 
 /// Whether a write only changes what garbage collection needs.
@@ -106,7 +162,12 @@ fn only_ownership_changes(new: &Value, old: Option<&Value>) -> bool {
     let strip = |object: &Value| {
         let mut object = object.clone();
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-            for member in ["ownerReferences", "finalizers", "managedFields", "resourceVersion"] {
+            for member in [
+                "ownerReferences",
+                "finalizers",
+                "managedFields",
+                "resourceVersion",
+            ] {
                 metadata.remove(member);
             }
         }

@@ -56,9 +56,15 @@ impl Grant<'_> {
         let (kind, name) = if binding.namespace.is_empty() {
             ("ClusterRoleBinding", binding.name.clone())
         } else {
-            ("RoleBinding", format!("{}/{}", binding.name, binding.namespace))
+            (
+                "RoleBinding",
+                format!("{}/{}", binding.name, binding.namespace),
+            )
         };
-        format!("{kind} {name:?} of {} {:?} to {}", binding.role_kind, binding.role_name, self.subject)
+        format!(
+            "{kind} {name:?} of {} {:?} to {}",
+            binding.role_kind, binding.role_name, self.subject
+        )
     }
 }
 
@@ -75,13 +81,17 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn is_current(&self, store: &Store) -> bool {
-        TABLES.iter().zip(&self.read).all(|(table, read)| read.is_some_and(|read| read >= store.table_revision(table)))
+        TABLES
+            .iter()
+            .zip(&self.read)
+            .all(|(table, read)| read.is_some_and(|read| read >= store.table_revision(table)))
     }
 
     pub(super) fn catch_up(&mut self, store: &Store) {
         for (position, table) in TABLES.iter().enumerate() {
             while self.read[position].is_none_or(|read| read < store.table_revision(table)) {
-                let next = self.read[position].and_then(|read| store.events(table, read, BATCH).ok());
+                let next =
+                    self.read[position].and_then(|read| store.events(table, read, BATCH).ok());
                 match next {
                     Some((events, complete)) => {
                         for event in &events {
@@ -102,9 +112,17 @@ impl Index {
     /// Reads a whole table, for a start or after too many changes.
     fn reload(&mut self, position: usize, store: &Store) {
         let held = if position < 2 {
-            self.roles.keys().filter(|id| id.starts_with('/') == (position == 0)).cloned().collect::<Vec<_>>()
+            self.roles
+                .keys()
+                .filter(|id| id.starts_with('/') == (position == 0))
+                .cloned()
+                .collect::<Vec<_>>()
         } else {
-            self.bindings.keys().filter(|id| id.starts_with('/') == (position == 2)).cloned().collect()
+            self.bindings
+                .keys()
+                .filter(|id| id.starts_with('/') == (position == 2))
+                .cloned()
+                .collect()
         };
         for id in held {
             self.remove(position, &id);
@@ -124,22 +142,30 @@ impl Index {
         }
         self.remove(position, id);
         let (namespace, name) = id.split_once('/').unwrap_or(("", id));
-        let text = |value: &Value, member: &str| value[member].as_str().unwrap_or_default().to_owned();
-        let subjects = object["subjects"].as_array().into_iter().flatten().filter_map(|subject| {
-            let name = text(subject, "name");
-            let kind = text(subject, "kind");
-            match &*kind {
-                "User" => Some((Subject::User(name.clone()), format!("User {name:?}"))),
-                "Group" => Some((Subject::Group(name.clone()), format!("Group {name:?}"))),
-                "ServiceAccount" => {
-                    let home = Some(text(subject, "namespace")).filter(|home| !home.is_empty());
-                    let home = home.unwrap_or_else(|| namespace.to_owned());
-                    let user = format!("system:serviceaccount:{home}:{name}");
-                    Some((Subject::User(user), format!("ServiceAccount {:?}", format!("{name}/{home}"))))
+        let text =
+            |value: &Value, member: &str| value[member].as_str().unwrap_or_default().to_owned();
+        let subjects = object["subjects"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|subject| {
+                let name = text(subject, "name");
+                let kind = text(subject, "kind");
+                match &*kind {
+                    "User" => Some((Subject::User(name.clone()), format!("User {name:?}"))),
+                    "Group" => Some((Subject::Group(name.clone()), format!("Group {name:?}"))),
+                    "ServiceAccount" => {
+                        let home = Some(text(subject, "namespace")).filter(|home| !home.is_empty());
+                        let home = home.unwrap_or_else(|| namespace.to_owned());
+                        let user = format!("system:serviceaccount:{home}:{name}");
+                        Some((
+                            Subject::User(user),
+                            format!("ServiceAccount {:?}", format!("{name}/{home}")),
+                        ))
+                    }
+                    _ => None,
                 }
-                _ => None,
-            }
-        });
+            });
         let binding = Binding {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
@@ -148,7 +174,10 @@ impl Index {
             subjects: subjects.collect(),
         };
         for (subject, _) in &binding.subjects {
-            self.by_subject.entry(subject.clone()).or_default().insert(id.to_owned());
+            self.by_subject
+                .entry(subject.clone())
+                .or_default()
+                .insert(id.to_owned());
         }
         self.bindings.insert(id.to_owned(), binding);
     }
@@ -158,7 +187,9 @@ impl Index {
             self.roles.remove(id);
             return;
         }
-        let Some(binding) = self.bindings.remove(id) else { return };
+        let Some(binding) = self.bindings.remove(id) else {
+            return;
+        };
         for (subject, _) in binding.subjects {
             if let Some(ids) = self.by_subject.get_mut(&subject) {
                 ids.remove(id);
@@ -170,7 +201,11 @@ impl Index {
     }
 
     /// What an identity is given in a namespace, cluster-wide grants first, in order of their names.
-    pub(super) fn grants<'i>(&'i self, identity: &Identity, namespace: &str) -> impl Iterator<Item = Grant<'i>> {
+    pub(super) fn grants<'i>(
+        &'i self,
+        identity: &Identity,
+        namespace: &str,
+    ) -> impl Iterator<Item = Grant<'i>> {
         let subjects = std::iter::once(Subject::User(identity.user.clone()))
             .chain(identity.groups.iter().cloned().map(Subject::Group))
             .collect::<Vec<_>>();
@@ -178,13 +213,22 @@ impl Index {
         let mut ids = BTreeSet::new();
         for subject in &subjects {
             if let Some(held) = self.by_subject.get(subject) {
-                ids.extend(held.iter().filter(|id| id.starts_with('/') || (!namespace.is_empty() && id.starts_with(&prefix))));
+                ids.extend(held.iter().filter(|id| {
+                    id.starts_with('/') || (!namespace.is_empty() && id.starts_with(&prefix))
+                }));
             }
         }
         ids.into_iter().filter_map(move |id| {
             let binding = self.bindings.get(id)?;
-            let (_, subject) = binding.subjects.iter().find(|(subject, _)| subjects.contains(subject))?;
-            Some(Grant { binding, subject, rules: self.rules_of(binding) })
+            let (_, subject) = binding
+                .subjects
+                .iter()
+                .find(|(subject, _)| subjects.contains(subject))?;
+            Some(Grant {
+                binding,
+                subject,
+                rules: self.rules_of(binding),
+            })
         })
     }
 
@@ -193,11 +237,23 @@ impl Index {
     }
 
     /// The rules of a referenced role.
-    pub(super) fn role_rules(&self, kind: &str, name: &str, namespace: &str) -> Result<&[Rule], String> {
-        let id = if kind == "ClusterRole" { format!("/{name}") } else { format!("{namespace}/{name}") };
+    pub(super) fn role_rules(
+        &self,
+        kind: &str,
+        name: &str,
+        namespace: &str,
+    ) -> Result<&[Rule], String> {
+        let id = if kind == "ClusterRole" {
+            format!("/{name}")
+        } else {
+            format!("{namespace}/{name}")
+        };
         match self.roles.get(&id) {
             Some(rules) => Ok(rules),
-            None => Err(format!("{}.rbac.authorization.k8s.io {name:?} not found", kind.to_lowercase())),
+            None => Err(format!(
+                "{}.rbac.authorization.k8s.io {name:?} not found",
+                kind.to_lowercase()
+            )),
         }
     }
 }

@@ -47,7 +47,13 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
 
     /// Drops what a client may not set on create. The default drops `status` if the resource has that subresource.
     /// The only hook that changes an object by what else is stored (a service's address).
-    fn prepare_for_create(&self, _api: &Api, resource: &Resource, _cx: &Context, object: &mut Value) {
+    fn prepare_for_create(
+        &self,
+        _api: &Api,
+        resource: &Resource,
+        _cx: &Context,
+        object: &mut Value,
+    ) {
         if resource.has_status()
             && let Some(map) = object.as_object_mut()
         {
@@ -61,13 +67,26 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
 
     /// Carries over what a client may not change. The default keeps the old `status` if the resource has that
     /// subresource.
-    fn prepare_for_update(&self, _api: &Api, resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
+    fn prepare_for_update(
+        &self,
+        _api: &Api,
+        resource: &Resource,
+        _cx: &Context,
+        new: &mut Value,
+        old: &Value,
+    ) {
         if resource.has_status() {
             keep(new, old, "status");
         }
     }
 
-    fn validate_update(&self, _api: &Api, _cx: &Context, _new: &Value, _old: &Value) -> Vec<FieldError> {
+    fn validate_update(
+        &self,
+        _api: &Api,
+        _cx: &Context,
+        _new: &Value,
+        _old: &Value,
+    ) -> Vec<FieldError> {
         Vec::new()
     }
 
@@ -105,7 +124,12 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
     }
 
     /// Refuses a deletion, or adds to the object before its finalizers are looked at.
-    fn before_delete(&self, _api: &Api, _cx: &Context, _object: &mut Value) -> Result<(), StatusError> {
+    fn before_delete(
+        &self,
+        _api: &Api,
+        _cx: &Context,
+        _object: &mut Value,
+    ) -> Result<(), StatusError> {
         Ok(())
     }
 
@@ -141,7 +165,14 @@ impl Strategy for Plain {}
 pub(crate) struct StatusOnly;
 
 impl Strategy for StatusOnly {
-    fn prepare_for_update(&self, _api: &Api, resource: &Resource, _cx: &Context, new: &mut Value, old: &Value) {
+    fn prepare_for_update(
+        &self,
+        _api: &Api,
+        resource: &Resource,
+        _cx: &Context,
+        new: &mut Value,
+        old: &Value,
+    ) {
         let status = new.get_mut("status").map(Value::take);
         let metadata = new.get_mut("metadata").map(Value::take).unwrap_or_default();
         *new = old.clone();

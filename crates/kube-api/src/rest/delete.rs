@@ -101,7 +101,7 @@ pub(crate) async fn delete(
                     api,
                     &Write {
                         resource,
-                                old: Some(&old),
+                        old: Some(&old),
                         new: (!gone).then_some(&object),
                     },
                 );
@@ -150,10 +150,7 @@ fn check_preconditions(
 
 /// Puts the marks of a deletion on `object`; `true` if nothing holds it any more.
 fn mark(cx: &Context, resource: &Resource, object: &mut Value, options: &DeleteOptions) -> bool {
-    let mut held: Vec<String> = finalizers(object)
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let mut held: Vec<String> = finalizers(object).into_iter().map(str::to_owned).collect();
     // Only a stated policy changes the collector's finalizers; the default keeps what an earlier delete asked for.
     if let Some(policy) = options.propagation {
         held.retain(|finalizer| finalizer != ORPHAN && finalizer != FOREGROUND);
@@ -202,7 +199,10 @@ fn mark(cx: &Context, resource: &Resource, object: &mut Value, options: &DeleteO
         }
         // The mark is a change of what is wanted (apiserver `pkg/registry/rest/delete.go`).
         if has_generation && !marked {
-            let generation = metadata.get("generation").and_then(Value::as_i64).unwrap_or(0);
+            let generation = metadata
+                .get("generation")
+                .and_then(Value::as_i64)
+                .unwrap_or(0);
             if generation > 0 {
                 metadata.insert("generation".to_owned(), (generation + 1).into());
             }

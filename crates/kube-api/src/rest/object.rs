@@ -92,7 +92,11 @@ pub(crate) fn name_problems(rule: NameRule, name: &str) -> Vec<String> {
 }
 
 /// Checks what clients may set in `metadata` (apimachinery `pkg/api/validation/objectmeta.go`).
-pub(crate) fn validate_metadata(object: &Value, namespaced: bool, rule: NameRule) -> Vec<FieldError> {
+pub(crate) fn validate_metadata(
+    object: &Value,
+    namespaced: bool,
+    rule: NameRule,
+) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let empty = Map::new();
     let metadata = object
@@ -108,7 +112,10 @@ pub(crate) fn validate_metadata(object: &Value, namespaced: bool, rule: NameRule
     }
     let name = meta(object, "name");
     if name.is_empty() {
-        errors.push(FieldError::required("metadata.name", "name or generateName is required"));
+        errors.push(FieldError::required(
+            "metadata.name",
+            "name or generateName is required",
+        ));
     } else {
         for problem in name_problems(rule, name) {
             errors.push(FieldError::invalid("metadata.name", name, problem));
@@ -120,7 +127,11 @@ pub(crate) fn validate_metadata(object: &Value, namespaced: bool, rule: NameRule
             errors.push(FieldError::required("metadata.namespace", ""));
         } else {
             for problem in name_problems(NameRule::Label, namespace) {
-                errors.push(FieldError::invalid("metadata.namespace", namespace, problem));
+                errors.push(FieldError::invalid(
+                    "metadata.namespace",
+                    namespace,
+                    problem,
+                ));
             }
         }
     } else if !namespace.is_empty() {
@@ -132,7 +143,11 @@ pub(crate) fn validate_metadata(object: &Value, namespaced: bool, rule: NameRule
     if let Some(labels) = metadata.get("labels").and_then(Value::as_object) {
         for (key, value) in labels {
             for problem in names::qualified_name(key) {
-                errors.push(FieldError::invalid("metadata.labels", key.as_str(), problem));
+                errors.push(FieldError::invalid(
+                    "metadata.labels",
+                    key.as_str(),
+                    problem,
+                ));
             }
             let value = value.as_str().unwrap_or_default();
             for problem in names::label_value(value) {
@@ -144,7 +159,11 @@ pub(crate) fn validate_metadata(object: &Value, namespaced: bool, rule: NameRule
         let mut total = 0;
         for (key, value) in annotations {
             for problem in names::qualified_name(&key.to_lowercase()) {
-                errors.push(FieldError::invalid("metadata.annotations", key.as_str(), problem));
+                errors.push(FieldError::invalid(
+                    "metadata.annotations",
+                    key.as_str(),
+                    problem,
+                ));
             }
             total += key.len() + value.as_str().map_or(0, str::len);
         }
@@ -155,7 +174,11 @@ pub(crate) fn validate_metadata(object: &Value, namespaced: bool, rule: NameRule
     errors.extend(owner_problems(metadata));
     for finalizer in finalizers(object) {
         for problem in names::qualified_name(finalizer) {
-            errors.push(FieldError::invalid("metadata.finalizers", finalizer, problem));
+            errors.push(FieldError::invalid(
+                "metadata.finalizers",
+                finalizer,
+                problem,
+            ));
         }
     }
     let held = finalizers(object);
@@ -187,7 +210,11 @@ fn owner_problems(metadata: &Map<String, Value>) -> Vec<FieldError> {
         }
         for field in ["kind", "name", "uid"] {
             if text(field).is_empty() {
-                errors.push(FieldError::invalid(format!("metadata.ownerReferences.{field}"), "", "must not be empty"));
+                errors.push(FieldError::invalid(
+                    format!("metadata.ownerReferences.{field}"),
+                    "",
+                    "must not be empty",
+                ));
             }
         }
         if owner.get("controller") == Some(&Value::Bool(true)) {
@@ -242,7 +269,9 @@ pub(crate) fn unqualified_finalizers(object: &Value) -> Vec<FieldError> {
     finalizers(object)
         .into_iter()
         .enumerate()
-        .filter(|(_, name)| !name.contains('/') && !matches!(*name, "kubernetes" | "orphan" | "foregroundDeletion"))
+        .filter(|(_, name)| {
+            !name.contains('/') && !matches!(*name, "kubernetes" | "orphan" | "foregroundDeletion")
+        })
         .map(|(index, name)| {
             FieldError::invalid(
                 format!("metadata.finalizers[{index}]"),
@@ -273,7 +302,11 @@ pub(crate) fn unknown_metadata(object: &Value) -> impl Iterator<Item = &str> {
         "managedFields",
     ];
     let metadata = object.get("metadata").and_then(Value::as_object);
-    metadata.into_iter().flat_map(Map::keys).map(String::as_str).filter(|name| !KNOWN.contains(name))
+    metadata
+        .into_iter()
+        .flat_map(Map::keys)
+        .map(String::as_str)
+        .filter(|name| !KNOWN.contains(name))
 }
 
 /// Fills in what an update may leave out, and resets what a client cannot set.
@@ -319,7 +352,8 @@ mod tests {
     #[test]
     fn metadata_is_checked() {
         let check = |metadata: Value, expected: &[&str]| {
-            let errors = validate_metadata(&json!({"metadata": metadata}), true, NameRule::Subdomain);
+            let errors =
+                validate_metadata(&json!({"metadata": metadata}), true, NameRule::Subdomain);
             let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
             assert_eq!(fields, expected, "{errors:?}");
         };
@@ -327,9 +361,21 @@ mod tests {
         check(json!({"namespace": "n"}), &["metadata.name"]);
         check(json!({"name": "A", "namespace": "n"}), &["metadata.name"]);
         check(json!({"name": "a"}), &["metadata.namespace"]);
-        check(json!({"name": "a", "namespace": "n", "labels": {"a b": "c"}}), &["metadata.labels"]);
-        check(json!({"name": "a", "namespace": "n", "labels": {"a": "c/d"}}), &["metadata.labels"]);
-        check(json!({"name": "a", "namespace": "n", "annotations": {"A/b": "any thing"}}), &[]);
-        check(json!({"name": "a", "namespace": "n", "finalizers": ["a/b/c"]}), &["metadata.finalizers"]);
+        check(
+            json!({"name": "a", "namespace": "n", "labels": {"a b": "c"}}),
+            &["metadata.labels"],
+        );
+        check(
+            json!({"name": "a", "namespace": "n", "labels": {"a": "c/d"}}),
+            &["metadata.labels"],
+        );
+        check(
+            json!({"name": "a", "namespace": "n", "annotations": {"A/b": "any thing"}}),
+            &[],
+        );
+        check(
+            json!({"name": "a", "namespace": "n", "finalizers": ["a/b/c"]}),
+            &["metadata.finalizers"],
+        );
     }
 }

@@ -13,7 +13,11 @@ pub(crate) struct Query(pub(crate) Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn parse(query: &str) -> Self {
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        Self(
+            form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect(),
+        )
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
@@ -176,11 +180,16 @@ impl ListOptions {
             Ok(revision) => revision,
             Err(error) if watch => return Err(error),
             Err(error) => {
-                return Err(StatusError::bad_request(format!("invalid resource version: {}", error.message)));
+                return Err(StatusError::bad_request(format!(
+                    "invalid resource version: {}",
+                    error.message
+                )));
             }
         };
         let limit = query.number("limit")?.unwrap_or(0).max(0);
-        let timeout = query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0);
+        let timeout = query
+            .number("timeoutSeconds")?
+            .filter(|seconds| *seconds > 0);
         Ok(Self {
             labels,
             fields,
@@ -228,7 +237,11 @@ fn dry_run<'a>(values: impl Iterator<Item = &'a str>, kind: &str) -> Result<bool
                     "meta.k8s.io",
                     kind,
                     "",
-                    &[FieldError::not_supported("dryRun", serde_json::json!([other]), ["All"])],
+                    &[FieldError::not_supported(
+                        "dryRun",
+                        serde_json::json!([other]),
+                        ["All"],
+                    )],
                 ));
             }
         }
@@ -318,7 +331,10 @@ impl DeleteOptions {
                 if let Some(kind) = body.get("kind").and_then(Value::as_str)
                     && kind != "DeleteOptions"
                 {
-                    let version = body.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+                    let version = body
+                        .get("apiVersion")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default();
                     return Err(StatusError::bad_request(format!(
                         "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
                     )));

@@ -50,7 +50,11 @@ impl Continue {
     }
 
     pub(crate) fn decode(token: &str) -> Result<Self, StatusError> {
-        let invalid = |why: String| StatusError::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
+        let invalid = |why: String| {
+            StatusError::bad_request(format!(
+                "invalid continue token: continue key is not valid: {why}"
+            ))
+        };
         let bytes = URL_SAFE_NO_PAD
             .decode(token.trim_end_matches('='))
             .map_err(|error| invalid(error.to_string()))?;
@@ -63,7 +67,9 @@ impl Continue {
             )));
         }
         if token.rv == 0 {
-            return Err(invalid("incorrect encoded start resourceVersion".to_owned()));
+            return Err(invalid(
+                "incorrect encoded start resourceVersion".to_owned(),
+            ));
         }
         Ok(token)
     }

@@ -105,7 +105,9 @@ pub(crate) fn apply_plain(
     match kind {
         PatchKind::Json => json_patch::apply(&mut object, patch).map_err(|error| match error {
             JsonPatchError::Malformed(_) => StatusError::bad_request(error.to_string()),
-            JsonPatchError::TooLarge(_) => StatusError::request_too_large(format!("Request entity too large: {error}")),
+            JsonPatchError::TooLarge(_) => {
+                StatusError::request_too_large(format!("Request entity too large: {error}"))
+            }
             JsonPatchError::Refused(_) => {
                 // The real server does not say what was wrong.
                 let mut refused = StatusError::new(
@@ -179,9 +181,16 @@ async fn apply(
             }
         )));
     }
-    let text = |field: &str| config.get(field).and_then(Value::as_str).unwrap_or_default();
+    let text = |field: &str| {
+        config
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     if text("apiVersion").is_empty() || text("kind").is_empty() {
-        let (group, version) = text("apiVersion").rsplit_once('/').unwrap_or(("", text("apiVersion")));
+        let (group, version) = text("apiVersion")
+            .rsplit_once('/')
+            .unwrap_or(("", text("apiVersion")));
         return Err(StatusError::bad_request(format!(
             "invalid object type: {group}/{version}, Kind={}",
             text("kind")
@@ -189,7 +198,13 @@ async fn apply(
     }
     structure::check_declared(resource, &config)?;
     // What is left to report is told once.
-    structure::check_fields(resource, cx, &mut config, duplicates, options.field_validation)?;
+    structure::check_fields(
+        resource,
+        cx,
+        &mut config,
+        duplicates,
+        options.field_validation,
+    )?;
     let quiet = WriteOptions {
         field_validation: FieldValidation::Ignore,
         ..options.clone()
@@ -199,7 +214,14 @@ async fn apply(
         if api.store.get(&resource.storage, &key).is_some() {
             let mut mutate = |old: &Value| {
                 Ok(Mutated {
-                    object: structure::apply(resource, cx, &target.subresource, Some(old), &config, force)?,
+                    object: structure::apply(
+                        resource,
+                        cx,
+                        &target.subresource,
+                        Some(old),
+                        &config,
+                        force,
+                    )?,
                     duplicates: Vec::new(),
                     tracking: Tracking::Done,
                 })
@@ -228,5 +250,9 @@ async fn apply(
             result => return result,
         }
     }
-    Err(StatusError::modified(&resource.group, &resource.plural, &target.name))
+    Err(StatusError::modified(
+        &resource.group,
+        &resource.plural,
+        &target.name,
+    ))
 }

@@ -36,14 +36,23 @@ fn set(object: &mut Value, path: &str, new: Value) -> Option<()> {
 /// The Scale of an object.
 pub(crate) fn of(object: &Value, paths: &ScalePaths) -> Value {
     let mut metadata = json!({});
-    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+    for field in [
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+    ] {
         let text = meta(object, field);
         if !text.is_empty() {
             metadata[field] = text.into();
         }
     }
     let mut spec = json!({});
-    if let Some(replicas) = at(object, &paths.spec_replicas).as_i64().filter(|n| *n != 0) {
+    if let Some(replicas) = at(object, &paths.spec_replicas)
+        .as_i64()
+        .filter(|n| *n != 0)
+    {
         spec["replicas"] = replicas.into();
     }
     let mut status = json!({"replicas": at(object, &paths.status_replicas).as_i64().unwrap_or(0)});
@@ -66,11 +75,12 @@ pub(crate) fn of(object: &Value, paths: &ScalePaths) -> Value {
 /// A LabelSelector, or a plain map of labels, as a selector text.
 fn selector_text(selector: &Value) -> String {
     let mut parts = Vec::new();
-    let labels = if selector.get("matchLabels").is_some() || selector.get("matchExpressions").is_some() {
-        &selector["matchLabels"]
-    } else {
-        selector
-    };
+    let labels =
+        if selector.get("matchLabels").is_some() || selector.get("matchExpressions").is_some() {
+            &selector["matchLabels"]
+        } else {
+            selector
+        };
     if let Some(labels) = labels.as_object() {
         for (key, value) in labels {
             parts.push(format!("{key}={}", value.as_str().unwrap_or_default()));
@@ -126,7 +136,11 @@ pub(crate) async fn change(
         let replicas = match &wanted["spec"]["replicas"] {
             Value::Null => 0,
             value => value.as_i64().ok_or_else(|| {
-                refused(FieldError::invalid("spec.replicas", value.clone(), "must be an integer"))
+                refused(FieldError::invalid(
+                    "spec.replicas",
+                    value.clone(),
+                    "must be an integer",
+                ))
             })?,
         };
         if replicas < 0 {
@@ -137,8 +151,9 @@ pub(crate) async fn change(
             )));
         }
         let mut object = old.clone();
-        set(&mut object, &paths.spec_replicas, replicas.into())
-            .ok_or_else(|| StatusError::internal("the path of the replicas leads through a value"))?;
+        set(&mut object, &paths.spec_replicas, replicas.into()).ok_or_else(|| {
+            StatusError::internal("the path of the replicas leads through a value")
+        })?;
         let revision = meta(&wanted, "resourceVersion");
         if !revision.is_empty() {
             object["metadata"]["resourceVersion"] = revision.into();

@@ -112,7 +112,11 @@ impl<'a> Lexer<'a> {
 }
 
 fn syntax(found: &Token<'_>, expected: &str) -> SelectorError {
-    SelectorError::Syntax(format!("found '{}'{} expected: {expected}", found.text(), if expected == "'('" { "" } else { "," }))
+    SelectorError::Syntax(format!(
+        "found '{}'{} expected: {expected}",
+        found.text(),
+        if expected == "'('" { "" } else { "," }
+    ))
 }
 
 impl LabelSelector {
@@ -192,10 +196,7 @@ fn requirement(lexer: &mut Lexer<'_>) -> Result<Requirement, SelectorError> {
         Token::Greater => Rule::Greater(bound(&exact(lexer)?, "Gt")?),
         Token::Less => Rule::Less(bound(&exact(lexer)?, "Lt")?),
         other => {
-            return Err(syntax(
-                &other,
-                "in, notin, =, ==, !=, gt, lt",
-            ));
+            return Err(syntax(&other, "in, notin, =, ==, !=, gt, lt"));
         }
     };
     Ok(Requirement { key, rule })
@@ -465,7 +466,11 @@ mod tests {
     fn label_selectors_select() {
         let check = |text: &str, pairs: &[(&str, &str)], expected: bool| {
             let selector = LabelSelector::parse(text).unwrap();
-            assert_eq!(selector.matches(&labels(pairs)), expected, "{text} on {pairs:?}");
+            assert_eq!(
+                selector.matches(&labels(pairs)),
+                expected,
+                "{text} on {pairs:?}"
+            );
         };
         check("", &[], true);
         check("a=b", &[("a", "b")], true);
@@ -486,7 +491,10 @@ mod tests {
 
     #[test]
     fn bad_label_selectors_are_refused() {
-        for text in [",", "a,", "a in", "a in (", "a in x", "=b", "a=b c", "!", "a>x", "-a", "a=&", "a b (c)"] {
+        for text in [
+            ",", "a,", "a in", "a in (", "a in x", "=b", "a=b c", "!", "a>x", "-a", "a=&",
+            "a b (c)",
+        ] {
             assert!(LabelSelector::parse(text).is_err(), "{text}");
         }
     }
@@ -496,7 +504,11 @@ mod tests {
         let object = serde_json::json!({"metadata": {"name": "n"}, "spec": {"on": true, "n": 3, "x": "a,b"}});
         let check = |text: &str, expected: bool| {
             let selector = FieldSelector::parse(text).unwrap();
-            assert_eq!(selector.matches(|path| field_text(&object, path)), expected, "{text}");
+            assert_eq!(
+                selector.matches(|path| field_text(&object, path)),
+                expected,
+                "{text}"
+            );
         };
         check("", true);
         check("metadata.name=n", true);

@@ -10,8 +10,8 @@ use drover_structural::managed_fields::{self, ApplyError};
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{Context, object};
 use super::options::FieldValidation;
+use super::{Context, object};
 use crate::builtin;
 use crate::registry::Resource;
 use crate::status::{FieldError, StatusError};
@@ -40,9 +40,18 @@ pub(crate) fn check_fields(
     if let (false, Some(schema)) = (resource.custom, &resource.schema)
         && let Some(why) = builtin::decode_problem(schema, value, &resource.kind)
     {
-        return Err(StatusError::undecodable(&resource.kind, &resource.version, &resource.kind, &why));
+        return Err(StatusError::undecodable(
+            &resource.kind,
+            &resource.version,
+            &resource.kind,
+            &why,
+        ));
     }
-    found.extend(duplicates.iter().map(|path| format!("duplicate field {path:?}")));
+    found.extend(
+        duplicates
+            .iter()
+            .map(|path| format!("duplicate field {path:?}")),
+    );
     if found.is_empty() {
         return Ok(());
     }
@@ -66,9 +75,14 @@ pub(crate) fn check_fields(
 /// Refuses what an applied configuration says about fields that the schema does not declare: nobody could own them
 /// (apimachinery `managedfields/internal/structuredmerge.go`).
 pub(crate) fn check_declared(resource: &Resource, config: &Value) -> Result<(), StatusError> {
-    let Some(schema) = &resource.schema else { return Ok(()) };
+    let Some(schema) = &resource.schema else {
+        return Ok(());
+    };
     let unknown = drover_structural::prune::unknown_fields(config, schema);
-    let mut errors = unknown.iter().map(|path| format!(".{path}: field not declared in schema")).collect::<Vec<_>>();
+    let mut errors = unknown
+        .iter()
+        .map(|path| format!(".{path}: field not declared in schema"))
+        .collect::<Vec<_>>();
     let problem = match errors.len() {
         0 => return Ok(()),
         1 => errors.remove(0),
@@ -106,7 +120,11 @@ pub(crate) fn complete_on_read(resource: &Resource, object: &mut Value) {
 
 /// What the schema of a custom resource and its rules refuse. On update, what did not change is not held against the
 /// writer. Built-in kinds are checked by their strategies.
-pub(crate) fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+pub(crate) fn validate(
+    resource: &Resource,
+    object: &Value,
+    old: Option<&Value>,
+) -> Vec<FieldError> {
     let (true, Some(schema)) = (resource.custom, &resource.schema) else {
         return Vec::new();
     };
@@ -140,7 +158,9 @@ fn reset_fields(resource: &Resource, subresource: &str) -> Option<FieldSet> {
                         .view()
                         .properties()
                         .map(|(name, _)| name)
-                        .filter(|name| !matches!(*name, "status" | "metadata" | "apiVersion" | "kind"))
+                        .filter(|name| {
+                            !matches!(*name, "status" | "metadata" | "apiVersion" | "kind")
+                        })
                         .map(|name| vec![name]),
                 );
             }

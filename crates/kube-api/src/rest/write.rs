@@ -13,10 +13,10 @@ use super::options::WriteOptions;
 use super::read::{Shown, show};
 use super::{Api, Context, structure};
 use crate::clock::seconds;
-use crate::{builtin, namespaces};
 use crate::registry::{Resource, Strategy, Write};
 use crate::status::{FieldError, StatusError};
 use crate::store::{Change, ChangeAction, Draft, Key, Stored, WriteError};
+use crate::{builtin, namespaces};
 
 /// How often a write without a stated version starts again before it gives up; each time means that another writer
 /// succeeded, so this is never reached by accident.
@@ -131,25 +131,54 @@ pub(crate) fn check_type(resource: &Resource, body: &mut Value) -> Result<(), St
         }
         if kind != &*resource.kind {
             let error = FieldError::invalid("kind", kind, format!("must be {}", resource.kind));
-            let name = map.get("metadata").and_then(|metadata| metadata["name"].as_str()).unwrap_or_default();
+            let name = map
+                .get("metadata")
+                .and_then(|metadata| metadata["name"].as_str())
+                .unwrap_or_default();
             return Err(StatusError::invalid(&resource.group, kind, name, &[error]));
         }
     } else {
-        let kind = if kind.is_empty() { &*resource.kind } else { kind };
-        let named = if api_version.is_empty() { expected.as_str() } else { api_version };
+        let kind = if kind.is_empty() {
+            &*resource.kind
+        } else {
+            kind
+        };
+        let named = if api_version.is_empty() {
+            expected.as_str()
+        } else {
+            api_version
+        };
         if named != expected || kind != &*resource.kind {
             let (group, version) = named.rsplit_once('/').unwrap_or(("", named));
-            let why = if group == &*resource.group && kind == &*resource.kind && builtin::is_kind(group, version, kind) {
+            let why = if group == &*resource.group
+                && kind == &*resource.kind
+                && builtin::is_kind(group, version, kind)
+            {
                 return Err(StatusError::bad_request(format!(
                     "the API version in the data ({named}) does not match the expected API version ({expected})"
                 )));
             } else if builtin::is_kind(group, version, kind) {
-                let package = resource.group.split('.').next().filter(|name| !name.is_empty()).unwrap_or("core");
-                format!("converting ({version}.{kind}) to ({package}.{}): unknown conversion", resource.kind)
+                let package = resource
+                    .group
+                    .split('.')
+                    .next()
+                    .filter(|name| !name.is_empty())
+                    .unwrap_or("core");
+                format!(
+                    "converting ({version}.{kind}) to ({package}.{}): unknown conversion",
+                    resource.kind
+                )
             } else {
-                format!("no kind {kind:?} is registered for version {named:?} in scheme \"pkg/runtime/scheme.go:111\"")
+                format!(
+                    "no kind {kind:?} is registered for version {named:?} in scheme \"pkg/runtime/scheme.go:111\""
+                )
             };
-            return Err(StatusError::undecodable(kind, version, &resource.kind, &why));
+            return Err(StatusError::undecodable(
+                kind,
+                version,
+                &resource.kind,
+                &why,
+            ));
         }
     }
     map.insert("apiVersion".to_owned(), expected.into());
@@ -188,16 +217,17 @@ fn check_namespace(target: &Target, body: &mut Value) -> Result<(), StatusError>
 
 /// Turns an object of the request's version into what is stored.
 fn encode(resource: &Resource, object: &Value) -> Result<Draft, StatusError> {
-    let draft = if resource.convert.is_none() && resource.api_version() == *resource.storage_api_version {
-        Draft::new(object, resource.schema_mark)
-    } else {
-        let mut stored = object.clone();
-        if let Some(convert) = &resource.convert {
-            convert.to_storage(&mut stored);
-        }
-        stored["apiVersion"] = (&*resource.storage_api_version).into();
-        Draft::new(&stored, resource.schema_mark)
-    };
+    let draft =
+        if resource.convert.is_none() && resource.api_version() == *resource.storage_api_version {
+            Draft::new(object, resource.schema_mark)
+        } else {
+            let mut stored = object.clone();
+            if let Some(convert) = &resource.convert {
+                convert.to_storage(&mut stored);
+            }
+            stored["apiVersion"] = (&*resource.storage_api_version).into();
+            Draft::new(&stored, resource.schema_mark)
+        };
     draft.map_err(|error| StatusError::bad_request(error.to_string()))
 }
 
@@ -236,7 +266,13 @@ pub(crate) async fn create_with(
     let resource = &target.resource;
     check_type(resource, &mut body)?;
     check_namespace(target, &mut body)?;
-    structure::check_fields(resource, cx, &mut body, duplicates, options.field_validation)?;
+    structure::check_fields(
+        resource,
+        cx,
+        &mut body,
+        duplicates,
+        options.field_validation,
+    )?;
     if !meta(&body, "resourceVersion").is_empty() {
         return Err(StatusError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -258,7 +294,8 @@ pub(crate) async fn create_with(
     loop {
         let mut object = body.clone();
         if generated {
-            metadata_mut(&mut object).insert("name".to_owned(), object::generate_name(&base).into());
+            metadata_mut(&mut object)
+                .insert("name".to_owned(), object::generate_name(&base).into());
         }
         prepare_create(api, cx, target, &mut object, &tracking)?;
         let name = meta(&object, "name").to_owned();
@@ -311,7 +348,12 @@ fn prepare_create(
     let strategy = &*target.strategy;
     let has_generation = strategy.has_generation(resource);
     let metadata = metadata_mut(object);
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
+    for field in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "resourceVersion",
+    ] {
         metadata.remove(field);
     }
     object::drop_empty(metadata);
@@ -332,8 +374,7 @@ fn prepare_create(
     strategy.prepare_for_create(api, resource, cx, object);
     structure::default(resource, object);
     keep_managed(object, managed);
-    let mut errors =
-        object::validate_metadata(object, resource.namespaced, strategy.name_rule());
+    let mut errors = object::validate_metadata(object, resource.namespaced, strategy.name_rule());
     if !resource.custom {
         errors.extend(object::unqualified_finalizers(object));
     }
@@ -391,7 +432,16 @@ pub(crate) async fn update(
             duplicates,
             tracking,
         } = mutate(&old)?;
-        prepare_update(api, cx, target, options, &mut new, &old, &duplicates, &tracking)?;
+        prepare_update(
+            api,
+            cx,
+            target,
+            options,
+            &mut new,
+            &old,
+            &duplicates,
+            &tracking,
+        )?;
         let draft = encode(resource, &new)?;
         let write = Write {
             resource,
@@ -407,7 +457,10 @@ pub(crate) async fn update(
         }
         if cx.dry_run || options.dry_run {
             drop(draft);
-            metadata_mut(&mut new).insert("resourceVersion".to_owned(), current.revision.to_string().into());
+            metadata_mut(&mut new).insert(
+                "resourceVersion".to_owned(),
+                current.revision.to_string().into(),
+            );
             return Ok(Written {
                 shown: Outcome::Imagined(new),
                 created: false,
@@ -452,7 +505,10 @@ pub(crate) fn may_go(strategy: &dyn Strategy, object: &Value) -> bool {
 }
 
 /// Everything between the author's wish and the store.
-#[expect(clippy::too_many_arguments, reason = "the inputs of one update, each its own thing")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the inputs of one update, each its own thing"
+)]
 fn prepare_update(
     api: &Arc<Api>,
     cx: &Context,
@@ -514,11 +570,26 @@ fn prepare_update(
         ));
     }
     if !stated && !strategy.allow_unconditional_update(resource) {
-        let error = FieldError::invalid("metadata.resourceVersion", json!(0), "must be specified for an update");
-        return Err(StatusError::invalid(&resource.group, &resource.plural, &target.name, &[error]));
+        let error = FieldError::invalid(
+            "metadata.resourceVersion",
+            json!(0),
+            "must be specified for an update",
+        );
+        return Err(StatusError::invalid(
+            &resource.group,
+            &resource.plural,
+            &target.name,
+            &[error],
+        ));
     }
     let checked = structure::check_fields(resource, cx, new, duplicates, options.field_validation);
-    checked.map_err(|error| if matches!(tracking, Tracking::Patch) { unpatchable(new, &error) } else { error })?;
+    checked.map_err(|error| {
+        if matches!(tracking, Tracking::Patch) {
+            unpatchable(new, &error)
+        } else {
+            error
+        }
+    })?;
     object::inherit(new, old);
     structure::default(resource, new);
     match tracking {
@@ -536,8 +607,7 @@ fn prepare_update(
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
         metadata_mut(new).insert("generation".to_owned(), generation.into());
     }
-    let mut errors =
-        object::validate_metadata(new, resource.namespaced, strategy.name_rule());
+    let mut errors = object::validate_metadata(new, resource.namespaced, strategy.name_rule());
     // The real server checks these twice, and says so.
     errors.extend(object::validate_metadata_update(new, old));
     errors.extend(object::validate_metadata_update(new, old));
@@ -572,9 +642,17 @@ fn keep_managed(object: &mut Value, managed: Option<Value>) {
 
 /// A patch whose result cannot be read as the object (apiserver `handlers/patch.go`).
 fn unpatchable(patched: &Value, error: &StatusError) -> StatusError {
-    let why = error.message.rsplit_once("cannot be handled as a ").and_then(|(_, rest)| rest.split_once(": "));
+    let why = error
+        .message
+        .rsplit_once("cannot be handled as a ")
+        .and_then(|(_, rest)| rest.split_once(": "));
     let why = why.map_or(error.message.as_str(), |(_, why)| why);
-    StatusError::invalid("", "", "", &[FieldError::invalid("patch", patched.to_string(), why)])
+    StatusError::invalid(
+        "",
+        "",
+        "",
+        &[FieldError::invalid("patch", patched.to_string(), why)],
+    )
 }
 
 /// Replaces an object by PUT.

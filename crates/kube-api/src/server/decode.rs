@@ -27,9 +27,8 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let too_large = || {
-        StatusError::request_too_large(format!("Request entity too large: limit is {limit}"))
-    };
+    let too_large =
+        || StatusError::request_too_large(format!("Request entity too large: limit is {limit}"));
     if http_body::Body::size_hint(&body).lower() > limit as u64 {
         return Err(too_large());
     }
@@ -90,8 +89,16 @@ pub(super) fn summary(bytes: &[u8]) -> String {
         return "<empty>".to_owned();
     };
     let head = bytes.get(..LENGTH).unwrap_or(bytes);
-    let text = if *first == b'{' { String::from_utf8_lossy(head).into_owned() } else { hex::encode(head) };
-    if bytes.len() > LENGTH { format!("{text} ...") } else { text }
+    let text = if *first == b'{' {
+        String::from_utf8_lossy(head).into_owned()
+    } else {
+        hex::encode(head)
+    };
+    if bytes.len() > LENGTH {
+        format!("{text} ...")
+    } else {
+        text
+    }
 }
 
 /// What Go's JSON decoder calls a value.
@@ -113,7 +120,10 @@ pub(super) fn protobuf(bytes: &[u8]) -> Result<Decoded, StatusError> {
         ProtobufError::Kind(_) => StatusError::unsupported_media_type(super::negotiate::BODY_TYPES),
         other => StatusError::bad_request(other.to_string()),
     })?;
-    Ok(Decoded { value, duplicates: Vec::new() })
+    Ok(Decoded {
+        value,
+        duplicates: Vec::new(),
+    })
 }
 
 struct Reader<'a> {
@@ -225,7 +235,10 @@ mod tests {
 
     #[test]
     fn yaml_and_json_are_yaml() {
-        assert_eq!(yaml(b"a: 1\nb: [x]\n").unwrap().value, json!({"a": 1, "b": ["x"]}));
+        assert_eq!(
+            yaml(b"a: 1\nb: [x]\n").unwrap().value,
+            json!({"a": 1, "b": ["x"]})
+        );
         assert_eq!(yaml(b" {\"a\": 1}").unwrap().value, json!({"a": 1}));
     }
 

@@ -16,8 +16,8 @@ use super::decode::{self, Decoded};
 use super::lists;
 use super::negotiate::{self, Accept};
 use super::respond;
-use super::turns::{Refused, Turn, Turns};
 use super::route::{self, ResourcePath, Route};
+use super::turns::{Refused, Turn, Turns};
 use super::{Body, BoxError, Inner};
 use crate::identity::{self, Identity};
 use crate::registry::{Call, Resource, Subresource};
@@ -72,12 +72,17 @@ async fn compress(headers: &HeaderMap, response: Response<Body>) -> Response<Bod
     if !negotiate::accepts_gzip(headers) || response.body().full_len() < respond::GZIP_FROM {
         return response;
     }
-    if response.headers().contains_key(http::header::CONTENT_ENCODING) {
+    if response
+        .headers()
+        .contains_key(http::header::CONTENT_ENCODING)
+    {
         return response;
     }
     let (parts, body) = response.into_parts();
     let Some(bytes) = body.into_full() else {
-        return respond::error(&StatusError::internal("a body of known length was a stream"));
+        return respond::error(&StatusError::internal(
+            "a body of known length was a stream",
+        ));
     };
     let mut response = Response::from_parts(parts, Body::empty());
     match respond::gzip(bytes.clone()).await {
@@ -102,7 +107,11 @@ where
     B::Error: Into<BoxError>,
 {
     let api = &inner.api;
-    if parts.uri.query().is_some_and(|query| query.len() > MAX_QUERY) {
+    if parts
+        .uri
+        .query()
+        .is_some_and(|query| query.len() > MAX_QUERY)
+    {
         return Err(StatusError::new(
             StatusCode::URI_TOO_LONG,
             "RequestURITooLong",
@@ -147,11 +156,23 @@ fn not_found() -> Response<Body> {
 /// A path below a group that names nothing: groups that are built in have a router of their own, which says so as a
 /// `Status`.
 fn no_resource(api: &Api, group: &str) -> Result<Response<Body>, StatusError> {
-    let built_in = api.registry.table().all().any(|resource| *resource.group == *group && !resource.custom);
-    if built_in { Err(StatusError::no_such_resource()) } else { Ok(not_found()) }
+    let built_in = api
+        .registry
+        .table()
+        .all()
+        .any(|resource| *resource.group == *group && !resource.custom);
+    if built_in {
+        Err(StatusError::no_such_resource())
+    } else {
+        Ok(not_found())
+    }
 }
 
-fn authorize(api: &Api, identity: &Identity, attributes: &Attributes<'_>) -> Result<(), StatusError> {
+fn authorize(
+    api: &Api,
+    identity: &Identity,
+    attributes: &Attributes<'_>,
+) -> Result<(), StatusError> {
     match api.authorizer.authorize(api, identity, attributes) {
         crate::rest::Decision::Allow(_) => Ok(()),
         crate::rest::Decision::NoOpinion(reason) => {
@@ -289,7 +310,9 @@ impl ResourceRequest<'_> {
     /// Whether the client asks for another shape than the object, as a table.
     fn wants_shape(&self) -> bool {
         let accept = self.parts.headers.get(http::header::ACCEPT);
-        accept.and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("as="))
+        accept
+            .and_then(|accept| accept.to_str().ok())
+            .is_some_and(|accept| accept.contains("as="))
     }
 
     fn accept(&self) -> Result<Accept, StatusError> {
@@ -400,7 +423,10 @@ where
 
 async fn take_turn(turns: &Arc<Turns>, request: &ResourceRequest<'_>) -> Result<Turn, StatusError> {
     turns.take(&request.identity.user).await.map_err(|Refused| {
-        StatusError::too_many_requests("too many requests of this user are waiting, please try again later", 1)
+        StatusError::too_many_requests(
+            "too many requests of this user are waiting, please try again later",
+            1,
+        )
     })
 }
 
@@ -438,7 +464,9 @@ async fn start_watch(
         let within = inner.api.limits.request_timeout;
         let turn = tokio::time::timeout(within, take_turn(&inner.lists, request))
             .await
-            .map_err(|_| StatusError::timeout("the watch could not begin in the time allotted"))??;
+            .map_err(|_| {
+                StatusError::timeout("the watch could not begin in the time allotted")
+            })??;
         Some(lists::hold(turn, tokio::time::Instant::now() + within))
     } else {
         None
@@ -475,7 +503,11 @@ where
             error
         }
     })?;
-    let namespace = if in_namespace { path.namespace.as_str() } else { "" };
+    let namespace = if in_namespace {
+        path.namespace.as_str()
+    } else {
+        ""
+    };
     if !path.subresource.is_empty() {
         return subresource(request, resource, verb, namespace, accept, body).await;
     }
@@ -524,20 +556,38 @@ where
                     body: decoded.value,
                 };
                 let reply = action.call(api, &cx, call).await?;
-                return Ok(value_response(&cx, resource, reply.code, reply.object, accept));
+                return Ok(value_response(
+                    &cx,
+                    resource,
+                    reply.code,
+                    reply.object,
+                    accept,
+                ));
             }
-            let written =
-                write::create(api, &cx, &target, decoded.value, &decoded.duplicates, &options)
-                    .await?;
+            let written = write::create(
+                api,
+                &cx,
+                &target,
+                decoded.value,
+                &decoded.duplicates,
+                &options,
+            )
+            .await?;
             Ok(written_response(&cx, resource, written, accept))
         }
         "update" => {
             let options = WriteOptions::parse(query, "UpdateOptions")?;
             let cx = request.context(&options);
             let decoded = object_body(request, &resource.kind, body).await?;
-            let written =
-                write::replace(api, &cx, &target, decoded.value, &decoded.duplicates, &options)
-                    .await?;
+            let written = write::replace(
+                api,
+                &cx,
+                &target,
+                decoded.value,
+                &decoded.duplicates,
+                &options,
+            )
+            .await?;
             Ok(written_response(&cx, resource, written, accept))
         }
         "patch" => patch(request, &target, accept, body).await,
@@ -549,7 +599,13 @@ where
             });
             let deleted = delete::delete(api, &cx, &target, &options).await?;
             let answer = deleted.answer(resource);
-            Ok(value_response(&cx, resource, StatusCode::OK, answer, accept))
+            Ok(value_response(
+                &cx,
+                resource,
+                StatusCode::OK,
+                answer,
+                accept,
+            ))
         }
         "deletecollection" => {
             let selection = Arc::new(ListOptions::parse(query, false)?);
@@ -655,7 +711,13 @@ where
                 body,
             };
             let reply = action.call(api, &cx, call).await?;
-            Ok(value_response(&cx, resource, reply.code, reply.object, accept))
+            Ok(value_response(
+                &cx,
+                resource,
+                reply.code,
+                reply.object,
+                accept,
+            ))
         }
     }
 }
@@ -674,7 +736,16 @@ where
     let options = WriteOptions::parse(&request.query, "PatchOptions")?;
     let cx = request.context(&options);
     let (kind, decoded) = patch_body(request, target.resource.custom, body).await?;
-    let written = patch::patch(api, &cx, target, kind, decoded.value, &decoded.duplicates, &options).await?;
+    let written = patch::patch(
+        api,
+        &cx,
+        target,
+        kind,
+        decoded.value,
+        &decoded.duplicates,
+        &options,
+    )
+    .await?;
     Ok(written_response(&cx, &target.resource, written, accept))
 }
 
@@ -692,22 +763,28 @@ where
         .filter(|name| accepted.contains(&name.as_str()))
         .and_then(|name| PatchKind::parse(&name))
         .ok_or_else(|| {
-            if custom { StatusError::unsupported_media_type(accepted) } else { StatusError::unroutable_media_type() }
+            if custom {
+                StatusError::unsupported_media_type(accepted)
+            } else {
+                StatusError::unroutable_media_type()
+            }
         })?;
     let bytes = decode::read(body, request.inner.api.limits.body_bytes).await?;
     let decoded = match kind {
-        PatchKind::Apply => {
-            decode::yaml(&bytes).map_err(|why| StatusError::bad_request(format!("error decoding YAML: {why}")))?
-        }
-        PatchKind::Json | PatchKind::Merge | PatchKind::Strategic => {
-            decode::json(&bytes).map_err(|why| StatusError::bad_request(format!("error decoding patch: {why}")))?
-        }
+        PatchKind::Apply => decode::yaml(&bytes)
+            .map_err(|why| StatusError::bad_request(format!("error decoding YAML: {why}")))?,
+        PatchKind::Json | PatchKind::Merge | PatchKind::Strategic => decode::json(&bytes)
+            .map_err(|why| StatusError::bad_request(format!("error decoding patch: {why}")))?,
     };
     Ok((kind, decoded))
 }
 
 /// Reads and decodes an object.
-async fn object_body<B>(request: &ResourceRequest<'_>, kind: &str, body: B) -> Result<Decoded, StatusError>
+async fn object_body<B>(
+    request: &ResourceRequest<'_>,
+    kind: &str,
+    body: B,
+) -> Result<Decoded, StatusError>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -727,14 +804,22 @@ where
     };
     let decoded = match media.as_deref() {
         Some(protobuf::MEDIA_TYPE) => decode::protobuf(&bytes)?,
-        Some("application/yaml") => decode::yaml(&bytes).map_err(|why| unrecognized(format!("yaml: {why}")))?,
-        _ => decode::json(&bytes)
-            .map_err(|why| unrecognized(format!("couldn't get version/kind; json parse error: {why}")))?,
+        Some("application/yaml") => {
+            decode::yaml(&bytes).map_err(|why| unrecognized(format!("yaml: {why}")))?
+        }
+        _ => decode::json(&bytes).map_err(|why| {
+            unrecognized(format!(
+                "couldn't get version/kind; json parse error: {why}"
+            ))
+        })?,
     };
     match &decoded.value {
         Value::Object(_) => Ok(decoded),
         // What a null leaves out is left out.
-        Value::Null => Ok(Decoded { value: json!({}), duplicates: Vec::new() }),
+        Value::Null => Ok(Decoded {
+            value: json!({}),
+            duplicates: Vec::new(),
+        }),
         other => Err(unrecognized(format!(
             "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
             decode::type_name(other)
@@ -742,7 +827,10 @@ where
     }
 }
 
-async fn delete_options<B>(request: &ResourceRequest<'_>, body: B) -> Result<DeleteOptions, StatusError>
+async fn delete_options<B>(
+    request: &ResourceRequest<'_>,
+    body: B,
+) -> Result<DeleteOptions, StatusError>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -753,7 +841,9 @@ where
     }
     let decoded = match negotiate::content_type(&request.parts.headers).as_deref() {
         None | Some("application/json") => decode::json(&bytes).map_err(|why| {
-            StatusError::bad_request(format!("couldn't get version/kind; json parse error: {why}"))
+            StatusError::bad_request(format!(
+                "couldn't get version/kind; json parse error: {why}"
+            ))
         })?,
         Some("application/yaml") => {
             decode::yaml(&bytes).map_err(|why| StatusError::bad_request(format!("yaml: {why}")))?

@@ -11,7 +11,11 @@ use crate::table::IncludeObject;
 pub(super) const TYPES: &[&str] = &["application/json", "application/yaml"];
 
 /// The types of bodies, as errors list them.
-pub(super) const BODY_TYPES: &[&str] = &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+pub(super) const BODY_TYPES: &[&str] = &[
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+];
 
 /// The text form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +77,9 @@ impl<'a> MediaType<'a> {
         match self.get("q") {
             "" => 1000,
             // A quality outside 0..=1 counts as its nearest bound.
-            text => text.parse::<f32>().map_or(1000, |q| (q.clamp(0.0, 1.0) * 1000.0) as u32),
+            text => text
+                .parse::<f32>()
+                .map_or(1000, |q| (q.clamp(0.0, 1.0) * 1000.0) as u32),
         }
     }
 }
@@ -127,11 +133,11 @@ pub(super) fn accept(
                 })?;
                 Form::Table(include)
             }
-            ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1" | "v1beta1")
-                if tables =>
-            {
-                Form::Metadata
-            }
+            (
+                "PartialObjectMetadata" | "PartialObjectMetadataList",
+                "meta.k8s.io",
+                "v1" | "v1beta1",
+            ) if tables => Form::Metadata,
             _ => continue,
         };
         return Ok(Accept {
@@ -186,10 +192,19 @@ mod tests {
             "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
             Some((Format::Json, table)),
         );
-        check("application/json;as=Other;v=v1;g=meta.k8s.io,application/json", Some((Format::Json, Form::Object)));
-        check("application/vnd.kubernetes.protobuf, application/json", Some((Format::Json, Form::Object)));
+        check(
+            "application/json;as=Other;v=v1;g=meta.k8s.io,application/json",
+            Some((Format::Json, Form::Object)),
+        );
+        check(
+            "application/vnd.kubernetes.protobuf, application/json",
+            Some((Format::Json, Form::Object)),
+        );
         check("application/vnd.kubernetes.protobuf", None);
-        check("application/json;q=0.1, application/yaml", Some((Format::Yaml, Form::Object)));
+        check(
+            "application/json;q=0.1, application/yaml",
+            Some((Format::Yaml, Form::Object)),
+        );
         check("application/json;q=0", None);
     }
 }

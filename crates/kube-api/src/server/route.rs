@@ -117,18 +117,36 @@ mod tests {
             );
         };
         check("/api/v1/pods", ("", "v1", "", "pods", "", ""));
-        check("/api/v1/nodes/n/status", ("", "v1", "", "nodes", "n", "status"));
+        check(
+            "/api/v1/nodes/n/status",
+            ("", "v1", "", "nodes", "n", "status"),
+        );
         check("/api/v1/namespaces", ("", "v1", "", "namespaces", "", ""));
-        check("/api/v1/namespaces/a", ("", "v1", "a", "namespaces", "a", ""));
-        check("/api/v1/namespaces/a/finalize", ("", "v1", "a", "namespaces", "a", "finalize"));
+        check(
+            "/api/v1/namespaces/a",
+            ("", "v1", "a", "namespaces", "a", ""),
+        );
+        check(
+            "/api/v1/namespaces/a/finalize",
+            ("", "v1", "a", "namespaces", "a", "finalize"),
+        );
         check("/api/v1/namespaces/a/pods", ("", "v1", "a", "pods", "", ""));
-        check("/apis/g.io/v2/namespaces/a/things/t/scale", ("g.io", "v2", "a", "things", "t", "scale"));
-        check("/apis/g.io/v2/things/a%3Ab", ("g.io", "v2", "", "things", "a:b", ""));
+        check(
+            "/apis/g.io/v2/namespaces/a/things/t/scale",
+            ("g.io", "v2", "a", "things", "t", "scale"),
+        );
+        check(
+            "/apis/g.io/v2/things/a%3Ab",
+            ("g.io", "v2", "", "things", "a:b", ""),
+        );
     }
 
     #[test]
     fn other_paths_are_left_to_others() {
-        assert_eq!(parse("/apis/apps/v1"), Route::Other(vec!["apis".into(), "apps".into(), "v1".into()]));
+        assert_eq!(
+            parse("/apis/apps/v1"),
+            Route::Other(vec!["apis".into(), "apps".into(), "v1".into()])
+        );
         assert_eq!(parse("/"), Route::Other(vec![]));
         assert!(matches!(parse("/api/v1/pods/..%2f"), Route::Bad(_)));
         assert!(matches!(parse("/api/v1/pods/%2e%2e"), Route::Bad(_)));

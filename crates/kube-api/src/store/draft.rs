@@ -22,8 +22,11 @@ impl Draft {
     /// Serialises an object. `mark` names the schema it was written under. Its resourceVersion is ignored.
     pub(crate) fn new(object: &Value, mark: u64) -> Result<Self, NoObject> {
         let map = object.as_object().ok_or(NoObject)?;
-        let (Some(Value::String(api_version)), Some(Value::String(kind)), Some(Value::Object(metadata))) =
-            (map.get("apiVersion"), map.get("kind"), map.get("metadata"))
+        let (
+            Some(Value::String(api_version)),
+            Some(Value::String(kind)),
+            Some(Value::Object(metadata)),
+        ) = (map.get("apiVersion"), map.get("kind"), map.get("metadata"))
         else {
             return Err(NoObject);
         };

@@ -19,23 +19,48 @@ pub(crate) struct Printer {
 
 /// A column of text.
 const fn text(name: &'static str) -> Column {
-    Column { name, kind: "string", format: "", priority: 0 }
+    Column {
+        name,
+        kind: "string",
+        format: "",
+        priority: 0,
+    }
 }
 
 /// A column of text that only wide output shows.
 const fn wide(name: &'static str) -> Column {
-    Column { name, kind: "string", format: "", priority: 1 }
+    Column {
+        name,
+        kind: "string",
+        format: "",
+        priority: 1,
+    }
 }
 
 const fn integer(name: &'static str) -> Column {
-    Column { name, kind: "integer", format: "", priority: 0 }
+    Column {
+        name,
+        kind: "integer",
+        format: "",
+        priority: 0,
+    }
 }
 
 const fn boolean(name: &'static str) -> Column {
-    Column { name, kind: "boolean", format: "", priority: 0 }
+    Column {
+        name,
+        kind: "boolean",
+        format: "",
+        priority: 0,
+    }
 }
 
-const NAME: Column = Column { name: "Name", kind: "string", format: "name", priority: 0 };
+const NAME: Column = Column {
+    name: "Name",
+    kind: "string",
+    format: "name",
+    priority: 0,
+};
 const AGE: Column = text("Age");
 
 /// The printer of a built-in kind; `None` for kinds with name and age only.
@@ -44,14 +69,18 @@ pub(crate) fn printer(group: &str, resource: &str) -> Option<Printer> {
     match (group, resource) {
         ("", "pods") => printer(workloads::POD, workloads::pod),
         ("", "podtemplates") => printer(workloads::POD_TEMPLATE, workloads::pod_template),
-        ("", "replicationcontrollers") | ("apps", "replicasets") => printer(workloads::REPLICAS, workloads::replicas),
+        ("", "replicationcontrollers") | ("apps", "replicasets") => {
+            printer(workloads::REPLICAS, workloads::replicas)
+        }
         ("apps", "deployments") => printer(workloads::DEPLOYMENT, workloads::deployment),
         ("apps", "daemonsets") => printer(workloads::DAEMON_SET, workloads::daemon_set),
         ("apps", "statefulsets") => printer(workloads::STATEFUL_SET, workloads::stateful_set),
         ("apps", "controllerrevisions") => printer(workloads::REVISION, workloads::revision),
         ("batch", "jobs") => printer(workloads::JOB, workloads::job),
         ("batch", "cronjobs") => printer(workloads::CRON_JOB, workloads::cron_job),
-        ("autoscaling", "horizontalpodautoscalers") => printer(workloads::AUTOSCALER, workloads::autoscaler),
+        ("autoscaling", "horizontalpodautoscalers") => {
+            printer(workloads::AUTOSCALER, workloads::autoscaler)
+        }
         ("policy", "poddisruptionbudgets") => printer(workloads::BUDGET, workloads::budget),
         ("", "nodes") => printer(NODE, node),
         ("", "events") | ("events.k8s.io", "events") => printer(EVENT, event),
@@ -59,28 +88,62 @@ pub(crate) fn printer(group: &str, resource: &str) -> Option<Printer> {
             vec![row.name(), row.text("/status/phase"), row.age()]
         }),
         ("", "secrets") => printer(const { &[NAME, text("Type"), text("Data"), AGE] }, |row| {
-            vec![row.name(), row.text("/type"), json!(row.size("/data")), row.age()]
+            vec![
+                row.name(),
+                row.text("/type"),
+                json!(row.size("/data")),
+                row.age(),
+            ]
         }),
         ("", "configmaps") => printer(const { &[NAME, text("Data"), AGE] }, |row| {
-            vec![row.name(), json!(row.size("/data") + row.size("/binaryData")), row.age()]
+            vec![
+                row.name(),
+                json!(row.size("/data") + row.size("/binaryData")),
+                row.age(),
+            ]
         }),
-        ("", "serviceaccounts") => printer(const { &[NAME, AGE] }, |row| vec![row.name(), row.age()]),
+        ("", "serviceaccounts") => {
+            printer(const { &[NAME, AGE] }, |row| vec![row.name(), row.age()])
+        }
         ("", "services") => printer(SERVICE, service),
         ("", "endpoints") => printer(const { &[NAME, text("Endpoints"), AGE] }, |row| {
             vec![row.name(), json!(endpoints(row)), row.age()]
         }),
-        ("discovery.k8s.io", "endpointslices") => {
-            printer(const { &[NAME, text("AddressType"), text("Ports"), text("Endpoints"), AGE] }, endpoint_slice)
-        }
-        ("networking.k8s.io", "ingresses") => {
-            printer(const { &[NAME, text("Class"), text("Hosts"), text("Address"), text("Ports"), AGE] }, ingress)
-        }
+        ("discovery.k8s.io", "endpointslices") => printer(
+            const {
+                &[
+                    NAME,
+                    text("AddressType"),
+                    text("Ports"),
+                    text("Endpoints"),
+                    AGE,
+                ]
+            },
+            endpoint_slice,
+        ),
+        ("networking.k8s.io", "ingresses") => printer(
+            const {
+                &[
+                    NAME,
+                    text("Class"),
+                    text("Hosts"),
+                    text("Address"),
+                    text("Ports"),
+                    AGE,
+                ]
+            },
+            ingress,
+        ),
         ("", "persistentvolumes") => printer(VOLUME, volume),
         ("", "persistentvolumeclaims") => printer(CLAIM, claim),
-        ("", "resourcequotas") => printer(const { &[NAME, text("Request"), text("Limit"), AGE] }, quota),
-        ("", "componentstatuses") => {
-            printer(const { &[NAME, text("Status"), text("Message"), text("Error")] }, component_status)
-        }
+        ("", "resourcequotas") => printer(
+            const { &[NAME, text("Request"), text("Limit"), AGE] },
+            quota,
+        ),
+        ("", "componentstatuses") => printer(
+            const { &[NAME, text("Status"), text("Message"), text("Error")] },
+            component_status,
+        ),
         ("", "limitranges") => None,
         _ => policies::printer(group, resource),
     }
@@ -89,13 +152,26 @@ pub(crate) fn printer(group: &str, resource: &str) -> Option<Printer> {
 /// The columns of a `scale` subresource.
 pub(crate) const SCALE: Printer = Printer {
     columns: &[text("Name"), integer("Desired"), integer("Available"), AGE],
-    cells: |row| vec![row.name(), row.number("/spec/replicas"), row.number("/status/replicas"), row.age()],
+    cells: |row| {
+        vec![
+            row.name(),
+            row.number("/spec/replicas"),
+            row.number("/status/replicas"),
+            row.age(),
+        ]
+    },
 };
 
 /// The columns of a Status object.
 pub(crate) const STATUS: Printer = Printer {
     columns: &[text("Status"), text("Reason"), text("Message")],
-    cells: |row| vec![row.text("/status"), row.text("/reason"), row.text("/message")],
+    cells: |row| {
+        vec![
+            row.text("/status"),
+            row.text("/reason"),
+            row.text("/message"),
+        ]
+    },
 };
 
 const NODE: &[Column] = &[
@@ -123,10 +199,14 @@ fn node(row: &Row<'_>) -> Vec<Value> {
     }
     let mut roles = row
         .members("/metadata/labels")
-        .filter_map(|(key, value)| match key.strip_prefix("node-role.kubernetes.io/") {
-            Some(role) => Some(role).filter(|role| !role.is_empty()),
-            None => value.as_str().filter(|role| key == "kubernetes.io/role" && !role.is_empty()),
-        })
+        .filter_map(
+            |(key, value)| match key.strip_prefix("node-role.kubernetes.io/") {
+                Some(role) => Some(role).filter(|role| !role.is_empty()),
+                None => value
+                    .as_str()
+                    .filter(|role| key == "kubernetes.io/role" && !role.is_empty()),
+            },
+        )
         .collect::<Vec<_>>();
     roles.sort_unstable();
     roles.dedup();
@@ -164,21 +244,37 @@ const EVENT: &[Column] = &[
     text("Message"),
     wide("First Seen"),
     wide("Count"),
-    Column { name: "Name", kind: "string", format: "name", priority: 1 },
+    Column {
+        name: "Name",
+        kind: "string",
+        format: "name",
+        priority: 1,
+    },
 ];
 
 /// Either form of an event; the newer one renames most members.
 fn event(row: &Row<'_>) -> Vec<Value> {
     let either = |one: &str, other: &str| row.string(one).or_else(|| row.string(other));
-    let time = |path: &str, other: &str| either(path, other).map(|_| row.since(either(path, other)));
-    let first = time("/firstTimestamp", "/deprecatedFirstTimestamp").unwrap_or_else(|| row.since(row.string("/eventTime")));
-    let mut last = time("/lastTimestamp", "/deprecatedLastTimestamp").unwrap_or_else(|| first.clone());
-    let mut count = row.integer("/count").or_else(|| row.integer("/deprecatedCount")).filter(|count| *count != 0).unwrap_or(1);
+    let time =
+        |path: &str, other: &str| either(path, other).map(|_| row.since(either(path, other)));
+    let first = time("/firstTimestamp", "/deprecatedFirstTimestamp")
+        .unwrap_or_else(|| row.since(row.string("/eventTime")));
+    let mut last =
+        time("/lastTimestamp", "/deprecatedLastTimestamp").unwrap_or_else(|| first.clone());
+    let mut count = row
+        .integer("/count")
+        .or_else(|| row.integer("/deprecatedCount"))
+        .filter(|count| *count != 0)
+        .unwrap_or(1);
     if row.at("/series").is_some() {
         last = row.since(row.string("/series/lastObservedTime"));
         count = row.integer("/series/count").unwrap_or(0);
     }
-    let about = if row.at("/regarding").is_some() { "/regarding" } else { "/involvedObject" };
+    let about = if row.at("/regarding").is_some() {
+        "/regarding"
+    } else {
+        "/involvedObject"
+    };
     let kind = row.text_or(&format!("{about}/kind"), "").to_lowercase();
     let object = match row.string(&format!("{about}/name")) {
         Some(name) => format!("{kind}/{name}"),
@@ -186,7 +282,8 @@ fn event(row: &Row<'_>) -> Vec<Value> {
     };
     let component = either("/source/component", "/deprecatedSource/component")
         .or_else(|| either("/reportingComponent", "/reportingController"));
-    let host = either("/source/host", "/deprecatedSource/host").or_else(|| row.string("/reportingInstance"));
+    let host = either("/source/host", "/deprecatedSource/host")
+        .or_else(|| row.string("/reportingInstance"));
     let source = match host {
         Some(host) => format!("{}, {host}", component.unwrap_or_default()),
         None => component.unwrap_or_default().to_owned(),
@@ -221,8 +318,16 @@ fn service(row: &Row<'_>) -> Vec<Value> {
         "ClusterIP" | "NodePort" => or_none(external_ips.join(",")),
         "LoadBalancer" => {
             let balancers = load_balancers(row);
-            let all = balancers.into_iter().chain(external_ips).collect::<Vec<_>>().join(",");
-            if all.is_empty() { "<pending>".to_owned() } else { all }
+            let all = balancers
+                .into_iter()
+                .chain(external_ips)
+                .collect::<Vec<_>>()
+                .join(",");
+            if all.is_empty() {
+                "<pending>".to_owned()
+            } else {
+                all
+            }
         }
         "ExternalName" => row.text_or("/spec/externalName", ""),
         _ => "<unknown>".to_owned(),
@@ -238,7 +343,10 @@ fn service(row: &Row<'_>) -> Vec<Value> {
         })
         .collect::<Vec<_>>()
         .join(",");
-    let cluster_ip = row.items("/spec/clusterIPs").next().map_or_else(|| json!("<none>"), Clone::clone);
+    let cluster_ip = row
+        .items("/spec/clusterIPs")
+        .next()
+        .map_or_else(|| json!("<none>"), Clone::clone);
     vec![
         row.name(),
         row.text("/spec/type"),
@@ -256,7 +364,9 @@ fn load_balancers(row: &Row<'_>) -> Vec<String> {
         .items("/status/loadBalancer/ingress")
         .filter_map(|ingress| {
             let non_empty = |field: &str| ingress[field].as_str().filter(|text| !text.is_empty());
-            non_empty("ip").or_else(|| non_empty("hostname")).map(str::to_owned)
+            non_empty("ip")
+                .or_else(|| non_empty("hostname"))
+                .map(str::to_owned)
         })
         .collect::<Vec<_>>();
     addresses.sort_unstable();
@@ -271,23 +381,39 @@ fn endpoints(row: &Row<'_>) -> String {
         let addresses = || subset["addresses"].as_array().into_iter().flatten();
         let ports = subset["ports"].as_array().filter(|ports| !ports.is_empty());
         match ports {
-            None => all.extend(addresses().map(|address| address["ip"].as_str().unwrap_or_default().to_owned())),
+            None => all.extend(
+                addresses().map(|address| address["ip"].as_str().unwrap_or_default().to_owned()),
+            ),
             Some(ports) => {
                 for port in ports {
                     all.extend(addresses().map(|address| {
                         let ip = address["ip"].as_str().unwrap_or_default();
-                        if ip.contains(':') { format!("[{ip}]:{}", port["port"]) } else { format!("{ip}:{}", port["port"]) }
+                        if ip.contains(':') {
+                            format!("[{ip}]:{}", port["port"])
+                        } else {
+                            format!("{ip}:{}", port["port"])
+                        }
                     }));
                 }
             }
         }
     }
-    if row.items("/subsets").next().is_none() { "<none>".to_owned() } else { first_few(&all, SHOWN) }
+    if row.items("/subsets").next().is_none() {
+        "<none>".to_owned()
+    } else {
+        first_few(&all, SHOWN)
+    }
 }
 
 fn endpoint_slice(row: &Row<'_>) -> Vec<Value> {
     const SHOWN: usize = 3;
-    let unset = |text: String| if text.is_empty() { "<unset>".to_owned() } else { text };
+    let unset = |text: String| {
+        if text.is_empty() {
+            "<unset>".to_owned()
+        } else {
+            text
+        }
+    };
     let ports = row
         .items("/ports")
         .map(|port| match (&port["port"], &port["name"]) {
@@ -324,14 +450,22 @@ fn ingress(row: &Row<'_>) -> Vec<Value> {
     let shown = match (hosts.is_empty(), more) {
         (true, _) => "*".to_owned(),
         (false, false) => hosts.join(","),
-        (false, true) => format!("{} + {} more...", hosts.join(","), row.items("/spec/rules").count() - SHOWN),
+        (false, true) => format!(
+            "{} + {} more...",
+            hosts.join(","),
+            row.items("/spec/rules").count() - SHOWN
+        ),
     };
     vec![
         row.name(),
         json!(row.text_or("/spec/ingressClassName", "<none>")),
         json!(shown),
         json!(load_balancers(row).join(",")),
-        json!(if row.items("/spec/tls").next().is_some() { "80, 443" } else { "80" }),
+        json!(if row.items("/spec/tls").next().is_some() {
+            "80, 443"
+        } else {
+            "80"
+        }),
         row.age(),
     ]
 }
@@ -392,8 +526,16 @@ fn claim(row: &Row<'_>) -> Vec<Value> {
         row.name(),
         phase(row),
         row.text("/spec/volumeName"),
-        json!(if bound { row.text_or("/status/capacity/storage", "0") } else { String::new() }),
-        json!(if bound { access_modes(row, "/status/accessModes") } else { String::new() }),
+        json!(if bound {
+            row.text_or("/status/capacity/storage", "0")
+        } else {
+            String::new()
+        }),
+        json!(if bound {
+            access_modes(row, "/status/accessModes")
+        } else {
+            String::new()
+        }),
         json!(storage_class(row)),
         json!(row.text_or("/spec/volumeAttributesClassName", "<unset>")),
         row.age(),
@@ -402,7 +544,11 @@ fn claim(row: &Row<'_>) -> Vec<Value> {
 }
 
 fn phase(row: &Row<'_>) -> Value {
-    if row.at("/metadata/deletionTimestamp").is_some() { json!("Terminating") } else { row.text("/status/phase") }
+    if row.at("/metadata/deletionTimestamp").is_some() {
+        json!("Terminating")
+    } else {
+        row.text("/status/phase")
+    }
 }
 
 /// The class of a volume or claim; an annotation of old overrides the member.
@@ -433,27 +579,58 @@ fn quota(row: &Row<'_>) -> Vec<Value> {
     hard.sort_unstable_by_key(|(resource, _)| resource.as_str());
     let (mut requests, mut limits) = (Vec::new(), Vec::new());
     for (resource, value) in hard {
-        let used = row.at("/status/used").and_then(|used| used.get(resource)).and_then(Value::as_str).unwrap_or("0");
-        let column = if resource.starts_with("limits.") { &mut limits } else { &mut requests };
-        column.push(format!("{resource}: {used}/{}", value.as_str().unwrap_or_default()));
+        let used = row
+            .at("/status/used")
+            .and_then(|used| used.get(resource))
+            .and_then(Value::as_str)
+            .unwrap_or("0");
+        let column = if resource.starts_with("limits.") {
+            &mut limits
+        } else {
+            &mut requests
+        };
+        column.push(format!(
+            "{resource}: {used}/{}",
+            value.as_str().unwrap_or_default()
+        ));
     }
-    vec![row.name(), json!(requests.join(", ")), json!(limits.join(", ")), row.age()]
+    vec![
+        row.name(),
+        json!(requests.join(", ")),
+        json!(limits.join(", ")),
+        row.age(),
+    ]
 }
 
 fn component_status(row: &Row<'_>) -> Vec<Value> {
-    let healthy = row.items("/conditions").find(|condition| condition["type"] == "Healthy");
-    let field = |name: &str| healthy.and_then(|healthy| healthy[name].as_str()).unwrap_or_default();
+    let healthy = row
+        .items("/conditions")
+        .find(|condition| condition["type"] == "Healthy");
+    let field = |name: &str| {
+        healthy
+            .and_then(|healthy| healthy[name].as_str())
+            .unwrap_or_default()
+    };
     let status = match field("status") {
         "" => "Unknown",
         "True" => "Healthy",
         _ => "Unhealthy",
     };
-    vec![row.name(), json!(status), json!(field("message")), json!(field("error"))]
+    vec![
+        row.name(),
+        json!(status),
+        json!(field("message")),
+        json!(field("error")),
+    ]
 }
 
 /// `<none>` in place of nothing.
 fn or_none(text: String) -> String {
-    if text.is_empty() { "<none>".to_owned() } else { text }
+    if text.is_empty() {
+        "<none>".to_owned()
+    } else {
+        text
+    }
 }
 
 /// The first `shown` entries and how many more there are.
@@ -480,21 +657,41 @@ fn labels(set: Option<&Value>) -> String {
 /// A label selector in its text form.
 fn selector(selector: Option<&Value>) -> String {
     let text = selector_text(selector);
-    if selector.is_some() { or_none(text) } else { "<none>".to_owned() }
+    if selector.is_some() {
+        or_none(text)
+    } else {
+        "<none>".to_owned()
+    }
 }
 
 /// A label selector in its text form, empty for one that selects all.
 fn selector_text(selector: Option<&Value>) -> String {
-    let Some(selector) = selector else { return String::new() };
+    let Some(selector) = selector else {
+        return String::new();
+    };
     let mut requirements = selector["matchLabels"]
         .as_object()
         .into_iter()
         .flatten()
-        .map(|(key, value)| (key.clone(), format!("{key}={}", value.as_str().unwrap_or_default())))
+        .map(|(key, value)| {
+            (
+                key.clone(),
+                format!("{key}={}", value.as_str().unwrap_or_default()),
+            )
+        })
         .collect::<Vec<_>>();
-    for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+    for expression in selector["matchExpressions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
         let key = expression["key"].as_str().unwrap_or_default();
-        let mut values = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+        let mut values = expression["values"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>();
         values.sort_unstable();
         let values = values.join(",");
         let text = match expression["operator"].as_str().unwrap_or_default() {
@@ -506,5 +703,9 @@ fn selector_text(selector: Option<&Value>) -> String {
         requirements.push((key.to_owned(), text));
     }
     requirements.sort_by(|(one, _), (other, _)| one.cmp(other));
-    requirements.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
+    requirements
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect::<Vec<_>>()
+        .join(",")
 }

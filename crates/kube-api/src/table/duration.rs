@@ -11,7 +11,11 @@ pub(crate) fn short(seconds: i64) -> String {
     const DAY: i64 = 24 * HOUR;
     const YEAR: i64 = 365 * DAY;
     let pair = |major: i64, major_unit: char, minor: i64, minor_unit: char| {
-        if minor == 0 { format!("{major}{major_unit}") } else { format!("{major}{major_unit}{minor}{minor_unit}") }
+        if minor == 0 {
+            format!("{major}{major_unit}")
+        } else {
+            format!("{major}{major_unit}{minor}{minor_unit}")
+        }
     };
     match seconds {
         i64::MIN..-1 => "<invalid>".to_owned(),
@@ -32,9 +36,10 @@ pub(crate) fn short(seconds: i64) -> String {
 pub(crate) fn since(time: Option<&str>, now: Timestamp) -> String {
     match time {
         None => "<unknown>".to_owned(),
-        Some(time) => {
-            time.parse::<Timestamp>().map_or_else(|_| "<invalid>".to_owned(), |time| short(whole_seconds(time, now)))
-        }
+        Some(time) => time.parse::<Timestamp>().map_or_else(
+            |_| "<invalid>".to_owned(),
+            |time| short(whole_seconds(time, now)),
+        ),
     }
 }
 

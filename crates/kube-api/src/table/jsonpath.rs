@@ -33,9 +33,16 @@ enum Step {
     Member(String),
     Wildcard,
     Descend,
-    Slice { start: Option<i64>, end: Option<i64>, step: i64 },
+    Slice {
+        start: Option<i64>,
+        end: Option<i64>,
+        step: i64,
+    },
     Index(i64),
-    Filter { left: Vec<Self>, comparison: Option<(Comparison, Operand)> },
+    Filter {
+        left: Vec<Self>,
+        comparison: Option<(Comparison, Operand)>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +69,14 @@ impl JsonPath {
     /// When the text is not a path of this dialect.
     pub(crate) fn parse(text: &str) -> Result<Self, JsonPathError> {
         let trimmed = text.trim();
-        let inner = trimmed.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(trimmed);
-        let mut parser = Parser { text: inner, offset: 0 };
+        let inner = trimmed
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'))
+            .unwrap_or(trimmed);
+        let mut parser = Parser {
+            text: inner,
+            offset: 0,
+        };
         if parser.rest().starts_with('$') || parser.rest().starts_with('@') {
             parser.offset += 1;
         }
@@ -93,7 +106,11 @@ impl JsonPath {
             .iter()
             .map(|step| match step {
                 Step::Member(name) => Some(name.as_str()),
-                Step::Wildcard | Step::Descend | Step::Slice { .. } | Step::Index(_) | Step::Filter { .. } => None,
+                Step::Wildcard
+                | Step::Descend
+                | Step::Slice { .. }
+                | Step::Index(_)
+                | Step::Filter { .. } => None,
             })
             .collect()
     }
@@ -127,7 +144,13 @@ fn apply<'v>(step: &Step, value: &'v Value, found: &mut Vec<&'v Value>) {
         Step::Slice { start, end, step } => {
             if let Value::Array(items) = value {
                 let length = items.len() as i64;
-                let bound = |at: i64| if at < 0 { (at + length).max(0) } else { at.min(length) };
+                let bound = |at: i64| {
+                    if at < 0 {
+                        (at + length).max(0)
+                    } else {
+                        at.min(length)
+                    }
+                };
                 let mut at = bound(start.unwrap_or(0));
                 let end = bound(end.unwrap_or(length));
                 while at < end {
@@ -138,14 +161,22 @@ fn apply<'v>(step: &Step, value: &'v Value, found: &mut Vec<&'v Value>) {
         }
         Step::Filter { left, comparison } => {
             if let Value::Array(items) = value {
-                found.extend(items.iter().filter(|item| passes(left, comparison.as_ref(), item)));
+                found.extend(
+                    items
+                        .iter()
+                        .filter(|item| passes(left, comparison.as_ref(), item)),
+                );
             }
         }
     }
 }
 
 fn position(index: i64, length: usize) -> Option<usize> {
-    if index < 0 { usize::try_from(index + length as i64).ok() } else { usize::try_from(index).ok() }
+    if index < 0 {
+        usize::try_from(index + length as i64).ok()
+    } else {
+        usize::try_from(index).ok()
+    }
 }
 
 fn descend<'v>(value: &'v Value, found: &mut Vec<&'v Value>, depth: usize) {
@@ -154,16 +185,24 @@ fn descend<'v>(value: &'v Value, found: &mut Vec<&'v Value>, depth: usize) {
     }
     found.push(value);
     match value {
-        Value::Array(items) => items.iter().for_each(|item| descend(item, found, depth + 1)),
-        Value::Object(members) => members.values().for_each(|member| descend(member, found, depth + 1)),
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| descend(item, found, depth + 1)),
+        Value::Object(members) => members
+            .values()
+            .for_each(|member| descend(member, found, depth + 1)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
 fn passes(left: &[Step], comparison: Option<&(Comparison, Operand)>, item: &Value) -> bool {
     let found = evaluate(left, vec![item]);
-    let Some(value) = found.first() else { return false };
-    let Some((comparison, operand)) = comparison else { return true };
+    let Some(value) = found.first() else {
+        return false;
+    };
+    let Some((comparison, operand)) = comparison else {
+        return true;
+    };
     let right = match operand {
         Operand::Literal(literal) => literal,
         Operand::Path(path) => match evaluate(path, vec![item]).first() {
@@ -177,7 +216,9 @@ fn passes(left: &[Step], comparison: Option<&(Comparison, Operand)>, item: &Valu
         (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
         _ => None,
     };
-    let Some(order) = order else { return *comparison == Comparison::NotEqual };
+    let Some(order) = order else {
+        return *comparison == Comparison::NotEqual;
+    };
     match comparison {
         Comparison::Equal => order.is_eq(),
         Comparison::NotEqual => order.is_ne(),
@@ -199,7 +240,10 @@ impl<'t> Parser<'t> {
     }
 
     fn error(&self, reason: &'static str) -> JsonPathError {
-        JsonPathError { offset: self.offset, reason }
+        JsonPathError {
+            offset: self.offset,
+            reason,
+        }
     }
 
     fn take(&mut self, prefix: &str) -> bool {
@@ -253,7 +297,8 @@ impl<'t> Parser<'t> {
                     Some((_, escaped)) => name.push(escaped),
                     None => return Err(self.error("a backslash needs a character after it")),
                 },
-                '.' | '[' | ' ' | ']' | ')' | '=' | '!' | '<' | '>' | '{' | '}' | '(' | ',' | '\'' | '"' => {
+                '.' | '[' | ' ' | ']' | ')' | '=' | '!' | '<' | '>' | '{' | '}' | '(' | ','
+                | '\'' | '"' => {
                     end = at;
                     break;
                 }
@@ -295,12 +340,16 @@ impl<'t> Parser<'t> {
         let rest = self.rest();
         let length = rest
             .char_indices()
-            .find(|(at, character)| !(character.is_ascii_digit() || (*at == 0 && *character == '-')))
+            .find(|(at, character)| {
+                !(character.is_ascii_digit() || (*at == 0 && *character == '-'))
+            })
             .map_or(rest.len(), |(at, _)| at);
         if length == 0 {
             return Ok(None);
         }
-        let number = rest[..length].parse().map_err(|_| self.error("not a number"))?;
+        let number = rest[..length]
+            .parse()
+            .map_err(|_| self.error("not a number"))?;
         self.offset += length;
         Ok(Some(number))
     }
@@ -317,7 +366,11 @@ impl<'t> Parser<'t> {
             let start = self.number()?;
             if self.take(":") {
                 let end = self.number()?;
-                let step = if self.take(":") { self.number()?.unwrap_or(1) } else { 1 };
+                let step = if self.take(":") {
+                    self.number()?.unwrap_or(1)
+                } else {
+                    1
+                };
                 if step < 1 {
                     return Err(self.error("a slice's step must be positive"));
                 }
@@ -327,7 +380,11 @@ impl<'t> Parser<'t> {
             }
         };
         self.skip_spaces();
-        if self.take("]") { Ok(step) } else { Err(self.error("a bracket is not closed")) }
+        if self.take("]") {
+            Ok(step)
+        } else {
+            Err(self.error("a bracket is not closed"))
+        }
     }
 
     fn filter(&mut self) -> Result<Step, JsonPathError> {
@@ -358,7 +415,11 @@ impl<'t> Parser<'t> {
             }
         };
         self.skip_spaces();
-        if self.take(")") { Ok(Step::Filter { left, comparison }) } else { Err(self.error("a parenthesis is not closed")) }
+        if self.take(")") {
+            Ok(Step::Filter { left, comparison })
+        } else {
+            Err(self.error("a parenthesis is not closed"))
+        }
     }
 
     fn operand(&mut self) -> Result<Operand, JsonPathError> {
@@ -387,7 +448,12 @@ mod tests {
             "spec": {"replicas": 3, "a.b": "dotted", "ports": [{"name": "http", "port": 80}, {"name": "https", "port": 443}]},
             "status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Stalled", "status": "False"}]},
         });
-        let found = JsonPath::parse(path).unwrap().find(&document).into_iter().cloned().collect::<Vec<_>>();
+        let found = JsonPath::parse(path)
+            .unwrap()
+            .find(&document)
+            .into_iter()
+            .cloned()
+            .collect::<Vec<_>>();
         assert_eq!(Value::Array(found), *expected, "{path}");
     }
 
@@ -401,8 +467,14 @@ mod tests {
         check(".spec.ports[*].port", &json!([80, 443]));
         check(".spec.ports[-1].name", &json!(["https"]));
         check(".spec.ports[0:1].name", &json!(["http"]));
-        check(r#".status.conditions[?(@.type=="Ready")].status"#, &json!(["True"]));
-        check(".status.conditions[?(@.type == 'Ready')].status", &json!(["True"]));
+        check(
+            r#".status.conditions[?(@.type=="Ready")].status"#,
+            &json!(["True"]),
+        );
+        check(
+            ".status.conditions[?(@.type == 'Ready')].status",
+            &json!(["True"]),
+        );
         check(".spec.ports[?(@.port>100)].name", &json!(["https"]));
         check("..port", &json!([80, 443]));
         check(".spec.nothing", &json!([]));
@@ -410,14 +482,24 @@ mod tests {
 
     #[test]
     fn malformed_paths_are_refused() {
-        for path in [".spec[", ".spec['a", ".a[?(b)]", ".a..", ".a[?(@.b==)]", ".a]"] {
+        for path in [
+            ".spec[",
+            ".spec['a",
+            ".a[?(b)]",
+            ".a..",
+            ".a[?(@.b==)]",
+            ".a]",
+        ] {
             JsonPath::parse(path).unwrap_err();
         }
     }
 
     #[test]
     fn plain_members_are_known_as_such() {
-        assert_eq!(JsonPath::parse(".spec.replicas").unwrap().members(), Some(vec!["spec", "replicas"]));
+        assert_eq!(
+            JsonPath::parse(".spec.replicas").unwrap().members(),
+            Some(vec!["spec", "replicas"])
+        );
         assert_eq!(JsonPath::parse(".spec.ports[0]").unwrap().members(), None);
     }
 }

@@ -66,7 +66,12 @@ impl Api {
     }
 
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
-        let response = self.service.clone().oneshot(request).await.expect("infallible");
+        let response = self
+            .service
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("infallible");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
         Answer {
@@ -76,7 +81,13 @@ impl Api {
         }
     }
 
-    pub(crate) async fn call(&self, method: Method, uri: &str, content_type: &str, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        uri: &str,
+        content_type: &str,
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let request = Request::builder()
             .method(method)
             .uri(uri)
@@ -88,7 +99,8 @@ impl Api {
     }
 
     pub(crate) async fn get(&self, uri: &str) -> Answer {
-        self.call(Method::GET, uri, "application/json", Bytes::new()).await
+        self.call(Method::GET, uri, "application/json", Bytes::new())
+            .await
     }
 
     pub(crate) async fn get_as(&self, uri: &str, accept: &str) -> Answer {
@@ -100,32 +112,55 @@ impl Api {
     }
 
     pub(crate) async fn post(&self, uri: &str, body: &Value) -> Answer {
-        self.call(Method::POST, uri, "application/json", body.to_string()).await
+        self.call(Method::POST, uri, "application/json", body.to_string())
+            .await
     }
 
     pub(crate) async fn put(&self, uri: &str, body: &Value) -> Answer {
-        self.call(Method::PUT, uri, "application/json", body.to_string()).await
+        self.call(Method::PUT, uri, "application/json", body.to_string())
+            .await
     }
 
     pub(crate) async fn merge(&self, uri: &str, body: &Value) -> Answer {
-        self.call(Method::PATCH, uri, "application/merge-patch+json", body.to_string()).await
+        self.call(
+            Method::PATCH,
+            uri,
+            "application/merge-patch+json",
+            body.to_string(),
+        )
+        .await
     }
 
     pub(crate) async fn apply(&self, uri: &str, body: &Value) -> Answer {
-        self.call(Method::PATCH, uri, "application/apply-patch+yaml", body.to_string()).await
+        self.call(
+            Method::PATCH,
+            uri,
+            "application/apply-patch+yaml",
+            body.to_string(),
+        )
+        .await
     }
 
     pub(crate) async fn delete(&self, uri: &str) -> Answer {
-        self.call(Method::DELETE, uri, "application/json", Bytes::new()).await
+        self.call(Method::DELETE, uri, "application/json", Bytes::new())
+            .await
     }
 
     pub(crate) async fn delete_with(&self, uri: &str, options: &Value) -> Answer {
-        self.call(Method::DELETE, uri, "application/json", options.to_string()).await
+        self.call(Method::DELETE, uri, "application/json", options.to_string())
+            .await
     }
 
     pub(crate) async fn watch(&self, uri: &str) -> Watch {
-        let request = Request::get(uri).body(Full::new(Bytes::new())).expect("a request");
-        let response = self.service.clone().oneshot(request).await.expect("infallible");
+        let request = Request::get(uri)
+            .body(Full::new(Bytes::new()))
+            .expect("a request");
+        let response = self
+            .service
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("infallible");
         assert_eq!(response.status(), StatusCode::OK, "{uri}");
         Watch {
             body: Some(response.into_body()),
@@ -143,7 +178,9 @@ pub(crate) struct Watch {
 impl Watch {
     /// The next event, `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Value> {
-        tokio::time::timeout(DEADLINE, self.read()).await.expect("an event in time")
+        tokio::time::timeout(DEADLINE, self.read())
+            .await
+            .expect("an event in time")
     }
 
     async fn read(&mut self) -> Option<Value> {
@@ -153,7 +190,8 @@ impl Watch {
                 return Some(serde_json::from_slice(&line).expect("a JSON line"));
             }
             let frame = self.body.as_mut()?.frame().await?.expect("a frame");
-            self.buffer.extend_from_slice(&frame.into_data().expect("data"));
+            self.buffer
+                .extend_from_slice(&frame.into_data().expect("data"));
         }
     }
 
@@ -162,7 +200,10 @@ impl Watch {
         let event = self.next().await.expect("an event");
         (
             event["type"].as_str().unwrap_or_default().to_owned(),
-            event["object"]["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+            event["object"]["metadata"]["name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
         )
     }
 
@@ -177,13 +218,19 @@ pub(crate) fn config_map(name: &str, data: &Value) -> Value {
 }
 
 /// Waits until `check` answers something.
-pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut check: impl FnMut() -> F) -> T {
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut check: impl FnMut() -> F,
+) -> T {
     let end = tokio::time::Instant::now() + DEADLINE;
     loop {
         if let Some(found) = check().await {
             return found;
         }
-        assert!(tokio::time::Instant::now() < end, "{what} did not happen in time");
+        assert!(
+            tokio::time::Instant::now() < end,
+            "{what} did not happen in time"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -3,7 +3,10 @@ use super::*;
 const NOW: i64 = 1_795_000_000;
 
 async fn memory() -> (Client, Clock) {
-    (crate::backend::tests::memory().await, Clock::manual(Timestamp::from_second(NOW).unwrap()))
+    (
+        crate::backend::tests::memory().await,
+        Clock::manual(Timestamp::from_second(NOW).unwrap()),
+    )
 }
 
 fn names(certificates: &Certificates) -> Vec<String> {
@@ -11,13 +14,21 @@ fn names(certificates: &Certificates) -> Vec<String> {
     let pem = own.state.lock().pem.clone();
     let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
     let certificate = block.parse_x509().unwrap();
-    let names = certificate.subject_alternative_name().unwrap().unwrap().value.general_names.iter();
+    let names = certificate
+        .subject_alternative_name()
+        .unwrap()
+        .unwrap()
+        .value
+        .general_names
+        .iter();
     names.map(ToString::to_string).collect()
 }
 
 #[test]
 fn only_names_and_addresses_get_into_a_certificate() {
-    let check = |name: &str, expected: Option<&str>| assert_eq!(acceptable(name).as_deref(), expected, "{name}");
+    let check = |name: &str, expected: Option<&str>| {
+        assert_eq!(acceptable(name).as_deref(), expected, "{name}")
+    };
     check("Rancher.Example.TEST", Some("rancher.example.test"));
     check("10.0.0.1", Some("10.0.0.1"));
     check("[::1]", Some("::1"));
@@ -34,10 +45,14 @@ fn only_names_and_addresses_get_into_a_certificate() {
 #[tokio::test]
 async fn a_second_start_serves_the_same_authority_and_names() {
     let (client, clock) = memory().await;
-    let first = Certificates::own(client.clone(), clock.clone(), &["one.test".to_owned()]).await.unwrap();
+    let first = Certificates::own(client.clone(), clock.clone(), &["one.test".to_owned()])
+        .await
+        .unwrap();
     first.add("two.test");
     first.0.own.as_ref().unwrap().save().await.unwrap();
-    let second = Certificates::own(client, clock, &["one.test".to_owned()]).await.unwrap();
+    let second = Certificates::own(client, clock, &["one.test".to_owned()])
+        .await
+        .unwrap();
     assert_eq!(first.trusted(), second.trusted());
     assert_eq!(names(&first), names(&second));
     assert_eq!(names(&second).len(), 2);
@@ -46,7 +61,9 @@ async fn a_second_start_serves_the_same_authority_and_names() {
 #[tokio::test]
 async fn a_certificate_near_its_end_is_renewed_and_one_far_from_it_is_not() {
     let (client, clock) = memory().await;
-    let certificates = Certificates::own(client, clock.clone(), &["one.test".to_owned()]).await.unwrap();
+    let certificates = Certificates::own(client, clock.clone(), &["one.test".to_owned()])
+        .await
+        .unwrap();
     let own = certificates.0.own.as_ref().unwrap();
     let first = own.state.lock().clone();
     clock.advance(SERVING_LIFE / 2);
@@ -60,14 +77,19 @@ async fn a_certificate_near_its_end_is_renewed_and_one_far_from_it_is_not() {
 #[tokio::test]
 async fn an_authority_near_its_end_is_renewed_under_its_name_and_key() {
     let (client, clock) = memory().await;
-    let first = Certificates::own(client.clone(), clock.clone(), &[]).await.unwrap();
+    let first = Certificates::own(client.clone(), clock.clone(), &[])
+        .await
+        .unwrap();
     clock.advance(AUTHORITY_LIFE - AUTHORITY_LIFE / 20);
     let second = Certificates::own(client, clock, &[]).await.unwrap();
     assert_ne!(first.trusted(), second.trusted());
     assert_eq!(common_name(first.trusted()), common_name(second.trusted()));
     let leaf = second.0.own.as_ref().unwrap().state.lock().pem.clone();
     let old = CertificateDer::from_pem_slice(first.trusted().as_bytes()).unwrap();
-    assert!(signed_by(&leaf, &old), "those who trust the old certificate of the authority accept the new leaf");
+    assert!(
+        signed_by(&leaf, &old),
+        "those who trust the old certificate of the authority accept the new leaf"
+    );
 }
 
 #[tokio::test]
@@ -86,8 +108,12 @@ fn a_key_that_does_not_fit_is_refused_by_name() {
     let other = KeyPair::generate().unwrap();
     let pem = self_signed(&key, "test", Timestamp::from_second(NOW).unwrap()).unwrap();
     assert!(Certificates::given(&pem, &key.serialize_pem(), "").is_ok());
-    let error = Certificates::given(&pem, &other.serialize_pem(), "").unwrap_err().to_string();
+    let error = Certificates::given(&pem, &other.serialize_pem(), "")
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("the key file"), "{error}");
-    let error = Certificates::given("nothing", &key.serialize_pem(), "").unwrap_err().to_string();
+    let error = Certificates::given("nothing", &key.serialize_pem(), "")
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("the certificate file"), "{error}");
 }

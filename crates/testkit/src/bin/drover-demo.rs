@@ -1,6 +1,10 @@
 //! `cargo xtask up`: a server, and a demo cluster that the real agent imports.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for a terminal"
+)]
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -41,7 +45,10 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_env_filter("warn,kube_client=error").with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter("warn,kube_client=error")
+        .with_writer(std::io::stderr)
+        .init();
     match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -52,7 +59,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<()> {
-    std::fs::create_dir_all(&args.data_dir).with_context(|| format!("create {}", args.data_dir.display()))?;
+    std::fs::create_dir_all(&args.data_dir)
+        .with_context(|| format!("create {}", args.data_dir.display()))?;
     let data = args.data_dir.canonicalize()?;
     let url = format!("https://127.0.0.1:{}", args.https_port);
     let mut server = start_server(&args, &data, &url)?;
@@ -67,15 +75,26 @@ async fn run(args: Args) -> Result<()> {
         }
     })
     .await?;
-    let credentials = json!({"username": "admin", "password": args.password, "responseType": "json"});
-    let answer = anonymous.post("/v3-public/localProviders/local?action=login", &credentials).await?;
+    let credentials =
+        json!({"username": "admin", "password": args.password, "responseType": "json"});
+    let answer = anonymous
+        .post("/v3-public/localProviders/local?action=login", &credentials)
+        .await?;
     let answer = answer.expect(201).context(
         "log in as admin; if you changed the password since the first start, pass it with --password, or remove the data folder",
     )?;
-    let token = answer.json()?["token"].as_str().context("no token in the answer")?.to_owned();
+    let token = answer.json()?["token"]
+        .as_str()
+        .context("no token in the answer")?
+        .to_owned();
     let http = Http::insecure(Ipv4Addr::LOCALHOST, args.https_port, Some(&token))?;
 
-    let demo = simulated::Config { nodes: 3, pods: 20, data: Some(data.join("demo-cluster.db")), port: args.demo_port };
+    let demo = simulated::Config {
+        nodes: 3,
+        pods: 20,
+        data: Some(data.join("demo-cluster.db")),
+        port: args.demo_port,
+    };
     let demo = Simulated::start(&demo).await?;
     let agents = Kubelet::start(kubelet::Config {
         client: demo.client().await?,
@@ -86,8 +105,17 @@ async fn run(args: Args) -> Result<()> {
     })?;
     let id = import(&http, &demo).await?;
     let active = wait::until("the demo cluster to be active", LIMIT, || async {
-        let cluster = http.get(&format!("/v3/clusters/{id}")).await?.expect(200)?.json()?;
-        anyhow::ensure!(cluster["state"] == "active", "it is {}: {}", cluster["state"], cluster["transitioningMessage"]);
+        let cluster = http
+            .get(&format!("/v3/clusters/{id}"))
+            .await?
+            .expect(200)?
+            .json()?;
+        anyhow::ensure!(
+            cluster["state"] == "active",
+            "it is {}: {}",
+            cluster["state"],
+            cluster["transitioningMessage"]
+        );
         Ok(())
     })
     .await;
@@ -113,7 +141,12 @@ fn start_server(args: &Args, data: &std::path::Path, url: &str) -> Result<Proces
     Launch::new("drover", real::product("drover")?, data)
         .args(["server", "--data-dir"])
         .args([data.join("server")])
-        .args(["--https-port", &args.https_port.to_string(), "--http-port", &args.http_port.to_string()])
+        .args([
+            "--https-port",
+            &args.https_port.to_string(),
+            "--http-port",
+            &args.http_port.to_string(),
+        ])
         .args(["--server-url", url])
         .env("DROVER_BOOTSTRAP_PASSWORD", &args.password)
         .start()
@@ -121,20 +154,43 @@ fn start_server(args: &Args, data: &std::path::Path, url: &str) -> Result<Proces
 
 /// The id of the cluster `demo`, made and imported if it is not there yet.
 async fn import(http: &Http, demo: &Simulated) -> Result<String> {
-    let found = http.get("/v3/clusters?name=demo").await?.expect(200)?.json()?;
+    let found = http
+        .get("/v3/clusters?name=demo")
+        .await?
+        .expect(200)?
+        .json()?;
     let id = match found["data"][0]["id"].as_str() {
         Some(id) => id.to_owned(),
         None => {
             let cluster = json!({"type": "cluster", "name": "demo"});
-            let answer = http.post("/v3/clusters", &cluster).await?.expect(201)?.json()?;
-            answer["id"].as_str().context("the cluster has no id")?.to_owned()
+            let answer = http
+                .post("/v3/clusters", &cluster)
+                .await?
+                .expect(201)?
+                .json()?;
+            answer["id"]
+                .as_str()
+                .context("the cluster has no id")?
+                .to_owned()
         }
     };
     let path = wait::until("a registration token", LIMIT, || async {
-        let tokens = http.get(&format!("/v3/clusterregistrationtokens?clusterId={id}")).await?.expect(200)?.json()?;
-        let url = tokens["data"][0]["manifestUrl"].as_str().unwrap_or_default();
-        anyhow::ensure!(!url.is_empty() && !url.contains("{token}"), "no manifestUrl yet");
-        Ok(url[url.find("/v3/import/").context("an unexpected manifestUrl")?..].to_owned())
+        let tokens = http
+            .get(&format!("/v3/clusterregistrationtokens?clusterId={id}"))
+            .await?
+            .expect(200)?
+            .json()?;
+        let url = tokens["data"][0]["manifestUrl"]
+            .as_str()
+            .unwrap_or_default();
+        anyhow::ensure!(
+            !url.is_empty() && !url.contains("{token}"),
+            "no manifestUrl yet"
+        );
+        Ok(url[url
+            .find("/v3/import/")
+            .context("an unexpected manifestUrl")?..]
+            .to_owned())
     })
     .await?;
     // A second time it changes nothing.

@@ -54,9 +54,7 @@ struct User {
 impl User {
     fn new() -> Result<Self> {
         Ok(Self {
-            home: tempfile::Builder::new()
-                .prefix("drover-user-")
-                .tempdir()?,
+            home: tempfile::Builder::new().prefix("drover-user-").tempdir()?,
         })
     }
 
@@ -146,10 +144,7 @@ async fn a_person_imports_a_cluster_and_works_in_it_from_the_command_line() -> R
         let mut line = String::new();
         while !line.contains("/v3/import/") {
             line.clear();
-            ensure!(
-                printed.read_line(&mut line)? > 0,
-                "no command was printed"
-            );
+            ensure!(printed.read_line(&mut line)? > 0, "no command was printed");
         }
         Ok((line, printed))
     })
@@ -219,7 +214,15 @@ async fn a_person_imports_a_cluster_and_works_in_it_from_the_command_line() -> R
         .done();
     assert!(typed.contains("namespace/made created"), "{typed}");
     let local = user
-        .run(&["kubectl", "--cluster", "local", "get", "namespaces", "-o", "name"])
+        .run(&[
+            "kubectl",
+            "--cluster",
+            "local",
+            "get",
+            "namespaces",
+            "-o",
+            "name",
+        ])
         .await?
         .done();
     assert!(local.contains("namespace/cattle-global-data"), "{local}");
@@ -277,12 +280,30 @@ async fn each_failure_has_its_exit_code_and_a_way_out() -> Result<()> {
         all.extend(extra.iter().map(|argument| (*argument).to_owned()));
         all
     };
-    let strs = |all: &[String]| all.iter().map(|text| text.clone().leak() as &str).collect::<Vec<&str>>();
+    let strs = |all: &[String]| {
+        all.iter()
+            .map(|text| text.clone().leak() as &str)
+            .collect::<Vec<&str>>()
+    };
 
-    user.run(&list).await?.failed(3, &["not logged in", "drover login URL"]);
-    user.run(&strs(&login(&["--username", "admin", "--password", PASSWORD])))
+    user.run(&list)
         .await?
-        .failed(1, &["certificate is not trusted", "--cacert FILE", "--insecure-skip-tls-verify"]);
+        .failed(3, &["not logged in", "drover login URL"]);
+    user.run(&strs(&login(&[
+        "--username",
+        "admin",
+        "--password",
+        PASSWORD,
+    ])))
+    .await?
+    .failed(
+        1,
+        &[
+            "certificate is not trusted",
+            "--cacert FILE",
+            "--insecure-skip-tls-verify",
+        ],
+    );
     let other = user.file("other.pem", Authority::new("somebody else")?.pem())?;
     let with_ca = |file: &str, password: &'static str| {
         let mut all = login(&["--username", "admin", "--password", password, "--cacert"]);
@@ -299,12 +320,23 @@ async fn each_failure_has_its_exit_code_and_a_way_out() -> Result<()> {
     user.run(&with_ca(&authority, "wrong"))
         .await?
         .failed(3, &["authentication failed", "credentials are wrong"]);
-    user.run(&strs(&login(&["--token", "token-abcde:nothing", "--cacert", authority.clone().leak()])))
-        .await?
-        .failed(3, &["credentials are wrong"]);
+    user.run(&strs(&login(&[
+        "--token",
+        "token-abcde:nothing",
+        "--cacert",
+        authority.clone().leak(),
+    ])))
+    .await?
+    .failed(3, &["credentials are wrong"]);
     // Nobody can be asked whether the certificate is right, so the fingerprint has to be given.
     let shown = user
-        .run(&strs(&login(&["--username", "admin", "--password", PASSWORD, "--insecure-skip-tls-verify"])))
+        .run(&strs(&login(&[
+            "--username",
+            "admin",
+            "--password",
+            PASSWORD,
+            "--insecure-skip-tls-verify",
+        ])))
         .await?;
     let fingerprint = shown
         .complained
@@ -375,12 +407,31 @@ async fn a_person_without_rights(hub: &Hub, admin: &User, authority: &str) -> Re
     let session = hub.login().await?;
     let password = "a-long-enough-password";
     let person = json!({"type": "user", "username": "dana", "password": password, "mustChangePassword": false});
-    let person = session.http.post("/v3/users", &person).await?.expect(201)?.json()?;
-    let role = json!({"type": "globalRoleBinding", "userId": person["id"], "globalRoleId": "user-base"});
-    session.http.post("/v3/globalrolebindings", &role).await?.expect(201)?;
+    let person = session
+        .http
+        .post("/v3/users", &person)
+        .await?
+        .expect(201)?
+        .json()?;
+    let role =
+        json!({"type": "globalRoleBinding", "userId": person["id"], "globalRoleId": "user-base"});
+    session
+        .http
+        .post("/v3/globalrolebindings", &role)
+        .await?
+        .expect(201)?;
     let dana = User::new()?;
     wait::until("dana to log in", Duration::from_secs(10), || async {
-        let arguments = ["login", &hub.url(), "-u", "dana", "-p", password, "--cacert", authority];
+        let arguments = [
+            "login",
+            &hub.url(),
+            "-u",
+            "dana",
+            "-p",
+            password,
+            "--cacert",
+            authority,
+        ];
         let outcome = dana.run(&arguments).await?;
         ensure!(outcome.code == 0, "{}", outcome.complained);
         Ok(())

@@ -19,7 +19,10 @@ const UNAVAILABLE: Duration = Duration::from_secs(20);
 const ACTIVE: Duration = Duration::from_secs(5);
 
 fn ip(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("ip").args(arguments).output().context("run ip (iproute2)")?;
+    let output = Command::new("ip")
+        .args(arguments)
+        .output()
+        .context("run ip (iproute2)")?;
     ensure!(
         output.status.success(),
         "ip {}: {}",
@@ -49,22 +52,53 @@ impl Network {
             octet: u8::try_from(number % 250)?,
         };
         if let Err(error) = ip(&["netns", "add", &network.server]) {
-            ensure!(!is_root()?, "root cannot make a network namespace: {error:#}");
+            ensure!(
+                !is_root()?,
+                "root cannot make a network namespace: {error:#}"
+            );
             eprintln!("skipped: network namespaces need root: {error:#}");
             return Ok(None);
         }
         ip(&["netns", "add", &network.cluster])?;
         // Between the two, the one that is cut.
-        let between = ["link", "add", "cut", "netns", &network.server, "type", "veth", "peer", "name", "cut", "netns", &network.cluster];
+        let between = [
+            "link",
+            "add",
+            "cut",
+            "netns",
+            &network.server,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "cut",
+            "netns",
+            &network.cluster,
+        ];
         ip(&between)?;
-        for (place, (namespace, link)) in [(1, (&network.server, &network.links[0])), (2, (&network.cluster, &network.links[1]))] {
-            let inside = |arguments: &[&str]| ip(&[&["-n", namespace.as_str()], arguments].concat());
+        for (place, (namespace, link)) in [
+            (1, (&network.server, &network.links[0])),
+            (2, (&network.cluster, &network.links[1])),
+        ] {
+            let inside =
+                |arguments: &[&str]| ip(&[&["-n", namespace.as_str()], arguments].concat());
             inside(&["link", "set", "lo", "up"])?;
-            inside(&["address", "add", &format!("10.213.{}.{place}/24", network.octet), "dev", "cut"])?;
+            inside(&[
+                "address",
+                "add",
+                &format!("10.213.{}.{place}/24", network.octet),
+                "dev",
+                "cut",
+            ])?;
             inside(&["link", "set", "cut", "up"])?;
             // From the test to each.
-            ip(&["link", "add", link, "type", "veth", "peer", "name", "test", "netns", namespace])?;
-            let (test, host) = (format!("10.214.{}.{}/30", network.octet, place * 4 + 1), format!("10.214.{}.{}/30", network.octet, place * 4 + 2));
+            ip(&[
+                "link", "add", link, "type", "veth", "peer", "name", "test", "netns", namespace,
+            ])?;
+            let (test, host) = (
+                format!("10.214.{}.{}/30", network.octet, place * 4 + 1),
+                format!("10.214.{}.{}/30", network.octet, place * 4 + 2),
+            );
             ip(&["address", "add", &test, "dev", link])?;
             ip(&["link", "set", link, "up"])?;
             inside(&["address", "add", &host, "dev", "test"])?;
@@ -73,7 +107,15 @@ impl Network {
         // The server's own address is the same for both: it lies on the test's link, and the cluster goes through the cut one.
         let address = network.server_address().to_string();
         let via = format!("10.213.{}.1", network.octet);
-        ip(&["-n", &network.cluster, "route", "add", &address, "via", &via])?;
+        ip(&[
+            "-n",
+            &network.cluster,
+            "route",
+            "add",
+            &address,
+            "via",
+            &via,
+        ])?;
         Ok(Some(network))
     }
 
@@ -91,9 +133,20 @@ impl Network {
 
     fn mend(&self) -> Result<()> {
         ip(&["-n", &self.cluster, "link", "set", "cut", "up"])?;
-        let (address, via) = (self.server_address().to_string(), format!("10.213.{}.1", self.octet));
+        let (address, via) = (
+            self.server_address().to_string(),
+            format!("10.213.{}.1", self.octet),
+        );
         // The route went with the link.
-        ip(&["-n", &self.cluster, "route", "replace", &address, "via", &via])
+        ip(&[
+            "-n",
+            &self.cluster,
+            "route",
+            "replace",
+            &address,
+            "via",
+            &via,
+        ])
     }
 }
 
@@ -108,14 +161,19 @@ impl Drop for Network {
 
 fn is_root() -> Result<bool> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with("Uid:")).context("no Uid")?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("Uid:"))
+        .context("no Uid")?;
     Ok(line.split_whitespace().nth(2) == Some("0"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_shows_within_20_seconds_and_heals_within_5() -> Result<()> {
     let _turn = turn().await;
-    let Some(network) = Network::make()? else { return Ok(()) };
+    let Some(network) = Network::make()? else {
+        return Ok(());
+    };
     let plane = control_plane::Config {
         nodes: 1,
         namespace: Some((network.cluster.clone(), network.cluster_address())),
@@ -137,7 +195,13 @@ async fn a_cut_shows_within_20_seconds_and_heals_within_5() -> Result<()> {
         namespace: Some(network.cluster.clone()),
         environment: Vec::new(),
     })?;
-    let mut world = World { hub, session, plane, kubelet, id };
+    let mut world = World {
+        hub,
+        session,
+        plane,
+        kubelet,
+        id,
+    };
     world.wait_state("active", LIMIT).await?;
     let path = format!("/k8s/clusters/{}/api/v1/namespaces/default", world.id);
     // The roles in the cluster follow the state by a moment.
@@ -154,7 +218,11 @@ async fn a_cut_shows_within_20_seconds_and_heals_within_5() -> Result<()> {
         println!("unavailable after {:?}", start.elapsed());
         let nodes = format!("/v3/nodes?clusterId={}", world.id);
         let nodes = world.session.http.get(&nodes).await?.expect(200)?.json()?;
-        assert_eq!(nodes["data"].as_array().map(Vec::len), Some(1), "absence deletes nothing");
+        assert_eq!(
+            nodes["data"].as_array().map(Vec::len),
+            Some(1),
+            "absence deletes nothing"
+        );
         let started = world.kubelet.started().await;
 
         network.mend()?;
@@ -167,7 +235,11 @@ async fn a_cut_shows_within_20_seconds_and_heals_within_5() -> Result<()> {
             Ok(())
         })
         .await?;
-        assert_eq!(world.kubelet.started().await, started, "the agent needs no restart");
+        assert_eq!(
+            world.kubelet.started().await,
+            started,
+            "the agent needs no restart"
+        );
     }
     Ok(())
 }

@@ -52,7 +52,13 @@ impl World {
             namespace: None,
             environment: Vec::new(),
         })?;
-        let mut world = Self { hub, session, plane, kubelet, id };
+        let mut world = Self {
+            hub,
+            session,
+            plane,
+            kubelet,
+            id,
+        };
         world.wait_state("active", LIMIT).await?;
         Ok(world)
     }
@@ -63,10 +69,15 @@ impl World {
             Ok(cluster) => Ok(cluster),
             Err(error) => {
                 let agents = self.kubelet.report().await;
-                let output = self.hub.process().map(|process| process.output()).unwrap_or_default();
+                let output = self
+                    .hub
+                    .process()
+                    .map(|process| process.output())
+                    .unwrap_or_default();
                 let tail: Vec<&str> = output.lines().rev().take(40).collect();
                 let tail: Vec<&str> = tail.into_iter().rev().collect();
-                Err(error).with_context(|| format!("agents:\n{agents}\nserver:\n{}", tail.join("\n")))
+                Err(error)
+                    .with_context(|| format!("agents:\n{agents}\nserver:\n{}", tail.join("\n")))
             }
         }
     }
@@ -88,5 +99,8 @@ impl World {
 
 /// kubectl with a kubeconfig; its output.
 pub(crate) async fn kubectl(kubeconfig: &std::path::Path, arguments: &[&str]) -> Result<String> {
-    apply::kubectl(kubeconfig, arguments, "").await?.success().with_context(|| format!("kubectl {}", arguments.join(" ")))
+    apply::kubectl(kubeconfig, arguments, "")
+        .await?
+        .success()
+        .with_context(|| format!("kubectl {}", arguments.join(" ")))
 }

@@ -101,7 +101,9 @@ impl Pod {
     async fn examine(&self, case: &str) -> Result<(i32, Value)> {
         // A log of its own: what another examination of the case said is not this one's answer.
         let number = EXAMINATIONS.fetch_add(1, Ordering::Relaxed);
-        let launch = self.launch("doctor", &format!("{case}-{number}"))?.args(["--output", "json"]);
+        let launch = self
+            .launch("doctor", &format!("{case}-{number}"))?
+            .args(["--output", "json"]);
         let mut process = launch.start()?;
         let code = wait::until("the doctor to be done", LIMIT, || {
             let ended = process.ended();
@@ -166,11 +168,19 @@ async fn an_agent_that_cannot_join_says_why() -> Result<()> {
     let mut foreign = Pod::of(&plane).await?;
     // A manifest of a server with a public certificate, but a private one answers.
     for (name, value) in [("CATTLE_CA_CHECKSUM", ""), ("STRICT_VERIFY", "false")] {
-        foreign.environment.insert(name.to_owned(), value.to_owned());
+        foreign
+            .environment
+            .insert(name.to_owned(), value.to_owned());
     }
-    foreign.fails("certificate", "not signed by a trusted CA", false).await?;
-    foreign.environment.insert("STRICT_VERIFY".to_owned(), "true".to_owned());
-    foreign.fails("ca-checksum", "no CA checksum", false).await?;
+    foreign
+        .fails("certificate", "not signed by a trusted CA", false)
+        .await?;
+    foreign
+        .environment
+        .insert("STRICT_VERIFY".to_owned(), "true".to_owned());
+    foreign
+        .fails("ca-checksum", "no CA checksum", false)
+        .await?;
 
     // The cluster is deleted at the hub, which never had a session with it; the agent's token goes with it.
     session.http.delete(&format!("/v3/clusters/{id}")).await?;
@@ -186,7 +196,10 @@ async fn an_agent_that_cannot_join_says_why() -> Result<()> {
 
 async fn wrong_token(plane: &ControlPlane) -> Result<()> {
     let pod = Pod::of(plane).await?;
-    std::fs::write(pod.credential("token"), "bcdfghjklmnpqrstvwxz2456789bcdfghjklmnpqrstvwxz2456789")?;
+    std::fs::write(
+        pod.credential("token"),
+        "bcdfghjklmnpqrstvwxz2456789bcdfghjklmnpqrstvwxz2456789",
+    )?;
     pod.fails("registration", "cluster not found", true).await?;
     // The agent goes on trying: the token may be put right in its Secret.
     let mut agent = pod.launch("cluster", "wrong-token")?.start()?;
@@ -194,7 +207,10 @@ async fn wrong_token(plane: &ControlPlane) -> Result<()> {
         let (running, output) = (agent.still_running(), agent.output());
         async move {
             running?;
-            ensure!(output.contains("cluster not found") && output.contains("import the cluster again"), "{output}");
+            ensure!(
+                output.contains("cluster not found") && output.contains("import the cluster again"),
+                "{output}"
+            );
             Ok(())
         }
     })
@@ -241,7 +257,9 @@ async fn no_rights(plane: &ControlPlane) -> Result<()> {
     let client = plane.client().await?;
     let bindings: Api<k8s_openapi::api::rbac::v1::ClusterRoleBinding> = Api::all(client);
     let mut binding = bindings.get("cattle-admin-binding").await?;
-    bindings.delete("cattle-admin-binding", &kube::api::DeleteParams::default()).await?;
+    bindings
+        .delete("cattle-admin-binding", &kube::api::DeleteParams::default())
+        .await?;
     let report = wait::until("the rights to be missed", LIMIT, || async {
         let (code, report) = pod.examine("no-rights").await?;
         ensure!(code == 1, "{report:#}");
@@ -250,7 +268,11 @@ async fn no_rights(plane: &ControlPlane) -> Result<()> {
     .await?;
     for (step, outcome, advice) in [
         ("kubernetes-rights", "warning", "cattle-admin-binding"),
-        ("service-account-token", "failed", "apply the import manifest again"),
+        (
+            "service-account-token",
+            "failed",
+            "apply the import manifest again",
+        ),
         ("root-ca", "failed", "apply the import manifest again"),
         ("registration", "skipped", ""),
     ] {

@@ -18,14 +18,21 @@ async fn states_follow_agents_and_nothing_acknowledged_is_lost() -> Result<()> {
 
     world.kubelet.kill_all().await?;
     let cluster = world.wait_state("unavailable", UNAVAILABLE).await?;
-    let ready = cluster["conditions"].as_array().and_then(|all| all.iter().find(|one| one["type"] == "Ready"));
+    let ready = cluster["conditions"]
+        .as_array()
+        .and_then(|all| all.iter().find(|one| one["type"] == "Ready"));
     let ready = ready.context("no condition Ready")?;
     assert_eq!(ready["status"], "False");
     assert_eq!(ready["reason"], "Disconnected");
     assert_eq!(ready["message"], "Cluster agent is not connected");
     let path = format!("/k8s/clusters/{}/version", world.id);
     let away = world.session.http.get(&path).await?;
-    assert!(matches!(away.status.as_u16(), 500 | 503), "{}: {}", away.status, away.body);
+    assert!(
+        matches!(away.status.as_u16(), 500 | 503),
+        "{}: {}",
+        away.status,
+        away.body
+    );
 
     world.kubelet.resume().await;
     world.wait_state("active", LIMIT).await?;
@@ -58,7 +65,11 @@ async fn killed_while_writing(world: &mut World) -> Result<()> {
     });
     let mut names = Vec::new();
     while names.len() < 50 {
-        names.push(tokio::time::timeout(LIMIT, acknowledged.recv()).await?.context("the writer ended early")?);
+        names.push(
+            tokio::time::timeout(LIMIT, acknowledged.recv())
+                .await?
+                .context("the writer ended early")?,
+        );
     }
     world.hub.kill()?;
     writer.await?;
@@ -66,10 +77,23 @@ async fn killed_while_writing(world: &mut World) -> Result<()> {
         names.push(name);
     }
     world.hub.resume().await?;
-    let list = world.session.http.get("/k8s/clusters/local/api/v1/namespaces/default/configmaps").await?.expect(200)?.json()?;
-    let kept: std::collections::BTreeSet<&str> =
-        list["items"].as_array().context("no items")?.iter().filter_map(|map| map["metadata"]["name"].as_str()).collect();
-    let lost: Vec<&String> = names.iter().filter(|name| !kept.contains(name.as_str())).collect();
+    let list = world
+        .session
+        .http
+        .get("/k8s/clusters/local/api/v1/namespaces/default/configmaps")
+        .await?
+        .expect(200)?
+        .json()?;
+    let kept: std::collections::BTreeSet<&str> = list["items"]
+        .as_array()
+        .context("no items")?
+        .iter()
+        .filter_map(|map| map["metadata"]["name"].as_str())
+        .collect();
+    let lost: Vec<&String> = names
+        .iter()
+        .filter(|name| !kept.contains(name.as_str()))
+        .collect();
     ensure!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     Ok(())
 }
@@ -96,8 +120,14 @@ async fn a_damaged_store_is_refused_with_the_way_out() -> Result<()> {
     .await?;
     assert_ne!(code, 0);
     let output = hub.process()?.output();
-    assert!(output.contains("drover.db"), "the message names the file: {output}");
-    assert!(output.contains("restore"), "the message names the way out: {output}");
+    assert!(
+        output.contains("drover.db"),
+        "the message names the file: {output}"
+    );
+    assert!(
+        output.contains("restore"),
+        "the message names the way out: {output}"
+    );
     assert!(!output.contains("panicked"), "{output}");
     Ok(())
 }

@@ -9,25 +9,46 @@ use super::{AGE, NAME, Printer, boolean, integer, or_none, selector, text, wide}
 pub(super) fn printer(group: &str, resource: &str) -> Option<Printer> {
     let printer = |columns, cells| Some(Printer { columns, cells });
     match (group, resource) {
-        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => printer(BINDING, binding),
-        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => printer(ROLE, role),
-        ("networking.k8s.io", "networkpolicies") => printer(const { &[NAME, text("Pod-Selector"), AGE] }, |row| {
-            vec![row.name(), json!(selector(row.at("/spec/podSelector"))), row.age()]
-        }),
-        ("networking.k8s.io", "ingressclasses") => {
-            printer(const { &[NAME, text("Controller"), text("Parameters"), AGE] }, ingress_class)
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
+            printer(BINDING, binding)
         }
-        ("networking.k8s.io", "servicecidrs") => printer(const { &[NAME, text("CIDRs"), AGE] }, |row| {
-            vec![row.name(), json!(row.strings("/spec/cidrs").join(",")), row.age()]
-        }),
-        ("networking.k8s.io", "ipaddresses") => printer(const { &[NAME, text("ParentRef")] }, ip_address),
-        ("coordination.k8s.io", "leases") => printer(const { &[NAME, text("Holder"), AGE] }, |row| {
-            vec![row.name(), row.text("/spec/holderIdentity"), row.age()]
-        }),
+        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => printer(ROLE, role),
+        ("networking.k8s.io", "networkpolicies") => {
+            printer(const { &[NAME, text("Pod-Selector"), AGE] }, |row| {
+                vec![
+                    row.name(),
+                    json!(selector(row.at("/spec/podSelector"))),
+                    row.age(),
+                ]
+            })
+        }
+        ("networking.k8s.io", "ingressclasses") => printer(
+            const { &[NAME, text("Controller"), text("Parameters"), AGE] },
+            ingress_class,
+        ),
+        ("networking.k8s.io", "servicecidrs") => {
+            printer(const { &[NAME, text("CIDRs"), AGE] }, |row| {
+                vec![
+                    row.name(),
+                    json!(row.strings("/spec/cidrs").join(",")),
+                    row.age(),
+                ]
+            })
+        }
+        ("networking.k8s.io", "ipaddresses") => {
+            printer(const { &[NAME, text("ParentRef")] }, ip_address)
+        }
+        ("coordination.k8s.io", "leases") => {
+            printer(const { &[NAME, text("Holder"), AGE] }, |row| {
+                vec![row.name(), row.text("/spec/holderIdentity"), row.age()]
+            })
+        }
         ("storage.k8s.io", "storageclasses") => printer(STORAGE_CLASS, storage_class),
-        ("storage.k8s.io", "volumeattributesclasses") => printer(const { &[NAME, text("DriverName"), AGE] }, |row| {
-            vec![row.name(), row.text("/driverName"), row.age()]
-        }),
+        ("storage.k8s.io", "volumeattributesclasses") => {
+            printer(const { &[NAME, text("DriverName"), AGE] }, |row| {
+                vec![row.name(), row.text("/driverName"), row.age()]
+            })
+        }
         ("storage.k8s.io", "volumeattachments") => printer(ATTACHMENT, |row| {
             vec![
                 row.name(),
@@ -38,15 +59,26 @@ pub(super) fn printer(group: &str, resource: &str) -> Option<Printer> {
                 row.age(),
             ]
         }),
-        ("storage.k8s.io", "csinodes") => printer(const { &[NAME, integer("Drivers"), AGE] }, |row| {
-            vec![row.name(), json!(row.items("/spec/drivers").count()), row.age()]
-        }),
-        ("storage.k8s.io", "csidrivers") => printer(CSI_DRIVER, csi_driver),
-        ("storage.k8s.io", "csistoragecapacities") => {
-            printer(const { &[NAME, text("StorageClassName"), text("Capacity")] }, |row| {
-                vec![row.name(), row.text("/storageClassName"), json!(row.text_or("/capacity", "<unset>"))]
+        ("storage.k8s.io", "csinodes") => {
+            printer(const { &[NAME, integer("Drivers"), AGE] }, |row| {
+                vec![
+                    row.name(),
+                    json!(row.items("/spec/drivers").count()),
+                    row.age(),
+                ]
             })
         }
+        ("storage.k8s.io", "csidrivers") => printer(CSI_DRIVER, csi_driver),
+        ("storage.k8s.io", "csistoragecapacities") => printer(
+            const { &[NAME, text("StorageClassName"), text("Capacity")] },
+            |row| {
+                vec![
+                    row.name(),
+                    row.text("/storageClassName"),
+                    json!(row.text_or("/capacity", "<unset>")),
+                ]
+            },
+        ),
         ("scheduling.k8s.io", "priorityclasses") => printer(PRIORITY, |row| {
             vec![
                 row.name(),
@@ -56,19 +88,28 @@ pub(super) fn printer(group: &str, resource: &str) -> Option<Printer> {
                 row.text("/preemptionPolicy"),
             ]
         }),
-        ("node.k8s.io", "runtimeclasses") => printer(const { &[NAME, text("Handler"), AGE] }, |row| {
-            vec![row.name(), row.text("/handler"), row.age()]
-        }),
-        ("certificates.k8s.io", "certificatesigningrequests") => printer(SIGNING_REQUEST, signing_request),
+        ("node.k8s.io", "runtimeclasses") => {
+            printer(const { &[NAME, text("Handler"), AGE] }, |row| {
+                vec![row.name(), row.text("/handler"), row.age()]
+            })
+        }
+        ("certificates.k8s.io", "certificatesigningrequests") => {
+            printer(SIGNING_REQUEST, signing_request)
+        }
         ("admissionregistration.k8s.io", resource) => admission(resource),
         ("flowcontrol.apiserver.k8s.io", "flowschemas") => printer(FLOW_SCHEMA, flow_schema),
-        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => printer(PRIORITY_LEVEL, priority_level),
-        ("resource.k8s.io", "resourceclaims") => printer(const { &[NAME, text("State"), AGE] }, resource_claim),
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => {
+            printer(PRIORITY_LEVEL, priority_level)
+        }
+        ("resource.k8s.io", "resourceclaims") => {
+            printer(const { &[NAME, text("State"), AGE] }, resource_claim)
+        }
         ("resource.k8s.io", "deviceclasses" | "resourceclaimtemplates") => {
             printer(const { &[NAME, AGE] }, |row| vec![row.name(), row.age()])
         }
-        ("resource.k8s.io", "resourceslices") => {
-            printer(const { &[NAME, text("Node"), text("Driver"), text("Pool"), AGE] }, |row| {
+        ("resource.k8s.io", "resourceslices") => printer(
+            const { &[NAME, text("Node"), text("Driver"), text("Pool"), AGE] },
+            |row| {
                 vec![
                     row.name(),
                     row.text("/spec/nodeName"),
@@ -76,14 +117,17 @@ pub(super) fn printer(group: &str, resource: &str) -> Option<Printer> {
                     row.text("/spec/pool/name"),
                     row.age(),
                 ]
+            },
+        ),
+        ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            printer(const { &[NAME, text("Created At")] }, |row| {
+                vec![row.name(), row.text("/metadata/creationTimestamp")]
             })
         }
-        ("apiextensions.k8s.io", "customresourcedefinitions") => printer(const { &[NAME, text("Created At")] }, |row| {
-            vec![row.name(), row.text("/metadata/creationTimestamp")]
-        }),
-        ("apiregistration.k8s.io", "apiservices") => {
-            printer(const { &[NAME, text("Service"), text("Available"), AGE] }, api_service)
-        }
+        ("apiregistration.k8s.io", "apiservices") => printer(
+            const { &[NAME, text("Service"), text("Available"), AGE] },
+            api_service,
+        ),
         _ => None,
     }
 }
@@ -94,22 +138,45 @@ fn role(row: &Row<'_>) -> Vec<Value> {
     vec![row.name(), row.text("/metadata/creationTimestamp")]
 }
 
-const BINDING: &[Column] =
-    &[NAME, text("Role"), AGE, wide("Users"), wide("Groups"), wide("ServiceAccounts")];
+const BINDING: &[Column] = &[
+    NAME,
+    text("Role"),
+    AGE,
+    wide("Users"),
+    wide("Groups"),
+    wide("ServiceAccounts"),
+];
 
 fn binding(row: &Row<'_>) -> Vec<Value> {
-    let role = format!("{}/{}", row.text_or("/roleRef/kind", ""), row.text_or("/roleRef/name", ""));
+    let role = format!(
+        "{}/{}",
+        row.text_or("/roleRef/kind", ""),
+        row.text_or("/roleRef/name", "")
+    );
     let subjects = |kind: &str| {
-        let names = row.items("/subjects").filter(|subject| subject["kind"] == kind).map(|subject| {
-            let name = subject["name"].as_str().unwrap_or_default();
-            match subject["namespace"].as_str().filter(|_| kind == "ServiceAccount") {
-                Some(namespace) => format!("{namespace}/{name}"),
-                None => name.to_owned(),
-            }
-        });
+        let names = row
+            .items("/subjects")
+            .filter(|subject| subject["kind"] == kind)
+            .map(|subject| {
+                let name = subject["name"].as_str().unwrap_or_default();
+                match subject["namespace"]
+                    .as_str()
+                    .filter(|_| kind == "ServiceAccount")
+                {
+                    Some(namespace) => format!("{namespace}/{name}"),
+                    None => name.to_owned(),
+                }
+            });
         json!(names.collect::<Vec<_>>().join(", "))
     };
-    vec![row.name(), json!(role), row.age(), subjects("User"), subjects("Group"), subjects("ServiceAccount")]
+    vec![
+        row.name(),
+        json!(role),
+        row.age(),
+        subjects("User"),
+        subjects("Group"),
+        subjects("ServiceAccount"),
+    ]
 }
 
 /// The name, marked when an annotation makes the class the default.
@@ -118,7 +185,11 @@ fn class_name(row: &Row<'_>, annotations: &[&str]) -> Value {
         .members("/metadata/annotations")
         .any(|(key, value)| annotations.contains(&key.as_str()) && value == "true");
     let name = row.text_or("/metadata/name", "");
-    json!(if marked { format!("{name} (default)") } else { name })
+    json!(if marked {
+        format!("{name} (default)")
+    } else {
+        name
+    })
 }
 
 fn ingress_class(row: &Row<'_>) -> Vec<Value> {
@@ -148,9 +219,17 @@ fn ip_address(row: &Row<'_>) -> Vec<Value> {
         |parent| {
             let part = |field: &str| parent[field].as_str().filter(|text| !text.is_empty());
             let resource = part("resource").unwrap_or_default();
-            let kind = part("group").map_or_else(|| resource.to_owned(), |group| format!("{resource}.{group}"));
-            let namespace = part("namespace").map_or_else(String::new, |namespace| format!("/{namespace}"));
-            format!("{}{namespace}/{}", kind.to_lowercase(), part("name").unwrap_or_default())
+            let kind = part("group").map_or_else(
+                || resource.to_owned(),
+                |group| format!("{resource}.{group}"),
+            );
+            let namespace =
+                part("namespace").map_or_else(String::new, |namespace| format!("/{namespace}"));
+            format!(
+                "{}{namespace}/{}",
+                kind.to_lowercase(),
+                part("name").unwrap_or_default()
+            )
         },
     );
     vec![row.name(), json!(parent)]
@@ -169,7 +248,10 @@ fn storage_class(row: &Row<'_>) -> Vec<Value> {
     vec![
         class_name(
             row,
-            &["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"],
+            &[
+                "storageclass.kubernetes.io/is-default-class",
+                "storageclass.beta.kubernetes.io/is-default-class",
+            ],
         ),
         row.text("/provisioner"),
         json!(row.text_or("/reclaimPolicy", "Delete")),
@@ -181,7 +263,12 @@ fn storage_class(row: &Row<'_>) -> Vec<Value> {
 
 const ATTACHMENT: &[Column] = &[
     NAME,
-    Column { name: "Attacher", kind: "string", format: "name", priority: 0 },
+    Column {
+        name: "Attacher",
+        kind: "string",
+        format: "name",
+        priority: 0,
+    },
     text("PV"),
     text("Node"),
     boolean("Attached"),
@@ -203,13 +290,19 @@ fn csi_driver(row: &Row<'_>) -> Vec<Value> {
     let tokens = row.at("/spec/tokenRequests").map_or_else(
         || "<unset>".to_owned(),
         |_| {
-            let audiences = row.items("/spec/tokenRequests").map(|token| token["audience"].as_str().unwrap_or_default());
+            let audiences = row
+                .items("/spec/tokenRequests")
+                .map(|token| token["audience"].as_str().unwrap_or_default());
             audiences.collect::<Vec<_>>().join(",")
         },
     );
     vec![
         row.name(),
-        json!(row.at("/spec/attachRequired").and_then(Value::as_bool).unwrap_or(true)),
+        json!(
+            row.at("/spec/attachRequired")
+                .and_then(Value::as_bool)
+                .unwrap_or(true)
+        ),
         json!(row.flag("/spec/podInfoOnMount")),
         json!(row.flag("/spec/storageCapacity")),
         json!(tokens),
@@ -219,8 +312,13 @@ fn csi_driver(row: &Row<'_>) -> Vec<Value> {
     ]
 }
 
-const PRIORITY: &[Column] =
-    &[NAME, integer("Value"), boolean("Global-Default"), AGE, text("PreemptionPolicy")];
+const PRIORITY: &[Column] = &[
+    NAME,
+    integer("Value"),
+    boolean("Global-Default"),
+    AGE,
+    text("PreemptionPolicy"),
+];
 
 const SIGNING_REQUEST: &[Column] = &[
     NAME,
@@ -252,7 +350,10 @@ fn signing_request(row: &Row<'_>) -> Vec<Value> {
         row.age(),
         json!(row.text_or("/spec/signerName", "<none>")),
         row.text("/spec/username"),
-        json!(row.integer("/spec/expirationSeconds").map_or_else(|| "<none>".to_owned(), duration::short)),
+        json!(
+            row.integer("/spec/expirationSeconds")
+                .map_or_else(|| "<none>".to_owned(), duration::short)
+        ),
         json!(condition),
     ]
 }
@@ -265,17 +366,39 @@ fn admission(resource: &str) -> Option<Printer> {
                 vec![row.name(), json!(row.items("/webhooks").count()), row.age()]
             })
         }
-        "validatingadmissionpolicies" => printer(const { &[NAME, integer("Validations"), text("ParamKind"), AGE] }, |row| {
-            vec![row.name(), json!(row.items("/spec/validations").count()), json!(parameter_kind(row)), row.age()]
-        }),
-        "mutatingadmissionpolicies" => printer(const { &[NAME, integer("Mutations"), text("ParamKind"), AGE] }, |row| {
-            vec![row.name(), json!(row.items("/spec/mutations").count()), json!(parameter_kind(row)), row.age()]
-        }),
-        "validatingadmissionpolicybindings" | "mutatingadmissionpolicybindings" => {
-            printer(const { &[NAME, text("PolicyName"), text("ParamRef"), AGE] }, |row| {
-                vec![row.name(), row.text("/spec/policyName"), json!(parameter(row)), row.age()]
-            })
-        }
+        "validatingadmissionpolicies" => printer(
+            const { &[NAME, integer("Validations"), text("ParamKind"), AGE] },
+            |row| {
+                vec![
+                    row.name(),
+                    json!(row.items("/spec/validations").count()),
+                    json!(parameter_kind(row)),
+                    row.age(),
+                ]
+            },
+        ),
+        "mutatingadmissionpolicies" => printer(
+            const { &[NAME, integer("Mutations"), text("ParamKind"), AGE] },
+            |row| {
+                vec![
+                    row.name(),
+                    json!(row.items("/spec/mutations").count()),
+                    json!(parameter_kind(row)),
+                    row.age(),
+                ]
+            },
+        ),
+        "validatingadmissionpolicybindings" | "mutatingadmissionpolicybindings" => printer(
+            const { &[NAME, text("PolicyName"), text("ParamRef"), AGE] },
+            |row| {
+                vec![
+                    row.name(),
+                    row.text("/spec/policyName"),
+                    json!(parameter(row)),
+                    row.age(),
+                ]
+            },
+        ),
         _ => None,
     }
 }
@@ -294,7 +417,10 @@ fn parameter_kind(row: &Row<'_>) -> String {
 }
 
 fn parameter(row: &Row<'_>) -> String {
-    match (row.string("/spec/paramRef/name"), row.string("/spec/paramRef/namespace")) {
+    match (
+        row.string("/spec/paramRef/name"),
+        row.string("/spec/paramRef/namespace"),
+    ) {
         (Some(name), Some(namespace)) => format!("{namespace}/{name}"),
         (Some(name), None) => format!("*/{name}"),
         (None, _) => match row.at("/spec/paramRef/selector") {
@@ -375,7 +501,9 @@ fn api_service(row: &Row<'_>) -> Vec<Value> {
         ),
         None => "Local".to_owned(),
     };
-    let condition = row.items("/status/conditions").find(|condition| condition["type"] == "Available");
+    let condition = row
+        .items("/status/conditions")
+        .find(|condition| condition["type"] == "Available");
     let available = condition.map_or_else(
         || "Unknown".to_owned(),
         |condition| {
@@ -383,10 +511,12 @@ fn api_service(row: &Row<'_>) -> Vec<Value> {
             if status == "True" {
                 status.to_owned()
             } else {
-                format!("{status} ({})", condition["reason"].as_str().unwrap_or_default())
+                format!(
+                    "{status} ({})",
+                    condition["reason"].as_str().unwrap_or_default()
+                )
             }
         },
     );
     vec![row.name(), json!(service), json!(available), row.age()]
 }
-

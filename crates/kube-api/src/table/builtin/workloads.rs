@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::{Column, Row, duration};
-use super::{AGE, NAME, boolean, first_few, integer, labels, or_none, selector, selector_text, text, wide};
+use super::{
+    AGE, NAME, boolean, first_few, integer, labels, or_none, selector, selector_text, text, wide,
+};
 
 pub(super) const POD: &[Column] = &[
     NAME,
@@ -22,7 +24,11 @@ pub(super) fn pod(row: &Row<'_>) -> Vec<Value> {
     let summary = PodSummary::of(row);
     let restarts = match summary.last_restart {
         Some(time) if summary.restarts != 0 => {
-            format!("{} ({} ago)", summary.restarts, duration::short(duration::whole_seconds(time, row.now)))
+            format!(
+                "{} ({} ago)",
+                summary.restarts,
+                duration::short(duration::whole_seconds(time, row.now))
+            )
         }
         _ => summary.restarts.to_string(),
     };
@@ -32,7 +38,12 @@ pub(super) fn pod(row: &Row<'_>) -> Vec<Value> {
     } else {
         let passed = gates
             .iter()
-            .filter(|gate| gate["conditionType"].as_str().and_then(|kind| row.condition(kind)) == Some("True"))
+            .filter(|gate| {
+                gate["conditionType"]
+                    .as_str()
+                    .and_then(|kind| row.condition(kind))
+                    == Some("True")
+            })
             .count();
         format!("{passed}/{}", gates.len())
     };
@@ -67,15 +78,21 @@ impl PodSummary {
             .collect::<Vec<_>>();
         let phase = row.text_or("/status/phase", "");
         let mut reason = row.text_or("/status/reason", &phase);
-        let gated = row
-            .items("/status/conditions")
-            .any(|condition| condition["type"] == "PodScheduled" && condition["reason"] == "SchedulingGated");
+        let gated = row.items("/status/conditions").any(|condition| {
+            condition["type"] == "PodScheduled" && condition["reason"] == "SchedulingGated"
+        });
         if gated {
             "SchedulingGated".clone_into(&mut reason);
         }
-        let mut summary =
-            Self { ready: 0, total: row.items("/spec/containers").count() + sidecars.len(), reason, restarts: 0, last_restart: None };
-        let (sidecar_restarts, sidecar_last, initializing) = summary.initial_containers(row, &sidecars);
+        let mut summary = Self {
+            ready: 0,
+            total: row.items("/spec/containers").count() + sidecars.len(),
+            reason,
+            restarts: 0,
+            last_restart: None,
+        };
+        let (sidecar_restarts, sidecar_last, initializing) =
+            summary.initial_containers(row, &sidecars);
         if !initializing || row.condition("Initialized") == Some("True") {
             summary.restarts = sidecar_restarts;
             summary.last_restart = sidecar_last;
@@ -93,11 +110,17 @@ impl PodSummary {
 
     /// Goes through the init containers up to the first that is not done;
     /// gives the restarts of sidecars and whether one was found.
-    fn initial_containers(&mut self, row: &Row<'_>, sidecars: &[&str]) -> (i64, Option<Timestamp>, bool) {
+    fn initial_containers(
+        &mut self,
+        row: &Row<'_>,
+        sidecars: &[&str],
+    ) -> (i64, Option<Timestamp>, bool) {
         let (mut sidecar_restarts, mut sidecar_last) = (0, None);
         for (index, container) in row.items("/status/initContainerStatuses").enumerate() {
             let restarts = container["restartCount"].as_i64().unwrap_or(0);
-            let sidecar = container["name"].as_str().is_some_and(|name| sidecars.contains(&name));
+            let sidecar = container["name"]
+                .as_str()
+                .is_some_and(|name| sidecars.contains(&name));
             self.restarts += restarts;
             self.last_restart = self.last_restart.max(last_end(container));
             if sidecar {
@@ -105,7 +128,9 @@ impl PodSummary {
                 sidecar_last = sidecar_last.max(last_end(container));
             }
             let terminated = container["state"].get("terminated");
-            let waiting = container["state"]["waiting"]["reason"].as_str().filter(|reason| !reason.is_empty());
+            let waiting = container["state"]["waiting"]["reason"]
+                .as_str()
+                .filter(|reason| !reason.is_empty());
             if terminated.is_some_and(|terminated| exit_code(terminated) == 0) {
                 continue;
             }
@@ -130,7 +155,10 @@ impl PodSummary {
             self.restarts += container["restartCount"].as_i64().unwrap_or(0);
             self.last_restart = self.last_restart.max(last_end(container));
             let state = &container["state"];
-            if let Some(waiting) = state["waiting"]["reason"].as_str().filter(|reason| !reason.is_empty()) {
+            if let Some(waiting) = state["waiting"]["reason"]
+                .as_str()
+                .filter(|reason| !reason.is_empty())
+            {
                 waiting.clone_into(&mut self.reason);
             } else if let Some(terminated) = state.get("terminated") {
                 self.reason = end_reason(terminated);
@@ -159,7 +187,10 @@ fn exit_code(terminated: &Value) -> i64 {
 }
 
 fn end_reason(terminated: &Value) -> String {
-    match (terminated["reason"].as_str().unwrap_or_default(), terminated["signal"].as_i64().unwrap_or(0)) {
+    match (
+        terminated["reason"].as_str().unwrap_or_default(),
+        terminated["signal"].as_i64().unwrap_or(0),
+    ) {
         ("", 0) => format!("ExitCode:{}", exit_code(terminated)),
         ("", signal) => format!("Signal:{signal}"),
         (reason, _) => reason.to_owned(),
@@ -168,14 +199,22 @@ fn end_reason(terminated: &Value) -> String {
 
 /// When the container last ended before its present run.
 fn last_end(container: &Value) -> Option<Timestamp> {
-    container["lastState"]["terminated"]["finishedAt"].as_str().and_then(|time| time.parse().ok())
+    container["lastState"]["terminated"]["finishedAt"]
+        .as_str()
+        .and_then(|time| time.parse().ok())
 }
 
-pub(super) const POD_TEMPLATE: &[Column] = &[NAME, text("Containers"), text("Images"), text("Pod Labels")];
+pub(super) const POD_TEMPLATE: &[Column] =
+    &[NAME, text("Containers"), text("Images"), text("Pod Labels")];
 
 pub(super) fn pod_template(row: &Row<'_>) -> Vec<Value> {
     let [names, images] = containers(row, "/template/spec/containers");
-    vec![row.name(), names, images, json!(labels(row.at("/template/metadata/labels")))]
+    vec![
+        row.name(),
+        names,
+        images,
+        json!(labels(row.at("/template/metadata/labels"))),
+    ]
 }
 
 pub(super) const REPLICAS: &[Column] = &[
@@ -193,7 +232,11 @@ pub(super) const REPLICAS: &[Column] = &[
 pub(super) fn replicas(row: &Row<'_>) -> Vec<Value> {
     let [names, images] = containers(row, "/spec/template/spec/containers");
     let plain = row.object["kind"] == "ReplicationController";
-    let chosen = if plain { labels(row.at("/spec/selector")) } else { selector(row.at("/spec/selector")) };
+    let chosen = if plain {
+        labels(row.at("/spec/selector"))
+    } else {
+        selector(row.at("/spec/selector"))
+    };
     vec![
         row.name(),
         row.number("/spec/replicas"),
@@ -232,7 +275,11 @@ pub(super) fn deployment(row: &Row<'_>) -> Vec<Value> {
 }
 
 fn ready_of_desired(row: &Row<'_>) -> String {
-    format!("{}/{}", row.number("/status/readyReplicas"), row.number("/spec/replicas"))
+    format!(
+        "{}/{}",
+        row.number("/status/readyReplicas"),
+        row.number("/spec/replicas")
+    )
 }
 
 pub(super) const DAEMON_SET: &[Column] = &[
@@ -266,26 +313,44 @@ pub(super) fn daemon_set(row: &Row<'_>) -> Vec<Value> {
     ]
 }
 
-pub(super) const STATEFUL_SET: &[Column] = &[NAME, text("Ready"), AGE, wide("Containers"), wide("Images")];
+pub(super) const STATEFUL_SET: &[Column] =
+    &[NAME, text("Ready"), AGE, wide("Containers"), wide("Images")];
 
 pub(super) fn stateful_set(row: &Row<'_>) -> Vec<Value> {
     let [names, images] = containers(row, "/spec/template/spec/containers");
-    vec![row.name(), json!(ready_of_desired(row)), row.age(), names, images]
+    vec![
+        row.name(),
+        json!(ready_of_desired(row)),
+        row.age(),
+        names,
+        images,
+    ]
 }
 
 pub(super) const REVISION: &[Column] = &[NAME, text("Controller"), text("Revision"), AGE];
 
 pub(super) fn revision(row: &Row<'_>) -> Vec<Value> {
-    let controller = row.items("/metadata/ownerReferences").find(|owner| owner["controller"] == true).map(|owner| {
-        let kind = owner["kind"].as_str().unwrap_or_default();
-        let name = owner["name"].as_str().unwrap_or_default();
-        let kind = match owner["apiVersion"].as_str().and_then(|version| version.split_once('/')) {
-            Some((group, _)) => format!("{kind}.{group}"),
-            None => kind.to_owned(),
-        };
-        format!("{}/{name}", kind.to_lowercase())
-    });
-    vec![row.name(), json!(controller.as_deref().unwrap_or("<none>")), row.number("/revision"), row.age()]
+    let controller = row
+        .items("/metadata/ownerReferences")
+        .find(|owner| owner["controller"] == true)
+        .map(|owner| {
+            let kind = owner["kind"].as_str().unwrap_or_default();
+            let name = owner["name"].as_str().unwrap_or_default();
+            let kind = match owner["apiVersion"]
+                .as_str()
+                .and_then(|version| version.split_once('/'))
+            {
+                Some((group, _)) => format!("{kind}.{group}"),
+                None => kind.to_owned(),
+            };
+            format!("{}/{name}", kind.to_lowercase())
+        });
+    vec![
+        row.name(),
+        json!(controller.as_deref().unwrap_or("<none>")),
+        row.number("/revision"),
+        row.age(),
+    ]
 }
 
 pub(super) const JOB: &[Column] = &[
@@ -301,12 +366,18 @@ pub(super) const JOB: &[Column] = &[
 
 pub(super) fn job(row: &Row<'_>) -> Vec<Value> {
     let succeeded = row.integer("/status/succeeded").unwrap_or(0);
-    let completions = match (row.integer("/spec/completions"), row.integer("/spec/parallelism").unwrap_or(0)) {
+    let completions = match (
+        row.integer("/spec/completions"),
+        row.integer("/spec/parallelism").unwrap_or(0),
+    ) {
         (Some(wanted), _) => format!("{succeeded}/{wanted}"),
         (None, parallelism) if parallelism > 1 => format!("{succeeded}/1 of {parallelism}"),
         (None, _) => format!("{succeeded}/1"),
     };
-    let time = |path: &str| row.string(path).and_then(|time| time.parse::<Timestamp>().ok());
+    let time = |path: &str| {
+        row.string(path)
+            .and_then(|time| time.parse::<Timestamp>().ok())
+    };
     let ran = time("/status/startTime").map_or_else(String::new, |start| {
         let end = time("/status/completionTime").unwrap_or(row.now);
         duration::short(duration::whole_seconds(start, end))
@@ -375,8 +446,13 @@ pub(super) fn cron_job(row: &Row<'_>) -> Vec<Value> {
     ]
 }
 
-pub(super) const BUDGET: &[Column] =
-    &[NAME, text("Min Available"), text("Max Unavailable"), integer("Allowed Disruptions"), AGE];
+pub(super) const BUDGET: &[Column] = &[
+    NAME,
+    text("Min Available"),
+    text("Max Unavailable"),
+    integer("Allowed Disruptions"),
+    AGE,
+];
 
 pub(super) fn budget(row: &Row<'_>) -> Vec<Value> {
     let bound = |path: &str| match row.at(path) {
@@ -410,10 +486,16 @@ pub(super) fn autoscaler(row: &Row<'_>) -> Vec<Value> {
         row.text_or("/spec/scaleTargetRef/kind", ""),
         row.text_or("/spec/scaleTargetRef/name", "")
     );
-    let minimum = row.integer("/spec/minReplicas").map_or_else(|| "<unset>".to_owned(), |minimum| minimum.to_string());
+    let minimum = row
+        .integer("/spec/minReplicas")
+        .map_or_else(|| "<unset>".to_owned(), |minimum| minimum.to_string());
     let metrics = metrics(row);
     let metrics = if metrics.len() > SHOWN {
-        format!("{} + {} more...", metrics[..SHOWN].join(", "), metrics.len() - SHOWN)
+        format!(
+            "{} + {} more...",
+            metrics[..SHOWN].join(", "),
+            metrics.len() - SHOWN
+        )
     } else {
         or_none(metrics.join(", "))
     };
@@ -429,8 +511,13 @@ pub(super) fn autoscaler(row: &Row<'_>) -> Vec<Value> {
 }
 
 fn metrics(row: &Row<'_>) -> Vec<String> {
-    if row.at("/spec/targetCPUUtilizationPercentage").is_some() || row.object["apiVersion"] == "autoscaling/v1" {
-        let percent = |path: &str, none: &str| row.integer(path).map_or_else(|| none.to_owned(), |value| format!("{value}%"));
+    if row.at("/spec/targetCPUUtilizationPercentage").is_some()
+        || row.object["apiVersion"] == "autoscaling/v1"
+    {
+        let percent = |path: &str, none: &str| {
+            row.integer(path)
+                .map_or_else(|| none.to_owned(), |value| format!("{value}%"))
+        };
         return match row.at("/spec/targetCPUUtilizationPercentage") {
             None => Vec::new(),
             Some(_) => vec![format!(
@@ -441,7 +528,10 @@ fn metrics(row: &Row<'_>) -> Vec<String> {
         };
     }
     let statuses = row.items("/status/currentMetrics").collect::<Vec<_>>();
-    row.items("/spec/metrics").enumerate().map(|(index, metric)| one_metric(metric, statuses.get(index).copied())).collect()
+    row.items("/spec/metrics")
+        .enumerate()
+        .map(|(index, metric)| one_metric(metric, statuses.get(index).copied()))
+        .collect()
 }
 
 fn one_metric(metric: &Value, status: Option<&Value>) -> String {
@@ -456,26 +546,46 @@ fn one_metric(metric: &Value, status: Option<&Value>) -> String {
     let source = &metric[field];
     let target = &source["target"];
     let current = status.map(|status| &status[field]["current"]);
-    let current_text = |name: &str| current.and_then(|current| current[name].as_str()).unwrap_or("<unknown>").to_owned();
-    let prefix = if named { format!("{}: ", source["name"].as_str().unwrap_or_default()) } else { String::new() };
+    let current_text = |name: &str| {
+        current
+            .and_then(|current| current[name].as_str())
+            .unwrap_or("<unknown>")
+            .to_owned()
+    };
+    let prefix = if named {
+        format!("{}: ", source["name"].as_str().unwrap_or_default())
+    } else {
+        String::new()
+    };
     let average = target["averageValue"].as_str();
     match (average, named, field) {
-        (Some(average), true, _) | (Some(average), _, "pods") => format!("{prefix}{}/{average}", current_text("averageValue")),
+        (Some(average), true, _) | (Some(average), _, "pods") => {
+            format!("{prefix}{}/{average}", current_text("averageValue"))
+        }
         (Some(average), ..) => format!("{}/{average} (avg)", current_text("averageValue")),
         (None, true, _) => {
             let now = current.and_then(|current| current["averageUtilization"].as_i64());
             let now = now.map_or_else(|| "<unknown>".to_owned(), |now| format!("{now}%"));
-            let wanted = target["averageUtilization"].as_i64().map_or_else(|| "<auto>".to_owned(), |wanted| format!("{wanted}%"));
+            let wanted = target["averageUtilization"]
+                .as_i64()
+                .map_or_else(|| "<auto>".to_owned(), |wanted| format!("{wanted}%"));
             format!("{prefix}{now}/{wanted}")
         }
-        (None, false, _) => format!("{}/{}", current_text("value"), target["value"].as_str().unwrap_or("0")),
+        (None, false, _) => format!(
+            "{}/{}",
+            current_text("value"),
+            target["value"].as_str().unwrap_or("0")
+        ),
     }
 }
 
 /// The names and the images of the containers at `path`.
 fn containers(row: &Row<'_>, path: &str) -> [Value; 2] {
     ["name", "image"].map(|field| {
-        let all = row.items(path).map(|container| container[field].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>();
+        let all = row
+            .items(path)
+            .map(|container| container[field].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>();
         json!(first_few(&all, usize::MAX))
     })
 }
