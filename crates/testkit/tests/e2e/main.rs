@@ -4,6 +4,8 @@
 //! Each scenario starts what it needs on free ports. They run one at a time:
 //! a control plane alone uses what this kind of machine has.
 
+#![expect(clippy::print_stderr, reason = "a test that cannot run here says why")]
+
 mod cli;
 mod cut;
 mod fixture;
