@@ -38,11 +38,20 @@ async fn ask(
         body.to_string()
     };
     let response = service
-        .oneshot(request.body(Full::new(bytes::Bytes::from(body))).expect("a valid request"))
+        .oneshot(
+            request
+                .body(Full::new(bytes::Bytes::from(body)))
+                .expect("a valid request"),
+        )
         .await
         .unwrap();
     let code = response.status().as_u16();
-    let bytes = response.into_body().collect().await.expect("a body").to_bytes();
+    let bytes = response
+        .into_body()
+        .collect()
+        .await
+        .expect("a body")
+        .to_bytes();
     (code, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
 }
 
