@@ -9,7 +9,13 @@ use anyhow::{Context, Result, bail};
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    // At run time, since several checkouts may share one target folder; the other is for a start without Cargo.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR");
+    package
+        .map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).to_owned(),
+            PathBuf::from,
+        )
         .join("..")
         .canonicalize()
         .unwrap_or_else(|_| PathBuf::from("."))
