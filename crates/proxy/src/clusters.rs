@@ -119,6 +119,8 @@ struct State {
     links: HashMap<String, Arc<Link>>,
     /// When the last session of a cluster ended, for those that have none.
     departures: HashMap<String, Instant>,
+    /// When this process began to follow clusters; before that, all of them may have been connected to another.
+    started: Option<Instant>,
 }
 
 impl State {
@@ -165,6 +167,7 @@ impl Clusters {
             .boxed();
         let mut listed: HashMap<String, Arc<Target>> = HashMap::new();
         let mut changes = self.inner.sessions.changes();
+        self.inner.state.lock().started = Some(Instant::now());
         loop {
             let event = tokio::select! {
                 change = changes.recv() => {
@@ -211,7 +214,10 @@ impl Clusters {
     /// Waits for a session of a cluster that lost its last one a moment ago.
     async fn wait_for_return(&self, cluster: &str) -> Result<(), Unreachable> {
         let mut changes = self.inner.sessions.changes();
-        let left = self.inner.state.lock().departures.get(cluster).copied();
+        let left = {
+            let state = self.inner.state.lock();
+            state.departures.get(cluster).copied().or(state.started)
+        };
         let returned = async {
             while !self.inner.sessions.connected(cluster) {
                 if matches!(changes.recv().await, Err(RecvError::Closed)) {

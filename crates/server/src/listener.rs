@@ -31,8 +31,8 @@ use crate::lingering::Lingering;
 const MAX_CONNECTIONS: usize = 20_000;
 /// Time for a TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// Time for a request's header.
-const HEADER_LIMIT: Duration = Duration::from_secs(20);
+/// Time for a request's header, and how long a connection may idle: clients keep some to use again.
+const HEADER_LIMIT: Duration = Duration::from_secs(90);
 /// Largest header: agents send tokens and CAs in it (reference tunnel-and-import, 2.2).
 const HEADER_BYTES: u32 = 128 * 1024;
 /// Requests at once on one HTTP/2 connection: clients keep a watch per kind open.

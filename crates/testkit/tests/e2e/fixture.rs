@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use drover_testkit::apply;
 use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::hub::{self, Hub, Session};
 use drover_testkit::kubelet::{self, Kubelet};
+use drover_testkit::{apply, wait};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -60,6 +60,12 @@ impl World {
             id,
         };
         world.wait_state("active", LIMIT).await?;
+        // Rights in the cluster follow a moment after its state.
+        let path = format!("/k8s/clusters/{}/api/v1/namespaces", world.id);
+        wait::until("the user's rights in the cluster", LIMIT, || async {
+            world.session.http.get(&path).await?.expect(200).map(drop)
+        })
+        .await?;
         Ok(world)
     }
 
