@@ -4,12 +4,12 @@
 //!
 //! A request without a token is the administrator's; one with a token is whoever the token says.
 
-use std::convert::Infallible;
 use std::error::Error;
 
 use drover_kube_api::{Config, Identity, Server, Storage};
+use http::Request;
 use http::header::AUTHORIZATION;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::body::Incoming;
 use tower::ServiceExt as _;
 
 #[tokio::main]
@@ -26,29 +26,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     loop {
         let (stream, _) = listener.accept().await?;
-        let (anyone, admin) = (server.service(), server.client_service(Identity::admin()));
-        let service =
-            hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                let service = if request.headers().contains_key(AUTHORIZATION) {
-                    anyone.clone()
-                } else {
-                    admin.clone()
-                };
-                async move {
-                    Ok::<_, Infallible>(
-                        service
-                            .oneshot(request)
-                            .await
-                            .unwrap_or_else(|never| match never {}),
-                    )
-                }
-            });
-        tokio::spawn(async move {
-            let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-            // A connection that breaks is the client's affair.
-            let _ = builder
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
+        let service = server.service().map_request(as_admin);
+        tokio::spawn(drover_testkit::serve::connection(stream, service));
     }
+}
+
+fn as_admin(mut request: Request<Incoming>) -> Request<Incoming> {
+    if !request.headers().contains_key(AUTHORIZATION) {
+        request.extensions_mut().insert(Identity::admin());
+    }
+    request
 }

@@ -7,7 +7,6 @@ mod killing;
 
 use std::path::Path;
 
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -66,15 +65,7 @@ async fn the_server_that_is_killed() {
     let listener = tokio::net::UnixListener::bind(folder.join(process::SOCKET)).expect("a socket");
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
-        let service = hyper_util::service::TowerToHyperService::new(
-            server.client_service(drover_kube_api::Identity::admin()),
-        );
-        tokio::spawn(async move {
-            let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-            // A connection that breaks is the client's affair.
-            let _ = builder
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
+        let service = server.client_service(drover_kube_api::Identity::admin());
+        tokio::spawn(drover_testkit::serve::connection(stream, service));
     }
 }

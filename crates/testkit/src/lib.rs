@@ -16,5 +16,6 @@ pub mod kubelet;
 pub mod load;
 pub mod process;
 pub mod real;
+pub mod serve;
 pub mod simulated;
 pub mod wait;

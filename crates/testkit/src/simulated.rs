@@ -4,7 +4,6 @@
 //! For the demo and for many clusters at once; what depends on the behaviour
 //! of a real control plane is tested on one ([`crate::control_plane`]).
 
-use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,8 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use drover_kube_api::{Identity, Server, Storage};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::body::Incoming;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
@@ -181,35 +179,23 @@ async fn serve(listener: TcpListener, acceptor: tokio_rustls::TlsAcceptor, serve
                     return;
                 }
             };
-            let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-                let admin = format!("Bearer {ADMIN_TOKEN}");
-                if request
-                    .headers()
-                    .get(http::header::AUTHORIZATION)
-                    .is_some_and(|value| value.as_bytes() == admin.as_bytes())
-                {
-                    request.headers_mut().remove(http::header::AUTHORIZATION);
-                    request.extensions_mut().insert(Identity::admin());
-                }
-                let service = server.service();
-                async move {
-                    Ok::<_, Infallible>(
-                        service
-                            .oneshot(request)
-                            .await
-                            .unwrap_or_else(|never| match never {}),
-                    )
-                }
-            });
-            let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-            if let Err(error) = builder
-                .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                .await
-            {
-                tracing::debug!(%remote, %error, "the connection ended with an error");
-            }
+            crate::serve::connection(stream, server.service().map_request(as_admin)).await;
         });
     }
+}
+
+/// Who shows the administrator's token is the administrator; anyone else is whoever the token says.
+fn as_admin(mut request: http::Request<Incoming>) -> http::Request<Incoming> {
+    let admin = format!("Bearer {ADMIN_TOKEN}");
+    if request
+        .headers()
+        .get(http::header::AUTHORIZATION)
+        .is_some_and(|value| value.as_bytes() == admin.as_bytes())
+    {
+        request.headers_mut().remove(http::header::AUTHORIZATION);
+        request.extensions_mut().insert(Identity::admin());
+    }
+    request
 }
 
 fn resource(api_version: &str, kind: &str, plural: &str) -> ApiResource {

@@ -4,15 +4,13 @@
 //! replaced before comparing. A line `~ reason` after a command says that its output differs on purpose; it fails the
 //! test when the output no longer differs.
 
-#[path = "../common/port.rs"]
-mod port;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drover_kube_api::{Config, Server, Storage};
 use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::real;
+use drover_testkit::serve::Port;
 use regex::Regex;
 
 /// The longest a command may take on a loaded machine.
@@ -149,7 +147,7 @@ async fn compare(file: &str) {
     let server = Server::open(Config::new(Storage::Memory))
         .await
         .expect("the embedded server");
-    let port = port::serve(&server).await;
+    let port = Port::open(&server).await.expect("a port");
     let homes = [
         tempfile::tempdir().expect("a folder"),
         tempfile::tempdir().expect("a folder"),
@@ -158,7 +156,7 @@ async fn compare(file: &str) {
     let text = std::fs::read_to_string(plane.kubeconfig()).expect("a kubeconfig");
     let mut parsed: serde_json::Value = serde_json::from_str(&text).expect("a kubeconfig in JSON");
     parsed["clusters"][0]["cluster"] =
-        serde_json::json!({"server": format!("http://127.0.0.1:{port}")});
+        serde_json::json!({"server": format!("http://127.0.0.1:{}", port.number())});
     parsed["users"][0]["user"] = serde_json::json!({});
     std::fs::write(&kubeconfig, parsed.to_string()).expect("a file");
     let real_kubeconfig = plane.kubeconfig();

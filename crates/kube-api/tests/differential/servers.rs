@@ -1,18 +1,14 @@
 //! The two servers: etcd with kube-apiserver, and ours on a port.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drover_kube_api::{Config, Identity, Server, Service, Storage};
+use drover_kube_api::{Config, Server, Storage};
 use drover_testkit::control_plane::{self, ADMIN_TOKEN, ControlPlane};
 use drover_testkit::http::Http;
+use drover_testkit::serve::Port;
 use drover_testkit::wait;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
-use tower::ServiceExt as _;
 
 use crate::compare::{Difference, compare};
 use crate::normal::Normal;
@@ -27,8 +23,7 @@ pub(crate) struct Pair {
     server: Server,
     real_client: Http,
     our_client: Http,
-    port: u16,
-    connections: tokio::task::JoinHandle<()>,
+    port: Port,
 }
 
 impl Pair {
@@ -41,26 +36,18 @@ impl Pair {
         };
         let real = ControlPlane::start(&config).await.unwrap();
         let server = Server::open(Config::new(Storage::Memory)).await.unwrap();
-        let admin = Identity {
-            user: "admin".to_owned(),
-            uid: "admin".to_owned(),
-            groups: vec![
-                "system:masters".to_owned(),
-                "system:authenticated".to_owned(),
-            ],
-            ..Identity::admin()
-        };
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let connections = tokio::spawn(serve(listener, server.client_service(admin)));
+        let port = Port::open(&server).await.unwrap();
         Self {
             real_client: Http::trusting(&real.url(), real.authority(), Some(ADMIN_TOKEN)).unwrap(),
-            our_client: Http::trusting(&format!("http://127.0.0.1:{port}"), real.authority(), None)
-                .unwrap(),
+            our_client: Http::trusting(
+                &format!("http://127.0.0.1:{}", port.number()),
+                real.authority(),
+                None,
+            )
+            .unwrap(),
             real,
             server,
             port,
-            connections,
         }
     }
 
@@ -71,7 +58,7 @@ impl Pair {
         let path = folder.join("kubeconfig");
         let kubeconfig = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "test", "cluster": {"server": format!("http://127.0.0.1:{}", self.port)}}],
+            "clusters": [{"name": "test", "cluster": {"server": format!("http://127.0.0.1:{}", self.port.number())}}],
             "users": [{"name": "admin", "user": {}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
         });
@@ -81,7 +68,7 @@ impl Pair {
 
     /// Ends both.
     pub(crate) async fn stop(self) {
-        self.connections.abort();
+        drop(self.port);
         self.server.shutdown().await;
     }
 
@@ -154,35 +141,5 @@ impl Pair {
             );
         }
         differences
-    }
-}
-
-async fn serve(listener: TcpListener, service: Service) {
-    let mut connections = JoinSet::new();
-    loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            return;
-        };
-        while connections.try_join_next().is_some() {}
-        let service = service.clone();
-        let service =
-            hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                let service = service.clone();
-                async move {
-                    Ok::<_, Infallible>(
-                        service
-                            .oneshot(request)
-                            .await
-                            .unwrap_or_else(|never| match never {}),
-                    )
-                }
-            });
-        connections.spawn(async move {
-            let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-            // A connection that breaks shows in the client's answer.
-            let _ = builder
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
     }
 }

@@ -4,15 +4,13 @@
 //! (SubjectAccessReview), and lets the subjects try to make roles and bindings (escalation). `DROVER_RBAC_ROUNDS` asks
 //! for more rounds than the usual few, `DROVER_RBAC_SEED` for others.
 
-#[path = "../common/port.rs"]
-mod port;
-
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use drover_kube_api::{Config, Server, Storage};
 use drover_testkit::control_plane::{self, ADMIN_TOKEN, ControlPlane};
 use drover_testkit::http::Http;
+use drover_testkit::serve::Port;
 use drover_testkit::wait;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -396,11 +394,15 @@ async fn access_is_decided_as_by_a_real_api_server() {
     let server = Server::open(Config::new(Storage::Memory))
         .await
         .expect("the embedded server");
-    let port = port::serve(&server).await;
+    let port = Port::open(&server).await.expect("a port");
     let real =
         Http::trusting(&plane.url(), plane.authority(), Some(ADMIN_TOKEN)).expect("a client");
-    let ours = Http::trusting(&format!("http://127.0.0.1:{port}"), plane.authority(), None)
-        .expect("a client");
+    let ours = Http::trusting(
+        &format!("http://127.0.0.1:{}", port.number()),
+        plane.authority(),
+        None,
+    )
+    .expect("a client");
     let asked = Asked {
         real: &real,
         ours: &ours,

@@ -1,6 +1,5 @@
 //! The embedded API in a process of its own, behind TLS, so that its memory and its start can be measured.
 
-use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,11 +12,9 @@ use drover_testkit::certificates::Authority;
 use drover_testkit::process::{Launch, Process};
 use drover_testkit::real;
 use http::Method;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
-use tower::ServiceExt as _;
 
 use super::client::Peer;
 
@@ -46,24 +43,7 @@ pub(crate) async fn serve(folder: &Path, port: u16) -> Result<()> {
             let Ok(stream) = acceptor.accept(stream).await else {
                 return;
             };
-            let service =
-                hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                    let service = service.clone();
-                    async move {
-                        Ok::<_, Infallible>(
-                            service
-                                .oneshot(request)
-                                .await
-                                .unwrap_or_else(|never| match never {}),
-                        )
-                    }
-                });
-            let builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-            drop(
-                builder
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await,
-            );
+            drover_testkit::serve::connection(stream, service).await;
         });
     }
 }
