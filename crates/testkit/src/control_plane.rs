@@ -16,6 +16,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::certificates::Authority;
+use crate::kubelet::{self, Kubelet};
 use crate::process::{Launch, Process};
 use crate::{real, wait};
 
@@ -57,6 +58,8 @@ pub struct ControlPlane {
     address: std::net::Ipv4Addr,
     port: u16,
     authority: String,
+    /// The network namespace its pods run in.
+    namespace: Option<String>,
     /// The TCP port on this machine that `kubectl port-forward` reaches, whatever the pod.
     forward_target: std::net::TcpListener,
 }
@@ -114,6 +117,7 @@ impl ControlPlane {
             address,
             port: real::free_port()?,
             authority: authority.pem().to_owned(),
+            namespace: config.namespace.as_ref().map(|(name, _)| name.clone()),
             forward_target: std::net::TcpListener::bind(("127.0.0.1", 0))?,
             folder,
         };
@@ -182,6 +186,20 @@ impl ControlPlane {
         let config =
             kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         Ok(Client::try_from(config)?)
+    }
+
+    /// Plays the kubelet for the agents of this cluster, where its pods run.
+    ///
+    /// # Errors
+    ///
+    /// When there is no client, or no folder for the pods' files.
+    pub async fn kubelet(&self) -> Result<Kubelet> {
+        Kubelet::start(kubelet::Config {
+            client: self.client().await?,
+            api_server: self.address(),
+            authority: self.authority.clone(),
+            namespace: self.namespace.clone(),
+        })
     }
 
     /// The resident memory of etcd and kube-apiserver together, in bytes.

@@ -39,8 +39,6 @@ pub struct Config {
     pub authority: String,
     /// The network namespace that pods run in.
     pub namespace: Option<String>,
-    /// Variables on top of the Deployment's.
-    pub environment: Vec<(String, String)>,
 }
 
 impl std::fmt::Debug for Config {
@@ -283,10 +281,7 @@ impl State {
         .args([&account])
         .env("KUBERNETES_SERVICE_HOST", address.to_string())
         .env("KUBERNETES_SERVICE_PORT", port.to_string());
-        for (name, value) in environment
-            .iter()
-            .chain(config.environment.iter().map(|(name, value)| (name, value)))
-        {
+        for (name, value) in &environment {
             launch = launch.env(name, value);
         }
         launch.start()

@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::http::Http;
 use drover_testkit::hub::{self, Hub, Session};
-use drover_testkit::kubelet::{self, Kubelet};
+use drover_testkit::kubelet::Kubelet;
 use drover_testkit::load::{Target, latencies, rate};
 use drover_testkit::process::Launch;
 use drover_testkit::{apply, real};
@@ -171,13 +171,7 @@ async fn proxy() -> Result<()> {
     let session = hub.login().await?;
     let id = session.create_cluster("bench").await?;
     apply::apply(&plane.kubeconfig(), &session.manifest(&id).await?).await?;
-    let kubelet = Kubelet::start(kubelet::Config {
-        client: plane.client().await?,
-        api_server: plane.address(),
-        authority: plane.authority().to_owned(),
-        namespace: None,
-        environment: Vec::new(),
-    })?;
+    let kubelet = plane.kubelet().await?;
     session.wait_state(&id, "active", LIMIT).await?;
     settle(&kubelet).await?;
     idle(&mut hub, &kubelet).await?;

@@ -101,7 +101,6 @@ async fn run(args: Args) -> Result<()> {
         api_server: demo.address(),
         authority: demo.authority().to_owned(),
         namespace: None,
-        environment: Vec::new(),
     })?;
     let id = import(&http, &demo).await?;
     let active = wait::until("the demo cluster to be active", LIMIT, || async {

@@ -9,7 +9,6 @@ use anyhow::{Context, Result, ensure};
 use drover_testkit::certificates::Authority;
 use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::hub::{self, Hub, PASSWORD};
-use drover_testkit::kubelet::{self, Kubelet};
 use drover_testkit::{apply, real, wait};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -155,13 +154,7 @@ async fn a_person_imports_a_cluster_and_works_in_it_from_the_command_line() -> R
         .context("the command names no address of the server")?;
     let manifest = hub.http(None)?.get(path).await?.expect(200)?.body;
     apply::apply(&plane.kubeconfig(), &manifest).await?;
-    let _kubelet = Kubelet::start(kubelet::Config {
-        client: plane.client().await?,
-        api_server: plane.address(),
-        authority: plane.authority().to_owned(),
-        namespace: None,
-        environment: Vec::new(),
-    })?;
+    let _kubelet = plane.kubelet().await?;
     let (status, said) = tokio::task::spawn_blocking(move || -> Result<_> {
         let (mut said, mut rest) = (String::new(), rest);
         rest.read_to_string(&mut said)?;

@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::hub::{self, Hub};
-use drover_testkit::kubelet::{self, Kubelet};
-use drover_testkit::{apply, wait};
+use drover_testkit::wait;
 
-use crate::fixture::{LIMIT, World, turn};
+use crate::fixture::{World, turn};
 
 /// Within which a cut must show.
 const UNAVAILABLE: Duration = Duration::from_secs(20);
@@ -185,30 +184,8 @@ async fn a_cut_shows_within_20_seconds_and_heals_within_5() -> Result<()> {
         ..hub::Config::default()
     };
     let hub = Hub::start(hub).await?;
-    let session = hub.login().await?;
-    let id = session.create_cluster("far").await?;
-    apply::apply(&plane.kubeconfig(), &session.manifest(&id).await?).await?;
-    let kubelet = Kubelet::start(kubelet::Config {
-        client: plane.client().await?,
-        api_server: plane.address(),
-        authority: plane.authority().to_owned(),
-        namespace: Some(network.cluster.clone()),
-        environment: Vec::new(),
-    })?;
-    let mut world = World {
-        hub,
-        session,
-        plane,
-        kubelet,
-        id,
-    };
-    world.wait_state("active", LIMIT).await?;
+    let mut world = World::join(hub, plane).await?;
     let path = format!("/k8s/clusters/{}/api/v1/namespaces/default", world.id);
-    // The roles in the cluster follow the state by a moment.
-    wait::until("requests to get through", LIMIT, || async {
-        world.session.http.get(&path).await?.expect(200)
-    })
-    .await?;
 
     for _ in 0..2 {
         // Packets vanish; nobody is told.

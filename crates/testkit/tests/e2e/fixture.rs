@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::hub::{self, Hub, Session};
-use drover_testkit::kubelet::{self, Kubelet};
+use drover_testkit::kubelet::Kubelet;
 use drover_testkit::{apply, wait};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
@@ -45,13 +45,7 @@ impl World {
         let id = session.create_cluster("imported").await?;
         let manifest = session.manifest(&id).await?;
         apply::apply(&plane.kubeconfig(), &manifest).await?;
-        let kubelet = Kubelet::start(kubelet::Config {
-            client: plane.client().await?,
-            api_server: plane.address(),
-            authority: plane.authority().to_owned(),
-            namespace: None,
-            environment: Vec::new(),
-        })?;
+        let kubelet = plane.kubelet().await?;
         let mut world = Self {
             hub,
             session,
