@@ -8,54 +8,40 @@
 
 use std::process::ExitCode;
 
-use clap::{Args as _, FromArgMatches as _};
+use clap::{FromArgMatches as _, Subcommand};
 use drover_server::config::ServerArgs;
 use drover_server::copies::{self, BackupArgs, RestoreArgs};
 use drover_server::recovery::{self, ResetPasswordArgs};
 use tokio_util::sync::CancellationToken;
 
+// What is not a client of the API. (A doc comment here would replace the whole program's description.)
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Server(Box<ServerArgs>),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
+    ResetPassword(ResetPasswordArgs),
+}
+
 fn main() -> ExitCode {
-    let mut whole = <drover_cli::Arguments as clap::CommandFactory>::command()
-        .subcommand(
-            <ServerCommand as clap::CommandFactory>::command()
-                .name("server")
-                .about("Run the server"),
-        )
-        .subcommand(BackupArgs::augment_args(clap::Command::new("backup")))
-        .subcommand(RestoreArgs::augment_args(clap::Command::new("restore")))
-        .subcommand(ResetPasswordArgs::augment_args(clap::Command::new(
-            "reset-password",
-        )));
+    let client = <drover_cli::Arguments as clap::CommandFactory>::command();
+    let mut whole = Command::augment_subcommands(client);
     let matches = match whole.try_get_matches_from_mut(std::env::args_os()) {
         Ok(matches) => matches,
         Err(error) => error.exit(),
     };
-    match matches.subcommand() {
-        Some(("server", matches)) => {
-            return match ServerCommand::from_arg_matches(matches) {
-                Ok(command) => serve(command.args),
-                Err(error) => error.exit(),
-            };
-        }
-        Some(("backup", matches)) => {
-            return match BackupArgs::from_arg_matches(matches) {
-                Ok(args) => finish(copies::backup(&args)),
-                Err(error) => error.exit(),
-            };
-        }
-        Some(("restore", matches)) => {
-            return match RestoreArgs::from_arg_matches(matches) {
-                Ok(args) => finish(copies::restore(&args)),
-                Err(error) => error.exit(),
-            };
-        }
-        Some(("reset-password", matches)) => {
-            return match ResetPasswordArgs::from_arg_matches(matches) {
-                Ok(args) => reset_password(&args),
-                Err(error) => error.exit(),
-            };
-        }
-        _ => {}
+    if matches
+        .subcommand_name()
+        .is_some_and(Command::has_subcommand)
+    {
+        return match Command::from_arg_matches(&matches) {
+            Ok(Command::Server(args)) => serve(*args),
+            Ok(Command::Backup(args)) => finish(copies::backup(&args)),
+            Ok(Command::Restore(args)) => finish(copies::restore(&args)),
+            Ok(Command::ResetPassword(args)) => reset_password(&args),
+            Err(error) => error.exit(),
+        };
     }
     match drover_cli::Arguments::from_arg_matches(&matches) {
         Ok(arguments) => drover_cli::run_parsed(arguments, &mut whole),
@@ -74,13 +60,6 @@ fn finish(outcome: anyhow::Result<String>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The server's command as clap sees it.
-#[derive(clap::Parser, Debug)]
-struct ServerCommand {
-    #[command(flatten)]
-    args: ServerArgs,
 }
 
 fn serve(mut args: ServerArgs) -> ExitCode {
