@@ -23,7 +23,9 @@ use tokio::sync::watch;
 use crate::Identity;
 use crate::web::ApiError;
 pub use explain::{Explanation, Holder, HolderKind, Question};
+pub use index::MAX_DEPTH;
 use index::{Compiler, Index};
+pub use rules::PROMOTED;
 
 /// What somebody wants to do to an object of the management cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

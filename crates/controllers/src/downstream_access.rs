@@ -16,14 +16,16 @@ use drover_types::names::{
     CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER, MEMBER_GROUP, OWNER_GROUP,
 };
 use jiff::Timestamp;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Api, Client};
 
 use crate::downstream::Downstream;
 use crate::downstream_roles::reconcile as reconcile_roles;
-use crate::downstream_roles::{Given, Ours, Wanted, downstream_rule, namespaces};
+use crate::downstream_roles::{
+    Given, Ours, Wanted, downstream_rule, namespaces, reference, subject,
+};
 use crate::facts::{Board, Health, Session};
 use crate::plan::{Action, Plan, Reference, Site, Sites};
 use crate::runtime::{Controller, LookError, Trigger};
@@ -32,7 +34,6 @@ use crate::runtime::{Controller, LookError, Trigger};
 pub(crate) const OWNER_BINDING: &str = "drover-cluster-owner";
 /// The role of members, and its binding.
 pub(crate) const MEMBER_ROLE: &str = "drover-cluster-member";
-const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// What is there.
 #[derive(Clone, Debug, Default)]
@@ -112,17 +113,8 @@ fn is_ours(meta: &ObjectMeta) -> bool {
 fn binding(name: &str, role: &str, group: &str) -> ClusterRoleBinding {
     ClusterRoleBinding {
         metadata: meta(name),
-        role_ref: RoleRef {
-            api_group: Some(RBAC.to_owned()),
-            kind: "ClusterRole".to_owned(),
-            name: role.to_owned(),
-        },
-        subjects: Some(vec![Subject {
-            api_group: Some(RBAC.to_owned()),
-            kind: "Group".to_owned(),
-            name: group.to_owned(),
-            namespace: None,
-        }]),
+        role_ref: reference(role),
+        subjects: Some(vec![subject(group)]),
     }
 }
 

@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use drover_auth::access::{MAX_DEPTH, PROMOTED};
 use drover_types::management::{self, RoleTemplate};
 use drover_types::names::{self, CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER, PROJECT_ANNOTATION};
 use k8s_openapi::api::core::v1::Namespace;
@@ -34,8 +35,6 @@ const EDIT_NAMESPACES: &str = "drover-namespaces-edit";
 /// The role of those who make namespaces.
 const CREATE_NAMESPACES: &str = "drover-namespaces-create";
 const RBAC: &str = "rbac.authorization.k8s.io";
-/// Inheritance deeper than this is cut off, as in the index of rights.
-const MAX_DEPTH: usize = 100;
 /// Groups whose objects lie on the hub; rights to them are decided by the index, not by the hub's own RBAC.
 const HUB_GROUPS: [&str; 6] = [
     management::GROUP,
@@ -44,14 +43,6 @@ const HUB_GROUPS: [&str; 6] = [
     "rke-machine-config.cattle.io",
     "rke-machine.cattle.io",
     "cluster.x-k8s.io",
-];
-/// What has no namespace and is still for members of projects (reference rbac 2.6).
-const PROMOTED: [(&str, &[&str]); 5] = [
-    ("", &["nodes", "persistentvolumes"]),
-    ("storage.k8s.io", &["storageclasses"]),
-    ("apiregistration.k8s.io", &["apiservices"]),
-    ("ui.cattle.io", &["navlinks"]),
-    ("catalog.cattle.io", &["clusterrepos"]),
 ];
 
 /// What a cluster's bindings say.
@@ -443,7 +434,7 @@ fn meta(name: &str, namespace: Option<&str>) -> ObjectMeta {
     }
 }
 
-fn reference(role: &str) -> RoleRef {
+pub(crate) fn reference(role: &str) -> RoleRef {
     RoleRef {
         api_group: Some(RBAC.to_owned()),
         kind: "ClusterRole".to_owned(),
@@ -452,13 +443,16 @@ fn reference(role: &str) -> RoleRef {
 }
 
 fn subjects(groups: &BTreeSet<String>) -> Vec<Subject> {
-    let subject = |group: &String| Subject {
+    groups.iter().map(|group| subject(group)).collect()
+}
+
+pub(crate) fn subject(group: &str) -> Subject {
+    Subject {
         api_group: Some(RBAC.to_owned()),
         kind: "Group".to_owned(),
-        name: group.clone(),
+        name: group.to_owned(),
         namespace: None,
-    };
-    groups.iter().map(subject).collect()
+    }
 }
 
 #[cfg(test)]

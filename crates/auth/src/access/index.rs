@@ -88,7 +88,7 @@ pub(super) struct Template {
 }
 
 /// Inheritance deeper than this is cut off (the peer refuses it at 500).
-const MAX_DEPTH: usize = 100;
+pub const MAX_DEPTH: usize = 100;
 
 impl Template {
     fn flatten(name: &str, all: &HashMap<String, Arc<TemplateFacts>>) -> Self {

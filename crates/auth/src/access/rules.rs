@@ -57,8 +57,9 @@ const OF_PROJECTS: [(&str, &[&str]); 2] = [
     ("", &["secrets"]),
 ];
 
-/// What has no namespace and that roles of projects speak of all the same (reference section 2.6).
-const PROMOTED: [(&str, &[&str]); 5] = [
+/// What has no namespace and that roles of projects speak of all the same (reference section 2.6): groups with their
+/// resources.
+pub const PROMOTED: [(&str, &[&str]); 5] = [
     ("", &["nodes", "persistentvolumes"]),
     ("storage.k8s.io", &["storageclasses"]),
     ("apiregistration.k8s.io", &["apiservices"]),
