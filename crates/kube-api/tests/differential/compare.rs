@@ -70,6 +70,7 @@ struct Excuse {
     request: String,
     place: String,
     line: String,
+    /// Whether it covered something, or need not.
     used: bool,
 }
 
@@ -95,7 +96,7 @@ impl Excuses {
                         request: (*request).to_owned(),
                         place: (*place).to_owned(),
                         line: line.to_owned(),
-                        used: false,
+                        used: reason.starts_with("chance:"),
                     }
                 })
                 .collect(),
