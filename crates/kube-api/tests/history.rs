@@ -96,7 +96,7 @@ async fn a_watch_under_constant_writing_ends_with_its_time() {
 
 #[tokio::test]
 async fn deletions_carry_the_revision_of_the_deletion_and_order_holds() {
-    let api = Api::memory().await;
+    let api = Api::memory().await.settled().await;
     let start = list_revision(&api).await;
     for name in ["a", "b", "c"] {
         api.post(MAPS, &labelled(name, "x")).await.expect(201);

@@ -52,6 +52,34 @@ impl Api {
         Self::open(Config::new(Storage::Memory)).await
     }
 
+    /// Waits for what a server writes by itself after its start, so that revisions move by the test's writes alone.
+    pub(crate) async fn settled(self) -> Self {
+        for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+            for object in ["configmaps/kube-root-ca.crt", "serviceaccounts/default"] {
+                let path = format!("/api/v1/namespaces/{namespace}/{object}");
+                eventually(&path, || async {
+                    (self.get(&path).await.code == StatusCode::OK).then_some(())
+                })
+                .await;
+            }
+        }
+        // Each of these roles gathers the rules of the one before it.
+        eventually("the gathered rules", || async {
+            let mut gathered = Vec::new();
+            for role in ["view", "edit", "admin"] {
+                let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{role}");
+                let rules = self.get(&path).await.json()["rules"].as_array()?.clone();
+                if rules.is_empty() || gathered.iter().any(|rule| !rules.contains(rule)) {
+                    return None;
+                }
+                gathered = rules;
+            }
+            Some(())
+        })
+        .await;
+        self
+    }
+
     pub(crate) async fn file(path: &Path) -> Self {
         Self::open(Config::new(Storage::File(path.to_owned()))).await
     }
