@@ -115,14 +115,7 @@ async fn write_status(
 /// Deletes the instances of a definition, then lets it go. `true` when it is gone.
 async fn clean_up(api: &Arc<Api>, definition: &Value) -> Result<bool, StatusError> {
     let cx = Context::system(api.clock.now(), "kube-apiserver");
-    let group = definition
-        .pointer("/spec/group")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let plural = definition
-        .pointer("/status/acceptedNames/plural")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let (group, plural) = register::accepted(definition);
     let instances = api.registry.table().preferred(group, plural).cloned();
     let ours = definition
         .pointer("/spec/names/plural")
@@ -151,13 +144,20 @@ async fn clean_up(api: &Arc<Api>, definition: &Value) -> Result<bool, StatusErro
         .get(GROUP, "v1", PLURAL)
         .ok_or_else(StatusError::no_such_resource)?;
     let target = write::Target::object(&resource, "", object::meta(definition, "name"));
-    let mut change = |old: &Value| {
-        let mut object = old.clone();
-        let rest = object::finalizers(old)
+    let others = |object: &Value| {
+        object::finalizers(object)
             .into_iter()
             .filter(|held| *held != CLEANUP)
             .map(str::to_owned)
-            .collect::<Vec<_>>();
+            .collect::<Vec<_>>()
+    };
+    if others(definition).is_empty() {
+        // Who sees the definition deleted must not find its resources served.
+        register::unregister(api, definition);
+    }
+    let mut change = |old: &Value| {
+        let mut object = old.clone();
+        let rest = others(old);
         let rest = rest.iter().map(String::as_str).collect::<Vec<_>>();
         object::set_finalizers(&mut object, &rest);
         Ok(write::Mutated {
@@ -177,7 +177,10 @@ async fn clean_up(api: &Arc<Api>, definition: &Value) -> Result<bool, StatusErro
     {
         Ok(_) => Ok(true),
         Err(error) if error.is_not_found() => Ok(true),
-        Err(error) => Err(error),
+        Err(error) => {
+            follow(api, definition);
+            Err(error)
+        }
     }
 }
 
@@ -287,7 +290,9 @@ impl Strategy for Definitions {
     }
 
     fn after_write(&self, api: &Arc<Api>, write: &Write<'_>) {
-        follow(api, write);
+        if let Some(object) = write.new.or(write.old) {
+            follow(api, object);
+        }
     }
 }
 
@@ -326,18 +331,17 @@ impl Strategy for DefinitionStatus {
     }
 
     fn after_write(&self, api: &Arc<Api>, write: &Write<'_>) {
-        follow(api, write);
+        if let Some(object) = write.new.or(write.old) {
+            follow(api, object);
+        }
     }
 }
 
-/// Registers what is stored now under the name of a write.
-fn follow(api: &Arc<Api>, write: &Write<'_>) {
-    let Some(object) = write.new.or(write.old) else {
-        return;
-    };
-    let name = object::meta(object, "name");
+/// Registers what is stored now under the name of a definition.
+fn follow(api: &Arc<Api>, definition: &Value) {
+    let name = object::meta(definition, "name");
     match api.store.get(TABLE, &Key::new("", name)) {
         Some(stored) => register::register(api, &stored.value()),
-        None => register::unregister(api, object),
+        None => register::unregister(api, definition),
     }
 }

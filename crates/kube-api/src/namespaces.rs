@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::seconds;
 use crate::registry::{NameRule, Registry, Resource, StatusOnly, Strategy, Subresource, keep};
 use crate::rest::delete::{self, delete as delete_object};
-use crate::rest::object::{is_deleting, meta, metadata_mut};
+use crate::rest::object::{is_deleting, meta, metadata_mut, strings};
 use crate::rest::options::{Propagation, WriteOptions};
 use crate::rest::read::show;
 use crate::rest::write::{Target, amend, create};
@@ -165,15 +165,7 @@ impl Strategy for Finalize {
 }
 
 fn spec_finalizers(object: &Value) -> Vec<String> {
-    object["spec"]["finalizers"]
-        .as_array()
-        .map(|list| {
-            list.iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect()
-        })
-        .unwrap_or_default()
+    strings(&object["spec"], "finalizers")
 }
 
 /// Adds the resource to the registry.

@@ -14,6 +14,7 @@ use crate::Identity;
 use crate::clock::seconds;
 use crate::identity;
 use crate::registry::{Action, Call, Gvk, Reply};
+use crate::rest::object::strings;
 use crate::rest::{Api, Attributes, Context, Decision};
 use crate::status::{FieldError, StatusError};
 
@@ -273,13 +274,7 @@ fn token(api: &Api, spec: Value) -> Result<(Value, Value), StatusError> {
             "token is required for TokenReview in authentication",
         ));
     }
-    let audiences = spec["audiences"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect::<Vec<_>>();
+    let audiences = strings(&spec, "audiences");
     let status = match identity::review(api, token, &audiences) {
         Ok((identity, audiences)) => {
             json!({"authenticated": true, "user": user_info(&identity), "audiences": audiences})

@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use serde_json::{Map, Value, json};
 
 use crate::rest::Api;
-use crate::rest::object;
+use crate::rest::object::{self, strings};
 use crate::status::FieldError;
 use crate::store::Range;
 
@@ -40,12 +40,7 @@ fn taken(api: &Api, except: &str) -> Taken {
             continue;
         }
         let spec = &service["spec"];
-        let addresses = spec["clusterIPs"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str);
-        taken.addresses.extend(addresses.map(str::to_owned));
+        taken.addresses.extend(strings(spec, "clusterIPs"));
         let ports = spec["ports"]
             .as_array()
             .into_iter()

@@ -4,10 +4,11 @@
 
 use serde_json::{Value, json};
 
-use crate::rest::{Api, object};
+use crate::rest::Api;
+use crate::rest::object::{self, strings};
 use crate::store::Range;
 
-fn text<'o>(object: &'o Value, pointer: &str) -> &'o str {
+pub(super) fn text<'o>(object: &'o Value, pointer: &str) -> &'o str {
     object
         .pointer(pointer)
         .and_then(Value::as_str)
@@ -115,12 +116,7 @@ fn taken(api: &Api, group: &str, except: &str) -> Taken {
                 .resources
                 .extend(names[member].as_str().map(str::to_owned));
         }
-        let short = names["shortNames"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str);
-        taken.resources.extend(short.map(str::to_owned));
+        taken.resources.extend(strings(&names, "shortNames"));
         for member in ["kind", "listKind"] {
             taken
                 .kinds

@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::names;
 use crate::registry::{Column, Plain, Resource, ScalePaths, StatusOnly, Subresource};
-use crate::rest::{Api, object};
+use crate::rest::Api;
+use crate::rest::object::{self, strings};
 
 fn text<'o>(object: &'o Value, member: &str) -> &'o str {
     object[member].as_str().unwrap_or_default()
@@ -19,21 +20,9 @@ fn list<'o>(object: &'o Value, member: &str) -> impl Iterator<Item = &'o Value> 
     object[member].as_array().into_iter().flatten()
 }
 
-fn strings(object: &Value, member: &str) -> Vec<String> {
-    list(object, member)
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
-}
-
 /// Serves an established definition as it is stored; one that is not established is not served.
 pub(super) fn register(api: &Arc<Api>, definition: &Value) {
-    let group = definition
-        .pointer("/spec/group")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let accepted = &definition["status"]["acceptedNames"];
-    let plural = text(accepted, "plural");
+    let (group, plural) = accepted(definition);
     if names::condition(definition, "Established") != Some("True") || plural.is_empty() {
         return;
     }
@@ -49,16 +38,17 @@ pub(super) fn register(api: &Arc<Api>, definition: &Value) {
     });
 }
 
+/// The group and the accepted plural of a definition, empty as long as it has none.
+pub(super) fn accepted(definition: &Value) -> (&str, &str) {
+    (
+        names::text(definition, "/spec/group"),
+        names::text(definition, "/status/acceptedNames/plural"),
+    )
+}
+
 /// Ends the service of a definition that is gone.
 pub(super) fn unregister(api: &Arc<Api>, definition: &Value) {
-    let group = definition
-        .pointer("/spec/group")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let plural = definition
-        .pointer("/status/acceptedNames/plural")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let (group, plural) = accepted(definition);
     // A built-in of the same name stays.
     if api
         .registry

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::tokens::{self, Binding};
 use crate::clock::seconds;
 use crate::registry::{Action, Call, Gvk, Reply};
+use crate::rest::object::strings;
 use crate::rest::{Api, Context};
 use crate::status::{FieldError, StatusError};
 
@@ -70,13 +71,7 @@ fn respond(api: &Api, cx: &Context, call: Call) -> Result<Reply, StatusError> {
             detail,
         )));
     }
-    let audiences = spec["audiences"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect::<Vec<_>>();
+    let audiences = strings(spec, "audiences");
     let object = match spec
         .get("boundObjectRef")
         .filter(|reference| !reference.is_null())

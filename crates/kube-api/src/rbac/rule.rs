@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::rest::Attributes;
+use crate::rest::object::strings;
 
 /// A `PolicyRule`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,16 +15,6 @@ pub(crate) struct Rule {
     pub(crate) resources: Vec<String>,
     pub(crate) names: Vec<String>,
     pub(crate) paths: Vec<String>,
-}
-
-fn strings(value: &Value, member: &str) -> Vec<String> {
-    value[member]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
 }
 
 fn has(list: &[String], wanted: &str) -> bool {

@@ -31,6 +31,17 @@ pub(crate) fn meta<'a>(object: &'a Value, field: &str) -> &'a str {
         .unwrap_or_default()
 }
 
+/// The texts of a list, empty if unset.
+pub(crate) fn strings(object: &Value, member: &str) -> Vec<String> {
+    object[member]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
+}
+
 pub(crate) fn finalizers(object: &Value) -> Vec<&str> {
     object
         .get("metadata")

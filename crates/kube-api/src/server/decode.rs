@@ -13,6 +13,17 @@ use super::BoxError;
 use crate::protobuf::ProtobufError;
 use crate::status::StatusError;
 
+/// The body of a request.
+pub(super) trait RequestBody:
+    http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static
+{
+}
+
+impl<B> RequestBody for B where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static
+{
+}
+
 /// A decoded body.
 #[derive(Debug, Default)]
 pub(super) struct Decoded {
@@ -22,11 +33,7 @@ pub(super) struct Decoded {
 }
 
 /// Reads a body of at most `limit` bytes.
-pub(super) async fn read<B>(body: B, limit: usize) -> Result<Bytes, StatusError>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
+pub(super) async fn read<B: RequestBody>(body: B, limit: usize) -> Result<Bytes, StatusError> {
     let too_large =
         || StatusError::request_too_large(format!("Request entity too large: limit is {limit}"));
     if http_body::Body::size_hint(&body).lower() > limit as u64 {

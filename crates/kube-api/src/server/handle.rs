@@ -12,13 +12,13 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::decode::{self, Decoded};
+use super::decode::{self, Decoded, RequestBody};
 use super::lists;
 use super::negotiate::{self, Accept};
 use super::respond;
 use super::route::{self, ResourcePath, Route};
 use super::turns::{Refused, Turn, Turns};
-use super::{Body, BoxError, Inner};
+use super::{Body, Inner};
 use crate::identity::{self, Identity};
 use crate::registry::{Call, Resource, Subresource};
 use crate::rest::delete::{self, delete_collection};
@@ -40,15 +40,11 @@ const STREAM_FROM: usize = 256 * 1024;
 const MAX_HEADERS: usize = 1024 * 1024;
 
 /// Answers one request.
-pub(super) async fn handle<B>(
+pub(super) async fn handle<B: RequestBody>(
     inner: &Inner,
     asserted: Option<Arc<Identity>>,
     request: Request<B>,
-) -> Response<Body>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     let head = parts.method == Method::HEAD;
     if head {
@@ -95,17 +91,13 @@ async fn compress(headers: &HeaderMap, response: Response<Body>) -> Response<Bod
     response
 }
 
-async fn answer<B>(
+async fn answer<B: RequestBody>(
     inner: &Inner,
     asserted: Option<Identity>,
     parts: &Parts,
     head: bool,
     body: B,
-) -> Result<Response<Body>, StatusError>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<Response<Body>, StatusError> {
     let api = &inner.api;
     if parts
         .uri
@@ -325,15 +317,11 @@ impl ResourceRequest<'_> {
     }
 }
 
-async fn resource<B>(
+async fn resource<B: RequestBody>(
     request: ResourceRequest<'_>,
     body: B,
     timeout: Duration,
-) -> Result<Response<Body>, StatusError>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<Response<Body>, StatusError> {
     let api = &request.inner.api;
     let path = request.path;
     let Some(verb) = request.verb() else {
@@ -390,18 +378,14 @@ where
 }
 
 /// Does what is allowed, when it is the identity's turn and as long as a request may take.
-async fn in_turn<B>(
+async fn in_turn<B: RequestBody>(
     request: &ResourceRequest<'_>,
     resource: &Arc<Resource>,
     verb: &'static str,
     in_namespace: bool,
     timeout: Duration,
     body: B,
-) -> Result<Response<Body>, StatusError>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<Response<Body>, StatusError> {
     if verb == "watch" {
         return start_watch(request, resource, in_namespace).await;
     }
@@ -481,17 +465,13 @@ async fn start_watch(
 }
 
 /// Everything but watches.
-async fn run<B>(
+async fn run<B: RequestBody>(
     request: &ResourceRequest<'_>,
     resource: &Arc<Resource>,
     verb: &'static str,
     in_namespace: bool,
     body: B,
-) -> Result<Response<Body>, StatusError>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<Response<Body>, StatusError> {
     let api = &request.inner.api;
     let path = request.path;
     let query = &request.query;
@@ -624,18 +604,14 @@ where
     }
 }
 
-async fn subresource<B>(
+async fn subresource<B: RequestBody>(
     request: &ResourceRequest<'_>,
     resource: &Arc<Resource>,
     verb: &'static str,
     namespace: &str,
     accept: Accept,
     body: B,
-) -> Result<Response<Body>, StatusError>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<Response<Body>, StatusError> {
     let api = &request.inner.api;
     let path = request.path;
     let Some(sub) = resource.subresources.get(&path.subresource) else {
@@ -722,16 +698,12 @@ where
     }
 }
 
-async fn patch<B>(
+async fn patch<B: RequestBody>(
     request: &ResourceRequest<'_>,
     target: &Target,
     accept: Accept,
     body: B,
-) -> Result<Response<Body>, StatusError>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<Response<Body>, StatusError> {
     let api = &request.inner.api;
     let options = WriteOptions::parse(&request.query, "PatchOptions")?;
     let cx = request.context(&options);
@@ -749,15 +721,11 @@ where
     Ok(written_response(&cx, &target.resource, written, accept))
 }
 
-async fn patch_body<B>(
+async fn patch_body<B: RequestBody>(
     request: &ResourceRequest<'_>,
     custom: bool,
     body: B,
-) -> Result<(PatchKind, Decoded), StatusError>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<(PatchKind, Decoded), StatusError> {
     let accepted = PatchKind::accepted(custom);
     let kind = negotiate::content_type(&request.parts.headers)
         .filter(|name| accepted.contains(&name.as_str()))
@@ -780,15 +748,11 @@ where
 }
 
 /// Reads and decodes an object.
-async fn object_body<B>(
+async fn object_body<B: RequestBody>(
     request: &ResourceRequest<'_>,
     kind: &str,
     body: B,
-) -> Result<Decoded, StatusError>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<Decoded, StatusError> {
     let media = negotiate::content_type(&request.parts.headers);
     let bytes = match media.as_deref() {
         None | Some("application/json" | "application/yaml" | protobuf::MEDIA_TYPE) => {
@@ -827,14 +791,10 @@ where
     }
 }
 
-async fn delete_options<B>(
+async fn delete_options<B: RequestBody>(
     request: &ResourceRequest<'_>,
     body: B,
-) -> Result<DeleteOptions, StatusError>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+) -> Result<DeleteOptions, StatusError> {
     let bytes = decode::read(body, request.inner.api.limits.body_bytes).await?;
     if bytes.is_empty() {
         return DeleteOptions::parse(&request.query, None);
