@@ -86,6 +86,17 @@ pub fn reconcile(observed: &Observed<'_>, now: Timestamp) -> Plan {
         return plan;
     }
     let is_local = id == LOCAL_CLUSTER;
+    let roles = creator_bindings(cluster, id, observed.creator_roles);
+    if let Some(patch) = object_patch(observed, is_local, !roles.is_empty()) {
+        // First of all, so that finalizers hold what is made below against a deletion meanwhile.
+        plan.actions.push(Action::patch(
+            Site::Hub,
+            Reference::new::<Cluster>(None, id),
+            patch,
+        ));
+        plan.requeue(now);
+        return plan;
+    }
     match observed.namespace {
         None => plan.actions.push(Action::create(Site::Hub, &namespace(id))),
         Some(namespace) if !is_marked(namespace) => {
@@ -110,7 +121,6 @@ pub fn reconcile(observed: &Observed<'_>, now: Timestamp) -> Plan {
                 .push(Action::create(Site::Hub, &project(cluster, id, kind)));
         }
     }
-    let roles = creator_bindings(cluster, id, observed.creator_roles);
     let missing = |binding: &&ClusterRoleTemplateBinding| {
         !observed
             .bindings
@@ -129,13 +139,6 @@ pub fn reconcile(observed: &Observed<'_>, now: Timestamp) -> Plan {
         plan.actions.push(Action::create(
             Site::Hub,
             &registration_token(id, DEFAULT_TOKEN),
-        ));
-    }
-    if let Some(patch) = object_patch(observed, is_local, !roles.is_empty()) {
-        plan.actions.push(Action::patch(
-            Site::Hub,
-            Reference::new::<Cluster>(None, id),
-            patch,
         ));
     }
     let (status, again) = status::next(cluster, observed.facts, now);

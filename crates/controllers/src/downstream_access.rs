@@ -8,7 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use drover_auth::Clock;
 use drover_types::management::{
     Cluster, ClusterRoleTemplateBinding, GlobalRole, ProjectRoleTemplateBinding, RoleTemplate,
 };
@@ -16,9 +18,12 @@ use drover_types::names::{
     CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER, MEMBER_GROUP, OWNER_GROUP,
 };
 use jiff::Timestamp;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::ListParams;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 
 use crate::downstream::Downstream;
@@ -26,8 +31,8 @@ use crate::downstream_roles::reconcile as reconcile_roles;
 use crate::downstream_roles::{
     Given, Ours, Wanted, downstream_rule, namespaces, reference, subject,
 };
-use crate::facts::{Board, Health, Session};
-use crate::plan::{Action, Plan, Reference, Site, Sites};
+use crate::facts::{Access, Board, Facts, Health, Session};
+use crate::plan::{Action, Plan, Reference, Site, Sites, chain};
 use crate::runtime::{Controller, LookError, Trigger};
 
 /// Binds owners to Kubernetes' own `cluster-admin`.
@@ -148,6 +153,43 @@ pub(crate) struct DownstreamAccess {
     pub(crate) downstream: Arc<dyn Downstream>,
     pub(crate) board: Arc<Board>,
     pub(crate) clusters: Trigger,
+    pub(crate) clock: Clock,
+}
+
+/// How soon to ask again whether roles that were written are in force, at the least.
+const SOON: Duration = Duration::from_millis(50);
+
+/// When to look again at roles that a cluster does not decide by yet: the longer it takes, the later.
+fn again(access: &Access, now: Timestamp) -> Option<Timestamp> {
+    match access {
+        Access::Written { since } => {
+            let waited = Duration::try_from(now.duration_since(*since)).unwrap_or_default();
+            Some(now + waited.max(SOON))
+        }
+        Access::Unknown | Access::Given | Access::Failed(_) => None,
+    }
+}
+
+/// Whether the cluster decides by the owners' binding. Its authorizer learns of bindings after they were acknowledged.
+async fn in_force(client: &Client) -> Result<bool, kube::Error> {
+    let all = || Some("*".to_owned());
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            groups: Some(vec![OWNER_GROUP.to_owned()]),
+            resource_attributes: Some(ResourceAttributes {
+                group: all(),
+                resource: all(),
+                verb: all(),
+                ..ResourceAttributes::default()
+            }),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    let answer = Api::<SubjectAccessReview>::all(client.clone())
+        .create(&PostParams::default(), &review)
+        .await?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
 impl DownstreamAccess {
@@ -187,22 +229,9 @@ impl DownstreamAccess {
             namespaces: Vec::new(),
         })
     }
-}
 
-impl Controller for DownstreamAccess {
-    const NAME: &'static str = "downstream-access";
-
-    async fn look(&self, id: &str) -> Result<Option<Timestamp>, LookError> {
-        let facts = self.board.get(id);
-        if facts.session != Session::Live || facts.health != Health::Good {
-            return Ok(None);
-        }
-        let Some(cluster) = Api::<Cluster>::all(self.client.clone()).get_opt(id).await? else {
-            return Ok(None);
-        };
-        if cluster.metadata.deletion_timestamp.is_some() {
-            return Ok(None);
-        }
+    /// Brings a cluster's roles to what they should be.
+    async fn give(&self, id: &str, facts: &Facts) -> Result<Access, LookError> {
         let given = self.given(id).await?;
         let template = given
             .templates
@@ -230,14 +259,52 @@ impl Controller for DownstreamAccess {
             .extend(reconcile_roles(&ours, &Wanted::of(id, &given)).actions);
         Sites {
             hub: self.client.clone(),
-            cluster: Some(client),
+            cluster: Some(client.clone()),
         }
         .execute(&plan)
         .await?;
-        if self.board.update(id, |facts| facts.access_synced = true) {
+        Ok(match facts.access {
+            Access::Given => Access::Given,
+            _ if in_force(&client).await? => Access::Given,
+            Access::Written { since } => Access::Written { since },
+            Access::Unknown | Access::Failed(_) => Access::Written {
+                since: self.clock.now(),
+            },
+        })
+    }
+}
+
+impl Controller for DownstreamAccess {
+    const NAME: &'static str = "downstream-access";
+
+    async fn look(&self, id: &str) -> Result<Option<Timestamp>, LookError> {
+        let facts = self.board.get(id);
+        if facts.session != Session::Live || facts.health != Health::Good {
+            return Ok(None);
+        }
+        let Some(cluster) = Api::<Cluster>::all(self.client.clone()).get_opt(id).await? else {
+            return Ok(None);
+        };
+        if cluster.metadata.deletion_timestamp.is_some() {
+            return Ok(None);
+        }
+        let outcome = self.give(id, &facts).await;
+        let access = match &outcome {
+            Ok(access) => access.clone(),
+            Err(error) if error.is_refusal() => Access::Failed(format!(
+                "Error while applying roles, it will be retried automatically: {}",
+                chain(error)
+            )),
+            // It did not get through, which says nothing about the roles: it is tried again.
+            Err(_) => return outcome.map(|_| None),
+        };
+        let next = again(&access, self.clock.now());
+        // The session may have ended meanwhile; then nothing is known any more.
+        let still = self.board.get(id).session == Session::Live;
+        if still && self.board.update(id, |facts| facts.access = access) {
             self.clusters.now(id);
         }
-        Ok(None)
+        outcome.map(|_| next)
     }
 }
 

@@ -58,6 +58,23 @@ pub enum Deployed {
     Failed(String),
 }
 
+/// How far the rights of the virtual groups are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Not looked at.
+    #[default]
+    Unknown,
+    /// Written; the cluster does not decide by them yet.
+    Written {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The cluster decides by them.
+    Given,
+    /// The cluster refused them; it is tried again.
+    Failed(String),
+}
+
 /// The nodes of a cluster as its API gave them, complete.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inventory {
@@ -82,8 +99,8 @@ pub struct Facts {
     pub inventory: Option<Arc<Inventory>>,
     /// The agent's manifest.
     pub deployed: Deployed,
-    /// Whether the groups of owners and members have their roles.
-    pub access_synced: bool,
+    /// The roles of the virtual groups.
+    pub access: Access,
     /// Whether the agent would work in strict mode, as it says itself.
     pub tls_strict: Option<bool>,
 }
@@ -99,7 +116,7 @@ impl Facts {
             summary: None,
             inventory: None,
             deployed: Deployed::Unknown,
-            access_synced: false,
+            access: Access::Unknown,
             tls_strict: None,
         }
     }

@@ -233,6 +233,7 @@ impl Controllers {
                     downstream: downstream(),
                     board: Arc::clone(board),
                     clusters: triggers.clusters.clone(),
+                    clock: clock.clone(),
                 },
                 &triggers.access,
                 4,
@@ -332,12 +333,11 @@ impl Controllers {
             metadata_of(&self.client),
             all(),
             move |object, _| {
-                let (Some(namespace), Some(name)) =
-                    (&object.metadata.namespace, &object.metadata.name)
-                else {
-                    return;
-                };
-                projects.now(format_args!("{namespace}/{name}"));
+                object
+                    .metadata
+                    .namespace
+                    .iter()
+                    .for_each(|id| projects.now(id))
             },
             shutdown.clone(),
         );

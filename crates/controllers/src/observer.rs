@@ -186,7 +186,7 @@ impl Observers {
         self.listeners.clusters.now(id);
         self.listeners.agent.now(id);
         self.listeners.access.now(id);
-        self.listeners.projects.now(format_args!("{id}/*"));
+        self.listeners.projects.now(id);
     }
 
     async fn client(&self, id: &str) -> Result<Client, crate::downstream::Unreachable> {

@@ -90,6 +90,19 @@ pub fn reconcile(observed: &Observed<'_>, now: Timestamp) -> Plan {
         remove(observed, &backing, &mut plan);
         return plan;
     }
+    let mut finalizers = project.metadata.finalizers.clone().unwrap_or_default();
+    if !finalizers.iter().any(|found| found == FINALIZER) {
+        // First of all, so that what is made below is not left behind by a deletion meanwhile.
+        finalizers.push(FINALIZER.to_owned());
+        let version = &project.metadata.resource_version;
+        plan.actions.push(Action::patch(
+            Site::Hub,
+            Reference::new::<Project>(Some(cluster), name),
+            json!({ "metadata": { "resourceVersion": version, "finalizers": finalizers } }),
+        ));
+        plan.requeue(now);
+        return plan;
+    }
     match observed.backing {
         None => plan
             .actions
@@ -117,10 +130,6 @@ pub fn reconcile(observed: &Observed<'_>, now: Timestamp) -> Plan {
 
     let mut changed = project.clone();
     changed.status.backing_namespace.clone_from(&backing);
-    let finalizers = changed.metadata.finalizers.get_or_insert_default();
-    if !finalizers.iter().any(|found| found == FINALIZER) {
-        finalizers.push(FINALIZER.to_owned());
-    }
     let annotations = changed.metadata.annotations.get_or_insert_default();
     if !annotations.contains_key(CREATOR_BINDINGS) {
         let created: Vec<_> = bindings
@@ -286,7 +295,10 @@ fn creator_bindings(
     roles.iter().map(binding).collect()
 }
 
-/// Looks after projects; keys are `<cluster>/<project>`, or `<cluster>/*` for all of a cluster.
+/// Looks after the projects of a cluster; keys are cluster ids.
+///
+/// All projects of a cluster have one key, because a look at one that read it before its deletion would make again what
+/// another look has just removed.
 pub(crate) struct Projects {
     pub(crate) client: Client,
     pub(crate) downstream: Arc<dyn Downstream>,
@@ -327,15 +339,9 @@ impl Projects {
 impl Controller for Projects {
     const NAME: &'static str = "projects";
 
-    async fn look(&self, key: &str) -> Result<Option<Timestamp>, LookError> {
-        let Some((id, name)) = key.split_once('/') else {
-            return Ok(None);
-        };
+    async fn look(&self, id: &str) -> Result<Option<Timestamp>, LookError> {
         let api = Api::<Project>::namespaced(self.client.clone(), id);
-        let projects = match name {
-            "*" => api.list(&ListParams::default()).await?.items,
-            name => api.get_opt(name).await?.into_iter().collect(),
-        };
+        let projects = api.list(&ListParams::default()).await?.items;
         if projects.is_empty() {
             return Ok(None);
         }
@@ -371,6 +377,7 @@ impl Controller for Projects {
             hub: self.client.clone(),
             cluster,
         };
+        let (mut again, mut failed) = (None, None);
         for project in &projects {
             let backing = match project.status.backing_namespace.as_str() {
                 "" => backing_name(id, project.metadata.name.as_deref().unwrap_or_default()),
@@ -386,11 +393,17 @@ impl Controller for Projects {
                 namespaces: namespaces.as_deref(),
                 system_namespaces: &system_namespaces,
             };
-            sites
-                .execute(&reconcile(&observed, self.clock.now()))
-                .await?;
+            let plan = reconcile(&observed, self.clock.now());
+            match sites.execute(&plan).await {
+                Ok(()) => again = again.into_iter().chain(plan.requeue_at).min(),
+                // The other projects have nothing to do with it.
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(None)
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(again),
+        }
     }
 }
 
@@ -404,6 +417,7 @@ mod tests {
         project.metadata.annotations =
             Some([(CREATOR_ANNOTATION.to_owned(), "user-p8sfq".to_owned())].into());
         project.metadata.labels = label.map(|label| [(label.to_owned(), "true".to_owned())].into());
+        project.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
         project
     }
 
@@ -444,6 +458,15 @@ mod tests {
             panic!("no status")
         };
         serde_json::from_value(object.clone()).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_made_before_the_finalizer_holds_it() {
+        let mut new = project(Some(DEFAULT_PROJECT_LABEL));
+        new.metadata.finalizers = None;
+        let first = plan(&new, None, Some(&[meta("default", None)]));
+        assert_eq!(targets(&first), ["Project c-96nwv/p-dsjq7"]);
+        assert!(first.status.is_none() && first.requeue_at.is_some());
     }
 
     #[test]

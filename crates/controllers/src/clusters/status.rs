@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::provider;
-use crate::facts::{Deployed, Facts, Health, Session};
+use crate::facts::{Access, Deployed, Facts, Health, Session};
 use crate::nodes::Summary;
 
 /// How long a session that ended may be away before the cluster counts as disconnected.
@@ -184,15 +184,17 @@ fn imported(writer: &mut Writer, driver: &str, facts: &Facts, now: Timestamp) ->
             "",
         );
     }
-    if facts.access_synced {
-        writer.yes("GlobalAdminsSynced");
-    }
+    rights(writer, &facts.access);
     let (connected, again) = connection(writer, &facts.session, now);
     match connected {
         Some(true) => {
             writer.yes("Connected");
             match &facts.health {
-                Health::Good => writer.yes("Ready"),
+                // Ready means that people can work in it, so at first their rights must be there.
+                Health::Good if writer.holds("GlobalAdminsSynced") || writer.holds("Ready") => {
+                    writer.yes("Ready");
+                }
+                Health::Good => {}
                 // By the peer's rules for states, `Error` makes it `error` (reference 5).
                 Health::Bad(message) => writer.set("Ready", Status::False, "Error", message),
                 Health::Unknown => {}
@@ -262,10 +264,19 @@ fn local(writer: &mut Writer, facts: &Facts) -> Option<Timestamp> {
     ] {
         writer.yes(kind);
     }
-    if facts.access_synced {
-        writer.yes("GlobalAdminsSynced");
-    }
+    rights(writer, &facts.access);
     None
+}
+
+/// Whether the roles of the virtual groups are in the cluster.
+fn rights(writer: &mut Writer, access: &Access) {
+    match access {
+        Access::Unknown | Access::Written { .. } => {}
+        Access::Given => writer.yes("GlobalAdminsSynced"),
+        Access::Failed(message) => {
+            writer.set("GlobalAdminsSynced", Status::False, "Error", message);
+        }
+    }
 }
 
 fn pressures(writer: &mut Writer, summary: Option<&Summary>) {

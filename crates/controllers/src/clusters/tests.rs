@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::facts::{Deployed, Health, Session};
+use crate::facts::{Access, Deployed, Health, Session};
 use crate::nodes::Summary;
 
 fn at(seconds: i64) -> Timestamp {
@@ -117,6 +117,7 @@ impl World {
         "imported".clone_into(&mut self.cluster.status.driver);
         self.facts.session = Session::Live;
         self.facts.health = Health::Good;
+        self.facts.access = Access::Given;
         self.facts.version = Some(
             json!({ "gitVersion": "v1.36.3", "buildDate": "x", "platform": "y", "major": "1" }),
         );
@@ -217,7 +218,6 @@ fn a_connected_cluster_becomes_what_was_recorded() {
     let mut world = World::imported();
     world.settle(at(0));
     world.connect(at(10));
-    world.facts.access_synced = true;
     world.facts.tls_strict = Some(true);
     world.settle(at(11));
     let conditions = world.conditions();
@@ -390,10 +390,38 @@ fn figures_and_drivers_follow_what_is_seen() {
 }
 
 #[test]
+fn a_cluster_is_ready_when_its_people_can_work_in_it() {
+    let mut world = World::imported();
+    world.settle(at(0));
+    world.facts.session = Session::Live;
+    world.facts.health = Health::Good;
+    for access in [Access::Unknown, Access::Written { since: at(1) }] {
+        world.facts.access = access;
+        world.settle(at(2));
+        assert!(world.condition("Ready").is_none());
+    }
+    world.facts.access = Access::Failed("not allowed".to_owned());
+    world.settle(at(3));
+    assert!(world.condition("Ready").is_none());
+    let refused = world.condition("GlobalAdminsSynced").unwrap();
+    assert_eq!(
+        (refused.status.as_str(), refused.message.as_str()),
+        ("False", "not allowed")
+    );
+    world.facts.access = Access::Given;
+    world.settle(at(4));
+    assert_eq!(world.condition("Ready").unwrap().status, "True");
+    // Later failures show, but do not undo that.
+    world.facts.access = Access::Failed("not allowed".to_owned());
+    world.settle(at(5));
+    assert_eq!(world.condition("Ready").unwrap().status, "True");
+}
+
+#[test]
 fn the_local_cluster_becomes_what_was_recorded() {
     let mut world = World::new(local_cluster());
     world.settle(at(0));
-    world.facts.access_synced = true;
+    world.facts.access = Access::Given;
     world.settle(at(1));
     assert_eq!(
         world.conditions(),
@@ -485,16 +513,22 @@ fn facts() -> impl Strategy<Value = Facts> {
         }),
         Just(Deployed::Failed("f".to_owned()))
     ];
+    let access = prop_oneof![
+        Just(Access::Unknown),
+        Just(Access::Written { since: at(0) }),
+        Just(Access::Given),
+        Just(Access::Failed("f".to_owned()))
+    ];
     (
         session,
         health,
         deployed,
-        any::<bool>(),
+        access,
         any::<Option<bool>>(),
         any::<bool>(),
     )
         .prop_map(
-            |(session, health, deployed, access_synced, tls_strict, summed)| Facts {
+            |(session, health, deployed, access, tls_strict, summed)| Facts {
                 session,
                 health,
                 version: summed.then(|| json!({ "gitVersion": "v1.36.3+rke2r1" })),
@@ -504,7 +538,7 @@ fn facts() -> impl Strategy<Value = Facts> {
                 }),
                 inventory: summed.then(Arc::default),
                 deployed,
-                access_synced,
+                access,
                 tls_strict,
             },
         )
