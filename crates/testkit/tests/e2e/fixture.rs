@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use drover_testkit::apply;
 use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::hub::{self, Hub, Session};
 use drover_testkit::kubelet::Kubelet;
-use drover_testkit::{apply, wait};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
