@@ -322,8 +322,10 @@ impl Clusters {
         if !self.inner.sessions.connected(cluster) {
             self.wait_for_return(cluster).await?;
         }
+        let session = self.inner.sessions.get(cluster);
         if let Some(link) = self.inner.state.lock().links.get(cluster)
             && *link.target() == *target
+            && link.is_over(session.as_ref())
         {
             return Ok(Arc::clone(link));
         }
@@ -331,6 +333,7 @@ impl Clusters {
         let link = Link::new(
             cluster,
             target,
+            session,
             &credential,
             self.inner.sessions.clone(),
             self.inner.tasks.clone(),

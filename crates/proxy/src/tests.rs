@@ -488,3 +488,26 @@ async fn a_request_waits_for_a_lost_agent_no_longer_than_a_moment() {
     assert!(start.elapsed() <= Duration::from_secs(5));
     running.abort();
 }
+
+#[tokio::test]
+async fn a_request_on_its_way_waits_for_an_agent_that_is_replaced() {
+    let world = World::new().await;
+    let link = world.clusters.link(CLUSTER).await.unwrap();
+    world.kill_first_session().await;
+    let request = http::Request::post("/echo").body(web::empty()).unwrap();
+    let (answer, _second) = tokio::join!(link.send(request), world.connect());
+    assert_eq!(answer.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_new_session_takes_over_from_an_old_one() {
+    let world = World::new().await;
+    assert_eq!(world.get("/echo").await.status, StatusCode::OK);
+    assert_eq!(world.open_streams(), 1);
+    let second = world.connect().await;
+    assert_eq!(world.get("/echo").await.status, StatusCode::OK);
+    assert_eq!(second.hub.stats().streams, 1);
+    world
+        .wait_until("the old session to be left", || world.open_streams() == 0)
+        .await;
+}

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -25,6 +25,8 @@ use crate::real;
 
 const NAMESPACE: &str = "cattle-system";
 const DEPLOYMENT: &str = "cattle-cluster-agent";
+/// How long a pod may take to end, as Kubernetes has it.
+const GRACE: Duration = Duration::from_secs(30);
 /// The pause between two looks at the Deployment.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -62,6 +64,8 @@ pub struct Kubelet {
 struct State {
     folder: TempDir,
     running: Vec<Agent>,
+    /// Replaced agents that were asked to end.
+    ending: Vec<(Process, Instant)>,
     started: usize,
     paused: bool,
     failure: Option<String>,
@@ -85,6 +89,7 @@ impl Kubelet {
         let state = Arc::new(Mutex::new(State {
             folder,
             running: Vec::new(),
+            ending: Vec::new(),
             started: 0,
             paused: false,
             failure: None,
@@ -118,6 +123,7 @@ impl Kubelet {
     pub async fn kill_all(&self) -> Result<()> {
         let mut state = self.state.lock().await;
         state.paused = true;
+        state.ending.clear();
         for mut agent in state.running.drain(..) {
             agent.process.kill()?;
         }
@@ -213,6 +219,7 @@ impl State {
         let deployments: Api<Deployment> = Api::namespaced(config.client.clone(), NAMESPACE);
         let Some(deployment) = deployments.get_opt(DEPLOYMENT).await? else {
             self.running.clear();
+            self.ending.clear();
             return Ok(());
         };
         self.running
@@ -238,10 +245,20 @@ impl State {
             });
         }
         // Processes have no readiness; the old ones go as soon as the new ones were started.
-        self.running.retain_mut(|agent| agent.template == template);
-        while self.running.len() > wanted {
-            self.running.remove(0);
+        let (mut kept, mut replaced): (Vec<_>, Vec<_>) = self
+            .running
+            .drain(..)
+            .partition(|agent| agent.template == template);
+        replaced.extend(kept.drain(..kept.len().saturating_sub(wanted)));
+        self.running = kept;
+        for agent in replaced {
+            agent.process.terminate()?;
+            self.ending.push((agent.process, Instant::now()));
         }
+        // Who does not end in time is killed by being dropped.
+        self.ending.retain_mut(|(process, since)| {
+            process.still_running().is_ok() && since.elapsed() < GRACE
+        });
         Ok(())
     }
 

@@ -175,16 +175,26 @@ impl Process {
         Ok(())
     }
 
+    /// Asks the process to end (SIGTERM).
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be signalled.
+    pub fn terminate(&self) -> Result<()> {
+        Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status()
+            .context("run kill")?;
+        Ok(())
+    }
+
     /// Asks the process to end (SIGTERM) and kills it after `limit`.
     ///
     /// # Errors
     ///
     /// When it cannot be signalled or waited for.
     pub fn stop(&mut self, limit: Duration) -> Result<()> {
-        Command::new("kill")
-            .arg(self.child.id().to_string())
-            .status()
-            .context("run kill")?;
+        self.terminate()?;
         let start = Instant::now();
         while start.elapsed() < limit {
             if self.child.try_wait()?.is_some() {

@@ -16,8 +16,11 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use thiserror::Error;
+use tokio::sync::broadcast::error::RecvError;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
+
+use super::RETURN;
 
 /// How long one session may take to give a connection before the next is tried.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -79,14 +82,31 @@ impl Connector {
         }
     }
 
+    /// A connection over a session that is there, or over the one that replaces it when it ends meanwhile: nothing was
+    /// sent yet, so that any request may wait.
     async fn connect(self, destination: Uri) -> Result<Wire, ConnectError> {
         let (key, address, tls) = match &self.route {
             Route::Cluster { key, address, tls } => (key.as_ref(), address.as_ref(), Some(tls)),
             Route::Steve => (destination.host().unwrap_or_default(), STEVE_ADDRESS, None),
         };
+        let own = self.sessions.all(key);
+        match self.over(&own, key, address, tls).await {
+            Err(_) if own.iter().all(Session::is_closed) && self.replaced(key).await => {
+                self.over(&self.sessions.all(key), key, address, tls).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn over(
+        &self,
+        own: &[Session],
+        key: &str,
+        address: &str,
+        tls: Option<&Tls>,
+    ) -> Result<Wire, ConnectError> {
         let mut failure = ConnectError::Disconnected;
         // Newest first: after a lost network the newest session is the one that is alive.
-        let own = self.sessions.all(key);
         for session in own.iter().rev() {
             match one(session, address, tls).await {
                 Ok(wire) => return Ok(wire),
@@ -97,6 +117,25 @@ impl Connector {
             return secure(self.sessions.dial(key, "tcp", address)?, tls).await;
         }
         Err(failure)
+    }
+
+    /// Waits a moment for a session that is alive.
+    async fn replaced(&self, key: &str) -> bool {
+        let mut changes = self.sessions.changes();
+        let alive = || {
+            self.sessions
+                .all(key)
+                .iter()
+                .any(|session| !session.is_closed())
+        };
+        let returned = async {
+            while !alive() {
+                if matches!(changes.recv().await, Err(RecvError::Closed)) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(RETURN, returned).await.is_ok() && alive()
     }
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use drover_auth::web::{self, Body, BoxError};
-use drover_tunnel::Sessions;
+use drover_tunnel::{Session, Sessions};
 use http::header::{AUTHORIZATION, UPGRADE};
 use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, Uri};
@@ -42,6 +42,8 @@ pub(crate) struct Link {
     transport: Transport,
     client: kube::Client,
     target: Arc<Target>,
+    /// The newest session when it was made, where its first connections went.
+    newest: Option<Session>,
     cluster: String,
     refused: AtomicBool,
 }
@@ -66,6 +68,7 @@ impl Link {
     pub(super) fn new(
         cluster: &str,
         target: Arc<Target>,
+        newest: Option<Session>,
         credential: &str,
         sessions: Sessions,
         tasks: TaskTracker,
@@ -105,9 +108,20 @@ impl Link {
             transport,
             client,
             target,
+            newest,
             cluster: cluster.to_owned(),
             refused: AtomicBool::new(false),
         })
+    }
+
+    /// Whether no other session came meanwhile. A link's idle connections stay where they are, and requests would go
+    /// on in the session of an agent that was replaced and is about to end.
+    pub(super) fn is_over(&self, newest: Option<&Session>) -> bool {
+        match (&self.newest, newest) {
+            (Some(own), Some(newest)) => own.same(newest),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
     }
 
     pub(super) fn target(&self) -> &Target {

@@ -316,7 +316,7 @@ impl Acceptor for Agent {
 
 /// One tunnel, both ends.
 pub(super) struct Tunnel {
-    hub: Session,
+    pub(super) hub: Session,
     agent: Session,
     _registration: Registration,
 }

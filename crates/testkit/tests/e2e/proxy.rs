@@ -22,6 +22,7 @@ async fn people_work_in_an_imported_cluster() -> Result<()> {
     let kubeconfig = world.kubeconfig().await?;
     pods(&world, &kubeconfig).await?;
     watches(&kubeconfig).await?;
+    slow_reader(&mut world, &kubeconfig).await?;
     identity(&world, &kubeconfig).await?;
     world.hub.process()?.still_running()
 }
@@ -237,6 +238,54 @@ async fn watches(kubeconfig: &std::path::Path) -> Result<()> {
         });
         seen.await.context("a watch saw nothing")??;
     }
+    Ok(())
+}
+
+/// A stream of 1 GB whose reader pauses: others go on, nobody stores it, and all of it arrives.
+async fn slow_reader(world: &mut World, kubeconfig: &std::path::Path) -> Result<()> {
+    const LENGTH: usize = 1_000_000_000;
+    /// More than any buffer on the way may hold.
+    const BOUND: u64 = 200_000_000;
+    let count = LENGTH.to_string();
+    let arguments = [
+        "exec",
+        "-n",
+        "work",
+        "tool",
+        "--",
+        "head",
+        "-c",
+        &count,
+        "/dev/zero",
+    ];
+    let before = world.hub.process()?.resident_bytes()? + world.kubelet.resident_bytes().await?;
+    let mut command = apply::command(kubeconfig, &arguments)?
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut output = command.stdout.take().context("no pipe")?;
+    let mut first = [1; 4096];
+    output.read_exact(&mut first)?;
+    assert_eq!(first, [0; 4096]);
+
+    // The pipe is full now, and so is all before it.
+    let client = client(kubeconfig).await?;
+    let namespaces = Api::<Namespace>::all(client);
+    for _ in 0..50 {
+        tokio::time::timeout(LIMIT, namespaces.get("work"))
+            .await
+            .context("a request waits behind a reader")??;
+    }
+    let during = world.hub.process()?.resident_bytes()? + world.kubelet.resident_bytes().await?;
+    ensure!(
+        during < before + BOUND,
+        "memory grew from {before} to {during} bytes behind a reader that pauses"
+    );
+
+    let rest =
+        tokio::task::spawn_blocking(move || std::io::copy(&mut output, &mut std::io::sink()));
+    let received = rest.await?? + first.len() as u64;
+    assert_eq!(received, LENGTH as u64);
+    ensure!(command.wait()?.success(), "kubectl exec failed");
     Ok(())
 }
 
