@@ -10,11 +10,12 @@ use crate::command::{output, root, run, say};
 /// Which crates a crate may name (normal dependencies), as `ARCHITECTURE.md` draws it.
 ///
 /// Protocol crates name no product crate; siblings do not import each other.
-const GRAPH: [(&str, &[&str]); 15] = [
+const GRAPH: [(&str, &[&str]); 16] = [
     ("structural", &[]),
     ("tunnel", &[]),
     ("types", &[]),
     ("dial", &[]),
+    ("audit", &[]),
     ("workspace-hack", &[]),
     ("kube-api", &["structural"]),
     ("auth", &["types"]),
@@ -30,6 +31,7 @@ const GRAPH: [(&str, &[&str]); 15] = [
             "tunnel",
             "kube-api",
             "auth",
+            "audit",
             "controllers",
             "proxy",
             "api-v3",

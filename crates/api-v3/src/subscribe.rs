@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_auth::web::{self, ApiError, Response};
+use drover_auth::web::{self, ApiError, Lifeline, Response};
 use drover_auth::{Identity, csrf};
 use drover_types::management::{GROUP, VERSION};
 use futures::stream::{self, StreamExt};
@@ -69,6 +69,7 @@ pub(crate) fn open(stream: Subscription, parts: &mut request::Parts) -> Result<R
             "this connection cannot become a websocket",
         )
     })?;
+    let lifeline = parts.extensions.remove::<Lifeline>();
     let span = tracing::info_span!("subscription", user = %stream.identity.user);
     tokio::spawn(
         async move {
@@ -76,6 +77,7 @@ pub(crate) fn open(stream: Subscription, parts: &mut request::Parts) -> Result<R
                 Ok(upgraded) => run(&stream, &wanted, TokioIo::new(upgraded)).await,
                 Err(error) => tracing::debug!(%error, "the client left before its stream began"),
             }
+            drop(lifeline);
         }
         .instrument(span),
     );

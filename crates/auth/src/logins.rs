@@ -76,6 +76,8 @@ pub struct IssuedToken {
     pub bearer: SecretString,
     /// When it ends; `None` never.
     pub expires_at: Option<Timestamp>,
+    /// Whose it is.
+    pub user: UserId,
 }
 
 /// Why a login or a token was refused.
@@ -472,6 +474,7 @@ impl Logins {
             bearer: format!("{name}:{}", key.expose_secret()).into(),
             name,
             expires_at,
+            user: UserId::new(owner.user.as_str()),
         })
     }
 

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Identity;
 use crate::logins::{Credentials, IssuedToken, Logins, Purpose};
-use crate::web::{self, ApiError, Body, Connection, Request, Response, cookie};
+use crate::web::{self, Actor, ApiError, Body, Connection, Request, Response, cookie};
 use drover_types::condition::timestamp;
 
 const SCHEMAS: HeaderName = HeaderName::from_static("x-api-schemas");
@@ -226,19 +226,27 @@ impl PublicApi {
             password,
             remote: remote(parts),
         };
-        let issued = match self
+        let mut actor = Actor {
+            login_name: Some(credentials.username.clone()),
+            ..Actor::default()
+        };
+        let mut response = match self
             .logins
             .login(&credentials, &purpose, &description)
             .await
         {
-            Ok(issued) => issued,
-            Err(error) => return error.into_response(),
+            Ok(issued) => {
+                actor.user = Some(issued.user.to_string());
+                if response_type == "cookie" {
+                    in_cookie(&issued)
+                } else {
+                    in_body(&issued)
+                }
+            }
+            Err(error) => error.into_response(),
         };
-        if response_type == "cookie" {
-            in_cookie(&issued)
-        } else {
-            in_body(&issued)
-        }
+        response.extensions_mut().insert(actor);
+        response
     }
 
     /// Serves `/v1/logout` and `/v3/tokens?action=logout`: ends the caller's session (with `?all` every session of the

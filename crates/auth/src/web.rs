@@ -6,7 +6,10 @@ mod body;
 pub mod cookie;
 mod error;
 
+use std::any::Any;
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::header::{HOST, HeaderMap, USER_AGENT};
 
@@ -23,6 +26,38 @@ pub struct Connection {
     pub remote: SocketAddr,
     /// Whether the request came in over TLS.
     pub tls: bool,
+}
+
+/// Who a request came from, where its handler finds that out: put into the extensions of the answer, for the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Actor {
+    /// Id of the user who has signed in.
+    pub user: Option<String>,
+    /// Name that was given to sign in.
+    pub login_name: Option<String>,
+    /// The cluster whose agent it is.
+    pub cluster: Option<String>,
+}
+
+/// Lives as long as an upgraded connection: who takes the connection over takes this from the request's extensions and
+/// drops it at the end.
+#[derive(Clone)]
+pub struct Lifeline {
+    #[expect(dead_code, reason = "held for its drop alone")]
+    held: Arc<dyn Any + Send + Sync>,
+}
+
+impl Lifeline {
+    /// Keeps `held` alive.
+    pub fn new<T: Send + Sync + 'static>(held: Arc<T>) -> Self {
+        Self { held }
+    }
+}
+
+impl fmt::Debug for Lifeline {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Lifeline").finish_non_exhaustive()
+    }
 }
 
 /// Whether the caller is a browser: its User-Agent contains `mozilla` (rancher/norman `parse/browser.go`).

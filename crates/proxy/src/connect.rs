@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use drover_auth::web::{self, Request, Response};
+use drover_auth::web::{self, Actor, Lifeline, Request, Response};
 use drover_tunnel::{Options, RefuseAll, Role, Session, server_upgrade};
 use drover_types::names::STEVE_PREFIX;
 use http::StatusCode;
@@ -122,6 +122,11 @@ impl Connect {
             );
         };
         let (inner, stop) = (Arc::clone(&self.inner), self.inner.stop.clone());
+        let lifeline = request.extensions_mut().remove::<Lifeline>();
+        let actor = Actor {
+            cluster: Some(key.trim_start_matches(STEVE_PREFIX).to_owned()),
+            ..Actor::default()
+        };
         self.inner.tasks.spawn(async move {
             match client.await {
                 Ok(socket) => inner.serve(key, TokioIo::new(socket), stop).await,
@@ -129,8 +134,11 @@ impl Connect {
                     tracing::warn!(%key, error = %Chain(&error), "tunnel was not upgraded")
                 }
             }
+            drop(lifeline);
         });
-        upgrade.response.map(|()| web::empty())
+        let mut response = upgrade.response.map(|()| web::empty());
+        response.extensions_mut().insert(actor);
+        response
     }
 
     /// The client key of the tunnel that these headers may open.

@@ -15,7 +15,7 @@ mod upgrade;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_auth::web::{self, BoxError, Request, Response};
+use drover_auth::web::{self, BoxError, Lifeline, Request, Response};
 use drover_auth::{Access, Authenticator, Identity};
 use drover_types::names::LOCAL_CLUSTER;
 use http::header::{HOST, HeaderValue};
@@ -153,6 +153,7 @@ impl Proxy {
         }
         persona.write(&mut sent);
 
+        let lifeline = parts.extensions.remove::<Lifeline>();
         let client_upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
         let activity = Activity::default();
         let mut outgoing = http::Request::new(web::boxed(activity.watch(body)));
@@ -192,6 +193,7 @@ impl Proxy {
             return Ok(upgrade::join(
                 answer,
                 client_upgrade,
+                lifeline,
                 vigil,
                 &self.tasks,
                 stop,

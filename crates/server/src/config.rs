@@ -1,11 +1,16 @@
 //! What the server is told: flags, each also as an environment variable, read once.
 
+mod audit;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use secrecy::SecretString;
+
+pub use audit::AuditArgs;
+pub(crate) use audit::{Audit, FOLDER as AUDIT_FOLDER};
 
 /// Where a server keeps its state.
 #[derive(Args, Clone, Debug)]
@@ -51,6 +56,9 @@ pub struct ServerArgs {
     /// Authority that signed the certificate, PEM, if clients do not trust it already (setting `cacerts`).
     #[arg(long, env = "DROVER_TLS_CA_FILE", requires = "tls_cert_file")]
     pub tls_ca_file: Option<PathBuf>,
+    /// What is written down of requests.
+    #[command(flatten)]
+    pub audit: AuditArgs,
     /// Seconds that running requests get at shutdown.
     #[arg(long, env = "DROVER_GRACE_SECONDS", default_value = "10", value_parser = seconds)]
     pub grace: Duration,
@@ -72,8 +80,15 @@ fn seconds(value: &str) -> Result<Duration, std::num::ParseIntError> {
 
 impl ServerArgs {
     /// Takes what the peer's variables say where ours say nothing
-    /// (`CATTLE_BOOTSTRAP_PASSWORD`, `CATTLE_SERVER_URL`).
-    pub fn take_peer_variables(&mut self, variable: impl Fn(&str) -> Option<String>) {
+    /// (`CATTLE_BOOTSTRAP_PASSWORD`, `CATTLE_SERVER_URL`, `AUDIT_LEVEL`, `AUDIT_LOG_...`).
+    ///
+    /// # Errors
+    ///
+    /// Names the variable that cannot be read.
+    pub fn take_peer_variables(
+        &mut self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), String> {
         let given = |name: &str| variable(name).filter(|value| !value.is_empty());
         if self.server_url.is_none() {
             self.server_url = given("CATTLE_SERVER_URL");
@@ -81,6 +96,7 @@ impl ServerArgs {
         if self.bootstrap_password.is_none() {
             self.bootstrap_password = given("CATTLE_BOOTSTRAP_PASSWORD").map(SecretString::from);
         }
+        self.audit.take_peer_variables(given)
     }
 }
 

@@ -9,6 +9,7 @@ use drover_auth::{Authenticator, Entropy, Identity, csrf};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use crate::audit::{Auditor, Record};
 use crate::listener::Handler;
 use crate::public::Public;
 use crate::route::{Route, route};
@@ -27,6 +28,8 @@ pub(crate) struct Edge {
     pub(crate) connect: drover_proxy::Connect,
     /// Import manifests.
     pub(crate) import: drover_controllers::import::ImportApi,
+    /// What is written down of requests.
+    pub(crate) audit: Auditor,
     /// `/ping`, `/cacerts` and the like.
     pub(crate) public: Public,
     /// Where CSRF tokens come from.
@@ -44,19 +47,18 @@ impl std::fmt::Debug for Edge {
 impl Handler for Edge {
     async fn handle(self: Arc<Self>, mut request: Request) -> Response {
         remove_proxy_identity(&mut request);
-        let redirect = redirect_to_https(&request, self.https_port);
-        let (mut response, authenticated) = match redirect {
-            Some(redirect) => (redirect, false),
-            None => self.answer(request).await,
-        };
-        common_headers(&mut response, authenticated);
-        response
+        if let Some(redirect) = redirect_to_https(&request, self.https_port) {
+            return with_common_headers(redirect, false);
+        }
+        let mut record = self.audit.begin(&mut request);
+        let (response, authenticated) = self.answer(request, &mut record).await;
+        with_common_headers(record.finish(response), authenticated)
     }
 }
 
 impl Edge {
     /// The answer, and whether the caller was authenticated.
-    async fn answer(&self, request: Request) -> (Response, bool) {
+    async fn answer(&self, request: Request, record: &mut Record) -> (Response, bool) {
         let path = request.uri().path().to_owned();
         let route = route(&path);
         match route {
@@ -93,6 +95,9 @@ impl Edge {
             Err(error) => return (error.into_response(), false),
         };
         let authenticated = identity.is_some();
+        if let Some(identity) = &identity {
+            record.identify(identity, &parts.headers);
+        }
         let refused = csrf.refused.or_else(|| csrf::check_websocket(&parts).err());
         let mut response = match refused {
             Some(error) => error.into_response(),
@@ -219,7 +224,7 @@ fn redirect_to_https(request: &Request, port: u16) -> Option<Response> {
     ))
 }
 
-fn common_headers(response: &mut Response, authenticated: bool) {
+fn with_common_headers(mut response: Response, authenticated: bool) -> Response {
     let headers = response.headers_mut();
     headers.insert(
         HeaderName::from_static("x-api-cattle-auth"),
@@ -231,4 +236,5 @@ fn common_headers(response: &mut Response, authenticated: bool) {
         .or_insert(HeaderValue::from_static(
             "no-cache, no-store, must-revalidate",
         ));
+    response
 }

@@ -4,10 +4,12 @@
 //! part answers which path) and the order of start and shutdown. What the
 //! parts do is theirs.
 
+pub mod audit_verify;
 pub mod config;
 pub mod copies;
 pub mod recovery;
 
+mod audit;
 mod backend;
 mod certificates;
 mod downstream;
@@ -34,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::audit::{AuditWriter, Auditor};
 use crate::backend::Backend;
 use crate::certificates::Certificates;
 use crate::config::ServerArgs;
@@ -76,6 +79,7 @@ pub async fn run(
     let client = backend.client.clone();
     let tasks = Tasks::new(shutdown.clone());
     let clock = Clock::system();
+    let (audit, audit_writer) = audit_log(&args, &clock)?;
     let entropy = Entropy::system();
     install::namespaces(&client).await?;
     install::kinds(&client).await?;
@@ -163,6 +167,7 @@ pub async fn run(
             client: client.clone(),
             trusted: certificates.trusted().to_owned(),
         },
+        audit,
         entropy,
         https_port: ports.0,
     };
@@ -181,9 +186,24 @@ pub async fn run(
     };
     let graceful = tokio::time::timeout(args.grace, drained).await.is_ok();
     tasks.abort();
+    // After the requests, whose ends it records.
+    audit_writer.finish().await;
     backend.shutdown().await;
     tracing::info!(graceful, "stopped");
     Ok(())
+}
+
+fn audit_log(args: &ServerArgs, clock: &Clock) -> Result<(Auditor, AuditWriter)> {
+    let Some(config) = args.audit.resolve(&args.store.data_dir) else {
+        tracing::warn!("no audit log is written");
+        return Ok((Auditor::off(clock.clone()), AuditWriter::off()));
+    };
+    Auditor::open(&config, clock).with_context(|| {
+        format!(
+            "open the audit log {} (--audit-log-path, or --audit-log false for none)",
+            config.path.display()
+        )
+    })
 }
 
 async fn certificates(

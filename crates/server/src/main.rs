@@ -9,6 +9,7 @@
 use std::process::ExitCode;
 
 use clap::{FromArgMatches as _, Subcommand};
+use drover_server::audit_verify::{self, AuditCommand};
 use drover_server::config::ServerArgs;
 use drover_server::copies::{self, BackupArgs, RestoreArgs};
 use drover_server::recovery::{self, ResetPasswordArgs};
@@ -22,6 +23,7 @@ enum Command {
     Backup(BackupArgs),
     Restore(RestoreArgs),
     ResetPassword(ResetPasswordArgs),
+    Audit(AuditCommand),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
             Ok(Command::Backup(args)) => finish(copies::backup(&args)),
             Ok(Command::Restore(args)) => finish(copies::restore(&args)),
             Ok(Command::ResetPassword(args)) => reset_password(&args),
+            Ok(Command::Audit(command)) => finish(audit_verify::run(&command)),
             Err(error) => error.exit(),
         };
     }
@@ -64,7 +67,10 @@ fn finish(outcome: anyhow::Result<String>) -> ExitCode {
 
 fn serve(mut args: ServerArgs) -> ExitCode {
     let environment: std::collections::BTreeMap<String, String> = std::env::vars().collect();
-    args.take_peer_variables(|name| environment.get(name).cloned());
+    if let Err(error) = args.take_peer_variables(|name| environment.get(name).cloned()) {
+        eprintln!("error: {error}");
+        return ExitCode::from(2);
+    }
     if let Err(error) = log(&args) {
         eprintln!("error: --log: {error}");
         return ExitCode::from(2);

@@ -304,6 +304,7 @@ impl Keys {
             bearer: SecretString::from(format!("{name}:key")),
             name,
             expires_at: None,
+            user: owner.user.clone(),
         })
     }
 }

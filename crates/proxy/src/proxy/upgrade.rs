@@ -1,6 +1,6 @@
 //! Upgraded connections (WebSocket, SPDY): bytes both ways, untouched, until either end or the identity's rights end.
 
-use drover_auth::web::{self, Response};
+use drover_auth::web::{self, Lifeline, Response};
 use http::header::{CONNECTION, HOST, ORIGIN, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::upgrade::OnUpgrade;
@@ -56,6 +56,7 @@ pub(super) fn check_origin(headers: &HeaderMap) -> Result<(), Forbidden> {
 pub(super) fn join(
     mut answer: Response,
     client: Option<OnUpgrade>,
+    lifeline: Option<Lifeline>,
     vigil: Vigil,
     tasks: &TaskTracker,
     stop: CancellationToken,
@@ -90,6 +91,7 @@ pub(super) fn join(
             () = vigil => tracing::info!("upgraded connection ended with its rights"),
             () = stop.cancelled() => {}
         }
+        drop(lifeline);
     });
     let mut response = Response::new(web::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;

@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stderr, reason = "a test that cannot run here says why")]
 
+mod audit;
 mod cli;
 mod cut;
 mod fixture;

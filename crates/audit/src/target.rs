@@ -1,0 +1,330 @@
+//! What a path is about, for all APIs that are served.
+
+use http::Method;
+
+use crate::entry::Object;
+
+/// What a request wants done, and to what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// `list`, `get`, `create`, … or the name of an action.
+    pub verb: String,
+    /// To what.
+    pub object: Object,
+    /// Whether the answer lasts: a watch, a log that is followed.
+    pub stream: bool,
+    /// Whether the body is an action's input, not an object.
+    pub action: bool,
+}
+
+impl Target {
+    /// Reads method, path and query.
+    #[must_use]
+    pub fn of(method: &Method, path: &str, query: Option<&str>) -> Self {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        match parts.as_slice() {
+            ["k8s", "clusters" | "proxy", cluster, "v1", rest @ ..] => {
+                explorer(method, rest, query, Some(cluster))
+            }
+            ["k8s", "clusters" | "proxy", cluster, rest @ ..] => {
+                kubernetes(method, rest, query, cluster)
+            }
+            [
+                "api" | "apis" | "openapi" | "version" | "livez" | "readyz",
+                ..,
+            ] => kubernetes(method, &parts, query, "local"),
+            ["v3", "connect", ..] => plain("connect", "tunnels", true),
+            ["v3", "import", ..] => plain("get", "importmanifests", false),
+            ["v3", rest @ ..] => norman(method, rest, query),
+            ["v3-public", rest @ ..] => norman(method, rest, query),
+            ["v1-public", "login", ..] => action("login"),
+            ["v1", "logout"] => action("logout"),
+            ["v1", rest @ ..] => explorer(method, rest, query, None),
+            _ => Self {
+                verb: simple_verb(method).to_owned(),
+                object: Object::default(),
+                stream: false,
+                action: false,
+            },
+        }
+    }
+}
+
+fn plain(verb: &str, resource: &str, stream: bool) -> Target {
+    Target {
+        verb: verb.to_owned(),
+        object: Object {
+            resource: Some(resource.to_owned()),
+            ..Object::default()
+        },
+        stream,
+        action: false,
+    }
+}
+
+fn action(name: &str) -> Target {
+    Target {
+        verb: name.to_owned(),
+        object: Object::default(),
+        stream: false,
+        action: true,
+    }
+}
+
+fn text(part: &str) -> Option<String> {
+    (!part.is_empty()).then(|| part.to_owned())
+}
+
+fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    query?
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn is_set(query: Option<&str>, name: &str) -> bool {
+    parameter(query, name).is_some_and(|value| matches!(value, "true" | "1"))
+}
+
+fn simple_verb(method: &Method) -> &'static str {
+    match *method {
+        Method::GET | Method::HEAD => "get",
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE => "delete",
+        _ => "other",
+    }
+}
+
+/// `api/v1/…` and `apis/GROUP/VERSION/…`, as Kubernetes' own request parser reads them.
+fn kubernetes(method: &Method, parts: &[&str], query: Option<&str>, cluster: &str) -> Target {
+    let (group, rest) = match parts {
+        ["api", _version, rest @ ..] => (None, rest),
+        ["apis", group, _version, rest @ ..] => (text(group), rest),
+        other => {
+            return Target {
+                verb: simple_verb(method).to_owned(),
+                object: Object {
+                    cluster: text(cluster),
+                    subresource: text(&other.join("/")),
+                    ..Object::default()
+                },
+                stream: false,
+                action: false,
+            };
+        }
+    };
+    // `watch/…` is the old way to ask for a watch.
+    let (old_watch, rest) = match rest {
+        ["watch", rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    let (namespace, resource, name, subresource) = match rest {
+        ["namespaces", namespace, resource, name, sub @ ..]
+            if !matches!(*resource, "status" | "finalize") =>
+        {
+            (text(namespace), text(resource), text(name), sub)
+        }
+        ["namespaces", namespace, resource] if !matches!(*resource, "status" | "finalize") => {
+            (text(namespace), text(resource), None, &[][..])
+        }
+        [resource, name, sub @ ..] => (None, text(resource), text(name), sub),
+        [resource] => (None, text(resource), None, &[][..]),
+        [] => (None, None, None, &[][..]),
+    };
+    let subresource = text(&subresource.join("/"));
+    let watch = old_watch || is_set(query, "watch");
+    let verb = match (*method == Method::GET || *method == Method::HEAD, &name) {
+        (true, _) if watch => "watch",
+        (true, None) if resource.is_some() => "list",
+        (false, None) if *method == Method::DELETE => "deletecollection",
+        _ => simple_verb(method),
+    };
+    Target {
+        stream: watch || (subresource.as_deref() == Some("log") && is_set(query, "follow")),
+        verb: verb.to_owned(),
+        object: Object {
+            cluster: text(cluster),
+            api_group: group,
+            resource,
+            namespace,
+            name,
+            subresource,
+        },
+        action: false,
+    }
+}
+
+/// `/v3`: `clusters/ID`, `clusters/ID/TYPE/…`, `TYPE/ID/LINK`, `?action=`.
+fn norman(method: &Method, parts: &[&str], query: Option<&str>) -> Target {
+    let lower = |part: &str| part.to_ascii_lowercase();
+    let (cluster, namespace, rest) = match parts {
+        [context, id, kind, rest @ ..]
+            if matches!(lower(context).as_str(), "cluster" | "clusters") =>
+        {
+            (text(id), None, Some((kind, rest)))
+        }
+        [context, id, kind, rest @ ..]
+            if matches!(lower(context).as_str(), "project" | "projects") =>
+        {
+            let (cluster, project) = id.split_once(':').unwrap_or((id, ""));
+            (text(cluster), text(project), Some((kind, rest)))
+        }
+        [kind, rest @ ..] => (None, None, Some((kind, rest))),
+        [] => (None, None, None),
+    };
+    let (resource, name, link) = match rest {
+        None => (None, None, None),
+        Some((kind, [])) => (text(&lower(kind)), None, None),
+        Some((kind, [name, link @ ..])) => (text(&lower(kind)), text(name), text(&link.join("/"))),
+    };
+    let named = parameter(query, "action").filter(|name| *name != "remove");
+    let is_action = named.is_some() && *method == Method::POST;
+    let verb = match named {
+        Some(name) if is_action => name,
+        _ if *method == Method::GET && name.is_none() && resource.is_some() => "list",
+        _ => simple_verb(method),
+    };
+    Target {
+        verb: verb.to_owned(),
+        stream: resource.as_deref() == Some("subscribe"),
+        object: Object {
+            cluster,
+            namespace,
+            resource,
+            name,
+            subresource: link,
+            api_group: None,
+        },
+        action: is_action,
+    }
+}
+
+/// `/v1`: `TYPE[/NAMESPACE]/NAME`, where the type is `group.plural`.
+fn explorer(method: &Method, parts: &[&str], query: Option<&str>, cluster: Option<&str>) -> Target {
+    let (resource, namespace, name) = match parts {
+        [] => (None, None, None),
+        [kind] => (Some(*kind), None, None),
+        [kind, name] => (Some(*kind), None, text(name)),
+        [kind, namespace, name, ..] => (Some(*kind), text(namespace), text(name)),
+    };
+    let named = parameter(query, "action");
+    let is_action = named.is_some() && *method == Method::POST;
+    let verb = match named {
+        Some(name) if is_action => name,
+        _ if *method == Method::GET && name.is_none() && resource.is_some() => "list",
+        _ => simple_verb(method),
+    };
+    Target {
+        verb: verb.to_owned(),
+        stream: resource == Some("subscribe"),
+        object: Object {
+            cluster: cluster.and_then(text),
+            // `apps.deployment`: the part behind the last dot is the kind, singular.
+            resource: resource.map(str::to_ascii_lowercase),
+            namespace,
+            name,
+            ..Object::default()
+        },
+        action: is_action,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(method: &Method, uri: &str) -> String {
+        let (path, query) = uri
+            .split_once('?')
+            .map_or((uri, None), |(p, q)| (p, Some(q)));
+        let target = Target::of(method, path, query);
+        let object = &target.object;
+        let fields = [
+            &object.cluster,
+            &object.api_group,
+            &object.namespace,
+            &object.resource,
+            &object.name,
+            &object.subresource,
+        ];
+        let fields = fields
+            .map(|field| field.as_deref().unwrap_or("-"))
+            .join(" ");
+        let stream = if target.stream { " stream" } else { "" };
+        format!("{} {fields}{stream}", target.verb)
+    }
+
+    #[test]
+    fn paths_are_read_as_their_apis_read_them() {
+        let check = |method: Method, uri: &str, expected: &str| {
+            assert_eq!(shown(&method, uri), expected, "{method} {uri}");
+        };
+        let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
+        check(
+            get.clone(),
+            "/k8s/clusters/c-1/api/v1/namespaces/a/pods/p/log?follow=true",
+            "get c-1 - a pods p log stream",
+        );
+        check(
+            get.clone(),
+            "/k8s/clusters/c-1/apis/apps/v1/deployments?watch=true",
+            "watch c-1 apps - deployments - - stream",
+        );
+        check(
+            get.clone(),
+            "/api/v1/namespaces/a",
+            "get local - - namespaces a -",
+        );
+        check(
+            Method::PUT,
+            "/api/v1/namespaces/a/finalize",
+            "update local - - namespaces a finalize",
+        );
+        check(
+            get.clone(),
+            "/k8s/clusters/c-1/version",
+            "get c-1 - - - - version",
+        );
+        check(
+            delete.clone(),
+            "/k8s/clusters/c-1/api/v1/namespaces/a/secrets",
+            "deletecollection c-1 - a secrets - -",
+        );
+        check(
+            post.clone(),
+            "/k8s/clusters/c-1/api/v1/namespaces/a/pods/p/exec?command=sh",
+            "create c-1 - a pods p exec",
+        );
+        check(get.clone(), "/v3/clusters", "list - - - clusters - -");
+        check(
+            post.clone(),
+            "/v3/clusters/c-1?action=generateKubeconfig",
+            "generateKubeconfig - - - clusters c-1 -",
+        );
+        check(
+            post.clone(),
+            "/v3/cluster/c-1/namespaces",
+            "create c-1 - - namespaces - -",
+        );
+        check(
+            get.clone(),
+            "/v3/project/c-1:p-1/workloads/deployment:a:web/yaml",
+            "get c-1 - p-1 workloads deployment:a:web yaml",
+        );
+        check(
+            post.clone(),
+            "/v3-public/localProviders/local?action=login",
+            "login - - - localproviders local -",
+        );
+        check(
+            get.clone(),
+            "/v3/connect/register",
+            "connect - - - tunnels - - stream",
+        );
+        check(get.clone(), "/v1/pods/a/p", "get - - a pods p -");
+        check(get, "/v3/subscribe", "list - - - subscribe - - stream");
+        check(post, "/v1/logout", "logout - - - - - -");
+        check(delete, "/v3/users/u-1", "delete - - - users u-1 -");
+    }
+}

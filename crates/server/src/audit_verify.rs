@@ -1,0 +1,61 @@
+//! `drover audit verify`: whether the audit log is whole.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+
+/// Look after the audit log.
+#[derive(Args, Clone, Debug)]
+pub struct AuditCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Action {
+    Verify(VerifyArgs),
+}
+
+/// Check that no line of the audit log was changed, removed or moved.
+#[derive(Args, Clone, Debug)]
+struct VerifyArgs {
+    /// The log, one of its old files, or their folder; by default that of the data folder.
+    path: Option<PathBuf>,
+    /// Folder of the server's data.
+    #[arg(long, env = "DROVER_DATA_DIR", default_value = "/var/lib/drover")]
+    data_dir: PathBuf,
+}
+
+/// Runs the command. Answers what to tell the operator.
+///
+/// # Errors
+///
+/// Names the first broken line, or what could not be read.
+pub fn run(command: &AuditCommand) -> Result<String> {
+    let Action::Verify(args) = &command.action;
+    let path = args
+        .path
+        .clone()
+        .unwrap_or_else(|| args.data_dir.join(crate::config::AUDIT_FOLDER));
+    let report = drover_audit::verify(&path).context("the audit log is not whole")?;
+    let mut text = format!(
+        "{}: whole, {} lines in {} files, from {} to {}; the last hash is {}",
+        path.display(),
+        report.n_lines,
+        report.files.len(),
+        report.first,
+        report.last,
+        report.hash
+    );
+    if report.n_lost > 0 {
+        text.push_str(&format!(
+            "\n{} entries were lost when they were made; the log says where",
+            report.n_lost
+        ));
+    }
+    if !report.end_known {
+        text.push_str("\nThere is no head beside it, so that a missing end cannot be seen");
+    }
+    Ok(text)
+}
