@@ -76,6 +76,9 @@ pub enum Command {
     /// Work with projects.
     #[command(subcommand, visible_alias = "project")]
     Projects(ProjectCommand),
+    /// Work with namespaces of a cluster.
+    #[command(subcommand, visible_aliases = ["namespace", "ns"])]
+    Namespaces(NamespaceCommand),
     /// Work with nodes.
     #[command(subcommand, visible_alias = "node")]
     Nodes(NodeCommand),
@@ -83,13 +86,22 @@ pub enum Command {
     #[command(subcommand, visible_alias = "setting")]
     Settings(SettingCommand),
     /// Work with API tokens of your own.
-    #[command(subcommand, visible_alias = "token")]
+    #[command(subcommand)]
     Tokens(TokenCommand),
     /// Work with users.
     #[command(subcommand, visible_alias = "user")]
     Users(UserCommand),
+    /// List roles: global roles and role templates.
+    #[command(subcommand, visible_alias = "role")]
+    Roles(RoleCommand),
+    /// Tell whether somebody may do something, and why; exit code 1 if not.
+    Explain(ExplainArguments),
+    /// List who may do something.
+    WhoCan(AccessQuestion),
     /// Run kubectl in a cluster.
     Kubectl(KubectlArguments),
+    /// Print a credential for a cluster as kubectl's exec plugins do; kubeconfigs of "clusters kubeconfig --exec" call it.
+    Token(TokenArguments),
     /// Print a script that completes commands in a shell.
     Completion {
         /// The shell.
@@ -194,6 +206,9 @@ pub enum ClusterCommand {
         /// Write it to this file, readable by you alone, instead of printing it.
         #[arg(short, long, value_name = "FILE")]
         file: Option<PathBuf>,
+        /// Hold no token: let kubectl ask "drover token" for one.
+        #[arg(long)]
+        exec: bool,
     },
     /// Make a cluster the one that "drover kubectl" uses.
     Use {
@@ -211,6 +226,126 @@ pub enum ProjectCommand {
         #[arg(short, long)]
         cluster: Option<String>,
     },
+    /// Make a project.
+    Create {
+        /// Its name.
+        name: String,
+        /// Its cluster, by name or id.
+        #[arg(short, long)]
+        cluster: String,
+        /// A description.
+        #[arg(short, long)]
+        description: Option<String>,
+    },
+    /// Delete a project; namespaces made by people go with it.
+    Delete {
+        /// Its id, or its name with --cluster.
+        project: String,
+        /// Its cluster, by name or id.
+        #[arg(short, long)]
+        cluster: Option<String>,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// Commands on namespaces.
+#[derive(Debug, Subcommand)]
+pub enum NamespaceCommand {
+    /// List namespaces.
+    Ls {
+        /// Their cluster, by name or id [default: the one of "drover clusters use"].
+        #[arg(short, long)]
+        cluster: Option<String>,
+        /// Only those of this project, by name or id.
+        #[arg(short, long)]
+        project: Option<String>,
+    },
+    /// Make a namespace.
+    Create {
+        /// Its name.
+        name: String,
+        /// Its cluster, by name or id [default: the one of "drover clusters use"].
+        #[arg(short, long)]
+        cluster: Option<String>,
+        /// Its project, by name or id.
+        #[arg(short, long)]
+        project: Option<String>,
+        /// A description.
+        #[arg(short, long)]
+        description: Option<String>,
+    },
+    /// Move a namespace to another project, or out of its project.
+    Move {
+        /// Its name.
+        name: String,
+        /// Its cluster, by name or id [default: the one of "drover clusters use"].
+        #[arg(short, long)]
+        cluster: Option<String>,
+        /// The project, by name or id; without it, none.
+        #[arg(short, long)]
+        project: Option<String>,
+    },
+    /// Delete a namespace and all that is in it.
+    Delete {
+        /// Its name.
+        name: String,
+        /// Its cluster, by name or id [default: the one of "drover clusters use"].
+        #[arg(short, long)]
+        cluster: Option<String>,
+        /// Do not ask.
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// Commands on roles.
+#[derive(Debug, Subcommand)]
+pub enum RoleCommand {
+    /// List roles.
+    Ls {
+        /// Only those for this scope.
+        #[arg(short, long, value_parser = ["global", "cluster", "project"])]
+        scope: Option<String>,
+    },
+}
+
+/// What somebody would do.
+#[derive(Debug, Args)]
+pub struct AccessQuestion {
+    /// The verb: get, list, create, delete, ….
+    pub verb: String,
+    /// The kind, as a plural and with its group if it has one: pods, deployments.apps.
+    pub resource: String,
+    /// In this cluster, by name or id; without it, on the server itself.
+    #[arg(short, long)]
+    pub cluster: Option<String>,
+    /// In this namespace; without it, in all.
+    #[arg(short, long)]
+    pub namespace: Option<String>,
+    /// To the object of this name alone.
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// Whom to ask about.
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// What.
+    #[command(flatten)]
+    pub question: AccessQuestion,
+    /// Who, by login name or id [default: you].
+    #[arg(short, long)]
+    pub user: Option<String>,
+}
+
+/// For which cluster a credential is.
+#[derive(Debug, Args)]
+pub struct TokenArguments {
+    /// Cluster, by name or id [default: the one of "drover clusters use"].
+    #[arg(long, env = "DROVER_CLUSTER", hide_env_values = true)]
+    pub cluster: Option<String>,
 }
 
 /// Commands on nodes.

@@ -1,10 +1,13 @@
 //! One file per command, and what they share: the configuration, the server, the terminal.
 
+mod access;
 mod clusters;
 mod context;
+mod credential;
 mod kubectl;
 mod login;
 mod lookups;
+mod namespaces;
 mod settings;
 mod tokens;
 
@@ -15,7 +18,7 @@ use serde_json::Value;
 use crate::{
     Environment,
     api::{Api, segment},
-    arguments::{Arguments, Command, Format, GlobalArguments},
+    arguments::{Arguments, Command, Format, GlobalArguments, RoleCommand},
     configuration::{self, Configuration, Context},
     error::CliError,
     terminal::Terminal,
@@ -81,6 +84,13 @@ pub async fn run(
         Command::Context(command) => context::run(&mut invocation, command)?,
         Command::Clusters(command) => clusters::run(&mut invocation, command).await?,
         Command::Projects(command) => lookups::projects(&mut invocation, command).await?,
+        Command::Namespaces(command) => namespaces::run(&mut invocation, command).await?,
+        Command::Roles(RoleCommand::Ls { scope }) => {
+            namespaces::roles(&mut invocation, scope.as_deref()).await?;
+        }
+        Command::Explain(arguments) => return access::explain(&mut invocation, arguments).await,
+        Command::WhoCan(question) => access::who_can(&mut invocation, question).await?,
+        Command::Token(arguments) => credential::run(&mut invocation, arguments).await?,
         Command::Nodes(command) => lookups::nodes(&mut invocation, command).await?,
         Command::Users(command) => lookups::users(&mut invocation, command).await?,
         Command::Settings(command) => settings::run(&mut invocation, command).await?,
@@ -125,6 +135,35 @@ async fn cluster(api: &Api, name: &str) -> Result<Value, CliError> {
             name: name.to_owned(),
         }),
         Err(error) => Err(error),
+    }
+}
+
+/// The id of the project with this name or id in a cluster.
+async fn project(api: &Api, cluster: &str, name: &str) -> Result<String, CliError> {
+    let query: String = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("clusterId", cluster)
+        .finish();
+    let projects = api.list(&format!("/v3/projects?{query}")).await?;
+    let found: Vec<String> = projects
+        .iter()
+        .filter(|project| project["clusterId"] == cluster)
+        .filter(|project| {
+            let id = project["id"].as_str().unwrap_or_default();
+            project["name"] == name || id == name || id.split(':').nth(1) == Some(name)
+        })
+        .map(|project| id(project).map(ToOwned::to_owned))
+        .collect::<Result<_, _>>()?;
+    match <[String; 1]>::try_from(found) {
+        Ok([only]) => Ok(only),
+        Err(none) if none.is_empty() => Err(CliError::NotFound {
+            kind: "project",
+            name: name.to_owned(),
+        }),
+        Err(ids) => Err(CliError::Ambiguous {
+            kind: "project",
+            name: name.to_owned(),
+            ids,
+        }),
     }
 }
 

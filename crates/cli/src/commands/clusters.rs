@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{Invocation, cluster, confirm, id};
+use super::{Invocation, cluster, confirm, credential, id, kubectl};
 use crate::{
     api::{Api, segment},
     arguments::{ClusterCommand, Format},
@@ -87,10 +87,18 @@ pub(super) async fn run(
         ClusterCommand::Kubeconfig {
             cluster: name,
             file,
+            exec,
         } => {
             let api = invocation.api()?;
             let found = cluster(&api, &name).await?;
-            let config = kubeconfig(&api, id(&found)?).await?;
+            let config = if exec {
+                let context = invocation.context()?.0.to_owned();
+                // The kept one serves the plugin too, so that no other token is left behind.
+                let kept = kubectl::kubeconfig(invocation, &api, id(&found)?).await?;
+                credential::with_plugin(&kept, &context, id(&found)?)?
+            } else {
+                kubeconfig(&api, id(&found)?).await?
+            };
             match file {
                 None => invocation.say(&config),
                 Some(file) => {

@@ -26,8 +26,7 @@ pub(super) async fn run(
     arguments: KubectlArguments,
 ) -> Result<ExitCode, CliError> {
     let api = invocation.api()?;
-    let (context, settings) = invocation.context()?;
-    let folder = place(&invocation.file, context);
+    let settings = invocation.context()?.1;
     let chosen = match (&arguments.cluster, &settings.cluster) {
         (Some(name), _) | (None, Some(name)) => cluster(&api, name).await?,
         (None, None) => only_cluster(&api).await?,
@@ -44,25 +43,90 @@ pub(super) async fn run(
             "note: the cluster {name} ({id}) is {state}{message}"
         ));
     }
-    let file = folder.join(format!("{}.yaml", file_name(&id)));
-    if !usable(&api, &file).await? {
-        let config = clusters::kubeconfig(&api, &id)
-            .await
-            .map_err(|error| match error {
-                CliError::Refused {
-                    status: 403 | 404, ..
-                } => CliError::NotFound {
-                    kind: "cluster",
-                    name: id.clone(),
-                },
-                other => other,
-            })?;
-        write_private(&file, config.as_bytes()).map_err(|source| CliError::File {
-            file: file.clone(),
-            source,
-        })?;
-    }
+    let file = kept(invocation, &api, &id).await?.file;
     start(kubectl(&file, &arguments.arguments))
+}
+
+/// A kubeconfig that is kept, and what the server says of its token.
+struct Kept {
+    file: PathBuf,
+    token: Option<Value>,
+}
+
+/// The kept kubeconfig of a cluster; a new one when there is none with a token that works.
+async fn kept(invocation: &Invocation<'_>, api: &Api, id: &str) -> Result<Kept, CliError> {
+    let folder = place(&invocation.file, invocation.context()?.0);
+    let file = folder.join(format!("{}.yaml", file_name(id)));
+    if let Some(token) = usable(api, &file).await? {
+        return Ok(Kept {
+            file,
+            token: Some(token),
+        });
+    }
+    let config = clusters::kubeconfig(api, id)
+        .await
+        .map_err(|error| match error {
+            CliError::Refused {
+                status: 403 | 404, ..
+            } => CliError::NotFound {
+                kind: "cluster",
+                name: id.to_owned(),
+            },
+            other => other,
+        })?;
+    write_private(&file, config.as_bytes()).map_err(|source| CliError::File {
+        file: file.clone(),
+        source,
+    })?;
+    Ok(Kept { file, token: None })
+}
+
+fn read(file: &Path) -> Result<String, CliError> {
+    fs::read_to_string(file).map_err(|source| CliError::File {
+        file: file.to_owned(),
+        source,
+    })
+}
+
+/// The kept kubeconfig of a cluster, as text.
+pub(super) async fn kubeconfig(
+    invocation: &Invocation<'_>,
+    api: &Api,
+    id: &str,
+) -> Result<String, CliError> {
+    read(&kept(invocation, api, id).await?.file)
+}
+
+/// The token of a kept kubeconfig, and when it ends, if the server says.
+pub(super) struct Credential {
+    pub(super) token: String,
+    pub(super) expires_at: Option<String>,
+}
+
+/// A credential for a cluster, from the kept kubeconfig.
+pub(super) async fn credential(
+    invocation: &Invocation<'_>,
+    api: &Api,
+    id: &str,
+) -> Result<Credential, CliError> {
+    let kept = kept(invocation, api, id).await?;
+    let token = bearer(&read(&kept.file)?).ok_or_else(|| CliError::Answer {
+        what: format!("the kubeconfig of {id}"),
+        problem: "it holds no token".to_owned(),
+    })?;
+    let told = match kept.token {
+        Some(told) => Some(told),
+        None => match token.split_once(':') {
+            Some((name, _)) => api.find(&format!("/v3/tokens/{}", segment(name))).await?,
+            None => None,
+        },
+    };
+    let expires_at = told
+        .as_ref()
+        .and_then(|token| token["expiresAt"].as_str())
+        .filter(|at| !at.is_empty())
+        .map(ToOwned::to_owned);
+    Ok(Credential { token, expires_at })
 }
 
 /// The cluster to use when none was chosen: the only one there is besides the server's own.
@@ -104,11 +168,11 @@ pub(super) fn forget(configuration: &Path, context: &str) -> Result<(), CliError
     }
 }
 
-/// Whether a kept kubeconfig has a token that the server still takes.
-async fn usable(api: &Api, file: &Path) -> Result<bool, CliError> {
+/// The token of a kept kubeconfig, as the server tells of it, if the server still takes it.
+async fn usable(api: &Api, file: &Path) -> Result<Option<Value>, CliError> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => {
             return Err(CliError::File {
                 file: file.to_owned(),
@@ -117,17 +181,21 @@ async fn usable(api: &Api, file: &Path) -> Result<bool, CliError> {
         }
     };
     let Some(name) = token_name(&text) else {
-        return Ok(false);
+        return Ok(None);
     };
     let token = api.find(&format!("/v3/tokens/{}", segment(&name))).await?;
-    Ok(token.is_some_and(|token| token["expired"] != true && token["enabled"] != false))
+    Ok(token.filter(|token| token["expired"] != true && token["enabled"] != false))
+}
+
+/// The first user's token.
+fn bearer(kubeconfig: &str) -> Option<String> {
+    let config: Value = serde_saphyr::from_str(kubeconfig).ok()?;
+    Some(config["users"][0]["user"]["token"].as_str()?.to_owned())
 }
 
 /// The name in `name:key` of the first user's token.
 fn token_name(kubeconfig: &str) -> Option<String> {
-    let config: Value = serde_saphyr::from_str(kubeconfig).ok()?;
-    let token = config["users"][0]["user"]["token"].as_str()?;
-    Some(token.split_once(':')?.0.to_owned())
+    Some(bearer(kubeconfig)?.split_once(':')?.0.to_owned())
 }
 
 fn kubectl(kubeconfig: &Path, arguments: &[OsString]) -> Command {

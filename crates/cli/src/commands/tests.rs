@@ -2,7 +2,7 @@
 
 mod server;
 
-use std::{collections::VecDeque, io, path::Path};
+use std::{collections::VecDeque, io, path::Path, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser as _};
 use secrecy::SecretString;
@@ -55,6 +55,7 @@ impl Terminal for Scripted {
 struct User {
     dir: TempDir,
     terminal: Scripted,
+    code: ExitCode,
 }
 
 impl User {
@@ -62,6 +63,7 @@ impl User {
         Self {
             dir: tempfile::tempdir().unwrap(),
             terminal: Scripted::default(),
+            code: ExitCode::SUCCESS,
         }
     }
 
@@ -104,14 +106,21 @@ impl User {
         let environment =
             Environment::from_iter([("XDG_CONFIG_HOME", self.dir.path().to_str().unwrap())]);
         self.terminal.printed.clear();
-        super::run(
+        let code = super::run(
             arguments,
             &mut Arguments::command(),
             &environment,
             &mut self.terminal,
         )
         .await?;
+        self.code = code;
         Ok(std::mem::take(&mut self.terminal.printed))
+    }
+
+    /// Runs a command and returns the exit code it asked for.
+    async fn code(&mut self, line: &[&str]) -> ExitCode {
+        self.run(line).await.unwrap();
+        self.code
     }
 }
 
@@ -624,6 +633,148 @@ async fn completion_needs_no_configuration() {
         script.contains("_drover") && script.contains("kubeconfig"),
         "{script}"
     );
+}
+
+#[tokio::test]
+async fn rights_are_explained() {
+    let server = FakeServer::start().await;
+    let mut user = User::logged_in(&server).await;
+    let mut printed = String::new();
+    for line in [
+        &[
+            "explain",
+            "get",
+            "deployments.apps",
+            "-c",
+            "oracle1",
+            "-n",
+            "works-a",
+        ][..],
+        &[
+            "explain",
+            "delete",
+            "nodes",
+            "--cluster",
+            "oracle1",
+            "--user",
+            "admin",
+        ],
+        &["who-can", "get", "pods", "--cluster", "oracle1"],
+    ] {
+        printed.push_str(&format!("$ drover {}\n", line.join(" ")));
+        printed.push_str(&user.run(line).await.unwrap());
+    }
+    snapshot("access.txt", &printed);
+    assert_eq!(
+        server.sent("POST /v3/accessReviews"),
+        json!({
+            "type": "accessReview", "verb": "delete", "resource": "nodes", "apiGroup": "", "clusterId": "c-aaaaa",
+            "userId": "user-p8sfq",
+        })
+    );
+    let error = user
+        .run(&["explain", "get", "pods", "-u", "nobody"])
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "there is no user \"nobody\"");
+    let error = user
+        .run(&["who-can", "get", "pods", "-n", "works-a"])
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("--namespace needs --cluster"));
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_an_exit_code() {
+    let server = FakeServer::start().await;
+    let mut user = User::logged_in(&server).await;
+    let yes = user.code(&["explain", "get", "pods"]).await;
+    let no = user.code(&["explain", "delete", "pods"]).await;
+    let codes = [ExitCode::SUCCESS, ExitCode::FAILURE];
+    assert_eq!(format!("{:?}", [yes, no]), format!("{codes:?}"));
+}
+
+#[tokio::test]
+async fn namespaces_projects_and_roles_are_listed_and_changed() {
+    let server = FakeServer::start().await;
+    let mut user = User::logged_in(&server).await;
+    let error = user.run(&["namespaces", "ls"]).await.unwrap_err();
+    assert!(error.to_string().contains("drover clusters use"), "{error}");
+    user.run(&["clusters", "use", "oracle1"]).await.unwrap();
+    let mut printed = String::new();
+    for line in [
+        &["namespaces", "ls"][..],
+        &["namespaces", "ls", "--project", "Default"],
+        &[
+            "ns",
+            "create",
+            "works-b",
+            "--project",
+            "Default",
+            "-d",
+            "mine",
+        ],
+        &["namespaces", "move", "works-a", "-p", "p-1"],
+        &["namespaces", "move", "works-a"],
+        &["namespaces", "delete", "works-a", "--yes"],
+        &["projects", "create", "works", "--cluster", "oracle1"],
+        &["projects", "delete", "Default", "-c", "oracle1", "--yes"],
+        &["roles", "ls"],
+        &["roles", "ls", "--scope", "project"],
+    ] {
+        printed.push_str(&format!("$ drover {}\n", line.join(" ")));
+        printed.push_str(&user.run(line).await.unwrap());
+    }
+    snapshot("inside.txt", &printed);
+    assert_eq!(
+        server.sent("POST /v3/cluster/c-aaaaa/namespaces"),
+        json!({"type": "namespace", "name": "works-b", "projectId": "c-aaaaa:p-1", "description": "mine"})
+    );
+    assert!(
+        server
+            .asked()
+            .contains(&"GET /v3/cluster/c-aaaaa/namespaces?projectId=c-aaaaa:p-1".to_owned())
+    );
+    let error = user
+        .run(&["namespaces", "delete", "works-z", "--yes"])
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "there is no namespace \"works-z\"");
+    let error = user
+        .run(&["projects", "delete", "Default"])
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("--cluster"), "{error}");
+}
+
+#[tokio::test]
+async fn kubectl_gets_a_credential_that_is_kept() {
+    let server = FakeServer::start().await;
+    let mut user = User::logged_in(&server).await;
+    let expected = json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {
+            "token": "kubeconfig-user-p8sfqwsljj:secret", "expirationTimestamp": "2026-12-20T21:22:11Z",
+        },
+    });
+    for _ in 0..2 {
+        let printed = user.run(&["token", "--cluster", "oracle1"]).await.unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), expected);
+    }
+    let config = user
+        .run(&["clusters", "kubeconfig", "oracle1", "--exec"])
+        .await
+        .unwrap();
+    assert!(
+        !config.contains("secret") && config.contains("--cluster"),
+        "{config}"
+    );
+    let generated = server
+        .asked()
+        .iter()
+        .filter(|line| line.contains("generateKubeconfig"))
+        .count();
+    assert_eq!(generated, 1, "one token for all");
 }
 
 #[tokio::test]

@@ -205,6 +205,9 @@ async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<Fu
             .into_owned()
             .collect();
     match line.split('?').next().unwrap() {
+        "GET /v3/users" if query.get("username").is_some_and(|name| name != "admin") => {
+            collection(&json!([]))
+        }
         "GET /v3/users" => collection(&json!([
             {"id": "user-p8sfq", "username": "admin", "name": "Default Admin", "enabled": true, "me": true},
         ])),
@@ -264,13 +267,62 @@ async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<Fu
         "POST /v3/clusters/c-aaaaa" => reply(
             200,
             &json!({
-                "config": format!("server: https://localhost:{}/k8s/clusters/c-aaaaa\n", state.port),
+                "config": format!(
+                    "server: https://localhost:{}/k8s/clusters/c-aaaaa\nusers:\n- name: a\n  user:\n    token: kubeconfig-user-p8sfqwsljj:secret\n",
+                    state.port
+                ),
             }),
         ),
         "GET /v3/projects" => collection(&json!([
             {"id": format!("{}:p-1", query["clusterId"]), "name": "Default", "clusterId": query["clusterId"],
              "state": "active", "description": "Default project"},
         ])),
+        "POST /v3/projects" => reply(201, &json!({"id": "c-aaaaa:p-new", "name": body["name"]})),
+        "DELETE /v3/projects/c-aaaaa:p-1" => reply(204, &Value::Null),
+        "GET /v3/cluster/c-aaaaa/namespaces" => collection(&json!([
+            {"id": "works-a", "name": "works-a", "projectId": "c-aaaaa:p-1", "state": "active",
+             "created": "2026-11-20T22:06:03Z"},
+            {"id": "bare", "name": "bare", "projectId": null, "state": "active"},
+        ])),
+        "POST /v3/cluster/c-aaaaa/namespaces" => reply(201, &json!({"id": body["name"]})),
+        "POST /v3/cluster/c-aaaaa/namespaces/works-a" => reply(200, &Value::Null),
+        "DELETE /v3/cluster/c-aaaaa/namespaces/works-a" => reply(204, &Value::Null),
+        "GET /v3/globalRoles" => collection(&json!([
+            {"id": "admin", "name": "Admin", "builtin": true},
+        ])),
+        "GET /v3/roleTemplates" => collection(&json!([
+            {"id": "cluster-owner", "name": "Cluster Owner", "context": "cluster", "builtin": true, "locked": false},
+            {"id": "read-only", "name": "Read-only", "context": "project", "builtin": true, "locked": false},
+        ])),
+        "POST /v3/accessReviews" if query.contains_key("action") => reply(
+            200,
+            &json!({"type": "accessHolders", "data": [
+                {"kind": "user", "name": "user-p8sfq", "binding": "c-aaaaa:crtb-1", "roles": ["cluster-owner"],
+                 "rule": "*/*: *"},
+            ]}),
+        ),
+        "POST /v3/accessReviews" => {
+            let allowed = body["verb"] == "get";
+            let mut review = body.clone();
+            review["allowed"] = allowed.into();
+            if body["userId"].is_null() {
+                review["userId"] = "user-p8sfq".into();
+            }
+            if allowed {
+                review["binding"] = "c-aaaaa:crtb-1".into();
+                review["roles"] = json!(["cluster-owner"]);
+                review["rule"] = "*/*: *".into();
+                review["groups"] = json!(["drover:cluster-owner"]);
+            } else {
+                review["missing"] = json!(["a role that may delete nodes"]);
+            }
+            reply(201, &review)
+        }
+        "GET /v3/tokens/kubeconfig-user-p8sfqwsljj" => reply(
+            200,
+            &json!({"id": "kubeconfig-user-p8sfqwsljj", "enabled": true, "expired": false,
+                    "expiresAt": "2026-12-20T21:22:11Z"}),
+        ),
         "GET /v3/nodes" => collection(&json!([
             {"id": "c-aaaaa:machine-1", "nodeName": "node-1", "clusterId": "c-aaaaa", "state": "active",
              "worker": true, "etcd": true, "controlPlane": true, "ipAddress": "10.0.0.1",
