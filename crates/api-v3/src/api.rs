@@ -20,6 +20,7 @@ use crate::call::{Call, Credentials, Hooks, Item, Rights, Shared, not_found, spl
 use crate::collection::{Collection, Extent};
 use crate::downstream;
 use crate::encode::{Writer, read_fields};
+use crate::inside;
 use crate::kinds::{self, Draft, Outcome};
 use crate::mapping::{self, Merge, Reveal};
 use crate::query::Query;
@@ -219,6 +220,17 @@ async fn route(
         let Some(object) = kind.object.filter(|_| !kind.announced) else {
             return virtual_resource(call, writer, method, kind, id.as_deref(), parts, body).await;
         };
+        if kind.behaviour == Behaviour::Inside {
+            let asked = inside::Asked {
+                method,
+                kind,
+                object,
+                context: context.as_ref(),
+                id: id.as_deref(),
+                link: link.as_deref(),
+            };
+            return inside::answer(call, writer, asked, parts, body).await;
+        }
         if let Some(link) = link {
             return Err(ApiError::not_found(format!("Link not found: {link}")));
         }

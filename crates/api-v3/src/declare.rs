@@ -6,6 +6,7 @@
 
 mod access;
 mod cluster;
+mod config;
 mod hosted;
 mod kubernetes;
 mod namespace;
@@ -13,6 +14,8 @@ mod node;
 mod project;
 mod review;
 mod settings;
+mod storage;
+mod volumes;
 
 use crate::schema::{Base, Type};
 
@@ -21,6 +24,7 @@ pub(crate) fn all() -> Vec<Type> {
     let mut types = Vec::new();
     types.extend(access::types());
     types.extend(cluster::types());
+    types.extend(config::types());
     types.extend(hosted::types());
     types.extend(kubernetes::types());
     types.extend(namespace::types());
@@ -28,11 +32,10 @@ pub(crate) fn all() -> Vec<Type> {
     types.extend(project::types());
     types.extend(review::types());
     types.extend(settings::types());
-    // Served inside a cluster by a later landing; clusters already link to them.
-    types.extend(
-        ["apiService", "persistentVolume", "storageClass"]
-            .map(|id| Type::announced(id, Base::Cluster)),
-    );
+    types.extend(storage::types());
+    types.extend(volumes::types());
+    // Served inside a cluster by a later landing; clusters already link to it.
+    types.push(Type::announced("apiService", Base::Cluster));
     types.push(subscribe());
     types
 }

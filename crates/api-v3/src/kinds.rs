@@ -12,6 +12,7 @@ mod project;
 mod registration;
 pub(crate) mod review;
 mod roles;
+pub(crate) mod secret;
 mod settings;
 pub(crate) mod token;
 pub(crate) mod user;
@@ -204,6 +205,7 @@ pub(crate) async fn before_create(
         | Behaviour::Token
         | Behaviour::Setting
         | Behaviour::Namespace
+        | Behaviour::Inside
         | Behaviour::AccessReview
         | Behaviour::Preference => Ok(()),
     }

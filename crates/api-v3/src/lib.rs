@@ -13,6 +13,7 @@ mod credentials;
 mod declare;
 mod downstream;
 mod encode;
+mod inside;
 mod kinds;
 mod kubeconfig;
 mod mapping;

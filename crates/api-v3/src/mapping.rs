@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::registry::Registry;
-use crate::schema::{Field, FieldType, Type};
+use crate::schema::{Base, Field, FieldType, Type};
 
 /// Whether fields that are shown once, in answers to POST, are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(crate) fn to_resource(
             continue;
         }
         let found = lookup(object, &field.path);
-        show(registry, &mut resource, field, found, reveal);
+        show(registry, kind.base, &mut resource, field, found, reveal);
     }
     if let Some(creator) = object
         .pointer("/metadata/annotations")
@@ -83,6 +83,7 @@ pub(crate) fn to_resource(
 /// Puts one field into a resource: its value, or what an absent one shows.
 fn show(
     registry: &Registry,
+    base: Base,
     into: &mut Map<String, Value>,
     field: &Field,
     found: Option<&Value>,
@@ -102,7 +103,7 @@ fn show(
             }
             into.insert(
                 field.name.to_owned(),
-                nested(registry, &field.kind, value, true),
+                nested(registry, &field.kind, value, Some(base)),
             );
         }
         None => match (&field.kind, &field.default) {
@@ -125,18 +126,19 @@ fn lookup<'a>(object: &'a Value, path: &[Cow<'static, str>]) -> Option<&'a Value
         .try_fold(object, |value, step| value.get(step.as_ref()))
 }
 
-fn nested(registry: &Registry, kind: &FieldType, value: &Value, marked: bool) -> Value {
+/// `base` is the part of the API that marks of nested types name; none: they carry no marks.
+fn nested(registry: &Registry, kind: &FieldType, value: &Value, base: Option<Base>) -> Value {
     match (kind, value) {
         (FieldType::Array(inner), Value::Array(items)) => Value::Array(
             items
                 .iter()
-                .map(|item| nested(registry, inner, item, marked))
+                .map(|item| nested(registry, inner, item, base))
                 .collect(),
         ),
         (FieldType::Map(inner), Value::Object(entries)) => Value::Object(
             entries
                 .iter()
-                .map(|(key, entry)| (key.clone(), nested(registry, inner, entry, false)))
+                .map(|(key, entry)| (key.clone(), nested(registry, inner, entry, None)))
                 .collect(),
         ),
         (FieldType::Part(id), Value::Object(_)) => match registry.get(id) {
@@ -146,14 +148,19 @@ fn nested(registry: &Registry, kind: &FieldType, value: &Value, marked: bool) ->
                 for field in &part.fields {
                     show(
                         registry,
+                        base.unwrap_or(part.base),
                         &mut shown,
                         field,
                         lookup(value, &field.path),
                         Reveal::No,
                     );
                 }
-                if marked && part.marked && !shown.contains_key("type") {
-                    shown.insert("type".to_owned(), json!(format!("/v3/schemas/{}", part.id)));
+                if let Some(base) = base
+                    && part.marked
+                    && !shown.contains_key("type")
+                {
+                    let mark = format!("{}/schemas/{}", base.path(), part.id);
+                    shown.insert("type".to_owned(), json!(mark));
                 }
                 Value::Object(shown)
             }

@@ -68,7 +68,9 @@ fn fitting(registry: &Registry, kind: &FieldType, depth: usize) -> Value {
 
 fn sample(registry: &Registry, kind: &Type, depth: usize) -> Value {
     let writable = kind.fields.iter().filter(|field| {
-        field.create && !field.path.is_empty() && field.kind != FieldType::Password
+        field.create
+            && (field.required || !field.path.is_empty())
+            && field.kind != FieldType::Password
     });
     let fields = writable.map(|field| {
         let value = match field.options.first() {
@@ -89,7 +91,7 @@ fn without_marks(value: &Value) -> Value {
                 .filter(|(key, value)| {
                     let marked = value
                         .as_str()
-                        .is_some_and(|text| text.starts_with("/v3/schemas/"));
+                        .is_some_and(|text| text.starts_with("/v3/") && text.contains("/schemas/"));
                     !key.ends_with("TS") && (*key != "type" || !marked)
                 })
                 .map(|(key, value)| (key.clone(), without_marks(value)))

@@ -345,6 +345,25 @@ pub(crate) enum Naming {
     Object,
     /// `name` is the object's name and must be given.
     ObjectRequired,
+    /// The same, and it may have dots.
+    Hostname,
+}
+
+/// What a Secret holds; each is a type of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Secret {
+    /// Anything.
+    Any,
+    /// Credentials of image registries.
+    Docker,
+    /// A certificate with its key.
+    Certificate,
+    /// A user's name and password.
+    Basic,
+    /// A private key for SSH.
+    Ssh,
+    /// A token of a service account.
+    Account,
 }
 
 /// What a type does beyond the ordinary, implemented in `kinds`.
@@ -368,6 +387,8 @@ pub(crate) enum Behaviour {
     ProjectBinding,
     /// Lies in a cluster; served by `downstream`.
     Namespace,
+    /// Lies in a cluster or project; served by `inside`.
+    Inside,
     /// A question, answered at once and not kept.
     AccessReview,
 }
@@ -421,6 +442,12 @@ pub(crate) struct Type {
     pub(crate) marked: bool,
     /// Named in links only: nothing answers there yet.
     pub(crate) announced: bool,
+    /// Group and version of objects in a cluster.
+    pub(crate) api: &'static str,
+    /// What its Secrets hold, if its objects are Secrets.
+    pub(crate) secret: Option<Secret>,
+    /// Its objects lie on the hub, in the project's namespace.
+    pub(crate) on_hub: bool,
 }
 
 impl Type {
@@ -446,6 +473,9 @@ impl Type {
             stateful: false,
             marked: true,
             announced: false,
+            api: "v1",
+            secret: None,
+            on_hub: false,
         }
     }
 
@@ -481,6 +511,7 @@ impl Type {
             Naming::Display => declared.push(("id", "dnsLabel n")),
             Naming::Object => declared.push(("name", "dnsLabel cn")),
             Naming::ObjectRequired => declared.push(("name", "dnsLabel crn")),
+            Naming::Hostname => declared.push(("name", "hostname cr")),
         }
         if object.namespaced {
             declared.push((
@@ -520,6 +551,24 @@ impl Type {
         self.stateful = true;
         self.fields.extend(STATE.iter().copied().map(Field::parse));
         self.fields.sort_by_key(|field| field.name);
+        self
+    }
+
+    /// Served in each cluster or project, from objects of this group and version there.
+    pub(crate) fn inside(mut self, base: Base, api: &'static str) -> Self {
+        self.base = base;
+        self.api = api;
+        self.behaviour = Behaviour::Inside;
+        if base == Base::Project {
+            self = self.at("projectId", &[]);
+            if let Some(place) = self
+                .fields
+                .iter_mut()
+                .find(|field| field.name == "namespaceId")
+            {
+                place.required = true;
+            }
+        }
         self
     }
 

@@ -28,14 +28,15 @@ pub(crate) struct Store {
 #[derive(Clone, Copy, Debug)]
 enum Api {
     Management,
-    Core,
+    /// `v1`, or a group and version.
+    Of(&'static str),
 }
 
 impl Api {
     fn version(self) -> String {
         match self {
             Self::Management => format!("{GROUP}/{VERSION}"),
-            Self::Core => "v1".to_owned(),
+            Self::Of(version) => version.to_owned(),
         }
     }
 }
@@ -56,9 +57,14 @@ impl Store {
 
     /// Objects of the core group, in a cluster.
     pub(crate) fn of_core(client: kube::Client) -> Self {
+        Self::of(client, "v1")
+    }
+
+    /// Objects of a group and version, as in `apps/v1`.
+    pub(crate) fn of(client: kube::Client, version: &'static str) -> Self {
         Self {
             client,
-            api: Api::Core,
+            api: Api::Of(version),
         }
     }
 
@@ -239,7 +245,8 @@ impl Store {
 fn path(api: Api, object: Object, namespace: Option<&str>, name: Option<&str>) -> String {
     let mut path = match api {
         Api::Management => format!("/apis/{GROUP}/{VERSION}"),
-        Api::Core => "/api/v1".to_owned(),
+        Api::Of("v1") => "/api/v1".to_owned(),
+        Api::Of(version) => format!("/apis/{version}"),
     };
     if let Some(namespace) = namespace.filter(|_| object.namespaced) {
         path.push_str("/namespaces/");

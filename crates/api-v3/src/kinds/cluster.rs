@@ -203,7 +203,7 @@ fn encode_ca(pem: &str) -> String {
 }
 
 /// The cluster and project names in `cluster:project`.
-pub(super) fn split_project(call: &Call<'_>, id: &str) -> Result<(String, String), ApiError> {
+pub(crate) fn split_project(call: &Call<'_>, id: &str) -> Result<(String, String), ApiError> {
     let missing = || {
         ApiError::invalid("InvalidReference", "there is no such project").with_field("projectId")
     };

@@ -1,0 +1,529 @@
+//! Resources inside clusters and projects: `/v3/cluster/{id}/...` and `/v3/project/{id}/...`.
+//!
+//! Every read and write goes to the cluster with the caller's own rights, so that the cluster's own RBAC decides. Secrets
+//! of a whole project lie on the hub, where the index of rights decides.
+//!
+//! Invariants: in a project only what lies in its namespaces is seen or touched; who may not see the cluster or project
+//! learns nothing of what is in it.
+
+use std::collections::BTreeSet;
+
+use drover_auth::Attributes;
+use drover_auth::web::{self, ApiError, Response};
+use drover_types::names::{
+    CREATOR_ANNOTATION, CREATOR_LABEL, CREATOR_NORMAN, DESCRIPTION_ANNOTATION,
+};
+use http::request;
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::api::read;
+use crate::call::{Call, Item, split_id};
+use crate::collection::{Collection, Extent};
+use crate::encode::Writer;
+use crate::kinds::{self, cluster, namespace, secret, text, text_at};
+use crate::mapping::{self, Merge, Reveal};
+use crate::schema::{Base, Layout, Object, Type};
+use crate::store::Store;
+use crate::summary::{Fresh, summarize};
+use crate::target::Context;
+use crate::urls::segment;
+use crate::validate::{self, Operation};
+
+/// How often a change is tried again when somebody else was faster.
+const ATTEMPTS: usize = 5;
+
+const NAMESPACES: Object = Object {
+    kind: "Namespace",
+    resource: "namespaces",
+    namespaced: false,
+    layout: Layout::Flat,
+};
+
+/// What is asked for.
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) kind: &'a Type,
+    pub(crate) object: Object,
+    pub(crate) context: Option<&'a Context>,
+    pub(crate) id: Option<&'a str>,
+    pub(crate) link: Option<&'a str>,
+}
+
+/// Where a request goes.
+enum Place {
+    /// The whole cluster.
+    Cluster,
+    /// The namespaces of a project.
+    Project { cluster: String, project: String },
+    /// A project's namespace on the hub.
+    Hub { project: String, backing: String },
+}
+
+/// One request into a cluster or project.
+struct Inside<'a> {
+    call: &'a Call<'a>,
+    kind: &'a Type,
+    object: Object,
+    context: &'a Context,
+    place: Place,
+    /// Where the objects are: the cluster as the caller, or the hub.
+    store: Store,
+}
+
+/// Answers a request.
+pub(crate) async fn answer(
+    call: &Call<'_>,
+    writer: &Writer,
+    asked: Asked<'_>,
+    parts: &request::Parts,
+    body: web::Body,
+) -> Result<Response, ApiError> {
+    let inside = Inside::enter(call, &asked).await?;
+    if let Some(action) = call.query.get("action") {
+        return Err(kinds::unknown_action(action));
+    }
+    match (asked.method, asked.id, asked.link) {
+        (&Method::GET, Some(id), Some("yaml")) if !asked.kind.on_hub => inside.yaml(id).await,
+        (_, _, Some(link)) => Err(ApiError::not_found(format!("Link not found: {link}"))),
+        (&Method::GET, None, None) => {
+            let items = inside.list().await?;
+            let (urls, query) = (&call.urls, &call.query);
+            let mut collection =
+                Collection::of(asked.kind, urls, query, Map::new(), Extent::Paged, items);
+            let plural = asked.kind.plural().to_ascii_lowercase();
+            collection.creates_at(asked.kind, &format!("{}/{plural}", inside.base()));
+            Ok(writer.answer(StatusCode::OK, &collection))
+        }
+        (&Method::POST, None, None) => {
+            let item = inside.create(read(parts, body).await?).await?;
+            Ok(writer.answer(StatusCode::CREATED, &item))
+        }
+        (&Method::GET, Some(id), None) => {
+            let found = inside.get(id, "get").await?;
+            Ok(writer.answer(StatusCode::OK, &inside.item(&found, Reveal::No)))
+        }
+        (&Method::PUT, Some(id), None) => {
+            let item = inside.update(id, &read(parts, body).await?).await?;
+            Ok(writer.answer(StatusCode::OK, &item))
+        }
+        (&Method::DELETE, Some(id), None) => match inside.delete(id).await? {
+            Some(left) => Ok(writer.answer(StatusCode::OK, &inside.item(&left, Reveal::No))),
+            None => Ok(writer.empty(StatusCode::NO_CONTENT)),
+        },
+        (method, _, _) => Err(ApiError::method_not_allowed(format!(
+            "Method {method} not supported"
+        ))),
+    }
+}
+
+impl<'a> Inside<'a> {
+    /// Finds where the request goes, and that the caller may see the cluster or project.
+    async fn enter(call: &'a Call<'a>, asked: &Asked<'a>) -> Result<Self, ApiError> {
+        let kind = asked.kind;
+        let context = asked
+            .context
+            .filter(|context| context.base == kind.base)
+            .ok_or_else(|| ApiError::not_found(format!("failed to find schema {}", kind.id)))?;
+        let clusters = kinds::object_of(call, "cluster")?;
+        let (cluster, place) = if kind.base == Base::Cluster {
+            if let Some(declared) = call.registry().get("cluster") {
+                split_id(declared, clusters, &context.id)?;
+            }
+            call.require("get", clusters, None, Some(&context.id))?;
+            (context.id.clone(), Place::Cluster)
+        } else {
+            let projects = kinds::object_of(call, "project")?;
+            let declared = call.registry().get("project");
+            let (cluster, project) = declared
+                .map(|declared| split_id(declared, projects, &context.id))
+                .transpose()?
+                .and_then(|(cluster, project)| Some((cluster?, project)))
+                .ok_or_else(|| crate::call::not_found(projects, &context.id))?;
+            call.require("get", projects, Some(cluster), Some(project))?;
+            let found = call.store().find(projects, Some(cluster), project).await?;
+            let found = found.ok_or_else(|| crate::call::not_found(projects, &context.id))?;
+            let place = if kind.on_hub {
+                Place::Hub {
+                    project: project.to_owned(),
+                    backing: match text_at(&found, "/status/backingNamespace") {
+                        "" => project.to_owned(),
+                        backing => backing.to_owned(),
+                    },
+                }
+            } else {
+                Place::Project {
+                    cluster: cluster.to_owned(),
+                    project: project.to_owned(),
+                }
+            };
+            (cluster.to_owned(), place)
+        };
+        let store = if kind.on_hub {
+            Store::of(call.store().client().clone(), kind.api)
+        } else {
+            let client = call.shared.hooks.cluster_client(call.caller()?, &cluster);
+            Store::of(client.ok_or_else(unreachable)?, kind.api)
+        };
+        Ok(Self {
+            call,
+            kind,
+            object: asked.object,
+            context,
+            place,
+            store,
+        })
+    }
+
+    fn base(&self) -> String {
+        self.call
+            .urls
+            .base_url(self.kind.base, Some(&self.context.id))
+    }
+
+    /// Whether the caller may do this to Secrets of the project; in clusters the cluster decides.
+    fn may(&self, verb: &str, name: Option<&str>) -> Result<(), ApiError> {
+        let Place::Hub { backing, .. } = &self.place else {
+            return Ok(());
+        };
+        let identity = self.call.caller()?;
+        let attributes = Attributes {
+            verb,
+            group: "",
+            resource: self.object.resource,
+            namespace: Some(backing),
+            name,
+        };
+        if self
+            .call
+            .shared
+            .rights
+            .allows(identity, &attributes)
+            .is_allowed()
+        {
+            return Ok(());
+        }
+        Err(attributes.forbidden(identity))
+    }
+
+    fn item(&self, object: &Value, reveal: Reveal) -> Item {
+        let registry = self.call.registry();
+        let kind = secret::shown_as(registry, self.kind, object);
+        let mut item = mapping::to_resource(registry, kind, object, reveal);
+        if kind.stateful {
+            let summary = summarize(object, self.call.now, Fresh::Active);
+            item.insert("state".to_owned(), json!(summary.state));
+            item.insert("transitioning".to_owned(), json!(summary.progress()));
+            item.insert("transitioningMessage".to_owned(), json!(summary.message()));
+        }
+        let name = mapping::name(object);
+        match &self.place {
+            Place::Cluster => {}
+            Place::Project { .. } => {
+                item.insert("namespaceId".to_owned(), json!(mapping::namespace(object)));
+                item.insert("projectId".to_owned(), json!(self.context.id));
+            }
+            Place::Hub { project, .. } => {
+                item.insert("id".to_owned(), json!(format!("{project}:{name}")));
+                item.insert("projectId".to_owned(), json!(self.context.id));
+            }
+        }
+        describe(object, &mut item);
+        if kind.secret.is_some() {
+            secret::amend(kind, object, reveal, &mut item);
+        }
+        let links = self.links(kind, text(&item, "id"));
+        item.insert("links".to_owned(), links);
+        item
+    }
+
+    fn links(&self, kind: &Type, id: &str) -> Value {
+        let own = format!("{}/{}/{}", self.base(), kind.plural(), segment(id));
+        let mut links = json!({"self": own, "update": own, "remove": own});
+        if matches!(self.place, Place::Project { .. }) {
+            links["yaml"] = json!(format!("{own}/yaml"));
+        }
+        for other in self.call.registry().listed(kind.base) {
+            let points = |field: &&crate::schema::Field| {
+                // A path leads to another part of the API, whose links are not here.
+                field.kind.to_string() == format!("reference[{}]", kind.id)
+            };
+            if let Some(field) = other.fields.iter().find(points) {
+                let plural = other.plural();
+                links[&plural] = json!(format!(
+                    "{}/{plural}?{}={}",
+                    self.base(),
+                    field.name,
+                    segment(id)
+                ));
+            }
+        }
+        links
+    }
+
+    async fn list(&self) -> Result<Vec<Item>, ApiError> {
+        let found = match &self.place {
+            Place::Cluster => self.store.list(self.object, None).await?,
+            Place::Hub { backing, .. } => {
+                self.may("list", None)?;
+                self.store.list(self.object, Some(backing)).await?
+            }
+            Place::Project { .. } => self.of_project().await?,
+        };
+        Ok(found
+            .iter()
+            .filter(|object| secret::is_listed(self.kind, object))
+            .map(|object| self.item(object, Reveal::No))
+            .collect())
+    }
+
+    /// What lies in the project's namespaces, as far as the caller may list it.
+    async fn of_project(&self) -> Result<Vec<Value>, ApiError> {
+        let mut namespaces = self.namespaces().await?;
+        if let Some(only) = self.call.query.get("namespaceId") {
+            namespaces.retain(|namespace| namespace == only);
+        }
+        if namespaces.len() > 1 {
+            match self.store.list(self.object, None).await {
+                Ok(mut all) => {
+                    all.retain(|object| {
+                        mapping::namespace(object).is_some_and(|place| namespaces.contains(place))
+                    });
+                    return Ok(all);
+                }
+                Err(error) if error.status == StatusCode::FORBIDDEN => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut found = Vec::new();
+        for namespace in &namespaces {
+            match self.store.list(self.object, Some(namespace)).await {
+                Ok(mut some) => found.append(&mut some),
+                // Lists show what may be seen; they refuse nobody (reference section 1.5).
+                Err(error) if error.status == StatusCode::FORBIDDEN => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Names of the project's namespaces, whoever may see them: membership is no secret to who may see the project.
+    async fn namespaces(&self) -> Result<BTreeSet<String>, ApiError> {
+        let Place::Project { cluster, project } = &self.place else {
+            return Ok(BTreeSet::new());
+        };
+        let whole = Store::of_core(self.call.shared.hooks.cluster(cluster).await?);
+        let all = whole.list(NAMESPACES, None).await?;
+        let own = all.iter().filter(|object| {
+            namespace::project(object, cluster)
+                .and_then(|id| id.split_once(':'))
+                .is_some_and(|(_, name)| name == project)
+        });
+        Ok(own.map(mapping::name).map(str::to_owned).collect())
+    }
+
+    /// Whether a namespace is of the project.
+    async fn is_own(&self, name: &str) -> Result<bool, ApiError> {
+        let Place::Project { cluster, project } = &self.place else {
+            return Ok(true);
+        };
+        let whole = Store::of_core(self.call.shared.hooks.cluster(cluster).await?);
+        let found = whole.find(NAMESPACES, None, name).await?;
+        Ok(found
+            .as_ref()
+            .and_then(|found| namespace::project(found, cluster))
+            .and_then(|id| id.split_once(':'))
+            .is_some_and(|(_, name)| name == project))
+    }
+
+    /// Namespace and name behind an identifier.
+    async fn locate(&self, id: &str) -> Result<(Option<String>, String), ApiError> {
+        let absent = || ApiError::not_found(format!("{} \"{id}\" not found", self.object.resource));
+        let (first, name) = split_id(self.kind, self.object, id).map_err(|_| absent())?;
+        match (&self.place, first) {
+            (Place::Cluster, _) => Ok((None, name.to_owned())),
+            (Place::Hub { project, backing }, Some(first)) if first == project => {
+                Ok((Some(backing.clone()), name.to_owned()))
+            }
+            (Place::Project { .. }, Some(first)) if self.is_own(first).await? => {
+                Ok((Some(first.to_owned()), name.to_owned()))
+            }
+            _ => Err(absent()),
+        }
+    }
+
+    /// Reads an object that the caller is about to use `verb` on.
+    async fn get(&self, id: &str, verb: &str) -> Result<Value, ApiError> {
+        let (namespace, name) = self.locate(id).await?;
+        self.may(verb, Some(&name))?;
+        let found = self
+            .store
+            .get(self.object, namespace.as_deref(), &name)
+            .await?;
+        if secret::is_of(self.kind, &found) {
+            Ok(found)
+        } else {
+            Err(ApiError::not_found(format!(
+                "{} \"{id}\" not found",
+                self.kind.id
+            )))
+        }
+    }
+
+    async fn create(&self, mut sent: Map<String, Value>) -> Result<Item, ApiError> {
+        let registry = self.call.registry();
+        if self.kind.base == Base::Project {
+            self.check_project(&sent)?;
+            sent.insert("projectId".to_owned(), json!(self.context.id));
+        }
+        let fields = validate::fields(registry, self.kind, &sent, Operation::Create)?;
+        let namespace = match &self.place {
+            Place::Cluster => None,
+            Place::Hub { backing, .. } => {
+                self.may("create", None)?;
+                self.call.store().ensure_namespace(backing).await?;
+                Some(backing.clone())
+            }
+            Place::Project { .. } => {
+                let name = text(&fields, "namespaceId");
+                if !self.is_own(name).await? {
+                    return Err(ApiError::invalid(
+                        "InvalidReference",
+                        format!(
+                            "the namespace {name} is not of the project {}",
+                            self.context.id
+                        ),
+                    )
+                    .with_field("namespaceId"));
+                }
+                Some(name.to_owned())
+            }
+        };
+        let mut object = json!({});
+        mapping::apply(registry, self.kind, &mut object, &fields, Merge::Keep);
+        self.write(&mut object, &fields, Operation::Create)?;
+        if mapping::name(&object).is_empty() {
+            object["metadata"]["generateName"] = json!(self.kind.name_prefix());
+        }
+        if let Some(namespace) = &namespace {
+            object["metadata"]["namespace"] = json!(namespace);
+        }
+        object["metadata"]["labels"][CREATOR_LABEL] = json!(CREATOR_NORMAN);
+        object["metadata"]["annotations"][CREATOR_ANNOTATION] = json!(self.call.user());
+        let created = self
+            .store
+            .create(self.object, namespace.as_deref(), object)
+            .await?;
+        Ok(self.item(&created, Reveal::Once))
+    }
+
+    /// A project named in the body must be the one in the path.
+    fn check_project(&self, sent: &Map<String, Value>) -> Result<(), ApiError> {
+        match text(sent, "projectId") {
+            "" => Ok(()),
+            id if id == self.context.id => Ok(()),
+            id => {
+                cluster::split_project(self.call, id)?;
+                Err(ApiError::invalid(
+                    "InvalidReference",
+                    format!("it is not the project {} of the path", self.context.id),
+                )
+                .with_field("projectId"))
+            }
+        }
+    }
+
+    /// Writes the fields that lie in annotations and in a Secret's data.
+    fn write(
+        &self,
+        object: &mut Value,
+        fields: &Map<String, Value>,
+        operation: Operation,
+    ) -> Result<(), ApiError> {
+        if let Some(description) = fields.get("description") {
+            match description.as_str().filter(|text| !text.is_empty()) {
+                Some(text) => {
+                    object["metadata"]["annotations"][DESCRIPTION_ANNOTATION] = json!(text);
+                }
+                None => remove_annotation(object, DESCRIPTION_ANNOTATION),
+            }
+        }
+        secret::store(self.kind, object, fields, operation)
+    }
+
+    async fn update(&self, id: &str, sent: &Map<String, Value>) -> Result<Item, ApiError> {
+        let registry = self.call.registry();
+        let fields = validate::fields(registry, self.kind, sent, Operation::Update)?;
+        let merge = if self.call.query.is_set("_replace") {
+            Merge::Clear
+        } else {
+            Merge::Keep
+        };
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let mut object = self.get(id, "update").await?;
+            mapping::apply(registry, self.kind, &mut object, &fields, merge);
+            self.write(&mut object, &fields, Operation::Update)?;
+            match self.store.replace(self.object, &object).await {
+                Err(error) if error.status == StatusCode::CONFLICT && attempt < ATTEMPTS => {
+                    tracing::debug!(attempt, "somebody else changed it first, trying again");
+                }
+                other => return Ok(self.item(&other?, Reveal::No)),
+            }
+        }
+    }
+
+    /// Removes an object; gives what is left of it while it goes.
+    async fn delete(&self, id: &str) -> Result<Option<Value>, ApiError> {
+        let found = self.get(id, "delete").await?;
+        let (namespace, name) = (mapping::namespace(&found), mapping::name(&found));
+        self.store.delete(self.object, namespace, name).await?;
+        let left = self.store.find(self.object, namespace, name).await?;
+        Ok(left.filter(|left| left.pointer("/metadata/uid") == found.pointer("/metadata/uid")))
+    }
+
+    /// The object itself, as YAML.
+    async fn yaml(&self, id: &str) -> Result<Response, ApiError> {
+        let mut found = self.get(id, "get").await?;
+        if let Some(metadata) = found.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+        }
+        let text = serde_saphyr::to_string(&found)
+            .map_err(|error| ApiError::server_error(error.to_string()))?;
+        let mut response = web::text(StatusCode::OK, text);
+        response.headers_mut().insert(
+            http::header::CONTENT_TYPE,
+            http::HeaderValue::from_static("application/yaml"),
+        );
+        Ok(response)
+    }
+}
+
+fn unreachable() -> ApiError {
+    ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "ClusterUnavailable",
+        "the cluster cannot be reached from here",
+    )
+}
+
+/// The description lies in an annotation.
+fn describe(object: &Value, item: &mut Item) {
+    let annotation = object
+        .pointer("/metadata/annotations")
+        .and_then(|all| all.get(DESCRIPTION_ANNOTATION));
+    if let Some(description) = annotation {
+        item.insert("description".to_owned(), description.clone());
+        if let Some(shown) = item.get_mut("annotations").and_then(Value::as_object_mut) {
+            shown.remove(DESCRIPTION_ANNOTATION);
+        }
+    }
+}
+
+fn remove_annotation(object: &mut Value, key: &str) {
+    let annotations = object.pointer_mut("/metadata/annotations");
+    if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
+        annotations.remove(key);
+    }
+}
