@@ -21,6 +21,7 @@ use crate::collection::{Collection, Extent};
 use crate::downstream;
 use crate::encode::{Writer, read_fields};
 use crate::inside;
+use crate::kinds::quota::Turns;
 use crate::kinds::{self, Draft, Outcome};
 use crate::mapping::{self, Merge, Reveal};
 use crate::query::Query;
@@ -96,6 +97,7 @@ impl Api {
                 entropy,
                 setting_overrides,
                 ping,
+                quotas: Turns::new(),
             }),
         }
     }

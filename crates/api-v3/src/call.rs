@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use crate::kinds::quota::Turns;
 use crate::query::Query;
 use crate::registry::Registry;
 use crate::schema::{Object, Type};
@@ -150,6 +151,8 @@ pub(crate) struct Shared {
     pub(crate) setting_overrides: BTreeMap<String, String>,
     /// Time between the pings of event streams.
     pub(crate) ping: Duration,
+    /// Who is being fitted into the quota of a project.
+    pub(crate) quotas: Turns,
 }
 
 impl std::fmt::Debug for Shared {

@@ -14,7 +14,7 @@ use crate::api::read;
 use crate::call::{Call, Item, split_id};
 use crate::collection::{Collection, Extent};
 use crate::encode::Writer;
-use crate::kinds::{self, namespace};
+use crate::kinds::{self, namespace, quota};
 use crate::mapping::{self, Merge, Reveal};
 use crate::schema::{Base, Object, Type};
 use crate::store::Store;
@@ -188,27 +188,54 @@ impl Inside<'_> {
         if mapping::name(&object).is_empty() {
             object["metadata"]["generateName"] = json!(self.kind.name_prefix());
         }
+        let mut turn = None;
         if let Some(project) = &project {
             namespace::inherit(&mut fields, project);
             namespace::assign(&mut object, Some(project));
+            let name = mapping::name(&object).to_owned();
+            turn = quota::fit(self.call, self.cluster, project, &name, &mut fields).await?;
         }
         namespace::store(&mut object, &fields);
         object["metadata"]["labels"][CREATOR_LABEL] = json!(CREATOR_NORMAN);
         object["metadata"]["annotations"][CREATOR_ANNOTATION] = json!(self.call.user());
         let created = self.store.create(self.object, None, object).await?;
+        drop(turn);
         Ok(self.item(&created))
     }
 
     async fn update(&self, id: &str, sent: &Map<String, Value>) -> Result<Item, ApiError> {
         let registry = self.call.registry();
-        let fields = validate::fields(registry, self.kind, sent, Operation::Update)?;
+        let mut fields = validate::fields(registry, self.kind, sent, Operation::Update)?;
+        let mut turn = None;
+        if ["resourceQuota", "containerDefaultResourceLimit"]
+            .iter()
+            .any(|name| fields.contains_key(*name))
+            && let Some(project) = self.project_of(id).await?
+        {
+            turn = quota::fit(self.call, self.cluster, &project, id, &mut fields).await?;
+        }
         let updated = self
             .change(id, |object| {
                 mapping::apply(registry, self.kind, object, &fields, Merge::Keep);
                 namespace::store(object, &fields);
             })
             .await?;
+        drop(turn);
         Ok(self.item(&updated))
+    }
+
+    /// The project that a namespace is in.
+    async fn project_of(&self, id: &str) -> Result<Option<Value>, ApiError> {
+        let found = self.get(id).await?;
+        let project = namespace::project(&found, self.cluster).and_then(|id| id.split_once(':'));
+        let Some((_, project)) = project else {
+            return Ok(None);
+        };
+        let projects = kinds::object_of(self.call, "project")?;
+        self.call
+            .store()
+            .find(projects, Some(self.cluster), project)
+            .await
     }
 
     async fn relocate(&self, id: &str, input: &Map<String, Value>) -> Result<(), ApiError> {

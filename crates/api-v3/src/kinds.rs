@@ -9,6 +9,7 @@ pub(crate) mod namespace;
 mod node;
 pub(crate) mod principal;
 mod project;
+pub(crate) mod quota;
 mod registration;
 pub(crate) mod review;
 mod roles;

@@ -218,3 +218,76 @@ async fn the_api_explains_what_the_cluster_then_does() {
         "{holders}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_project_s_quota_is_not_given_twice() {
+    let world = World::start().await;
+    let (at, projects) = ("/v3/clusters/c-1/namespaces", "/v3/projects");
+    let project = |limit: &str, default: &str| {
+        json!({
+            "type": "project", "name": "limited", "clusterId": "c-1",
+            "resourceQuota": {"limit": {"pods": limit}},
+            "namespaceDefaultResourceQuota": {"limit": {"pods": default}},
+        })
+    };
+    let (status, error) = world
+        .send("owner", "POST", projects, project("1", "2"))
+        .await;
+    assert_eq!(
+        (status, error["code"].as_str(), error["fieldName"].as_str()),
+        (
+            422,
+            Some("MaxLimitExceeded"),
+            Some("namespaceDefaultResourceQuota")
+        )
+    );
+    let (status, error) = world
+        .send("owner", "POST", projects, project("many", "2"))
+        .await;
+    assert_eq!(
+        (status, error["code"].as_str()),
+        (422, Some("InvalidFormat"))
+    );
+    let (status, made) = world
+        .send("owner", "POST", projects, project("10", "2"))
+        .await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["id"].as_str().expect("an id").to_owned();
+
+    // Eight at once, of which five fit.
+    let create = |n: usize| {
+        let body = json!({"name": format!("n{n}"), "projectId": id});
+        world.send("owner", "POST", at, body)
+    };
+    let answers = futures::future::join_all((0..8).map(create)).await;
+    let refused: Vec<&Value> = answers
+        .iter()
+        .filter(|(status, _)| *status != 201)
+        .map(|(_, error)| error)
+        .collect();
+    assert_eq!(refused.len(), 3, "{answers:?}");
+    for error in refused {
+        assert_eq!(error["code"], "MaxLimitExceeded");
+        assert_eq!(error["fieldName"], "resourceQuota");
+        let message = error["message"].as_str().unwrap_or_default();
+        assert!(
+            message.contains("pods: 2 asked for, 10 of 10 used"),
+            "{message}"
+        );
+    }
+    let one = answers.iter().find(|(status, _)| *status == 201);
+    let one = &one.expect("one that fits").1;
+    assert_eq!(one["resourceQuota"]["limit"]["pods"], "2");
+    let own = format!("{at}/{}", one["id"].as_str().expect("an id"));
+    let ask = |pods: &str| json!({"resourceQuota": {"limit": {"pods": pods}}});
+    let (status, error) = world.send("owner", "PUT", &own, ask("3")).await;
+    assert_eq!(
+        (status, error["code"].as_str()),
+        (422, Some("MaxLimitExceeded"))
+    );
+    let (status, changed) = world.send("owner", "PUT", &own, ask("1")).await;
+    assert_eq!(
+        (status, &changed["resourceQuota"]["limit"]["pods"]),
+        (200, &json!("1"))
+    );
+}

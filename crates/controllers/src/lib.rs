@@ -26,7 +26,7 @@ mod observer;
 pub mod plan;
 pub mod projects;
 mod pull_secrets;
-mod quantity;
+pub mod quotas;
 mod random;
 pub mod registration;
 mod runtime;
@@ -104,6 +104,7 @@ struct Triggers {
     agent: Trigger,
     access: Trigger,
     projects: Trigger,
+    quotas: Trigger,
     cleanup: Trigger,
     settings: Trigger,
     tokens: Trigger,
@@ -134,6 +135,7 @@ impl Controllers {
             cleanup: trigger(6),
             settings: trigger(7),
             tokens: trigger(8),
+            quotas: trigger(9),
         };
         let board = Arc::new(Board::new(clock.now()));
         let known = Arc::new(Known::default());
@@ -155,6 +157,7 @@ impl Controllers {
                 agent: triggers.agent.clone(),
                 access: triggers.access.clone(),
                 projects: triggers.projects.clone(),
+                quotas: triggers.quotas.clone(),
             },
             clock: clock.clone(),
         };
@@ -249,6 +252,16 @@ impl Controllers {
                 2,
             ),
             worker.of(
+                quotas::Quotas {
+                    client: client(),
+                    downstream: downstream(),
+                    board: Arc::clone(board),
+                    clock: clock.clone(),
+                },
+                &triggers.quotas,
+                2,
+            ),
+            worker.of(
                 cleanup::Cleanup {
                     client: client(),
                     downstream: downstream(),
@@ -328,16 +341,15 @@ impl Controllers {
             },
             shutdown.clone(),
         );
-        let projects = projects.clone();
+        let (projects, quotas) = (projects.clone(), triggers.quotas.clone());
         let project = watch_metadata::<Project>(
             metadata_of(&self.client),
             all(),
             move |object, _| {
-                object
-                    .metadata
-                    .namespace
-                    .iter()
-                    .for_each(|id| projects.now(id))
+                if let Some(id) = &object.metadata.namespace {
+                    projects.now(id);
+                    quotas.now(id);
+                }
             },
             shutdown.clone(),
         );

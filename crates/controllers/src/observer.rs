@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use drover_auth::Clock;
 use drover_types::names::{CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER};
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding};
 use kube::Client;
 use kube::runtime::watcher;
@@ -33,6 +33,8 @@ use crate::runtime::{Trigger, metadata_of, watch_metadata};
 
 /// How often sessions are compared with observers, should a notice have been lost.
 const COMPARE: Duration = Duration::from_secs(10);
+/// Changes of quotas within this time are looked at together.
+const CROWD: Duration = Duration::from_secs(2);
 /// The pause before a cluster that could not be reached is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -49,6 +51,7 @@ pub(crate) struct Listeners {
     pub(crate) access: Trigger,
     /// Projects may have namespaces to take.
     pub(crate) projects: Trigger,
+    pub(crate) quotas: Trigger,
 }
 
 /// The clusters there are, as the watch of Cluster objects says.
@@ -187,6 +190,7 @@ impl Observers {
         self.listeners.agent.now(id);
         self.listeners.access.now(id);
         self.listeners.projects.now(id);
+        self.listeners.quotas.now(id);
     }
 
     async fn client(&self, id: &str) -> Result<Client, crate::downstream::Unreachable> {
@@ -232,7 +236,31 @@ impl Observers {
             () = self.follow_roles::<ClusterRoleBinding>(id, client) => {}
             () = self.follow_roles::<RoleBinding>(id, client) => {}
             () = self.follow_namespaces(id, client) => {}
+            () = self.follow_quotas::<ResourceQuota>(id, client) => {}
+            () = self.follow_quotas::<LimitRange>(id, client) => {}
         }
+    }
+
+    /// Asks for repair when quotas and limits with our label change.
+    fn follow_quotas<K>(&self, id: &str, client: &Client) -> impl Future<Output = ()> + Send
+    where
+        K: kube::Resource<DynamicType = ()>
+            + Clone
+            + serde::de::DeserializeOwned
+            + std::fmt::Debug
+            + Send
+            + Sync
+            + 'static,
+    {
+        let config = watcher::Config::default().labels(&format!("{}=true", crate::quotas::LABEL));
+        let (quotas, id) = (self.listeners.quotas.clone(), id.to_owned());
+        watch_metadata::<K>(
+            metadata_of(client),
+            config,
+            // Kubernetes counts what is used in them, so that they change with every pod.
+            move |_, _| quotas.within(&id, CROWD),
+            CancellationToken::new(),
+        )
     }
 
     /// Asks for repair when roles with our label change.
@@ -257,13 +285,17 @@ impl Observers {
         )
     }
 
-    /// Has rights follow namespaces from project to project.
+    /// Has rights and quotas follow namespaces from project to project.
     fn follow_namespaces(&self, id: &str, client: &Client) -> impl Future<Output = ()> + Send {
-        let (access, id) = (self.listeners.access.clone(), id.to_owned());
+        let (access, quotas) = (self.listeners.access.clone(), self.listeners.quotas.clone());
+        let id = id.to_owned();
         watch_metadata::<Namespace>(
             metadata_of(client),
             watcher::Config::default(),
-            move |_, _| access.now(&id),
+            move |_, _| {
+                access.now(&id);
+                quotas.now(&id);
+            },
             CancellationToken::new(),
         )
     }

@@ -27,6 +27,7 @@ use crate::clusters::{
 use crate::downstream::Downstream;
 use crate::facts::{Board, Health, Session};
 use crate::plan::{Action, Plan, Reference, Site, Sites};
+use crate::quotas::{QUOTA_ANNOTATION, STATUS_ANNOTATION};
 use crate::runtime::{Controller, LookError};
 use crate::settings::Settings;
 
@@ -197,8 +198,9 @@ fn remove(observed: &Observed<'_>, backing: &str, plan: &mut Plan) {
 
 /// Takes a namespace out of its project.
 pub(crate) fn leave(namespace: &ObjectMeta) -> Action {
+    // With the project goes what the namespace had of its quota.
     let patch = json!({ "metadata": {
-        "annotations": { PROJECT_ANNOTATION: null },
+        "annotations": { PROJECT_ANNOTATION: null, QUOTA_ANNOTATION: null, STATUS_ANNOTATION: null },
         "labels": { PROJECT_ANNOTATION: null },
     } });
     Action::patch(

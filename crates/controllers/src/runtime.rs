@@ -111,6 +111,15 @@ impl Trigger {
         }
     }
 
+    /// Looks at `key` when `delay` is over, or earlier; for changes that come in crowds.
+    pub(crate) fn within(&self, key: impl Display, delay: Duration) {
+        self.shared
+            .queue
+            .lock()
+            .trigger(&key.to_string(), Instant::now() + delay);
+        self.shared.changed.notify_one();
+    }
+
     /// Looks at `key` as soon as possible.
     pub(crate) fn now(&self, key: impl Display) {
         self.shared

@@ -21,7 +21,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node as KubeNode, Secret};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, LimitRange, Namespace, Node as KubeNode, ResourceQuota, Secret,
+};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -281,6 +283,8 @@ async fn contents(client: &Client) -> Vec<String> {
     }
     all!(
         Namespace,
+        ResourceQuota,
+        LimitRange,
         KubeNode,
         ConfigMap,
         Secret,
@@ -481,6 +485,56 @@ async fn live(mut world: World) {
             .annotations()
             .contains_key("field.cattle.io/projectId")
             .then_some(())
+    })
+    .await;
+
+    // A project gets a quota; its namespace gets its part, and keeps it.
+    let projects = Api::<Project>::namespaced(world.hub.clone(), "c-skw55");
+    let project = projects
+        .list(&ListParams::default())
+        .await
+        .unwrap()
+        .into_iter()
+        .find(|project| project.spec.display_name == "Default")
+        .unwrap();
+    let patch = json!({"spec": {
+        "resourceQuota": {"limit": {"pods": "10"}},
+        "namespaceDefaultResourceQuota": {"limit": {"pods": "2"}},
+        "containerDefaultResourceLimit": {"limitsCpu": "200m"},
+    }});
+    projects
+        .patch(
+            &project.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(patch),
+        )
+        .await
+        .unwrap();
+    let quotas = Api::<ResourceQuota>::namespaced(world.cluster.clone(), "default");
+    for _ in 0..2 {
+        let quota = until("the namespace's quota", || async {
+            let all = quotas.list(&ListParams::default()).await.unwrap().items;
+            all.into_iter().next()
+        })
+        .await;
+        let hard = quota.spec.as_ref().and_then(|spec| spec.hard.as_ref());
+        assert_eq!(hard.unwrap()["pods"].0, "2");
+        // Somebody removes it.
+        quotas
+            .delete(&quota.name_any(), &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+    until("the project to know what is used", || async {
+        let project = projects.get(&project.name_any()).await.unwrap();
+        let quota = project.spec.other.get("resourceQuota")?;
+        (quota["usedLimit"]["pods"] == "2").then_some(())
+    })
+    .await;
+    let limits = Api::<LimitRange>::namespaced(world.cluster.clone(), "default");
+    until("the defaults of containers", || async {
+        let all = limits.list(&ListParams::default()).await.unwrap().items;
+        all.into_iter().next()
     })
     .await;
 

@@ -9,3 +9,5 @@ pub mod crds;
 mod kind;
 pub mod management;
 pub mod names;
+pub mod quantity;
+pub mod quota;

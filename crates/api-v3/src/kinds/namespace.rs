@@ -36,6 +36,11 @@ pub(crate) fn project<'a>(object: &'a Value, cluster: &str) -> Option<&'a str> {
     })
 }
 
+/// The quota that a namespace says it has.
+pub(crate) fn quota(object: &Value) -> Option<Value> {
+    serde_json::from_str(annotation(object, QUOTA)?).ok()
+}
+
 /// Fills in what lies in annotations, and takes it out of those shown.
 pub(crate) fn amend(object: &Value, cluster: &str, item: &mut Item) {
     item.insert("projectId".to_owned(), json!(project(object, cluster)));

@@ -3,7 +3,7 @@
 use drover_auth::web::ApiError;
 use serde_json::{Map, Value, json};
 
-use super::{Draft, cluster, object_of, text, text_at};
+use super::{Draft, cluster, object_of, quota, text, text_at};
 use crate::call::Call;
 use crate::mapping;
 
@@ -21,6 +21,12 @@ pub(super) async fn before_create(
         fields.get("resourceQuota"),
         fields.get("namespaceDefaultResourceQuota"),
     )?;
+    quota::check_amounts(
+        fields.get("resourceQuota"),
+        fields.get("namespaceDefaultResourceQuota"),
+        None,
+    )?;
+    quota::check_containers(fields)?;
     cluster::referred(call, text(fields, "clusterId")).await?;
     let templates = call
         .store()
@@ -73,10 +79,14 @@ pub(super) fn before_update(
             .get(name)
             .or_else(|| current.get("spec").and_then(|spec| spec.get(name)))
     };
-    check_quotas(
+    let (limit, default) = (
         after("resourceQuota"),
         after("namespaceDefaultResourceQuota"),
-    )
+    );
+    check_quotas(limit, default)?;
+    let used = current.pointer("/spec/resourceQuota/usedLimit");
+    quota::check_amounts(limit, default, used)?;
+    quota::check_containers(fields)
 }
 
 pub(super) fn before_delete(current: &Value) -> Result<(), ApiError> {

@@ -15,7 +15,9 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    LimitRange, Namespace, ResourceQuota, Secret, Service, ServiceAccount,
+};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
@@ -65,6 +67,8 @@ pub struct Leftovers {
     pub priority_class: bool,
     /// What roles given in the cluster came to.
     pub access: Ours,
+    /// ResourceQuotas and LimitRanges of projects.
+    pub limits: Vec<Reference>,
 }
 
 impl Leftovers {
@@ -107,6 +111,8 @@ impl Leftovers {
             access: Ours::read(client).await?,
             ..Self::default()
         };
+        limits::<ResourceQuota>(client, &mut leftovers.limits).await?;
+        limits::<LimitRange>(client, &mut leftovers.limits).await?;
         for name in [KUBELET_ROLE, ADMIN_ROLE, MEMBER_ROLE] {
             leftovers.roles.extend(
                 Api::<ClusterRole>::all(client.clone())
@@ -175,6 +181,24 @@ impl Leftovers {
     }
 }
 
+/// Objects with the label of project quotas.
+async fn limits<K>(client: &Client, into: &mut Vec<Reference>) -> Result<(), kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let ours = ListParams::default().labels(&format!("{}=true", crate::quotas::LABEL));
+    let found = Api::<PartialObjectMeta<K>>::all(client.clone())
+        .list(&ours)
+        .await?;
+    into.extend(found.items.into_iter().map(|object| {
+        Reference::new::<K>(
+            object.metadata.namespace.as_deref(),
+            object.metadata.name.as_deref().unwrap_or_default(),
+        )
+    }));
+    Ok(())
+}
+
 async fn list_names<K>(client: &Client, into: &mut Vec<(String, String)>) -> Result<(), kube::Error>
 where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
@@ -202,6 +226,12 @@ pub fn removal(id: &str, found: &Leftovers) -> Vec<Action> {
         .filter(|namespace| is_in_project_of(namespace, id))
         .map(leave)
         .collect();
+    actions.extend(
+        found
+            .limits
+            .iter()
+            .map(|limit| Action::delete(Site::Cluster, limit.clone())),
+    );
     actions.extend(downstream_roles::reconcile(&found.access, &Wanted::default()).actions);
     let system = found.namespace(SYSTEM_NAMESPACE);
     let whole = found.system_is_ours();

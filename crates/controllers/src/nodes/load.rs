@@ -11,7 +11,7 @@ use kube::api::Object;
 use kube::discovery::ApiResource;
 use serde::{Deserialize, Serialize};
 
-use crate::quantity::Quantity;
+use drover_types::quantity::Quantity;
 
 /// A pod, as far as it concerns nodes.
 pub(crate) type Pod = Object<PodSpec, PodStatus>;

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use super::{Load, roles};
 use crate::facts::Inventory;
-use crate::quantity::Quantity;
+use drover_types::quantity::Quantity;
 
 /// A cluster's nodes in figures, as the Cluster's status shows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

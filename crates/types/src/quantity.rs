@@ -5,7 +5,7 @@
 
 /// An amount in billionths, with the family of suffixes it is written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Quantity {
+pub struct Quantity {
     nanos: i128,
     binary: bool,
 }
@@ -34,7 +34,8 @@ const BINARY: [(&str, u32); 6] = [
 
 impl Quantity {
     /// Reads a quantity; `None` if it is none or too large.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let end = text
             .find(|character: char| !matches!(character, '0'..='9' | '.' | '+' | '-'))
@@ -65,7 +66,8 @@ impl Quantity {
     }
 
     /// The sum, in the form of the first operand that is not zero.
-    pub(crate) fn plus(self, other: Self) -> Self {
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
         let binary = if self.nanos == 0 {
             other.binary
         } else {
@@ -78,7 +80,8 @@ impl Quantity {
     }
 
     /// The larger of two.
-    pub(crate) fn max(self, other: Self) -> Self {
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
         if other.nanos > self.nanos {
             other
         } else {
@@ -86,8 +89,21 @@ impl Quantity {
         }
     }
 
+    /// Whether this is more than another, in whatever form.
+    #[must_use]
+    pub fn exceeds(self, other: Self) -> bool {
+        self.nanos > other.nanos
+    }
+
+    /// Whether it is below zero.
+    #[must_use]
+    pub fn is_negative(self) -> bool {
+        self.nanos < 0
+    }
+
     /// Whole units, rounded up.
-    pub(crate) fn units(self) -> i128 {
+    #[must_use]
+    pub fn units(self) -> i128 {
         self.nanos.div_euclid(NANO) + i128::from(self.nanos.rem_euclid(NANO) > 0)
     }
 }
