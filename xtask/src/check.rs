@@ -10,7 +10,7 @@ use crate::command::{output, root, run, say};
 /// Which crates a crate may name (normal dependencies), as `ARCHITECTURE.md` draws it.
 ///
 /// Protocol crates name no product crate; siblings do not import each other.
-const GRAPH: [(&str, &[&str]); 16] = [
+const GRAPH: [(&str, &[&str]); 18] = [
     ("structural", &[]),
     ("tunnel", &[]),
     ("types", &[]),
@@ -21,7 +21,9 @@ const GRAPH: [(&str, &[&str]); 16] = [
     ("auth", &["types"]),
     ("controllers", &["types", "auth"]),
     ("proxy", &["types", "auth", "tunnel"]),
-    ("api-v3", &["types", "auth", "tunnel"]),
+    ("api", &["auth", "tunnel"]),
+    ("api-v1", &["types", "auth", "api"]),
+    ("api-v3", &["types", "auth", "api"]),
     ("agent", &["types", "tunnel", "dial"]),
     ("cli", &["types", "dial"]),
     (
@@ -34,6 +36,7 @@ const GRAPH: [(&str, &[&str]); 16] = [
             "audit",
             "controllers",
             "proxy",
+            "api-v1",
             "api-v3",
             "cli",
         ],

@@ -117,7 +117,11 @@ impl Api {
         }
         let query = Query::parse(parts.uri.query());
         let base = web::link_base(&parts);
-        let writer = Writer::new(&parts.headers, &query, format!("{base}{}", located.schemas));
+        let writer = Writer::new(
+            &parts.headers,
+            query.get("_format"),
+            format!("{base}{}", located.schemas),
+        );
         let method = method(&parts, &query);
         let action_key = if parts.headers.contains_key("x-api-action-links") {
             "actionLinks"

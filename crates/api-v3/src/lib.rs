@@ -12,7 +12,6 @@ mod collection;
 mod credentials;
 mod declare;
 mod downstream;
-mod encode;
 mod inside;
 mod kinds;
 mod kubeconfig;
@@ -23,10 +22,11 @@ mod resource;
 mod schema;
 mod store;
 mod subscribe;
-pub mod summary;
 mod target;
 mod urls;
 mod validate;
+
+use drover_api::{encode, summary};
 
 pub use api::{Api, Parts};
 pub use call::{Credentials, Hooks, Rights, YamlImport};

@@ -8,21 +8,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_auth::web::{self, ApiError, Lifeline, Response};
-use drover_auth::{Identity, csrf};
+use drover_api::websocket::{self, Receiver, Sender};
+use drover_auth::Identity;
+use drover_auth::web::{ApiError, Lifeline, Response};
 use drover_types::management::{GROUP, VERSION};
+use futures::Stream;
 use futures::stream::{self, StreamExt};
-use futures::{SinkExt, Stream};
 use http::request;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tracing::Instrument;
 
 use crate::call::{Call, Shared};
@@ -36,12 +32,8 @@ use crate::urls::Urls;
 
 /// Time between pings, unless told otherwise (reference section 1.9).
 pub(crate) const PING: Duration = Duration::from_secs(5);
-/// Time a client may take to read one frame.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Time after which a client has to come back, so that streams spread over replicas.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
-/// Clients have nothing to say; what they say may be this large.
-const MAX_INCOMING: usize = 64 << 10;
 
 /// What a stream needs to outlive its request.
 pub(crate) struct Subscription {
@@ -59,29 +51,19 @@ pub(crate) struct Subscription {
 /// 404 if no type asked for is known, 400 if the request is no websocket, 403 for a browser on a foreign page.
 pub(crate) fn open(stream: Subscription, parts: &mut request::Parts) -> Result<Response, ApiError> {
     let wanted = wanted(&stream)?;
-    csrf::check_websocket(parts)?;
-    let upgrade = drover_tunnel::server_upgrade(&parts.method, &parts.headers)
-        .map_err(|error| ApiError::new(error.status, "InvalidFormat", error.message))?;
-    let socket = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
-        ApiError::new(
-            http::StatusCode::BAD_REQUEST,
-            "InvalidFormat",
-            "this connection cannot become a websocket",
-        )
-    })?;
     let lifeline = parts.extensions.remove::<Lifeline>();
+    let (response, pending) = websocket::accept(parts)?.split();
     let span = tracing::info_span!("subscription", user = %stream.identity.user);
     tokio::spawn(
         async move {
-            match socket.await {
-                Ok(upgraded) => run(&stream, &wanted, TokioIo::new(upgraded)).await,
-                Err(error) => tracing::debug!(%error, "the client left before its stream began"),
+            if let Some((sender, receiver)) = pending.open().await {
+                run(&stream, &wanted, sender, receiver).await;
             }
             drop(lifeline);
         }
         .instrument(span),
     );
-    Ok(upgrade.response.map(|()| web::empty()))
+    Ok(response)
 }
 
 /// The ids of the types asked for; all if none is named.
@@ -132,15 +114,12 @@ fn events(
     stream::select_all(watches)
 }
 
-async fn run<S>(stream: &Subscription, wanted: &[&'static str], socket: S)
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
-{
-    let mut config = WebSocketConfig::default();
-    config.max_message_size = Some(MAX_INCOMING);
-    config.max_frame_size = Some(MAX_INCOMING);
-    let socket = WebSocketStream::from_raw_socket(socket, Role::Server, Some(config)).await;
-    let (mut sink, mut incoming) = socket.split();
+async fn run(
+    stream: &Subscription,
+    wanted: &[&'static str],
+    mut sender: Sender,
+    mut receiver: Receiver,
+) {
     let mut events = events(stream, wanted);
     let mut pings = tokio::time::interval(stream.shared.ping);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -152,9 +131,10 @@ where
         let frame = tokio::select! {
             () = &mut end => break "its time is over",
             () = &mut revoked => break "the session has ended",
-            message = incoming.next() => match message {
-                Some(Ok(message)) if !message.is_close() => continue,
-                Some(Ok(_) | Err(_)) | None => break "the client left",
+            // Clients have nothing to say.
+            message = receiver.next() => match message {
+                Some(_) => continue,
+                None => break "the client left",
             },
             _ = pings.tick() => json!({"name": "ping", "data": {}}),
             Some((id, event)) = events.next() => match frame(stream, id, event).await {
@@ -162,15 +142,12 @@ where
                 None => continue,
             },
         };
-        match tokio::time::timeout(PATIENCE, sink.send(Message::text(frame.to_string()))).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => break "the client left",
-            Err(_) => break "the client reads nothing",
+        if let Err(lost) = sender.send(&frame).await {
+            break lost.reason();
         }
     };
     tracing::debug!(reason, "subscription ends");
-    // The client learns it from the close frame, if it still reads.
-    let _ = tokio::time::timeout(PING, sink.close()).await;
+    sender.close().await;
 }
 
 /// The frame of an event, if the caller may see the object.

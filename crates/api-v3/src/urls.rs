@@ -5,35 +5,9 @@
 
 use std::fmt::Write;
 
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+pub(crate) use drover_api::urls::segment;
 
 use crate::schema::{Base, Type};
-
-/// What is escaped in a path segment: as Go's `url.PathEscape`, which leaves `:`, `@`, `$`, `&`, `+` and `=` alone.
-const SEGMENT: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'/')
-    .add(b';')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'[')
-    .add(b'\\')
-    .add(b']')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}')
-    .add(b',');
-
-/// Escapes one segment of a path.
-pub(crate) fn segment(text: &str) -> String {
-    utf8_percent_encode(text, SEGMENT).to_string()
-}
 
 /// The links of one request's answer.
 #[derive(Clone, Debug)]
@@ -167,10 +141,5 @@ mod tests {
             urls.sorted_by("agentImage"),
             "https://server.example:8443/v3/clusters?limit=1&name_prefix=ora&sort=agentImage"
         );
-    }
-
-    #[test]
-    fn identifiers_with_slashes_are_one_segment() {
-        assert_eq!(segment("local://user-p8sfq"), "local:%2F%2Fuser-p8sfq");
     }
 }

@@ -15,8 +15,6 @@ use http::header::{
 use http::{HeaderName, StatusCode};
 use serde_json::{Map, Value};
 
-use crate::query::Query;
-
 /// The header that names the schemas of what a path answers.
 const SCHEMAS: HeaderName = HeaderName::from_static("x-api-schemas");
 /// Smaller bodies are not worth compressing.
@@ -24,16 +22,20 @@ const COMPRESS_FROM: usize = 1400;
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
+    /// JSON.
     Json,
+    /// YAML.
     Yaml,
+    /// A page for browsers.
     Html,
 }
 
 impl Form {
-    /// The form a request asks for (reference section 1.6).
-    pub(crate) fn asked(headers: &HeaderMap, query: &Query) -> Self {
-        match query.get("_format").map(str::to_ascii_lowercase).as_deref() {
+    /// The form a request asks for (reference section 1.6). `format` is the query's `_format`.
+    #[must_use]
+    pub fn asked(headers: &HeaderMap, format: Option<&str>) -> Self {
+        match format.map(str::to_ascii_lowercase).as_deref() {
             Some("json") => return Self::Json,
             Some("yaml") => return Self::Yaml,
             Some("html") => return Self::Html,
@@ -55,28 +57,32 @@ impl Form {
 
 /// How answers of one request are written.
 #[derive(Clone, Debug)]
-pub(crate) struct Writer {
-    pub(crate) form: Form,
-    pub(crate) gzip: bool,
+pub struct Writer {
+    /// The form asked for.
+    pub form: Form,
+    /// Whether the client takes compressed answers.
+    pub gzip: bool,
     /// Value of `X-Api-Schemas`.
-    pub(crate) schemas: String,
+    pub schemas: String,
 }
 
 impl Writer {
-    pub(crate) fn new(headers: &HeaderMap, query: &Query, schemas: String) -> Self {
+    /// The writer of one request's answers; `schemas` becomes `X-Api-Schemas`.
+    #[must_use]
+    pub fn new(headers: &HeaderMap, format: Option<&str>, schemas: String) -> Self {
         let gzip = headers
             .get(ACCEPT_ENCODING)
             .and_then(|accepted| accepted.to_str().ok())
             .is_some_and(|accepted| accepted.split(',').any(|one| accepts_gzip(one.trim())));
         Self {
-            form: Form::asked(headers, query),
+            form: Form::asked(headers, format),
             gzip,
             schemas,
         }
     }
 
     /// An answer with a body.
-    pub(crate) fn answer(&self, status: StatusCode, body: &impl serde::Serialize) -> Response {
+    pub fn answer(&self, status: StatusCode, body: &impl serde::Serialize) -> Response {
         let encoded = match self.form {
             Form::Json => web::to_json(body)
                 .map(|bytes| (bytes, "application/json"))
@@ -98,14 +104,14 @@ impl Writer {
     }
 
     /// An error, always as JSON.
-    pub(crate) fn error(&self, error: &ApiError) -> Response {
+    pub fn error(&self, error: &ApiError) -> Response {
         let mut response = error.clone().into_response();
         self.stamp(&mut response);
         response
     }
 
     /// An answer without a body.
-    pub(crate) fn empty(&self, status: StatusCode) -> Response {
+    pub fn empty(&self, status: StatusCode) -> Response {
         let mut response = Response::new(web::empty());
         *response.status_mut() = status;
         response
@@ -185,10 +191,7 @@ fn page(json: &str) -> String {
 }
 
 /// Reads the fields of a body: JSON, YAML or a form, by its content type.
-pub(crate) fn read_fields(
-    headers: &HeaderMap,
-    bytes: &[u8],
-) -> Result<Map<String, Value>, ApiError> {
+pub fn read_fields(headers: &HeaderMap, bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
@@ -241,8 +244,8 @@ mod tests {
 
     #[test]
     fn the_form_follows_agent_and_accept() {
-        let form = |pairs: &[(&'static str, &str)], query: &str| {
-            Form::asked(&headers(pairs), &Query::parse(Some(query)))
+        let form = |pairs: &[(&'static str, &str)], format: &str| {
+            Form::asked(&headers(pairs), Some(format))
         };
         assert_eq!(form(&[], ""), Form::Json);
         assert_eq!(
@@ -266,10 +269,7 @@ mod tests {
             Form::Json
         );
         assert_eq!(form(&[("accept", "application/yaml")], ""), Form::Yaml);
-        assert_eq!(
-            form(&[("user-agent", "Mozilla/5.0")], "_format=json"),
-            Form::Json
-        );
+        assert_eq!(form(&[("user-agent", "Mozilla/5.0")], "json"), Form::Json);
     }
 
     #[test]

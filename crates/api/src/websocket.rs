@@ -1,0 +1,153 @@
+//! The websockets of event streams.
+//!
+//! Owns the handshake with its check of origins, the limits on what clients
+//! send, and the patience with clients that do not read. What is said over a
+//! socket belongs to the APIs.
+
+use std::time::Duration;
+
+use drover_auth::csrf;
+use drover_auth::web::{self, ApiError, Response};
+use futures::stream::{SplitSink, SplitStream};
+use futures::{SinkExt, StreamExt};
+use http::{StatusCode, request};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+/// Time a client may take to read one frame.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Time for the close frame.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// Largest message of a client.
+const MAX_INCOMING: usize = 64 << 10;
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// A handshake that was answered; the socket comes when the answer is out.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The answer to the handshake.
+    pub response: Response,
+    upgrade: OnUpgrade,
+}
+
+/// The half that frames go out on.
+#[derive(Debug)]
+pub struct Sender(SplitSink<Socket, Message>);
+
+/// The half that a client's words come in on.
+#[derive(Debug)]
+pub struct Receiver(SplitStream<Socket>);
+
+/// Why nothing can be sent any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The connection is gone.
+    Left,
+    /// The client does not read.
+    Stalled,
+}
+
+impl Lost {
+    /// The reason, for the log.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Left => "the client left",
+            Self::Stalled => "the client reads nothing",
+        }
+    }
+}
+
+/// Answers a handshake.
+///
+/// # Errors
+/// 403 for a browser on a foreign page, 400 if the request is no websocket.
+pub fn accept(parts: &mut request::Parts) -> Result<Accepted, ApiError> {
+    csrf::check_websocket(parts)?;
+    let upgrade = drover_tunnel::server_upgrade(&parts.method, &parts.headers)
+        .map_err(|error| ApiError::new(error.status, "InvalidFormat", error.message))?;
+    let socket = parts.extensions.remove::<OnUpgrade>().ok_or_else(|| {
+        ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "InvalidFormat",
+            "this connection cannot become a websocket",
+        )
+    })?;
+    Ok(Accepted {
+        response: upgrade.response.map(|()| web::empty()),
+        upgrade: socket,
+    })
+}
+
+impl Accepted {
+    /// The answer to the handshake, and the socket to wait for once it is sent.
+    #[must_use]
+    pub fn split(self) -> (Response, Pending) {
+        (self.response, Pending(self.upgrade))
+    }
+}
+
+/// A socket that is about to open.
+#[derive(Debug)]
+pub struct Pending(OnUpgrade);
+
+impl Pending {
+    /// Waits for the socket. `None`: the client left before.
+    pub async fn open(self) -> Option<(Sender, Receiver)> {
+        let upgraded = match self.0.await {
+            Ok(upgraded) => upgraded,
+            Err(error) => {
+                tracing::debug!(%error, "the client left before its stream began");
+                return None;
+            }
+        };
+        let mut config = WebSocketConfig::default();
+        config.max_message_size = Some(MAX_INCOMING);
+        config.max_frame_size = Some(MAX_INCOMING);
+        let io = TokioIo::new(upgraded);
+        let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+        let (sink, stream) = socket.split();
+        Some((Sender(sink), Receiver(stream)))
+    }
+}
+
+impl Sender {
+    /// Sends one frame.
+    ///
+    /// # Errors
+    /// When the client is gone or does not read.
+    pub async fn send(&mut self, frame: &Value) -> Result<(), Lost> {
+        let message = Message::text(frame.to_string());
+        match tokio::time::timeout(PATIENCE, self.0.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Lost::Left),
+            Err(_) => Err(Lost::Stalled),
+        }
+    }
+
+    /// Says goodbye.
+    pub async fn close(mut self) {
+        // The client learns it from the close frame, if it still reads.
+        let _ = tokio::time::timeout(FAREWELL, self.0.close()).await;
+    }
+}
+
+impl Receiver {
+    /// The next text; control frames answer themselves. `None`: the client left. May be cancelled.
+    pub async fn next(&mut self) -> Option<String> {
+        loop {
+            match self.0.next().await? {
+                Ok(Message::Text(text)) => return Some(text.to_string()),
+                Ok(Message::Close(_)) | Err(_) => return None,
+                Ok(
+                    Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
+                ) => {}
+            }
+        }
+    }
+}
