@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use drover_auth::web::{self, ApiError, Connection, Request, Response};
+use drover_auth::web::{self, Connection, Request, Response};
 use drover_auth::{Authenticator, Entropy, Identity, csrf};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -22,6 +22,8 @@ pub(crate) struct Edge {
     pub(crate) login: drover_auth::public::PublicApi,
     /// The Norman API.
     pub(crate) api: drover_api_v3::Api,
+    /// The explorer API.
+    pub(crate) explorer: drover_api_v1::Explorer,
     /// Requests into clusters.
     pub(crate) proxy: drover_proxy::Proxy,
     /// Agents' tunnels.
@@ -73,13 +75,19 @@ impl Edge {
             Route::Connect => return (self.connect.handle(request).await, false),
             Route::Import => return (self.import.handle(request).await, false),
             Route::Login => return (self.login.handle(request).await, false),
-            Route::Root | Route::Logout | Route::Api | Route::Cluster { .. } | Route::Explorer => {}
+            Route::Root
+            | Route::Logout
+            | Route::Api
+            | Route::Cluster { .. }
+            | Route::Explorer { .. } => {}
         }
         let (parts, body) = request.into_parts();
         let csrf = match route {
-            Route::Api | Route::Root | Route::Logout | Route::Explorer | Route::Cluster { .. } => {
-                csrf::check(&parts, &self.entropy)
-            }
+            Route::Api
+            | Route::Root
+            | Route::Logout
+            | Route::Explorer { .. }
+            | Route::Cluster { .. } => csrf::check(&parts, &self.entropy),
             Route::Public(_)
             | Route::Login
             | Route::Connect
@@ -127,17 +135,19 @@ impl Edge {
                 None => web::unauthorized(),
                 Some(identity) => self.login.logout(&request.into_parts().0, &identity).await,
             },
-            Route::Explorer => match identity {
-                None => web::unauthorized(),
-                Some(_) => ApiError::new(
-                    StatusCode::NOT_IMPLEMENTED,
-                    "NotImplemented",
-                    "the /v1 explorer API is not part of this version; use /v3 or /k8s/clusters/<id>",
-                )
-                .into_response(),
-            },
+            Route::Explorer { cluster, path } => {
+                let (cluster, path) = (cluster.to_owned(), path.to_owned());
+                self.explorer
+                    .handle(request, identity, &cluster, &path)
+                    .await
+            }
             Route::Root | Route::Api => self.api.handle(request, identity).await,
-            Route::Public(_) | Route::Connect | Route::Import | Route::Login | Route::Redirect(_) | Route::Unknown => not_found(),
+            Route::Public(_)
+            | Route::Connect
+            | Route::Import
+            | Route::Login
+            | Route::Redirect(_)
+            | Route::Unknown => not_found(),
         }
     }
 }

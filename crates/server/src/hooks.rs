@@ -1,11 +1,12 @@
-//! What the Norman API asks of other parts: YAML into clusters, the end of a session.
+//! What the APIs ask of other parts: ways into clusters, YAML into them, the end of a session.
 
 use std::convert::Infallible;
 
+use drover_api_v1::Reach;
 use drover_api_v3::{Hooks, YamlImport};
 use drover_auth::web::{ApiError, boxed};
 use drover_auth::{Authenticator, Identity};
-use drover_proxy::{Clusters, Proxy};
+use drover_proxy::{Clusters, Proxy, Unreachable};
 use drover_types::names::PROJECT_ANNOTATION;
 use futures::future::BoxFuture;
 use http::StatusCode;
@@ -66,6 +67,31 @@ impl Hooks for ServerHooks {
     fn cluster<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<Client, ApiError>> {
         Box::pin(async move {
             self.clusters.client(cluster).await.map_err(|error| {
+                ApiError::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "ClusterUnavailable",
+                    chain(&error),
+                )
+            })
+        })
+    }
+
+    fn revoked<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, ()> {
+        Box::pin(self.authenticator.revoked(identity))
+    }
+}
+
+impl Reach for ServerHooks {
+    fn as_user(&self, identity: &Identity, cluster: &str) -> Client {
+        Self::as_user(self, identity, cluster)
+    }
+
+    fn whole<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<Client, ApiError>> {
+        Box::pin(async move {
+            self.clusters.client(cluster).await.map_err(|error| {
+                if matches!(error, Unreachable::Unknown(_)) {
+                    return ApiError::not_found(chain(&error));
+                }
                 ApiError::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "ClusterUnavailable",

@@ -118,15 +118,23 @@ pub async fn run(
         let connect = connect.clone();
         async move { connect.run().await }
     });
+    let hooks = Arc::new(ServerHooks::new(
+        proxy.clone(),
+        clusters.clone(),
+        auth.authenticator.clone(),
+    ));
+    let explorer = drover_api_v1::Explorer::new(drover_api_v1::Parts {
+        reach: hooks.clone(),
+        access: auth.access.clone(),
+        clock: clock.clone(),
+        limits: drover_api_v1::Limits::default(),
+        ping: drover_api_v1::PING,
+    });
     let api = drover_api_v3::Api::new(drover_api_v3::Parts {
         client: client.clone(),
         rights: Arc::new(auth.access.clone()),
         credentials: Arc::new(auth.logins.clone()),
-        hooks: Arc::new(ServerHooks::new(
-            proxy.clone(),
-            clusters.clone(),
-            auth.authenticator.clone(),
-        )),
+        hooks,
         clock: clock.clone(),
         entropy: entropy.clone(),
         setting_overrides: auth.settings.overrides(),
@@ -160,6 +168,7 @@ pub async fn run(
         authenticator: auth.authenticator.clone(),
         login: auth.public.clone(),
         api,
+        explorer: explorer.clone(),
         proxy: proxy.clone(),
         connect: connect.clone(),
         import: ImportApi::new(client.clone()),
@@ -180,6 +189,7 @@ pub async fn run(
     shutdown.cancelled().await;
     tracing::info!(grace = ?args.grace, "stopping");
     let drained = async {
+        explorer.shutdown().await;
         connect.shutdown().await;
         proxy.shutdown().await;
         tasks.drain().await;

@@ -32,8 +32,13 @@ pub(crate) enum Route<'a> {
     Import,
     /// `/meta`, `/v3/...`
     Api,
-    /// `/v1/...`
-    Explorer,
+    /// `/v1/...`, of the hub or below a cluster.
+    Explorer {
+        /// Id of the cluster.
+        cluster: &'a str,
+        /// The path there, starting with `/v1`.
+        path: &'a str,
+    },
     /// A cluster's Kubernetes API.
     Cluster {
         /// Id of the cluster.
@@ -69,6 +74,8 @@ pub(crate) fn route(path: &str) -> Route<'_> {
             let (cluster, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
             return if cluster.is_empty() {
                 Route::Unknown
+            } else if path == "/v1" || path.starts_with("/v1/") {
+                Route::Explorer { cluster, path }
             } else {
                 Route::Cluster { cluster, path }
             };
@@ -85,7 +92,10 @@ pub(crate) fn route(path: &str) -> Route<'_> {
     } else if below("/v3") || below("/meta") {
         Route::Api
     } else if below("/v1") {
-        Route::Explorer
+        Route::Explorer {
+            cluster: drover_types::names::LOCAL_CLUSTER,
+            path,
+        }
     } else if below("/dashboard") {
         Route::Public(Page::Dashboard)
     } else if ["/api", "/apis", "/openapi", "/version", "/livez", "/readyz"]
@@ -121,7 +131,24 @@ mod tests {
         check("/v3-public/localProviders/local", Route::Login);
         check("/v1-public/login", Route::Login);
         check("/v1/logout", Route::Logout);
-        check("/v1/pods", Route::Explorer);
+        for (path, cluster, inside) in [
+            ("/v1/pods", "local", "/v1/pods"),
+            ("/k8s/clusters/c-abcde/v1", "c-abcde", "/v1"),
+            ("/k8s/clusters/c-abcde/v1/pods", "c-abcde", "/v1/pods"),
+        ] {
+            let expected = Route::Explorer {
+                cluster,
+                path: inside,
+            };
+            check(path, expected);
+        }
+        check(
+            "/k8s/clusters/c-abcde/v1beta",
+            Route::Cluster {
+                cluster: "c-abcde",
+                path: "/v1beta",
+            },
+        );
         check(
             "/k8s/clusters/c-abcde",
             Route::Cluster {

@@ -1,0 +1,334 @@
+//! The routes: from a request to an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_api::encode::Writer;
+use drover_auth::web::{self, Request, Response};
+use drover_auth::{Access, Clock, Identity};
+use drover_types::names::LOCAL_CLUSTER;
+use http::{Method, request};
+use percent_encoding::percent_decode_str;
+
+use crate::cache::{Caches, Limits};
+use crate::call::{Answer, Call, Refused, Shared, no_method};
+use crate::catalog::Catalogs;
+use crate::guard::Guard;
+use crate::kind::Kind;
+use crate::object::Named;
+use crate::query::Pairs;
+use crate::reach::Reach;
+use crate::rights::Rights;
+use crate::urls::Urls;
+use crate::{action, counts, definitions, list, object, preferences, schemas, search, subscribe};
+
+/// Time between pings of event streams, as the peer has it; its dashboard reconnects after 35 seconds of silence.
+pub const PING: Duration = Duration::from_secs(30);
+
+/// What the API is made of.
+pub struct Parts {
+    /// The ways into clusters.
+    pub reach: Arc<dyn Reach>,
+    /// Who may do what.
+    pub access: Access,
+    /// Now.
+    pub clock: Clock,
+    /// How large copies of clusters may get.
+    pub limits: Limits,
+    /// Time between pings of event streams; [`PING`] but in tests.
+    pub ping: Duration,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Parts")
+    }
+}
+
+/// The explorer API. Cheap to clone.
+#[derive(Clone)]
+pub struct Explorer {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Explorer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Explorer")
+    }
+}
+
+/// Where a path leads.
+#[derive(Debug, PartialEq, Eq)]
+enum Target {
+    Root,
+    Schemas(Option<String>),
+    Definition(String),
+    Counts,
+    Preferences(Option<String>),
+    Subscribe,
+    Search,
+    /// A type, and up to three segments after it.
+    Kind(String, Vec<String>),
+    Nothing,
+}
+
+/// Reads a path from `/v1` on.
+fn locate(path: &str) -> Target {
+    let mut segments = Vec::new();
+    for segment in path.trim_matches('/').split('/').skip(1) {
+        let Ok(text) = percent_decode_str(segment).decode_utf8() else {
+            return Target::Nothing;
+        };
+        // Nothing that could become another path in a cluster.
+        let fits = !text.is_empty()
+            && text.len() <= 253
+            && text != "."
+            && text != ".."
+            && !text.chars().any(|letter| {
+                letter.is_control() || matches!(letter, '/' | '\\' | '%' | '?' | '#')
+            });
+        if !fits {
+            return Target::Nothing;
+        }
+        segments.push(text.into_owned());
+    }
+    let Some(first) = segments.first().cloned() else {
+        return Target::Root;
+    };
+    let rest = segments.split_off(1);
+    match (first.to_ascii_lowercase().as_str(), rest.as_slice()) {
+        ("schema" | "schemas", []) => Target::Schemas(None),
+        ("schema" | "schemas", [id]) => Target::Schemas(Some(id.clone())),
+        ("schemadefinition" | "schemadefinitions", [id]) => Target::Definition(id.clone()),
+        ("count" | "counts", []) => Target::Counts,
+        ("count" | "counts", [id]) if id == "count" => Target::Counts,
+        ("userpreference" | "userpreferences", []) => Target::Preferences(None),
+        ("userpreference" | "userpreferences", [id]) => Target::Preferences(Some(id.clone())),
+        ("subscribe", []) => Target::Subscribe,
+        ("search", []) => Target::Search,
+        (
+            "schema" | "schemas" | "schemadefinition" | "schemadefinitions" | "count" | "counts"
+            | "userpreference" | "userpreferences" | "subscribe" | "search",
+            _,
+        ) => Target::Nothing,
+        (_, rest) if rest.len() <= 3 => Target::Kind(first, rest.to_vec()),
+        _ => Target::Nothing,
+    }
+}
+
+impl Explorer {
+    /// Builds the API from its parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            reach,
+            access,
+            clock,
+            limits,
+            ping,
+        } = parts;
+        let caches = Caches::new(Arc::clone(&reach), clock.clone(), limits);
+        Self {
+            shared: Arc::new(Shared {
+                guard: Guard::new(Arc::clone(&reach), access, Arc::clone(&caches)),
+                catalogs: Catalogs::new(Arc::clone(&reach)),
+                caches,
+                reach,
+                clock,
+                ping,
+            }),
+        }
+    }
+
+    /// Ends all watches and waits for them.
+    pub async fn shutdown(&self) {
+        self.shared.caches.shutdown().await;
+    }
+
+    /// Answers a request for `/v1` of a cluster; `path` starts with `/v1`.
+    pub async fn handle(
+        &self,
+        request: Request,
+        identity: Option<Identity>,
+        cluster: &str,
+        path: &str,
+    ) -> Response {
+        let Some(identity) = identity else {
+            return web::unauthorized();
+        };
+        let (mut parts, body) = request.into_parts();
+        let is_below = cluster != LOCAL_CLUSTER || parts.uri.path().starts_with("/k8s/");
+        // A token of one cluster is good for nothing else.
+        if !identity.may_reach(is_below.then_some(cluster)) {
+            return web::unauthorized();
+        }
+        let pairs = Pairs::parse(parts.uri.query());
+        let urls = Urls::new(web::link_base(&parts), cluster);
+        let writer = Writer::new(
+            &parts.headers,
+            pairs.get("_format"),
+            urls.explorer("/schemas"),
+        );
+        let call = Call {
+            shared: Arc::clone(&self.shared),
+            identity,
+            cluster: cluster.to_owned(),
+            pairs,
+            urls,
+            writer: writer.clone(),
+        };
+        route(&call, &mut parts, body, locate(path))
+            .await
+            .unwrap_or_else(|refused| refused.respond(&writer))
+    }
+}
+
+/// The method that counts: `_method` overrides it.
+fn method(call: &Call, parts: &request::Parts) -> Method {
+    call.pairs
+        .get("_method")
+        .filter(|_| parts.method == Method::POST)
+        .and_then(|name| name.to_ascii_uppercase().parse().ok())
+        .unwrap_or_else(|| parts.method.clone())
+}
+
+async fn route(
+    call: &Call,
+    parts: &mut request::Parts,
+    body: web::Body,
+    target: Target,
+) -> Answer<Response> {
+    let method = method(call, parts);
+    let reads = method == Method::GET;
+    match target {
+        Target::Preferences(id) => {
+            preferences::answer(call, &method, id.as_deref(), parts, body).await
+        }
+        Target::Kind(name, rest) => kind(call, parts, body, &method, &name, &rest).await,
+        Target::Nothing => Err(Refused::NoType),
+        _ if !reads => Err(no_method(method.as_str(), "this path").into()),
+        Target::Root => schemas::root(call).await,
+        Target::Schemas(None) => schemas::list(call).await,
+        Target::Schemas(Some(id)) => schemas::one(call, &id).await,
+        Target::Definition(id) => definitions::answer(call, &id).await,
+        Target::Counts => counts::answer(call).await,
+        Target::Subscribe => subscribe::open(call, parts).await,
+        Target::Search => search::answer(call).await,
+    }
+}
+
+async fn kind(
+    call: &Call,
+    parts: &mut request::Parts,
+    body: web::Body,
+    method: &Method,
+    name: &str,
+    rest: &[String],
+) -> Answer<Response> {
+    let (kind, rights) = call.kind(name).await?;
+    let (named, link) = match (kind.namespaced, rest) {
+        (_, []) => (None, None),
+        (true, [namespace]) => {
+            return in_namespace(call, parts, body, method, &kind, &rights, namespace).await;
+        }
+        (true, [namespace, name, link @ ..]) => (
+            Some(Named {
+                namespace: Some(namespace),
+                name,
+            }),
+            link.first(),
+        ),
+        (false, [name, link @ ..]) if link.len() <= 1 => (
+            Some(Named {
+                namespace: None,
+                name,
+            }),
+            link.first(),
+        ),
+        (false, _) => return Err(Refused::NoType),
+    };
+    let link = link.map(String::as_str).or_else(|| call.pairs.get("link"));
+    if let Some(named) = named
+        && let Some(link) = link.filter(|_| method == Method::GET)
+    {
+        return action::link(call, parts, &kind, &rights, named, link).await;
+    }
+    if let Some(act) = call.pairs.get("action").filter(|_| method == Method::POST) {
+        return match named {
+            Some(named) => action::act(call, &kind, named, act, parts, body).await,
+            None => Err(action::unknown(act).into()),
+        };
+    }
+    match (method, named) {
+        (&Method::GET, None) => list::answer(call, &kind, &rights, None).await,
+        (&Method::POST, None) => object::create(call, &kind, &rights, None, parts, body).await,
+        (&Method::GET, Some(named)) => object::by_id(call, &kind, &rights, named).await,
+        (&Method::PUT, Some(named)) => {
+            object::replace(call, &kind, &rights, named, parts, body).await
+        }
+        (&Method::PATCH, Some(named)) => {
+            object::patch(call, &kind, &rights, named, parts, body).await
+        }
+        (&Method::DELETE, Some(named)) => {
+            object::remove(call, &kind, &rights, named, parts, body).await
+        }
+        _ => Err(no_method(method.as_str(), &kind.id).into()),
+    }
+}
+
+async fn in_namespace(
+    call: &Call,
+    parts: &request::Parts,
+    body: web::Body,
+    method: &Method,
+    kind: &Kind,
+    rights: &Rights,
+    namespace: &str,
+) -> Answer<Response> {
+    match *method {
+        Method::GET => list::answer(call, kind, rights, Some(namespace)).await,
+        Method::POST => object::create(call, kind, rights, Some(namespace), parts, body).await,
+        _ => Err(no_method(method.as_str(), &kind.id).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_where_the_reference_says() {
+        let kind = |name: &str, rest: &[&str]| {
+            Target::Kind(
+                name.to_owned(),
+                rest.iter().map(|&part| part.to_owned()).collect(),
+            )
+        };
+        let check = |path: &str, expected: Target| assert_eq!(locate(path), expected, "{path}");
+        check("/v1", Target::Root);
+        check("/v1/", Target::Root);
+        check("/v1/schemas", Target::Schemas(None));
+        check("/v1/schemas/pod", Target::Schemas(Some("pod".to_owned())));
+        check(
+            "/v1/schemaDefinitions/pod",
+            Target::Definition("pod".to_owned()),
+        );
+        check("/v1/counts/count", Target::Counts);
+        check("/v1/pods", kind("pods", &[]));
+        check("/v1/pods/ns/name/log", kind("pods", &["ns", "name", "log"]));
+        check(
+            "/v1/clusterroles/system%3Anode",
+            kind("clusterroles", &["system:node"]),
+        );
+        for nothing in [
+            "/v1/pods/a/b/c/d",
+            "/v1/pods/..",
+            "/v1/pods/%2e%2e/x",
+            "/v1/pods/a%2Fb",
+            "/v1/pods/%ff",
+            "/v1/counts/x/y",
+        ] {
+            check(nothing, Target::Nothing);
+        }
+    }
+}

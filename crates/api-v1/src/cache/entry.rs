@@ -1,0 +1,193 @@
+//! One object of a copy: its bytes, and what lists ask about it, read once.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::cells::{Cell, Column, cells, columns_of};
+use crate::fields::{Field, Kept, keep};
+use crate::format;
+use crate::kind::{Kind, object_id};
+use crate::query::filter::Seen;
+
+/// What an entry needs beside its bytes, about.
+const OVERHEAD: usize = 400;
+
+/// Namespace and name.
+pub(crate) type Key = (Option<Box<str>>, Box<str>);
+
+/// One object.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: Key,
+    pub(crate) id: Box<str>,
+    pub(crate) uid: Box<str>,
+    /// Its resourceVersion; 0 if that is no number.
+    pub(crate) revision: u64,
+    pub(crate) cells: Box<[Cell]>,
+    pub(crate) created: Option<Timestamp>,
+    pub(crate) state: State,
+    labels: Box<[(Box<str>, Box<str>)]>,
+    own: Box<[Kept]>,
+    object: Box<[u8]>,
+}
+
+/// The state as it was when the object came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) name: Box<str>,
+    pub(crate) error: bool,
+    pub(crate) transitioning: bool,
+}
+
+impl Entry {
+    /// Takes an object; `None` if it has no name.
+    pub(crate) fn new(
+        kind: &Kind,
+        object: &Value,
+        cells: Vec<Cell>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let name = format::name(object);
+        if name.is_empty() {
+            return None;
+        }
+        let namespace = format::namespace(object);
+        let summary = format::state(object, now);
+        let labels = object
+            .pointer("/metadata/labels")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| {
+                let value = value.as_str().unwrap_or_default();
+                (key.as_str().into(), value.into())
+            })
+            .collect();
+        Some(Self {
+            key: (namespace.map(Into::into), name.into()),
+            id: object_id(namespace, name).into(),
+            uid: format::text(object, "/metadata/uid").into(),
+            revision: format::text(object, "/metadata/resourceVersion")
+                .parse()
+                .unwrap_or_default(),
+            cells: cells.into(),
+            created: format::created(object),
+            state: State {
+                name: summary.state.into(),
+                error: summary.error,
+                transitioning: summary.transitioning,
+            },
+            labels,
+            own: keep(kind, object),
+            object: serde_json::to_vec(object).unwrap_or_default().into(),
+        })
+    }
+
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.key.0.as_deref()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.key.1
+    }
+
+    /// The object, read anew.
+    pub(crate) fn object(&self) -> Value {
+        // It was written by ourselves.
+        serde_json::from_slice(&self.object).unwrap_or_default()
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.object.len() + OVERHEAD
+    }
+
+    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+        self.labels()
+            .find_map(|(known, value)| (known == key).then_some(value))
+    }
+
+    pub(crate) fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.labels.iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// Values of the kind's own fields.
+    pub(crate) fn own(&self) -> &[Kept] {
+        &self.own
+    }
+
+    /// The value of a field.
+    pub(crate) fn seen(&self, field: &Field) -> Seen<'_> {
+        let text = |text: &'_ str| Seen::Text(Cow::Owned(text.to_owned()));
+        match field {
+            Field::Id => Seen::Text(Cow::Borrowed(&self.id)),
+            Field::Name => Seen::Text(Cow::Borrowed(self.name())),
+            Field::Namespace => self
+                .namespace()
+                .map_or(Seen::Missing, |text| Seen::Text(Cow::Borrowed(text))),
+            Field::Created => self
+                .created
+                .map_or(Seen::Missing, |at| text(&at.to_string())),
+            Field::State => Seen::Text(Cow::Borrowed(&self.state.name)),
+            Field::Cell(at) => self.cells.get(*at).map_or(Seen::Missing, seen_cell),
+            Field::Label(key) => self
+                .label(key)
+                .map_or(Seen::Missing, |text| Seen::Text(Cow::Borrowed(text))),
+            Field::Own(at) => match self.own.get(*at) {
+                None | Some(Kept::Missing) => Seen::Missing,
+                Some(Kept::Text(text)) => Seen::Text(Cow::Borrowed(text)),
+                Some(Kept::Number(number)) => Seen::Number(*number),
+                Some(Kept::Many(values)) => Seen::Many(values),
+            },
+        }
+    }
+}
+
+fn seen_cell(cell: &Cell) -> Seen<'_> {
+    match cell {
+        Cell::Value(Value::Null) => Seen::Missing,
+        Cell::Value(Value::String(text)) => Seen::Text(Cow::Borrowed(text)),
+        Cell::Value(Value::Number(number)) => number.as_f64().map_or(Seen::Missing, Seen::Number),
+        Cell::Value(other) => Seen::Text(Cow::Owned(other.to_string())),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "milliseconds since 1970 are far below 2^53"
+        )]
+        Cell::Since(at) => Seen::Number(at.as_millisecond() as f64),
+    }
+}
+
+/// The columns of a Table and its rows as entries.
+pub(crate) fn table_entries(
+    kind: &Kind,
+    table: &mut Value,
+    now: Timestamp,
+) -> (Vec<Column>, Vec<Entry>) {
+    // A server that knows no Tables for this kind answers a list, or in a watch the object.
+    if table.get("kind").and_then(Value::as_str) != Some("Table") {
+        let entry = |object: &Value| {
+            let mut object = object.clone();
+            object["apiVersion"] = kind.api_version().into();
+            object["kind"] = kind.kind.clone().into();
+            Entry::new(kind, &object, Vec::new(), now)
+        };
+        let entries = match table.get("items").and_then(Value::as_array) {
+            Some(items) => items.iter().filter_map(entry).collect(),
+            None => entry(table).into_iter().collect(),
+        };
+        return (Vec::new(), entries);
+    }
+    let columns = columns_of(table);
+    let rows = table.get_mut("rows").and_then(Value::as_array_mut);
+    let entries = rows
+        .into_iter()
+        .flatten()
+        .filter_map(|row| {
+            let object = row.get_mut("object").map(Value::take)?;
+            let cells = cells(&columns, row, format::created(&object), now);
+            Entry::new(kind, &object, cells, now)
+        })
+        .collect();
+    (columns, entries)
+}

@@ -1,0 +1,246 @@
+//! Keeps a copy like the cluster: a list, then a watch from there on.
+//!
+//! One try only: a copy whose cluster goes away ends, and the next reader
+//! makes a new one. So nothing is asked of absent clusters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_auth::web::ApiError;
+use futures::StreamExt;
+use http::StatusCode;
+use kube::Client;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Caches, Entry, Slot, table_entries};
+use crate::cells::Column;
+use crate::format::text;
+use crate::kind::Kind;
+use crate::kubernetes::{Event, TABLE, get, unavailable, watch};
+
+/// Objects per request of a list.
+const PAGE: usize = 500;
+/// For how long the cluster is asked to keep a watch.
+const WATCH_SECONDS: u64 = 1800;
+/// How often a copy looks whether anybody still looks.
+const LOOK_AROUND: Duration = Duration::from_secs(15);
+
+/// A list: columns, objects, revision.
+pub(crate) struct Listed {
+    pub(crate) columns: Vec<Column>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) revision: u64,
+}
+
+/// Lists a kind, page by page. Stops with `None` when there are more bytes than `most`.
+///
+/// # Errors
+/// The cluster's refusal.
+pub(crate) async fn list(
+    client: &Client,
+    kind: &Kind,
+    now: jiff::Timestamp,
+    most: usize,
+) -> Result<Option<Listed>, ApiError> {
+    'again: loop {
+        let mut listed = Listed {
+            columns: Vec::new(),
+            entries: Vec::new(),
+            revision: 0,
+        };
+        let (mut token, mut bytes) = (String::new(), 0);
+        loop {
+            let mut url = format!(
+                "{}?includeObject=Object&limit={PAGE}",
+                kind.path(None, None)
+            );
+            if !token.is_empty() {
+                url.push_str("&continue=");
+                url.extend(form_urlencoded::byte_serialize(token.as_bytes()));
+            }
+            let mut table = match get(client, &url, TABLE).await {
+                Ok(table) => table,
+                // The list took longer than the cluster keeps its place.
+                Err(error) if error.status == StatusCode::GONE && !token.is_empty() => {
+                    continue 'again;
+                }
+                Err(error) => return Err(error),
+            };
+            let (columns, mut entries) = table_entries(kind, &mut table, now);
+            bytes += entries.iter().map(Entry::size).sum::<usize>();
+            if bytes > most {
+                return Ok(None);
+            }
+            if !columns.is_empty() {
+                listed.columns = columns;
+            }
+            listed.entries.append(&mut entries);
+            listed.revision = text(&table, "/metadata/resourceVersion")
+                .parse()
+                .unwrap_or_default();
+            text(&table, "/metadata/continue").clone_into(&mut token);
+            if token.is_empty() {
+                return Ok(Some(listed));
+            }
+        }
+    }
+}
+
+/// How a watch ended.
+enum End {
+    /// It goes on from the last revision.
+    Again,
+    /// The cluster forgot the revision.
+    TooOld,
+    /// Nobody looks, or it must go.
+    Done,
+    TooLarge,
+}
+
+/// Fills a slot and keeps it until nobody looks or the cluster goes away.
+pub(super) async fn run(caches: &Caches, slot: &Arc<Slot>) {
+    let ended = async {
+        match fill(caches, slot).await {
+            Ok(End::TooLarge) => {
+                tracing::warn!(
+                    "there are more objects than copies may hold; lists go to the cluster"
+                );
+                caches.resize(slot.release(), 0);
+                slot.set_too_large();
+                // Remembered for a while, so that it is not tried with every request.
+                tokio::time::sleep(caches.limits.idle).await;
+            }
+            Ok(End::Again | End::TooOld | End::Done) => {}
+            Err(error) => {
+                tracing::debug!(%error, "a copy ends");
+                slot.set_over(error);
+            }
+        }
+    };
+    tokio::select! {
+        () = slot.stopped().cancelled() => {}
+        () = ended => {}
+    }
+    if !slot.is_over() {
+        slot.set_over(unavailable("the copy of the cluster's objects ended"));
+    }
+}
+
+async fn fill(caches: &Caches, slot: &Arc<Slot>) -> Result<End, ApiError> {
+    loop {
+        slot.set_filling();
+        let client = caches.reach.whole(&slot.cluster).await?;
+        let now = caches.clock.now();
+        let Some(listed) = list(&client, &slot.kind, now, caches.limits.bytes).await? else {
+            return Ok(End::TooLarge);
+        };
+        let (before, after) = slot.replace(listed.columns, listed.entries, listed.revision);
+        caches.resize(before, after);
+        if !caches.make_room(slot) {
+            return Ok(End::TooLarge);
+        }
+        let mut quick = 0;
+        loop {
+            let started = Instant::now();
+            match follow(caches, slot, &client).await? {
+                End::Again => {}
+                End::TooOld => break,
+                end @ (End::Done | End::TooLarge) => return Ok(end),
+            }
+            // A server that ends every watch at once is not asked for ever.
+            quick = if started.elapsed() < Duration::from_secs(1) {
+                quick + 1
+            } else {
+                0
+            };
+            if quick > 5 {
+                return Err(unavailable("the cluster ends every watch at once"));
+            }
+        }
+    }
+}
+
+async fn follow(caches: &Caches, slot: &Arc<Slot>, client: &Client) -> Result<End, ApiError> {
+    let revision = slot.read(|contents| contents.revision);
+    let url = format!(
+        "{}?watch=true&includeObject=Object&allowWatchBookmarks=true&resourceVersion={revision}&timeoutSeconds={WATCH_SECONDS}",
+        slot.kind.path(None, None)
+    );
+    let is_old = |error: &ApiError| error.status == StatusCode::GONE;
+    let mut events = match watch(client, &url, TABLE).await {
+        Ok(events) => events,
+        Err(error) if is_old(&error) => return Ok(End::TooOld),
+        Err(error) => return Err(error),
+    };
+    slot.set_live();
+    let mut look = tokio::time::interval(LOOK_AROUND.min(caches.limits.idle));
+    loop {
+        let event = tokio::select! {
+            _ = look.tick() => {
+                if !slot.is_held() && slot.last_used().elapsed() >= caches.limits.idle {
+                    tracing::debug!("nobody looks any more");
+                    return Ok(End::Done);
+                }
+                continue;
+            }
+            event = events.next() => event,
+        };
+        match event {
+            None => {
+                // Readers wait while nothing stands behind the copy.
+                slot.set_filling();
+                return Ok(End::Again);
+            }
+            Some(Err(error)) if is_old(&error) => return Ok(End::TooOld),
+            Some(Err(error)) => return Err(error),
+            Some(Ok(event)) => {
+                if !apply(caches, slot, event) {
+                    return Ok(End::TooLarge);
+                }
+            }
+        }
+    }
+}
+
+/// Takes one event; whether the copy may stay.
+fn apply(caches: &Caches, slot: &Arc<Slot>, event: Event) -> bool {
+    let Event { kind, mut object } = event;
+    if kind == "BOOKMARK" {
+        let revision = text(&object, "/metadata/resourceVersion")
+            .parse()
+            .or_else(|_| text(&object, "/rows/0/object/metadata/resourceVersion").parse());
+        if let Ok(revision) = revision {
+            slot.bookmark(revision);
+        }
+        return true;
+    }
+    // In a Table of a watch only the first event need name its columns.
+    if object
+        .get("columnDefinitions")
+        .and_then(Value::as_array)
+        .is_none_or(Vec::is_empty)
+        && object.get("rows").is_some()
+    {
+        let columns = slot.read(|contents| contents.columns.clone());
+        let documents: Vec<Value> = columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| column.document(at))
+            .collect();
+        object["columnDefinitions"] = Value::Array(documents);
+    }
+    let (_, entries) = table_entries(&slot.kind, &mut object, caches.clock.now());
+    for entry in entries {
+        let (before, after) = if kind == "DELETED" {
+            slot.remove(entry)
+        } else {
+            slot.upsert(entry)
+        };
+        caches.resize(before, after);
+        if after > before && !caches.make_room(slot) {
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,228 @@
+//! Requests to a Kubernetes API: plain JSON, Tables, and watches as lines.
+//!
+//! Owns how answers and refusals are read. Whose rights a request has is the
+//! client's.
+
+use drover_auth::web::ApiError;
+use futures::{Stream, StreamExt, TryStreamExt};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, BodyStream, Limited};
+use kube::Client;
+use serde_json::Value;
+use tokio_util::codec::{FramedRead, LinesCodec};
+use tokio_util::io::StreamReader;
+
+/// Asks for a Table.
+pub(crate) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+/// Asks for metadata alone.
+pub(crate) const METADATA: &str =
+    "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
+pub(crate) const JSON: &str = "application/json";
+
+/// Largest answer that is read whole; a page of a list is smaller (a cluster's objects are at most 1.5 MiB each).
+const MAX_ANSWER: usize = 1 << 30;
+/// Largest event of a watch.
+const MAX_LINE: usize = 16 << 20;
+
+/// One request.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) method: Method,
+    /// Path with query.
+    pub(crate) url: &'a str,
+    pub(crate) accept: &'a str,
+    /// Media type and body.
+    pub(crate) body: Option<(&'a str, Vec<u8>)>,
+}
+
+impl<'a> Ask<'a> {
+    pub(crate) fn get(url: &'a str) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            accept: JSON,
+            body: None,
+        }
+    }
+
+    pub(crate) fn accepting(mut self, accept: &'a str) -> Self {
+        self.accept = accept;
+        self
+    }
+}
+
+async fn open(
+    client: &Client,
+    ask: Ask<'_>,
+) -> Result<http::Response<kube::client::Body>, ApiError> {
+    let mut request = Request::builder()
+        .method(ask.method)
+        .uri(ask.url)
+        .header(ACCEPT, ask.accept);
+    let body = match ask.body {
+        Some((media_type, body)) => {
+            request = request.header(CONTENT_TYPE, media_type);
+            kube::client::Body::from(body)
+        }
+        None => kube::client::Body::from(Vec::new()),
+    };
+    let request = request
+        .body(body)
+        .map_err(|_| ApiError::not_found("no such path"))?;
+    client.send(request).await.map_err(unreachable)
+}
+
+fn unreachable(error: kube::Error) -> ApiError {
+    match error {
+        kube::Error::Api(_) => ApiError::from(error),
+        other => {
+            tracing::debug!(error = %other, "a cluster did not answer");
+            unavailable("the cluster did not answer")
+        }
+    }
+}
+
+/// 503 in the peer's form.
+pub(crate) fn unavailable(message: impl Into<String>) -> ApiError {
+    ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "ClusterUnavailable",
+        message,
+    )
+}
+
+async fn whole(
+    answer: http::Response<kube::client::Body>,
+) -> Result<(StatusCode, Vec<u8>), ApiError> {
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), MAX_ANSWER)
+        .collect()
+        .await
+        .map_err(|error| {
+            tracing::debug!(%error, "an answer of a cluster broke off");
+            unavailable("the cluster's answer broke off")
+        })?;
+    Ok((status, body.to_bytes().to_vec()))
+}
+
+/// The refusal that an answer is.
+fn refusal(status: StatusCode, body: &[u8]) -> ApiError {
+    let parsed: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| parsed.get(name).and_then(Value::as_str);
+    // The proxy's own refusals are written in capitals.
+    let code = text("reason")
+        .or_else(|| parsed.pointer("/Code/Code").and_then(Value::as_str))
+        .or_else(|| text("code"))
+        .filter(|code| !code.is_empty())
+        .map_or_else(|| reason(status).to_owned(), str::to_owned);
+    let message = text("message").or_else(|| text("Message")).map_or_else(
+        || String::from_utf8_lossy(&body[..body.len().min(512)]).into_owned(),
+        str::to_owned,
+    );
+    let mut error = ApiError::new(status, code, message);
+    let field = parsed
+        .pointer("/details/causes/0/field")
+        .and_then(Value::as_str);
+    if let Some(field) = field {
+        error = error.with_field(field);
+    }
+    error
+}
+
+fn reason(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "Unauthorized",
+        StatusCode::FORBIDDEN => "Forbidden",
+        StatusCode::NOT_FOUND => "NotFound",
+        StatusCode::SERVICE_UNAVAILABLE => "ClusterUnavailable",
+        _ => "ServerError",
+    }
+}
+
+/// Status and JSON of an answer that is no refusal.
+///
+/// # Errors
+/// The refusal, with its status and reason; 503 where there is no answer.
+pub(crate) async fn ask(
+    client: &Client,
+    request: Ask<'_>,
+) -> Result<(StatusCode, Value), ApiError> {
+    let (status, body) = whole(open(client, request).await?).await?;
+    if !status.is_success() {
+        return Err(refusal(status, &body));
+    }
+    if body.is_empty() {
+        return Ok((status, Value::Null));
+    }
+    let value = serde_json::from_slice(&body).map_err(|error| {
+        tracing::warn!(%error, "a cluster answered what is no JSON");
+        unavailable("the cluster's answer is not JSON")
+    })?;
+    Ok((status, value))
+}
+
+/// [`ask`] for the JSON alone.
+pub(crate) async fn get(client: &Client, url: &str, accept: &str) -> Result<Value, ApiError> {
+    let (_, value) = ask(client, Ask::get(url).accepting(accept)).await?;
+    Ok(value)
+}
+
+/// One event of a watch.
+#[derive(Debug)]
+pub(crate) struct Event {
+    /// `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`.
+    pub(crate) kind: String,
+    pub(crate) object: Value,
+}
+
+/// Opens a watch; the stream ends when the server ends it.
+///
+/// # Errors
+/// The refusal, before the first event.
+pub(crate) async fn watch(
+    client: &Client,
+    url: &str,
+    accept: &str,
+) -> Result<impl Stream<Item = Result<Event, ApiError>> + Send + Unpin + use<>, ApiError> {
+    let answer = open(client, Ask::get(url).accepting(accept)).await?;
+    if !answer.status().is_success() {
+        let (status, body) = whole(answer).await?;
+        return Err(refusal(status, &body));
+    }
+    let bytes = BodyStream::new(answer.into_body())
+        .try_filter_map(|frame| async move { Ok(frame.into_data().ok()) })
+        .map_err(std::io::Error::other);
+    let lines = FramedRead::new(
+        StreamReader::new(Box::pin(bytes)),
+        LinesCodec::new_with_max_length(MAX_LINE),
+    );
+    Ok(lines
+        .map(|line| {
+            let broken = || unavailable("the watch of the cluster broke off");
+            let line = line.map_err(|_| broken())?;
+            let mut event: Value = serde_json::from_str(&line).map_err(|_| broken())?;
+            let kind = event
+                .get("type")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            let object = event.get_mut("object").map(Value::take).unwrap_or_default();
+            if kind == "ERROR" {
+                let code = object
+                    .get("code")
+                    .and_then(Value::as_u64)
+                    .and_then(|code| u16::try_from(code).ok());
+                let status = code
+                    .and_then(|code| StatusCode::from_u16(code).ok())
+                    .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                return Err(refusal(status, line_object(&object).as_bytes()));
+            }
+            Ok(Event { kind, object })
+        })
+        .boxed())
+}
+
+fn line_object(object: &Value) -> String {
+    object.to_string()
+}

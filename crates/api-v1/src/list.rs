@@ -1,0 +1,316 @@
+//! Collections: what a caller sees of a kind, filtered, in order, a page of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_auth::web::{ApiError, Response};
+use drover_types::names::PROJECT_ANNOTATION;
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use crate::cache::{Contents, Entry, Held, Key, list as list_directly};
+use crate::call::{Answer, Call, allowed, check_readable};
+use crate::fields::Field;
+use crate::format::{is_blocked, resource};
+use crate::kind::Kind;
+use crate::query::filter::Seen;
+use crate::query::{ListQuery, Namespaces, Window};
+use crate::rights::{Extent, Rights};
+
+/// How long a revision that is asked for may still be on its way.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
+
+/// Entries of one kind, from a copy or straight from the cluster.
+pub(crate) enum Source {
+    Copy(Held),
+    Direct {
+        entries: BTreeMap<Key, Arc<Entry>>,
+        revision: u64,
+    },
+}
+
+impl Source {
+    /// # Errors
+    /// When the cluster does not answer.
+    pub(crate) async fn open(call: &Call, kind: &Kind) -> Answer<Self> {
+        if kind.is_watchable()
+            && let Some(held) = call.shared.caches.get(&call.cluster, kind).await?
+        {
+            if held.settled().await {
+                return Ok(Self::Copy(held));
+            }
+            tracing::warn!(cluster = %call.cluster, kind = %kind.id, "a copy is behind what was written");
+        }
+        let client = call.whole().await?;
+        let listed = list_directly(&client, kind, call.now(), usize::MAX).await?;
+        let (entries, revision) = listed.map_or_else(Default::default, |listed| {
+            let entries = listed
+                .entries
+                .into_iter()
+                .map(|entry| (entry.key.clone(), Arc::new(entry)))
+                .collect();
+            (entries, listed.revision)
+        });
+        Ok(Self::Direct { entries, revision })
+    }
+
+    /// Waits for a revision.
+    async fn reach(&self, revision: Option<u64>) -> Result<(), ApiError> {
+        let Some(revision) = revision else {
+            return Ok(());
+        };
+        let there = match self {
+            Self::Copy(held) => held.reached(revision, ON_ITS_WAY).await,
+            Self::Direct { revision: now, .. } => *now >= revision,
+        };
+        if there {
+            Ok(())
+        } else {
+            Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "unknown revision",
+                format!("revision {revision} is not known yet"),
+            )
+            .with_field("revision"))
+        }
+    }
+
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&BTreeMap<Key, Arc<Entry>>, u64) -> T) -> T {
+        match self {
+            Self::Copy(held) => {
+                held.read(|contents: &Contents| read(&contents.entries, contents.revision))
+            }
+            Self::Direct { entries, revision } => read(entries, *revision),
+        }
+    }
+}
+
+/// Answers a list of a kind, in one namespace or in all.
+pub(crate) async fn answer(
+    call: &Call,
+    kind: &Kind,
+    rights: &Rights,
+    namespace: Option<&str>,
+) -> Answer<Response> {
+    check_readable(rights, kind)?;
+    let query = ListQuery::parse(kind, &call.pairs)?;
+    let source = Source::open(call, kind).await?;
+    source.reach(query.revision).await?;
+    let within = match &query.namespaces {
+        Some(namespaces) => Some((resolved(call, namespaces).await?, namespaces.inverted)),
+        None => None,
+    };
+    let extent = rights.extent(kind);
+    let passes = |entry: &Entry| {
+        extent.contains(entry.namespace(), entry.name())
+            && within
+                .as_ref()
+                .is_none_or(|(names, inverted)| is_within(kind, entry, names) != *inverted)
+            && query.accepts(&|field| entry.seen(field))
+    };
+    let (mut found, revision) =
+        source.read(|entries, revision| (matching(entries, namespace, passes), revision));
+    let count = found.len();
+    let summary = (!query.summary.is_empty()).then(|| summary(&query, &found));
+    let page = if query.summary_only {
+        Vec::new()
+    } else {
+        page(&mut found, &query, query.window)
+    };
+    let now = call.now();
+    let data: Vec<Value> = page
+        .iter()
+        .map(|entry| {
+            let allowed = allowed(rights, kind, entry.namespace(), entry.name());
+            let shown = resource(kind, entry.object(), &entry.cells, &call.urls, allowed, now);
+            Value::Object(query.projection.apply(shown))
+        })
+        .collect();
+    let mut collection = Map::new();
+    collection.insert("type".to_owned(), json!("collection"));
+    collection.insert("resourceType".to_owned(), json!(kind.id));
+    collection.insert("actions".to_owned(), json!({}));
+    let own = call.urls.collection(kind);
+    collection.insert("links".to_owned(), json!({"self": own}));
+    if kind.has("create") && rights.may_somewhere("create", kind) && !is_blocked(kind, "POST") {
+        collection.insert("createTypes".to_owned(), json!({kind.id.as_str(): own}));
+    }
+    if revision > 0 {
+        collection.insert("revision".to_owned(), json!(revision.to_string()));
+    }
+    if count > 0 {
+        collection.insert("count".to_owned(), json!(count));
+    }
+    if let Some(summary) = summary {
+        collection.insert("summary".to_owned(), summary);
+    }
+    let end = query.window.start.saturating_add(data.len());
+    if !query.summary_only && !data.is_empty() && end < count {
+        let next = end.to_string();
+        let url = call.pairs.encoded(&["continue"], Some(("continue", &next)));
+        collection.insert(
+            "pagination".to_owned(),
+            json!({"first": own, "next": format!("{own}?{url}"), "partial": true}),
+        );
+        collection.insert("continue".to_owned(), json!(next));
+    }
+    collection.insert("data".to_owned(), Value::Array(data));
+    Ok(call.writer.answer(StatusCode::OK, &collection))
+}
+
+/// The entries that pass, in order of keys.
+fn matching(
+    entries: &BTreeMap<Key, Arc<Entry>>,
+    namespace: Option<&str>,
+    passes: impl Fn(&Entry) -> bool,
+) -> Vec<Arc<Entry>> {
+    let all = |entry: &&Arc<Entry>| passes(entry);
+    match namespace {
+        None => entries.values().filter(all).cloned().collect(),
+        Some(namespace) => {
+            let start: Key = (Some(namespace.into()), "".into());
+            entries
+                .range((Bound::Included(start), Bound::Unbounded))
+                .take_while(|((of, _), _)| of.as_deref() == Some(namespace))
+                .map(|(_, entry)| entry)
+                .filter(all)
+                .cloned()
+                .collect()
+        }
+    }
+}
+
+/// The window of the found, in order. Only what is answered is sorted.
+fn page(found: &mut [Arc<Entry>], query: &ListQuery, window: Window) -> Vec<Arc<Entry>> {
+    let compare = |one: &Arc<Entry>, other: &Arc<Entry>| {
+        query
+            .order
+            .compare(&|field: &Field| -> Seen<'_> { one.seen(field) }, &|field| {
+                other.seen(field)
+            })
+            .then_with(|| one.key.cmp(&other.key))
+    };
+    let end = window
+        .size
+        .map_or(found.len(), |size| window.start.saturating_add(size))
+        .min(found.len());
+    let start = window.start.min(end);
+    if !query.order.0.is_empty() && start < end {
+        if end < found.len() {
+            found.select_nth_unstable_by(end - 1, compare);
+        }
+        found[..end].sort_unstable_by(compare);
+    }
+    found[start..end].to_vec()
+}
+
+/// Names of namespaces that are named themselves, or by their project.
+async fn resolved(call: &Call, namespaces: &Namespaces) -> Answer<BTreeSet<String>> {
+    let kind = namespaces_kind();
+    let source = Source::open(call, &kind).await?;
+    let wanted = |name: &str| namespaces.names.iter().any(|one| one == name);
+    Ok(source.read(|entries, _| {
+        entries
+            .values()
+            .filter(|entry| {
+                wanted(entry.name()) || entry.label(PROJECT_ANNOTATION).is_some_and(wanted)
+            })
+            .map(|entry| entry.name().to_owned())
+            .collect()
+    }))
+}
+
+pub(crate) fn namespaces_kind() -> Kind {
+    Kind {
+        verbs: ["list", "watch"].map(str::to_owned).to_vec(),
+        ..Kind::new("", "v1", "Namespace", "namespaces")
+    }
+}
+
+fn is_within(kind: &Kind, entry: &Entry, names: &BTreeSet<String>) -> bool {
+    if kind.group.is_empty() && kind.resource == "namespaces" {
+        return names.contains(entry.name());
+    }
+    entry
+        .namespace()
+        .is_some_and(|namespace| names.contains(namespace))
+}
+
+/// How many there are of each value of the fields asked for.
+fn summary(query: &ListQuery, found: &[Arc<Entry>]) -> Value {
+    let of = |(name, field): &(String, Field)| {
+        let mut counts: BTreeMap<String, (usize, BTreeMap<&str, usize>)> = BTreeMap::new();
+        for entry in found {
+            let seen = entry.seen(field);
+            let Some(value) = seen.text() else { continue };
+            let (total, by) = counts.entry(value.into_owned()).or_default();
+            *total += 1;
+            if let Some(namespace) = entry.namespace().filter(|_| query.summary_by_namespace) {
+                *by.entry(namespace).or_default() += 1;
+            }
+        }
+        let counts: Map<String, Value> = counts
+            .into_iter()
+            .map(|(value, (total, by))| {
+                let mut count = json!({"total": total});
+                if !by.is_empty() {
+                    count["namespace"] = json!(by);
+                }
+                (value, count)
+            })
+            .collect();
+        json!({"property": name, "counts": counts})
+    };
+    Value::Array(query.summary.iter().map(of).collect())
+}
+
+/// Which entries of a copy a caller sees.
+pub(crate) fn visible<'e>(
+    entries: &'e BTreeMap<Key, Arc<Entry>>,
+    extent: &'e Extent,
+) -> impl Iterator<Item = &'e Arc<Entry>> {
+    entries
+        .values()
+        .filter(|entry| extent.contains(entry.namespace(), entry.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::query::Pairs;
+
+    fn entry(name: &str, label: &str) -> Arc<Entry> {
+        let kind = Kind::new("", "v1", "ConfigMap", "configmaps");
+        let object = json!({"metadata": {"name": name, "labels": {"l": label}}});
+        Arc::new(Entry::new(&kind, &object, Vec::new(), Timestamp::UNIX_EPOCH).unwrap())
+    }
+
+    proptest! {
+        /// Pages put together are the whole list, in its order.
+        #[test]
+        fn pages_are_a_whole(labels in proptest::collection::vec("[a-c]{0,2}", 0..40), size in 1_usize..9, descending: bool) {
+            let kind = Kind::new("", "v1", "ConfigMap", "configmaps");
+            let sort = if descending { "-metadata.labels[l]" } else { "metadata.labels[l]" };
+            let of = |text: String| ListQuery::parse(&kind, &Pairs::parse(Some(&text))).unwrap();
+            let entries: Vec<Arc<Entry>> = labels
+                .iter()
+                .enumerate()
+                .map(|(at, label)| entry(&format!("n{at}"), label))
+                .collect();
+            let whole = of(format!("sort={sort}"));
+            let names = |found: Vec<Arc<Entry>>| -> Vec<String> { found.iter().map(|entry| entry.name().to_owned()).collect() };
+            let all = names(page(&mut entries.clone(), &whole, whole.window));
+            let mut together = Vec::new();
+            for number in 1..=labels.len().div_ceil(size) + 1 {
+                let query = of(format!("sort={sort}&page={number}&pagesize={size}"));
+                together.extend(names(page(&mut entries.clone(), &query, query.window)));
+            }
+            prop_assert_eq!(together, all);
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Single objects: read, created, changed, removed; always by the cluster itself, as the caller.
+//!
+//! Invariant: no write has other rights than the caller's own in the cluster.
+
+use drover_auth::web::{self, ApiError, Response};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{Method, StatusCode};
+use kube::Client;
+use serde_json::{Map, Value, json};
+
+use crate::cache::{Entry, table_entries};
+use crate::call::{Answer, Call, allowed, no_method};
+use crate::format::{self, is_blocked, resource, stripped};
+use crate::kind::Kind;
+use crate::kubernetes::{Ask, JSON, TABLE, ask, get};
+use crate::rights::{Rights, is_withheld};
+
+const MERGE: &str = "application/merge-patch+json";
+const STRATEGIC: &str = "application/strategic-merge-patch+json";
+/// Parameters of the cluster that pass through.
+const PASSED: [&str; 6] = [
+    "dryRun",
+    "fieldManager",
+    "fieldValidation",
+    "force",
+    "propagationPolicy",
+    "gracePeriodSeconds",
+];
+
+/// An object that a request names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    pub(crate) namespace: Option<&'a str>,
+    pub(crate) name: &'a str,
+}
+
+/// The method a request asks of a kind.
+fn check(rights: &Rights, kind: &Kind, method: &str, verb: &str) -> Result<(), ApiError> {
+    let given = kind.has(verb) && rights.may_somewhere(verb, kind);
+    if !given || is_blocked(kind, method) {
+        return Err(no_method(method, &kind.id));
+    }
+    Ok(())
+}
+
+/// One object with its cells.
+async fn read(
+    client: &Client,
+    call: &Call,
+    kind: &Kind,
+    named: Named<'_>,
+) -> Result<Entry, ApiError> {
+    let url = format!(
+        "{}?includeObject=Object",
+        kind.path(named.namespace, Some(named.name))
+    );
+    let mut table = get(client, &url, TABLE).await?;
+    let (_, entries) = table_entries(kind, &mut table, call.now());
+    entries
+        .into_iter()
+        .next()
+        .ok_or_else(|| ApiError::server_error("the cluster answered no object"))
+}
+
+fn shown(call: &Call, rights: &Rights, kind: &Kind, entry: &Entry) -> Map<String, Value> {
+    let allowed = allowed(rights, kind, entry.namespace(), entry.name());
+    resource(
+        kind,
+        entry.object(),
+        &entry.cells,
+        &call.urls,
+        allowed,
+        call.now(),
+    )
+}
+
+/// Answers an object, by its id.
+pub(crate) async fn by_id(
+    call: &Call,
+    kind: &Kind,
+    rights: &Rights,
+    named: Named<'_>,
+) -> Answer<Response> {
+    if is_withheld(kind) || !kind.has("get") {
+        return Err(no_method("GET", &kind.id).into());
+    }
+    let client = call.reader(kind, named.namespace, named.name).await?;
+    let entry = read(&client, call, kind, named).await?;
+    let projection = crate::query::project::Projection::parse(&call.pairs);
+    let shown = projection.apply(shown(call, rights, kind, &entry));
+    Ok(call.writer.answer(StatusCode::OK, &shown))
+}
+
+/// An object that was just written; cells come with a read, if the caller may.
+pub(crate) async fn written(
+    call: &Call,
+    kind: &Kind,
+    rights: &Rights,
+    object: Value,
+) -> Map<String, Value> {
+    note(call, kind, &object);
+    let name = format::name(&object).to_owned();
+    let namespace = format::namespace(&object).map(str::to_owned);
+    let named = Named {
+        namespace: namespace.as_deref(),
+        name: &name,
+    };
+    let dry = call.pairs.get("dryRun").is_some();
+    let client = call.as_caller();
+    let entry = match read(&client, call, kind, named).await {
+        Ok(entry) if !dry => Some(entry),
+        Ok(_) | Err(_) => Entry::new(kind, &object, Vec::new(), call.now()),
+    };
+    entry.map_or_else(Map::new, |entry| shown(call, rights, kind, &entry))
+}
+
+/// Tells the copy of the kind what it has to wait for.
+pub(crate) fn note(call: &Call, kind: &Kind, object: &Value) {
+    let revision = format::text(object, "/metadata/resourceVersion").parse();
+    if call.pairs.get("dryRun").is_none()
+        && let (Ok(revision), Some(held)) =
+            (revision, call.shared.caches.written(&call.cluster, kind))
+    {
+        held.expect_revision(revision);
+    }
+}
+
+fn passed(call: &Call, path: String) -> String {
+    let pairs: Vec<(&str, &str)> = PASSED
+        .iter()
+        .flat_map(|key| call.pairs.all(key).map(move |value| (*key, value)))
+        .collect();
+    if pairs.is_empty() {
+        return path;
+    }
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish();
+    format!("{path}?{query}")
+}
+
+async fn body(parts: &Parts, body: web::Body) -> Result<Map<String, Value>, ApiError> {
+    let bytes = web::read(&parts.headers, body, web::MAX_BODY).await?;
+    drover_api::encode::read_fields(&parts.headers, &bytes)
+}
+
+async fn send(
+    client: &Client,
+    method: Method,
+    url: &str,
+    object: &Map<String, Value>,
+) -> Result<Value, ApiError> {
+    let body = serde_json::to_vec(object)
+        .map_err(|_| ApiError::invalid_body("the object could not be encoded"))?;
+    let request = Ask {
+        method,
+        url,
+        accept: JSON,
+        body: Some((JSON, body)),
+    };
+    Ok(ask(client, request).await?.1)
+}
+
+fn metadata(object: &mut Map<String, Value>) -> Result<&mut Map<String, Value>, ApiError> {
+    object
+        .entry("metadata")
+        .or_insert_with(|| json!({}))
+        .as_object_mut()
+        .ok_or_else(|| ApiError::invalid_body("metadata is not an object").with_field("metadata"))
+}
+
+/// Version, kind, namespace and a name, where the body leaves them out.
+fn completed(
+    kind: &Kind,
+    fields: Map<String, Value>,
+    namespace: Option<&str>,
+) -> Result<Map<String, Value>, ApiError> {
+    let mut object = stripped(fields);
+    object
+        .entry("apiVersion")
+        .or_insert_with(|| json!(kind.api_version()));
+    object.entry("kind").or_insert_with(|| json!(kind.kind));
+    let metadata = metadata(&mut object)?;
+    let is_empty = |value: Option<&Value>| value.and_then(Value::as_str).is_none_or(str::is_empty);
+    if kind.namespaced && is_empty(metadata.get("namespace")) {
+        let namespace = namespace.ok_or_else(|| {
+            ApiError::invalid("MissingRequired", "metadata.namespace is required")
+                .with_field("metadata.namespace")
+        })?;
+        metadata.insert("namespace".to_owned(), json!(namespace));
+    }
+    if is_empty(metadata.get("name")) && is_empty(metadata.get("generateName")) {
+        metadata.insert("generateName".to_owned(), json!(prefix(&kind.kind)));
+    }
+    Ok(object)
+}
+
+/// `GlobalRole` -> `gr-`.
+fn prefix(kind: &str) -> String {
+    let capitals: String = kind
+        .chars()
+        .filter(char::is_ascii_uppercase)
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect();
+    format!("{capitals}-")
+}
+
+/// Creates an object.
+pub(crate) async fn create(
+    call: &Call,
+    kind: &Kind,
+    rights: &Rights,
+    namespace: Option<&str>,
+    parts: &Parts,
+    sent: web::Body,
+) -> Answer<Response> {
+    check(rights, kind, "POST", "create")?;
+    let object = completed(kind, body(parts, sent).await?, namespace)?;
+    let within = object
+        .get("metadata")
+        .and_then(|metadata| metadata.get("namespace"))
+        .and_then(Value::as_str);
+    let url = passed(call, kind.path(within, None));
+    let made = send(&call.as_caller(), Method::POST, &url, &object).await?;
+    let shown = written(call, kind, rights, made).await;
+    log(call, kind, shown.get("id"), "created");
+    Ok(call.writer.answer(StatusCode::CREATED, &shown))
+}
+
+/// Replaces an object.
+pub(crate) async fn replace(
+    call: &Call,
+    kind: &Kind,
+    rights: &Rights,
+    named: Named<'_>,
+    parts: &Parts,
+    sent: web::Body,
+) -> Answer<Response> {
+    check(rights, kind, "PUT", "update")?;
+    let mut object = completed(kind, body(parts, sent).await?, named.namespace)?;
+    let metadata = metadata(&mut object)?;
+    let revision = metadata.get("resourceVersion").and_then(Value::as_str);
+    if revision.is_none_or(str::is_empty) {
+        return Err(
+            ApiError::invalid("MissingRequired", "metadata.resourceVersion is required")
+                .with_field("metadata.resourceVersion")
+                .into(),
+        );
+    }
+    metadata.entry("name").or_insert_with(|| json!(named.name));
+    let url = passed(call, kind.path(named.namespace, Some(named.name)));
+    let changed = send(&call.as_caller(), Method::PUT, &url, &object).await?;
+    let shown = written(call, kind, rights, changed).await;
+    log(call, kind, shown.get("id"), "replaced");
+    Ok(call.writer.answer(StatusCode::OK, &shown))
+}
+
+/// Changes parts of an object, in any way the cluster knows.
+pub(crate) async fn patch(
+    call: &Call,
+    kind: &Kind,
+    rights: &Rights,
+    named: Named<'_>,
+    parts: &Parts,
+    sent: web::Body,
+) -> Answer<Response> {
+    check(rights, kind, "PATCH", "patch")?;
+    let media_type = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(|value| value.split(';').next().unwrap_or_default().trim())
+        .filter(|value| value.contains("patch"))
+        .unwrap_or(STRATEGIC);
+    let bytes = web::read(&parts.headers, sent, web::MAX_BODY).await?;
+    // What answers carry beside the object is no part of it.
+    let bytes = if matches!(media_type, MERGE | STRATEGIC) {
+        let fields = serde_json::from_slice::<Map<String, Value>>(&bytes)
+            .map_err(|_| ApiError::invalid_body("the patch is not a JSON object"))?;
+        serde_json::to_vec(&stripped(fields))
+            .map_err(|_| ApiError::invalid_body("the patch could not be encoded"))?
+    } else {
+        bytes.to_vec()
+    };
+    let url = passed(call, kind.path(named.namespace, Some(named.name)));
+    let request = Ask {
+        method: Method::PATCH,
+        url: &url,
+        accept: JSON,
+        body: Some((media_type, bytes)),
+    };
+    let (_, changed) = ask(&call.as_caller(), request).await?;
+    let shown = written(call, kind, rights, changed).await;
+    log(call, kind, shown.get("id"), "patched");
+    Ok(call.writer.answer(StatusCode::OK, &shown))
+}
+
+/// Removes an object: 204, or 200 with what is left of it while it goes.
+pub(crate) async fn remove(
+    call: &Call,
+    kind: &Kind,
+    rights: &Rights,
+    named: Named<'_>,
+    parts: &Parts,
+    sent: web::Body,
+) -> Answer<Response> {
+    check(rights, kind, "DELETE", "delete")?;
+    let bytes = web::read(&parts.headers, sent, web::MAX_BODY).await?;
+    let path = kind.path(named.namespace, Some(named.name));
+    let url = passed(call, path);
+    let client = call.as_caller();
+    let request = Ask {
+        method: Method::DELETE,
+        url: &url,
+        accept: JSON,
+        body: (!bytes.is_empty()).then(|| (JSON, bytes.to_vec())),
+    };
+    let (_, answer) = ask(&client, request).await?;
+    log(call, kind, Some(&json!(named.name)), "deleted");
+    let uid = [
+        format::text(&answer, "/details/uid"),
+        format::text(&answer, "/metadata/uid"),
+    ]
+    .into_iter()
+    .find(|uid| !uid.is_empty())
+    .unwrap_or_default();
+    let left = read(&client, call, kind, named)
+        .await
+        .ok()
+        .filter(|left| *left.uid == *uid);
+    match left {
+        Some(left) => {
+            note(call, kind, &left.object());
+            let shown = shown(call, rights, kind, &left);
+            Ok(call.writer.answer(StatusCode::OK, &shown))
+        }
+        None => {
+            if let Some(held) = call.shared.caches.written(&call.cluster, kind) {
+                let key = (named.namespace.map(Into::into), named.name.into());
+                held.expect_gone(key, uid);
+            }
+            Ok(call.writer.empty(StatusCode::NO_CONTENT))
+        }
+    }
+}
+
+/// Says what was done by whom.
+fn log(call: &Call, kind: &Kind, id: Option<&Value>, what: &'static str) {
+    let id = id.and_then(Value::as_str).unwrap_or_default();
+    tracing::info!(
+        user = %call.identity.user, cluster = %call.cluster, kind = %kind.id, %id, what,
+        "an object was changed through the explorer"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_objects_get_version_namespace_and_a_name() {
+        let mut kind = Kind::new("management.cattle.io", "v3", "GlobalRole", "globalroles");
+        let made = completed(&kind, Map::new(), None).unwrap();
+        assert_eq!(
+            Value::Object(made),
+            json!({"apiVersion": "management.cattle.io/v3", "kind": "GlobalRole", "metadata": {"generateName": "gr-"}})
+        );
+        kind.namespaced = true;
+        let refused = completed(&kind, Map::new(), None).unwrap_err();
+        assert_eq!(refused.status, 422);
+        assert_eq!(refused.field_name.as_deref(), Some("metadata.namespace"));
+        let made = completed(&kind, Map::new(), Some("ns")).unwrap();
+        assert_eq!(made["metadata"]["namespace"], "ns");
+        let Value::Object(wrong) = json!({"metadata": 5}) else {
+            unreachable!()
+        };
+        assert_eq!(completed(&kind, wrong, None).unwrap_err().status, 422);
+    }
+}

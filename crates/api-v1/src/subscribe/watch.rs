@@ -1,0 +1,246 @@
+//! One watch of a kind, over the copy that all callers share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::{End, Gone, Outgoing, Topic};
+use crate::cache::{Change, Happened, Held};
+use crate::call::{Call, Refused, allowed, check_readable};
+use crate::format::resource;
+use crate::kind::Kind;
+use crate::query::filter::{Filter, label_selector};
+use crate::rights::{Extent, Rights};
+
+/// How often rights inside the cluster are asked for again (the peer: the same).
+const RIGHTS: Duration = Duration::from_secs(2);
+/// Changes looked at before anything else gets its turn.
+const BATCH: usize = 100;
+/// Time between two notices, unless the client says otherwise.
+const DEBOUNCE: Duration = Duration::from_secs(5);
+
+/// What a running watch holds.
+struct Watch<'a> {
+    call: &'a Call,
+    topic: &'a Topic,
+    kind: Kind,
+    held: Held,
+    selector: Vec<Filter>,
+    rights: Arc<Rights>,
+    extent: Extent,
+    /// Version of the index that `extent` is of.
+    version: u64,
+    cursor: u64,
+}
+
+pub(super) async fn run(
+    call: &Call,
+    topic: &Topic,
+    from: &str,
+    outgoing: &Outgoing,
+) -> Result<End, Gone> {
+    let mut watch = match Watch::start(call, topic, from).await {
+        Ok(watch) => watch,
+        Err(end) => return Ok(end),
+    };
+    outgoing.send(topic.frame("resource.start")).await?;
+    match topic.mode.as_str() {
+        "resource.changes" => watch.notices(outgoing).await,
+        _ => watch.objects(outgoing).await,
+    }
+}
+
+impl<'a> Watch<'a> {
+    async fn start(call: &'a Call, topic: &'a Topic, from: &str) -> Result<Self, End> {
+        let version = *call.shared.guard.access().changes().borrow();
+        let failed = |message: &str| End::Failed(message.to_owned());
+        let unknown = || End::Failed(format!("failed to find schema {}", topic.resource_type));
+        let (kind, rights) = match call.kind(&topic.resource_type).await {
+            Ok(found) => found,
+            Err(Refused::NoType | Refused::NoEntry) => return Err(unknown()),
+            Err(Refused::Error(error)) => return Err(End::Failed(error.message)),
+        };
+        if check_readable(&rights, &kind).is_err() || !kind.is_watchable() {
+            return Err(failed("watch not allowed"));
+        }
+        let selector = match topic.selector.as_str() {
+            "" => Vec::new(),
+            text => label_selector(text).map_err(|error| End::Failed(error.message))?,
+        };
+        let held = call
+            .shared
+            .caches
+            .get(&call.cluster, &kind)
+            .await
+            .map_err(|error| End::Failed(error.message))?
+            .ok_or_else(|| failed("there are too many objects to watch"))?;
+        let cursor = match from {
+            "" => held.now(),
+            text => text
+                .parse()
+                .ok()
+                .and_then(|revision| held.since(revision).ok())
+                .ok_or_else(|| failed("resourceversion too old"))?,
+        };
+        let extent = rights.extent(&kind);
+        Ok(Self {
+            call,
+            topic,
+            kind,
+            held,
+            selector,
+            rights,
+            extent,
+            version,
+            cursor,
+        })
+    }
+
+    /// Whether the caller still sees the same.
+    async fn holds(&mut self) -> bool {
+        let guard = &self.call.shared.guard;
+        let version = *guard.access().changes().borrow();
+        let Ok(Some(rights)) = guard.rights(&self.call.identity, &self.call.cluster).await else {
+            return false;
+        };
+        let extent = rights.extent(&self.kind);
+        let same = if version == self.version {
+            extent.has_same_rules(&self.extent)
+        } else {
+            extent.is_same(&self.extent)
+        };
+        self.version = version;
+        self.rights = rights;
+        self.extent = extent;
+        same
+    }
+
+    fn is_wanted(&self, change: &Change) -> bool {
+        let entry = &change.entry;
+        let topic = self.topic;
+        (topic.namespace.is_empty() || entry.namespace() == Some(topic.namespace.as_str()))
+            && (topic.id.is_empty() || *entry.id == *topic.id)
+            && self.selector.iter().all(|filter| {
+                filter
+                    .terms
+                    .iter()
+                    .any(|term| term.accepts(&|field| entry.seen(field)))
+            })
+            && self.extent.contains(entry.namespace(), entry.name())
+    }
+
+    /// Waits for changes and gives those the caller wants; the end when there will be no more.
+    async fn next(&mut self) -> Result<Vec<Change>, End> {
+        let mut moved = self.held.moves();
+        let mut index = self.call.shared.guard.access().changes();
+        let mut again = tokio::time::interval_at(Instant::now() + RIGHTS, RIGHTS);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let changed_index = *index.borrow_and_update() != self.version;
+            if changed_index && !self.holds().await {
+                return Err(End::Changed);
+            }
+            moved.mark_unchanged();
+            let (changes, next) = self
+                .held
+                .changes(self.cursor, BATCH)
+                .map_err(|_| End::Failed("resourceversion too old".to_owned()))?;
+            let is_full = changes.len() == BATCH;
+            self.cursor = next;
+            let wanted: Vec<Change> = changes
+                .into_iter()
+                .filter(|change| self.is_wanted(change))
+                .collect();
+            if !wanted.is_empty() {
+                return Ok(wanted);
+            }
+            if is_full {
+                continue;
+            }
+            if let Some(error) = self.held.over() {
+                return Err(End::Failed(error.message));
+            }
+            tokio::select! {
+                changed = index.changed() => {
+                    if changed.is_err() {
+                        return Err(End::Changed);
+                    }
+                }
+                _ = again.tick() => {
+                    if !self.holds().await {
+                        return Err(End::Changed);
+                    }
+                }
+                changed = moved.changed() => {
+                    if changed.is_err() {
+                        return Err(End::Failed("the server is stopping".to_owned()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells of every change with the whole object.
+    async fn objects(&mut self, outgoing: &Outgoing) -> Result<End, Gone> {
+        loop {
+            let changes = match self.next().await {
+                Ok(changes) => changes,
+                Err(end) => return Ok(end),
+            };
+            for change in changes {
+                // The index may have changed while a slow client was waited for.
+                if *self.call.shared.guard.access().changes().borrow() != self.version
+                    && !self.holds().await
+                {
+                    return Ok(End::Changed);
+                }
+                outgoing.send(self.frame(&change)).await?;
+            }
+        }
+    }
+
+    fn frame(&self, change: &Change) -> Map<String, Value> {
+        let name = match change.what {
+            Happened::Created => "resource.create",
+            Happened::Changed => "resource.change",
+            Happened::Removed => "resource.remove",
+        };
+        let entry = &change.entry;
+        let allowed = allowed(&self.rights, &self.kind, entry.namespace(), entry.name());
+        let call = self.call;
+        let shown = resource(
+            &self.kind,
+            entry.object(),
+            &entry.cells,
+            &call.urls,
+            allowed,
+            call.now(),
+        );
+        let mut frame = self.topic.frame(name);
+        frame.insert("revision".to_owned(), json!(change.revision.to_string()));
+        frame.insert("data".to_owned(), Value::Object(shown));
+        frame
+    }
+
+    /// Tells that there were changes, and up to which revision; at once, then once per window.
+    async fn notices(&mut self, outgoing: &Outgoing) -> Result<End, Gone> {
+        let window = match self.topic.debounce_ms {
+            0 => DEBOUNCE,
+            milliseconds => Duration::from_millis(milliseconds),
+        };
+        loop {
+            let changes = match self.next().await {
+                Ok(changes) => changes,
+                Err(end) => return Ok(end),
+            };
+            let latest = changes.iter().map(|change| change.revision).max();
+            let mut frame = self.topic.frame("resource.changes");
+            let revision = latest.unwrap_or_default().to_string();
+            frame.insert("revision".to_owned(), json!(revision));
+            outgoing.send(frame).await?;
+            tokio::time::sleep(window).await;
+        }
+    }
+}

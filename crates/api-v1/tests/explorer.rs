@@ -1,0 +1,524 @@
+//! What people do with the explorer: look, filter, change, apply, search.
+
+#![cfg(test)]
+
+mod common;
+
+use common::{INSIDE, World, ids};
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schemas_objects_and_errors_have_the_recorded_form() {
+    let world = World::start().await;
+    let admin = world.admin.as_str();
+    let schema = world.get(admin, "/v1/schemas/namespace").await;
+    assert_eq!(schema["id"], "namespace");
+    assert_eq!(schema["pluralName"], "namespaces");
+    assert_eq!(schema.get("resourceFields"), Some(&Value::Null));
+    assert_eq!(
+        schema["links"],
+        json!({
+            "collection": "https://drover.example/v1/namespaces",
+            "self": "https://drover.example/v1/schemas/namespace",
+        })
+    );
+    let mut verbs = schema["attributes"]["verbs"].as_array().unwrap().clone();
+    verbs.sort_by_key(ToString::to_string);
+    assert_eq!(
+        json!(verbs),
+        json!([
+            "create", "delete", "get", "list", "patch", "update", "watch"
+        ])
+    );
+    assert_eq!(
+        schema["attributes"]["columns"][2]["field"],
+        "$.metadata.fields[2]"
+    );
+    let methods = |schema: &Value, of: &str| {
+        let mut methods: Vec<String> = schema[of]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|method| method.as_str().unwrap().to_owned())
+            .collect();
+        methods.sort();
+        methods.join(" ")
+    };
+    assert_eq!(methods(&schema, "collectionMethods"), "GET POST");
+    assert_eq!(methods(&schema, "resourceMethods"), "DELETE GET PATCH PUT");
+    let cluster = world
+        .get(admin, "/v1/schemas/management.cattle.io.clusters")
+        .await;
+    assert_eq!(methods(&cluster, "collectionMethods"), "GET blocked-POST");
+    assert_eq!(
+        methods(&cluster, "resourceMethods"),
+        "GET blocked-DELETE blocked-PATCH blocked-PUT"
+    );
+    let all = world.get(admin, "/v1/schemas").await;
+    assert!(ids(&all).contains(&"pod") && ids(&all).contains(&"management.cattle.io.project"));
+
+    let list = world.get(admin, &format!("{INSIDE}/configmaps/mine")).await;
+    assert_eq!(
+        (
+            list["type"].as_str(),
+            list["resourceType"].as_str(),
+            list["actions"].clone()
+        ),
+        (Some("collection"), Some("configmap"), json!({}))
+    );
+    assert_eq!(list["count"], 2);
+    assert_eq!(
+        list["createTypes"],
+        json!({"configmap": "https://drover.example/k8s/clusters/c-1/v1/configmaps"})
+    );
+    assert!(list["revision"].as_str().unwrap().parse::<u64>().unwrap() > 0);
+    let object = world
+        .get(admin, &format!("{INSIDE}/configmap/mine/in-mine"))
+        .await;
+    assert_eq!(
+        (object["id"].as_str(), object["type"].as_str()),
+        (Some("mine/in-mine"), Some("configmap"))
+    );
+    assert_eq!(object["metadata"]["fields"][0], "in-mine");
+    assert_eq!(object["metadata"]["fields"][1], 1);
+    assert!(
+        object["metadata"]["fields"][2]
+            .as_str()
+            .unwrap()
+            .ends_with('s')
+    );
+    assert_eq!(object["metadata"]["state"]["name"], "active");
+    assert_eq!(object["metadata"]["relationships"], Value::Null);
+    let url = "https://drover.example/k8s/clusters/c-1/v1/configmaps/mine/in-mine";
+    assert_eq!(
+        object["links"],
+        json!({
+            "self": url, "update": url, "patch": url, "remove": url,
+            "view": "https://drover.example/k8s/clusters/c-1/api/v1/namespaces/mine/configmaps/in-mine",
+        })
+    );
+
+    let answer = world
+        .ask(
+            admin,
+            "GET",
+            "/v1/namespaces/nosuch",
+            "application/json",
+            Value::Null,
+        )
+        .await;
+    assert_eq!(
+        answer.headers["x-api-schemas"],
+        "https://drover.example/v1/schemas"
+    );
+    assert_eq!(
+        answer.body,
+        json!({
+            "code": "NotFound", "links": {}, "message": "namespaces \"nosuch\" not found",
+            "status": 404, "type": "error",
+        })
+    );
+    let answer = world
+        .ask(
+            admin,
+            "GET",
+            "/v1/nosuchtype",
+            "application/json",
+            Value::Null,
+        )
+        .await;
+    assert_eq!((answer.status, answer.body), (404, Value::Null));
+    assert!(!answer.headers.contains_key("x-api-schemas"));
+    let clusters = world.get(admin, "/v1/management.cattle.io.clusters").await;
+    assert!(ids(&clusters).contains(&"c-1"));
+    assert_eq!(clusters["data"][0]["links"]["update"], "blocked");
+    assert!(clusters.get("createTypes").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_are_filtered_sorted_and_paged() {
+    let world = World::start().await;
+    for at in 0..5 {
+        world
+            .configmap(
+                "mine",
+                &format!("cm-{at}"),
+                json!({"n": at.to_string(), "even": (at % 2 == 0).to_string()}),
+            )
+            .await;
+    }
+    let list = |query: &'static str| {
+        let world = &world;
+        async move {
+            world
+                .get("owner", &format!("{INSIDE}/configmaps?{query}"))
+                .await
+        }
+    };
+    let found = list("filter=metadata.name~cm-&sort=-metadata.name&pagesize=2&page=2").await;
+    assert_eq!(ids(&found), ["mine/cm-2", "mine/cm-1"]);
+    assert_eq!(found["count"], 5);
+    assert_eq!(found["continue"], "4");
+    assert_eq!(found["pagination"]["partial"], true);
+    let next = found["pagination"]["next"].as_str().unwrap();
+    let rest = world
+        .get(
+            "owner",
+            next.strip_prefix("https://drover.example").unwrap(),
+        )
+        .await;
+    assert_eq!(ids(&rest), ["mine/cm-0"]);
+    assert!(rest.get("continue").is_none() && rest.get("pagination").is_none());
+    let first = list("filter=metadata.name~cm-&limit=4").await;
+    assert_eq!(
+        (ids(&first).len(), first["continue"].as_str()),
+        (4, Some("4"))
+    );
+
+    let check = |query: &'static str, expected: &'static [&'static str]| {
+        let list = &list;
+        async move {
+            let found = list(query).await;
+            assert_eq!(ids(&found), expected, "{query}");
+        }
+    };
+    check(
+        "filter=metadata.labels[even]=true&filter=metadata.name!=cm-0",
+        &["mine/cm-2", "mine/cm-4"],
+    )
+    .await;
+    check(
+        "filter=metadata.name=cm-1,metadata.name=cm-3",
+        &["mine/cm-1", "mine/cm-3"],
+    )
+    .await;
+    check(
+        "filter=metadata.labels.n in (4,'2')&sort=-metadata.labels[n]",
+        &["mine/cm-4", "mine/cm-2"],
+    )
+    .await;
+    check("labelSelector=even=false,n!=1", &["mine/cm-3"]).await;
+    check("fieldSelector=metadata.name=in-other", &["other/in-other"]).await;
+    check(
+        "projectsornamespaces=p-1&filter=metadata.name~in-",
+        &["mine/in-mine"],
+    )
+    .await;
+    check(
+        "projectsornamespaces!=p-1&filter=metadata.name~in-",
+        &["other/in-other"],
+    )
+    .await;
+    check(
+        "projectsornamespaces=other&filter=metadata.name~in-",
+        &["other/in-other"],
+    )
+    .await;
+    check("page=9&pagesize=3&filter=metadata.name~cm-", &[]).await;
+
+    let projected =
+        list("filter=metadata.name=cm-1&exclude=metadata.managedFields&exclude=data").await;
+    assert!(projected["data"][0].get("data").is_none());
+    assert!(
+        projected["data"][0]["metadata"]
+            .get("managedFields")
+            .is_none()
+    );
+    let summary = list(
+        "filter=metadata.name~cm-&summary=metadata.labels[even]&summaryonly&summarynamespaced",
+    )
+    .await;
+    assert_eq!(ids(&summary), Vec::<&str>::new());
+    assert_eq!(
+        summary["summary"],
+        json!([{"property": "metadata.labels[even]", "counts": {
+            "false": {"total": 2, "namespace": {"mine": 2}}, "true": {"total": 3, "namespace": {"mine": 3}},
+        }}])
+    );
+    for (query, status, field) in [
+        ("filter=spec.nope=1", 422, "spec.nope"),
+        ("sort=spec.nope", 422, "spec.nope"),
+        ("filter=((", 500, "filter"),
+        ("page=x", 400, "page"),
+        ("revision=abc", 400, "revision"),
+        ("revision=99999999999", 400, "revision"),
+    ] {
+        let (got, body) = world
+            .send(
+                "owner",
+                "GET",
+                &format!("{INSIDE}/configmaps?{query}"),
+                Value::Null,
+            )
+            .await;
+        assert_eq!(
+            (got, body["fieldName"].as_str()),
+            (status, Some(field)),
+            "{query}: {body}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_is_in_the_next_list() {
+    let world = World::start().await;
+    let at = format!("{INSIDE}/configmaps");
+    let names =
+        |list: Value| -> Vec<String> { ids(&list).into_iter().map(str::to_owned).collect() };
+    let before = names(world.get("owner", &format!("{at}/mine")).await);
+    for round in 0..20 {
+        let name = format!("made-{round}");
+        let body = json!({"metadata": {"name": name, "namespace": "mine"}, "data": {"a": "b"}});
+        let (status, made) = world.send("owner", "POST", &at, body).await;
+        assert_eq!(status, 201, "{made}");
+        assert_eq!(made["metadata"]["fields"][0], name.as_str());
+        assert!(
+            names(world.get("owner", &format!("{at}/mine")).await)
+                .contains(&format!("mine/{name}"))
+        );
+
+        let mut changed = made.clone();
+        changed["data"]["a"] = json!("c");
+        let path = format!("{at}/mine/{name}");
+        let (status, answer) = world.send("owner", "PUT", &path, changed).await;
+        assert_eq!(status, 200, "{answer}");
+        let listed = world
+            .get("owner", &format!("{at}?filter=metadata.name={name}"))
+            .await;
+        assert_eq!(listed["data"][0]["data"]["a"], "c");
+
+        let patch = json!({"data": {"more": "x"}});
+        let (status, answer) = world.send("owner", "PATCH", &path, patch).await;
+        assert_eq!((status, answer["data"]["more"].as_str()), (200, Some("x")));
+        let listed = world
+            .get("owner", &format!("{at}?filter=metadata.name={name}"))
+            .await;
+        assert_eq!(listed["data"][0]["data"], json!({"a": "c", "more": "x"}));
+
+        let (status, _) = world.send("owner", "DELETE", &path, Value::Null).await;
+        assert_eq!(status, 204);
+        assert_eq!(
+            names(world.get("owner", &format!("{at}/mine")).await),
+            before
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_are_checked_and_refused_as_the_reference_says() {
+    let world = World::start().await;
+    let at = format!("{INSIDE}/configmaps");
+    let check = |method: &'static str, path: String, body: Value| {
+        let world = &world;
+        async move { world.send("owner", method, &path, body).await }
+    };
+    let (status, body) = check("POST", at.clone(), json!({"metadata": {"name": "x"}})).await;
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (422, Some("MissingRequired"))
+    );
+    assert_eq!(body["fieldName"], "metadata.namespace");
+    let (status, body) = check("POST", format!("{at}/mine"), json!({"data": {"a": "b"}})).await;
+    assert_eq!(status, 201);
+    assert!(
+        body["id"].as_str().unwrap().starts_with("mine/cm-"),
+        "{body}"
+    );
+    let (status, body) = check("PUT", format!("{at}/mine/in-mine"), json!({"data": {}})).await;
+    assert_eq!(
+        (status, body["fieldName"].as_str()),
+        (422, Some("metadata.resourceVersion"))
+    );
+    let stale = json!({"metadata": {"name": "in-mine", "resourceVersion": "1"}});
+    assert_eq!(
+        check("PUT", format!("{at}/mine/in-mine"), stale).await.0,
+        409
+    );
+    let twice = json!({"metadata": {"name": "in-mine", "namespace": "mine"}});
+    let (status, body) = check("POST", at.clone(), twice).await;
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (409, Some("AlreadyExists"))
+    );
+    let answer = world
+        .ask("owner", "POST", &at, "application/json", json!("no object"))
+        .await;
+    assert_eq!(
+        (answer.status, answer.body["code"].as_str()),
+        (422, Some("InvalidBodyContent"))
+    );
+
+    let held =
+        json!({"metadata": {"name": "held", "namespace": "mine", "finalizers": ["x.example/y"]}});
+    assert_eq!(check("POST", at.clone(), held).await.0, 201);
+    let (status, left) = check("DELETE", format!("{at}/mine/held"), Value::Null).await;
+    assert_eq!(status, 200);
+    assert!(left["metadata"]["deletionTimestamp"].is_string());
+    assert_eq!(left["metadata"]["state"]["name"], "removing");
+    let dry = json!({"metadata": {"name": "dry", "namespace": "mine"}});
+    assert_eq!(check("POST", format!("{at}?dryRun=All"), dry).await.0, 201);
+    assert_eq!(
+        check("GET", format!("{at}/mine/dry"), Value::Null).await.0,
+        404
+    );
+
+    // A secret's own type comes back where it was.
+    let secret = json!({"_type": "Opaque", "type": "secret", "metadata": {"name": "s", "namespace": "mine"}, "data": {"k": "djE="}});
+    let (status, made) = check("POST", format!("{INSIDE}/secrets"), secret).await;
+    assert_eq!(
+        (status, made["_type"].as_str(), made["type"].as_str()),
+        (201, Some("Opaque"), Some("secret"))
+    );
+    let (status, body) = check("PUT", format!("{INSIDE}/secrets/mine/s"), made).await;
+    assert_eq!(status, 200, "{body}");
+    // On the hub clusters are changed through /v3 only.
+    let (status, body) = world
+        .send(
+            &world.admin,
+            "PUT",
+            "/v1/management.cattle.io.clusters/c-1",
+            json!({}),
+        )
+        .await;
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (403, Some("PermissionDenied"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_are_applied_and_preferences_kept() {
+    let world = World::start().await;
+    let admin = world.admin.as_str();
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: applied}\ndata: {a: b}\n";
+    let at = "/v1/management.cattle.io.clusters/c-1?action=apply";
+    let (status, applied) = world
+        .send(
+            admin,
+            "POST",
+            at,
+            json!({"yaml": yaml, "defaultNamespace": "mine"}),
+        )
+        .await;
+    assert_eq!(status, 200, "{applied}");
+    assert_eq!(ids(&applied), ["mine/applied"]);
+    assert_eq!(
+        applied["links"]["self"],
+        "https://drover.example/k8s/clusters/c-1/v1/management.cattle.io.clusters/local"
+    );
+    assert_eq!(applied["resourceType"], "management.cattle.io.cluster");
+    for (input, field) in [
+        (json!({}), "yaml"),
+        (json!({"yaml": "kind: ["}), "yaml"),
+        (
+            json!({"yaml": "kind: Nope\napiVersion: v9\nmetadata: {name: x}"}),
+            "yaml",
+        ),
+    ] {
+        let (status, body) = world.send(admin, "POST", at, input).await;
+        assert_eq!(
+            (status, body["fieldName"].as_str()),
+            (422, Some(field)),
+            "{body}"
+        );
+    }
+
+    let own = "/v1/userpreferences/member";
+    assert_eq!(world.get("member", own).await["data"], json!({}));
+    let (status, put) = world
+        .send(
+            "member",
+            "PUT",
+            own,
+            json!({"data": {"theme": "ui-dark", "landing": "home"}}),
+        )
+        .await;
+    assert_eq!((status, &put["data"]["theme"]), (200, &json!("ui-dark")));
+    world
+        .send("member", "PUT", own, json!({"data": {"theme": "ui-light"}}))
+        .await;
+    let list = world.get("member", "/v1/userpreferences").await;
+    assert_eq!(list["data"][0]["data"], json!({"theme": "ui-light"}));
+    assert_eq!(list["data"][0]["id"], "member");
+    assert_eq!(world.send("stranger", "GET", own, Value::Null).await.0, 404);
+    assert_eq!(
+        world
+            .send("stranger", "PUT", own, json!({"data": {}}))
+            .await
+            .0,
+        404
+    );
+    assert_eq!(
+        world.get("member", own).await["data"],
+        json!({"theme": "ui-light"})
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn definitions_counts_and_search_answer_by_rights() {
+    let world = World::start().await;
+    let definition = world
+        .get("owner", &format!("{INSIDE}/schemaDefinitions/configmap"))
+        .await;
+    let name = definition["definitionType"].as_str().unwrap().to_owned();
+    assert!(name.ends_with("ConfigMap"), "{name}");
+    let fields = &definition["definitions"][&name]["resourceFields"];
+    assert_eq!(fields["data"]["type"], "map");
+
+    let counts =
+        |list: Value, kind: &str| list["data"][0]["counts"][kind]["summary"]["count"].clone();
+    let counted = world.get("owner", &format!("{INSIDE}/counts")).await;
+    let whole = counts(counted, "configmap").as_u64().unwrap();
+    let listed = world.get("owner", &format!("{INSIDE}/configmaps")).await;
+    assert_eq!(listed["count"].as_u64(), Some(whole));
+    // With a copy, namespaces are told too.
+    let counted = world.get("owner", &format!("{INSIDE}/counts")).await;
+    assert_eq!(
+        counted["data"][0]["counts"]["configmap"]["namespaces"]["mine"]["count"],
+        2
+    );
+    let counted = world.get("member", &format!("{INSIDE}/counts")).await;
+    assert_eq!(counts(counted.clone(), "configmap"), 2);
+    assert_eq!(counts(counted, "node"), Value::Null);
+
+    let search = |user: &'static str, question: &'static str| {
+        let world = &world;
+        async move {
+            let found = world.get(user, &format!("/v1/search?q={question}")).await;
+            let mut shown: Vec<String> = found["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|hit| {
+                    format!(
+                        "{} {} {}",
+                        hit["cluster"].as_str().unwrap(),
+                        hit["resourceType"].as_str().unwrap(),
+                        hit["id"].as_str().unwrap()
+                    )
+                })
+                .collect();
+            shown.sort();
+            shown
+        }
+    };
+    assert_eq!(
+        search("owner", "in-").await,
+        ["c-1 configmap mine/in-mine", "c-1 configmap other/in-other"]
+    );
+    assert_eq!(
+        search("member", "in-").await,
+        ["c-1 configmap mine/in-mine"]
+    );
+    assert_eq!(search("member", "team%3Dother").await, Vec::<String>::new());
+    assert_eq!(search("stranger", "in-").await, Vec::<String>::new());
+    assert!(
+        search("owner", "one")
+            .await
+            .contains(&"local management.cattle.io.cluster c-1".to_owned())
+    );
+    let (status, body) = world
+        .send("owner", "GET", "/v1/search?q=", Value::Null)
+        .await;
+    assert_eq!((status, body["fieldName"].as_str()), (422, Some("q")));
+}
