@@ -205,3 +205,6 @@ impl std::fmt::Debug for Caches {
         f.debug_struct("Caches").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,7 +112,7 @@ impl Counted {
 
 /// Answers `/v1/counts`.
 pub(crate) async fn answer(call: &Call) -> Answer<Response> {
-    let item = item(call, of(call).await?);
+    let item = item(call, &of(call).await?);
     let collection = json!({
         "type": "collection", "resourceType": "count", "actions": {},
         "links": {"self": call.urls.explorer("/counts")}, "data": [item],
@@ -121,7 +121,7 @@ pub(crate) async fn answer(call: &Call) -> Answer<Response> {
 }
 
 /// The one resource of type `count`.
-pub(crate) fn item(call: &Call, counts: Map<String, Value>) -> Value {
+pub(crate) fn item(call: &Call, counts: &Map<String, Value>) -> Value {
     let own = call.urls.explorer("/counts/count");
     json!({"id": "count", "type": "count", "links": {"self": own}, "counts": counts})
 }

@@ -37,7 +37,7 @@ const KEPT: usize = 1024;
 /// No namespace can have this name, so what holds there holds everywhere.
 const NOWHERE: &str = "_";
 
-/// Who asks, in which cluster.
+/// In which cluster who asks, with all groups and principals.
 type Whom = (String, String, Vec<String>);
 
 #[derive(Default)]

@@ -257,7 +257,7 @@ impl Rights {
             });
             part.names.extend(seen.map(|name| (None, name.clone())));
         }
-        Extent::Part(part)
+        Extent::Part(Box::new(part))
     }
 }
 
@@ -265,7 +265,7 @@ impl Rights {
 #[derive(Clone, Debug)]
 pub(crate) enum Extent {
     All,
-    Part(Part),
+    Part(Box<Part>),
 }
 
 /// Objects of one kind, by namespace, by name, and by the index.

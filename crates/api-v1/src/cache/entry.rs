@@ -26,7 +26,8 @@ pub(crate) struct Entry {
     /// Its resourceVersion; 0 if that is no number.
     pub(crate) revision: u64,
     pub(crate) cells: Box<[Cell]>,
-    pub(crate) created: Option<Timestamp>,
+    /// As the object says it; in one form, so that its texts are in order of time.
+    created: Box<str>,
     pub(crate) state: State,
     labels: Box<[(Box<str>, Box<str>)]>,
     own: Box<[Kept]>,
@@ -73,7 +74,7 @@ impl Entry {
                 .parse()
                 .unwrap_or_default(),
             cells: cells.into(),
-            created: format::created(object),
+            created: format::text(object, "/metadata/creationTimestamp").into(),
             state: State {
                 name: summary.state.into(),
                 error: summary.error,
@@ -119,16 +120,14 @@ impl Entry {
 
     /// The value of a field.
     pub(crate) fn seen(&self, field: &Field) -> Seen<'_> {
-        let text = |text: &'_ str| Seen::Text(Cow::Owned(text.to_owned()));
         match field {
             Field::Id => Seen::Text(Cow::Borrowed(&self.id)),
             Field::Name => Seen::Text(Cow::Borrowed(self.name())),
             Field::Namespace => self
                 .namespace()
                 .map_or(Seen::Missing, |text| Seen::Text(Cow::Borrowed(text))),
-            Field::Created => self
-                .created
-                .map_or(Seen::Missing, |at| text(&at.to_string())),
+            Field::Created if self.created.is_empty() => Seen::Missing,
+            Field::Created => Seen::Text(Cow::Borrowed(&self.created)),
             Field::State => Seen::Text(Cow::Borrowed(&self.state.name)),
             Field::Cell(at) => self.cells.get(*at).map_or(Seen::Missing, seen_cell),
             Field::Label(key) => self

@@ -45,7 +45,7 @@ pub(super) async fn counts(call: &Call, topic: &Topic, outgoing: &Outgoing) -> R
         known = now;
         if !changed.is_empty() {
             let mut frame = topic.frame("resource.change");
-            frame.insert("data".to_owned(), counts::item(call, changed));
+            frame.insert("data".to_owned(), counts::item(call, &changed));
             outgoing.send(frame).await?;
         }
     }

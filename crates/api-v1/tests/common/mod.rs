@@ -1,5 +1,7 @@
 //! The explorer over two embedded Kubernetes APIs: the hub's and a cluster's, with real rights.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,13 +31,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Base of everything inside the cluster.
-pub const INSIDE: &str = "/k8s/clusters/c-1/v1";
+pub(crate) const INSIDE: &str = "/k8s/clusters/c-1/v1";
 
 /// The ways into the hub (`local`) and the cluster `c-1`, with the rights the proxy would give.
 #[derive(Clone)]
-pub struct Ways {
+pub(crate) struct Ways {
     auth: Auth,
     hub: kube_api::Server,
     cluster: kube_api::Server,
@@ -86,22 +88,22 @@ impl Reach for Ways {
 }
 
 /// `admin` may do everything, `owner` owns the cluster, `member` has a part in its project `p-1`, `stranger` in nothing.
-pub struct World {
-    pub hub: kube::Client,
-    pub cluster: kube::Client,
-    pub explorer: Explorer,
-    pub admin: String,
+pub(crate) struct World {
+    pub(crate) hub: kube::Client,
+    pub(crate) cluster: kube::Client,
+    pub(crate) explorer: Explorer,
+    pub(crate) admin: String,
     address: SocketAddr,
     ways: Ways,
 }
 
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
 }
 
-pub async fn put<K>(api: kube::Api<K>, object: Value)
+pub(crate) async fn put<K>(api: kube::Api<K>, object: Value)
 where
     K: kube::Resource + serde::Serialize + serde::de::DeserializeOwned + Clone + std::fmt::Debug,
 {
@@ -112,11 +114,11 @@ where
 }
 
 impl World {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with_limits(Limits::default()).await
     }
 
-    pub async fn with_limits(limits: Limits) -> Self {
+    pub(crate) async fn with_limits(limits: Limits) -> Self {
         let open = || kube_api::Server::open(kube_api::Config::new(kube_api::Storage::Memory));
         let (store, inner) = (open().await.expect("opens"), open().await.expect("opens"));
         let hub = Ways::client(&store, kube_api::Identity::admin());
@@ -262,7 +264,7 @@ impl World {
     }
 
     /// Makes a config map in the cluster, past the explorer.
-    pub async fn configmap(&self, namespace: &str, name: &str, labels: Value) {
+    pub(crate) async fn configmap(&self, namespace: &str, name: &str, labels: Value) {
         put::<ConfigMap>(
             kube::Api::namespaced(self.cluster.clone(), namespace),
             json!({"metadata": {"name": name, "labels": labels}, "data": {"k": name}}),
@@ -271,7 +273,7 @@ impl World {
     }
 
     /// Waits until the index says so of who has a part in the cluster.
-    pub async fn until_access(&self, fits: impl Fn(&dyn Fn(&str) -> bool) -> bool) {
+    pub(crate) async fn until_access(&self, fits: impl Fn(&dyn Fn(&str) -> bool) -> bool) {
         let access = &self.ways.auth.access;
         let mut changes = access.changes();
         let has = |user: &str| access.cluster_groups(&Identity::of(user), "c-1").is_some();
@@ -285,7 +287,7 @@ impl World {
             .expect("the index follows");
     }
 
-    pub async fn ask(
+    pub(crate) async fn ask(
         &self,
         user: &str,
         method: &str,
@@ -301,7 +303,7 @@ impl World {
         };
         let request = Request::builder()
             .method(method)
-            .uri(path)
+            .uri(path.replace(' ', "%20").replace('"', "%22"))
             .header("host", "drover.example")
             .header("content-type", kind)
             .body(body)
@@ -320,19 +322,25 @@ impl World {
         }
     }
 
-    pub async fn send(&self, user: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn send(
+        &self,
+        user: &str,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> (u16, Value) {
         let answer = self.ask(user, method, path, "application/json", body).await;
         (answer.status, answer.body)
     }
 
-    pub async fn get(&self, user: &str, path: &str) -> Value {
+    pub(crate) async fn get(&self, user: &str, path: &str) -> Value {
         let (status, body) = self.send(user, "GET", path, Value::Null).await;
         assert_eq!(status, 200, "{path}: {body}");
         body
     }
 
     /// Opens a stream; the status where it is refused.
-    pub async fn subscribe(
+    pub(crate) async fn subscribe(
         &self,
         user: &str,
         path: &str,
@@ -347,6 +355,7 @@ impl World {
         }
         if let Some(origin) = origin {
             headers.insert("origin", origin.parse().expect("a header"));
+            headers.insert("user-agent", "Mozilla/5.0".parse().expect("a header"));
         }
         let stream = TcpStream::connect(self.address).await.expect("connects");
         match tokio_tungstenite::client_async(request, stream).await {
@@ -399,10 +408,10 @@ async fn serve(listener: TcpListener, explorer: Explorer) {
     }
 }
 
-pub struct Stream(tokio_tungstenite::WebSocketStream<TcpStream>);
+pub(crate) struct Stream(tokio_tungstenite::WebSocketStream<TcpStream>);
 
 impl Stream {
-    pub async fn say(&mut self, frame: Value) {
+    pub(crate) async fn say(&mut self, frame: Value) {
         self.0
             .send(Message::text(frame.to_string()))
             .await
@@ -410,11 +419,11 @@ impl Stream {
     }
 
     /// The next frame that is no ping.
-    pub async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         self.wait(|frame| frame["name"] != "ping").await
     }
 
-    pub async fn wait(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn wait(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
         let found = async {
             loop {
                 match self.0.next().await {
@@ -435,7 +444,7 @@ impl Stream {
     }
 }
 
-pub fn ids(list: &Value) -> Vec<&str> {
+pub(crate) fn ids(list: &Value) -> Vec<&str> {
     let items = list["data"].as_array().into_iter().flatten();
     items.filter_map(|item| item["id"].as_str()).collect()
 }

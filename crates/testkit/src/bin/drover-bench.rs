@@ -6,6 +6,8 @@
     reason = "a program for a terminal"
 )]
 
+#[path = "drover-bench/explorer.rs"]
+mod explorer;
 #[path = "drover-bench/kube_api.rs"]
 mod kube_api;
 
@@ -63,6 +65,13 @@ async fn run(names: &[String]) -> Result<()> {
     }
     if wanted("proxy") {
         proxy().await?;
+    }
+    if wanted("explorer") {
+        explorer::figures(&[5_000, 50_000]).await?;
+    }
+    // Only on demand: shows that the figures above can be taken, in seconds.
+    if names.iter().any(|name| name == "explorer-small") {
+        explorer::figures(&[300, 600]).await?;
     }
     if wanted("kube-api") {
         kube_api::figures().await?;

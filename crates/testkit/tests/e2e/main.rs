@@ -9,6 +9,7 @@
 mod audit;
 mod cli;
 mod cut;
+mod explorer;
 mod fixture;
 mod import;
 mod join;
