@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drover_auth::web::ApiError;
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::cache::Caches;
 use crate::cells::{Column, columns_of};
 use crate::discovery;
 use crate::kind::Kind;
-use crate::kubernetes::{TABLE, get};
+use crate::kubernetes::{TABLE, get_whole, is_unavailable};
 use crate::reach::Reach;
 
 /// How long an answer of discovery counts.
@@ -63,11 +63,7 @@ impl Catalogs {
         {
             return Ok(Arc::clone(kinds));
         }
-        let found = async {
-            let client = self.reach.whole(cluster).await?;
-            discovery::kinds(&client).await
-        };
-        match found.await {
+        match discovery::kinds(&*self.reach, cluster).await {
             Ok(found) => {
                 let found: Kinds = found.into();
                 *kinds = Some((Instant::now(), Arc::clone(&found)));
@@ -103,55 +99,63 @@ impl Catalogs {
         Ok(find(&self.asked(cluster, AGAIN).await?))
     }
 
-    /// The columns of a kind.
-    pub(crate) async fn columns(&self, caches: &Caches, cluster: &str, kind: &Kind) -> Columns {
+    /// The columns of a kind; none where its API is broken.
+    ///
+    /// # Errors
+    /// When the cluster does not answer.
+    pub(crate) async fn columns(
+        &self,
+        caches: &Caches,
+        cluster: &str,
+        kind: &Kind,
+    ) -> Result<Columns, ApiError> {
         if !kind.has("list") {
-            return Columns::default();
+            return Ok(Columns::default());
         }
         if let Some(held) = caches.peek(cluster, kind) {
-            return held.read(|contents| Arc::clone(&contents.columns));
+            return Ok(held.read(|contents| Arc::clone(&contents.columns)));
         }
         let known = self.known(cluster);
         if let Some((at, columns)) = known.columns.lock().get(&kind.id)
             && at.elapsed() < COLUMNS_FRESH
         {
-            return Arc::clone(columns);
+            return Ok(Arc::clone(columns));
         }
-        let asked = async {
-            let client = self.reach.whole(cluster).await?;
-            let url = format!("{}?limit=1&includeObject=None", kind.path(None, None));
-            get(&client, &url, TABLE).await
-        };
-        match asked.await {
+        let url = format!("{}?limit=1&includeObject=None", kind.path(None, None));
+        match get_whole(&*self.reach, cluster, &url, TABLE).await {
             Ok(table) => {
                 let columns: Columns = columns_of(&table).into();
                 known
                     .columns
                     .lock()
                     .insert(kind.id.clone(), (Instant::now(), Arc::clone(&columns)));
-                columns
+                Ok(columns)
             }
+            Err(error) if is_unavailable(&error) => Err(error),
             Err(error) => {
                 tracing::debug!(%cluster, kind = %kind.id, %error, "columns are not known");
-                Columns::default()
+                Ok(Columns::default())
             }
         }
     }
 
     /// The columns of several kinds, in their order.
+    ///
+    /// # Errors
+    /// When the cluster does not answer.
     pub(crate) async fn all_columns(
         &self,
         caches: &Caches,
         cluster: &str,
         kinds: &[&Kind],
-    ) -> Vec<Columns> {
-        let asked: Vec<BoxFuture<'_, Columns>> = kinds
+    ) -> Result<Vec<Columns>, ApiError> {
+        let asked: Vec<BoxFuture<'_, Result<Columns, ApiError>>> = kinds
             .iter()
             .map(|kind| self.columns(caches, cluster, kind).boxed())
             .collect();
         futures::stream::iter(asked)
             .buffered(AT_ONCE)
-            .collect()
+            .try_collect()
             .await
     }
 }

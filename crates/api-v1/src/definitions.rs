@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::call::{Answer, Call};
 use crate::kind::Kind;
-use crate::kubernetes::{JSON, get};
+use crate::kubernetes::{JSON, get_whole};
 
 const REFERENCE: &str = "#/components/schemas/";
 /// Nested objects deeper than this are not named (they are still objects).
@@ -17,13 +17,12 @@ const MAX_DEPTH: usize = 24;
 /// Answers `/v1/schemaDefinitions/<id>`.
 pub(crate) async fn answer(call: &Call, id: &str) -> Answer<Response> {
     let (kind, _) = call.kind(id).await?;
-    let client = call.whole().await?;
     let path = if kind.group.is_empty() {
         format!("/openapi/v3/api/{}", kind.version)
     } else {
         format!("/openapi/v3/apis/{}/{}", kind.group, kind.version)
     };
-    let document = get(&client, &path, JSON).await?;
+    let document = get_whole(&*call.shared.reach, &call.cluster, &path, JSON).await?;
     let found = define(&kind, &document)
         .ok_or_else(|| ApiError::not_found(format!("no definition of {} is known", kind.id)))?;
     let mut body = found;

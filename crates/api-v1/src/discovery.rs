@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 
 use drover_auth::web::ApiError;
 use futures::StreamExt;
-use kube::Client;
 use serde_json::Value;
 
 use crate::kind::Kind;
-use crate::kubernetes::get;
+use crate::kubernetes::{JSON, get_whole};
+use crate::reach::Reach;
 
 const AGGREGATED: &str =
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
@@ -22,10 +22,10 @@ const AT_ONCE: usize = 8;
 ///
 /// # Errors
 /// When the cluster does not answer. A group that does not answer (a broken aggregated API) is left out.
-pub(crate) async fn kinds(client: &Client) -> Result<Vec<Kind>, ApiError> {
+pub(crate) async fn kinds(reach: &dyn Reach, cluster: &str) -> Result<Vec<Kind>, ApiError> {
     let (core, groups) = futures::try_join!(
-        get(client, "/api", AGGREGATED),
-        get(client, "/apis", AGGREGATED)
+        get_whole(reach, cluster, "/api", AGGREGATED),
+        get_whole(reach, cluster, "/apis", AGGREGATED)
     )?;
     let mut found = Vec::new();
     if is_aggregated(&core) && is_aggregated(&groups) {
@@ -39,7 +39,7 @@ pub(crate) async fn kinds(client: &Client) -> Result<Vec<Kind>, ApiError> {
             } else {
                 format!("/apis/{group}/{version}")
             };
-            match get(client, &path, crate::kubernetes::JSON).await {
+            match get_whole(reach, cluster, &path, JSON).await {
                 Ok(list) => of_list(&group, &version, &list),
                 Err(error) => {
                     tracing::debug!(%path, %error, "a group of a cluster is left out");

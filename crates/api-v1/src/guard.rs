@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::cache::Caches;
 use crate::format::text;
 use crate::kind::Kind;
-use crate::kubernetes::{Ask, JSON, ask, get};
+use crate::kubernetes::{Ask, JSON, ask, get_whole, is_unavailable};
 use crate::reach::Reach;
 use crate::rights::{Indexed, Rights, Rule, Rules, rules_of};
 
@@ -203,8 +203,7 @@ impl Guard {
                     .collect()
             }));
         }
-        let client = self.reach.whole(cluster).await?;
-        let list = get(&client, &kind.path(None, None), JSON).await?;
+        let list = get_whole(&*self.reach, cluster, &kind.path(None, None), JSON).await?;
         let items = list.get("items").and_then(Value::as_array);
         Ok(items
             .into_iter()
@@ -226,7 +225,11 @@ async fn review(client: &Client, namespace: &str) -> Result<Vec<Rule>, ApiError>
         accept: JSON,
         body: Some((JSON, body.to_string().into_bytes())),
     };
-    let (_, answer) = ask(client, request).await?;
+    // A review stores nothing, so that it may be repeated when the cluster's agent is replaced meanwhile.
+    let (_, answer) = match ask(client, request.clone()).await {
+        Err(error) if is_unavailable(&error) => ask(client, request).await?,
+        other => other?,
+    };
     Ok(rules_of(&answer))
 }
 

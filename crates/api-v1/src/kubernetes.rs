@@ -13,6 +13,8 @@ use serde_json::Value;
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 
+use crate::reach::Reach;
+
 /// Asks for a Table.
 pub(crate) const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
 /// Asks for metadata alone.
@@ -83,13 +85,16 @@ fn unreachable(error: kube::Error) -> ApiError {
     }
 }
 
+const UNAVAILABLE: &str = "ClusterUnavailable";
+
+/// Whether there was no answer, as against a refusal.
+pub(crate) fn is_unavailable(error: &ApiError) -> bool {
+    error.code == UNAVAILABLE
+}
+
 /// 503 in the peer's form.
 pub(crate) fn unavailable(message: impl Into<String>) -> ApiError {
-    ApiError::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "ClusterUnavailable",
-        message,
-    )
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, message)
 }
 
 async fn whole(
@@ -135,7 +140,7 @@ fn reason(status: StatusCode) -> &'static str {
         StatusCode::UNAUTHORIZED => "Unauthorized",
         StatusCode::FORBIDDEN => "Forbidden",
         StatusCode::NOT_FOUND => "NotFound",
-        StatusCode::SERVICE_UNAVAILABLE => "ClusterUnavailable",
+        StatusCode::SERVICE_UNAVAILABLE => UNAVAILABLE,
         _ => "ServerError",
     }
 }
@@ -166,6 +171,26 @@ pub(crate) async fn ask(
 pub(crate) async fn get(client: &Client, url: &str, accept: &str) -> Result<Value, ApiError> {
     let (_, value) = ask(client, Ask::get(url).accepting(accept)).await?;
     Ok(value)
+}
+
+/// [`get`] with all rights; once more when the cluster's agent is replaced meanwhile.
+///
+/// # Errors
+/// The refusal; 404 and 503 where the cluster is not there.
+pub(crate) async fn get_whole(
+    reach: &dyn Reach,
+    cluster: &str,
+    url: &str,
+    accept: &str,
+) -> Result<Value, ApiError> {
+    let client = reach.whole(cluster).await?;
+    match get(&client, url, accept).await {
+        Err(error) if is_unavailable(&error) => {
+            tracing::debug!(%cluster, %error, "a question to a cluster is repeated");
+            get(&reach.whole(cluster).await?, url, accept).await
+        }
+        other => other,
+    }
 }
 
 /// One event of a watch.
@@ -216,13 +241,9 @@ pub(crate) async fn watch(
                 let status = code
                     .and_then(|code| StatusCode::from_u16(code).ok())
                     .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                return Err(refusal(status, line_object(&object).as_bytes()));
+                return Err(refusal(status, object.to_string().as_bytes()));
             }
             Ok(Event { kind, object })
         })
         .boxed())
-}
-
-fn line_object(object: &Value) -> String {
-    object.to_string()
 }

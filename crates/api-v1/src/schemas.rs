@@ -128,7 +128,7 @@ pub(crate) async fn all(call: &Call, rights: &Rights) -> Answer<Vec<Map<String, 
     let columns: Vec<Arc<[Column]>> = shared
         .catalogs
         .all_columns(&shared.caches, &call.cluster, &usable)
-        .await;
+        .await?;
     let mut documents: Vec<Map<String, Value>> = usable
         .iter()
         .zip(&columns)
@@ -173,7 +173,7 @@ pub(crate) async fn one(call: &Call, id: &str) -> Answer<Response> {
     let columns = shared
         .catalogs
         .columns(&shared.caches, &call.cluster, &kind)
-        .await;
+        .await?;
     let document = document(call, &rights, &kind, &columns).ok_or(Refused::NoType)?;
     Ok(call.writer.answer(StatusCode::OK, &document))
 }

@@ -17,12 +17,14 @@ use super::{Caches, Entry, Slot, table_entries};
 use crate::cells::Column;
 use crate::format::text;
 use crate::kind::Kind;
-use crate::kubernetes::{Event, TABLE, get, unavailable, watch};
+use crate::kubernetes::{Event, TABLE, get, is_unavailable, unavailable, watch};
 
 /// Objects per request of a list.
 const PAGE: usize = 500;
 /// For how long the cluster is asked to keep a watch.
 const WATCH_SECONDS: u64 = 1800;
+/// Watches in a row that may end at once.
+const QUICK: u32 = 5;
 /// How often a copy looks whether anybody still looks.
 const LOOK_AROUND: Duration = Duration::from_secs(15);
 
@@ -127,12 +129,25 @@ pub(super) async fn run(caches: &Caches, slot: &Arc<Slot>) {
     }
 }
 
+/// A watch that stood for this long may break off and is taken up again.
+const STOOD: Duration = Duration::from_secs(1);
+
 async fn fill(caches: &Caches, slot: &Arc<Slot>) -> Result<End, ApiError> {
+    let whole = || caches.reach.whole(&slot.cluster);
+    let now = || caches.clock.now();
     loop {
         slot.set_filling();
-        let client = caches.reach.whole(&slot.cluster).await?;
-        let now = caches.clock.now();
-        let Some(listed) = list(&client, &slot.kind, now, caches.limits.bytes).await? else {
+        let mut client = whole().await?;
+        let most = caches.limits.bytes;
+        let listed = match list(&client, &slot.kind, now(), most).await {
+            // The cluster's agent may have been replaced meanwhile.
+            Err(error) if is_unavailable(&error) => {
+                client = whole().await?;
+                list(&client, &slot.kind, now(), most).await?
+            }
+            other => other?,
+        };
+        let Some(listed) = listed else {
             return Ok(End::TooLarge);
         };
         let (before, after) = slot.replace(listed.columns, listed.entries, listed.revision);
@@ -143,19 +158,24 @@ async fn fill(caches: &Caches, slot: &Arc<Slot>) -> Result<End, ApiError> {
         let mut quick = 0;
         loop {
             let started = Instant::now();
-            match follow(caches, slot, &client).await? {
-                End::Again => {}
-                End::TooOld => break,
-                end @ (End::Done | End::TooLarge) => return Ok(end),
-            }
+            let ended = follow(caches, slot, &client).await;
             // A server that ends every watch at once is not asked for ever.
-            quick = if started.elapsed() < Duration::from_secs(1) {
+            quick = if started.elapsed() < STOOD {
                 quick + 1
             } else {
                 0
             };
-            if quick > 5 {
-                return Err(unavailable("the cluster ends every watch at once"));
+            match ended {
+                Ok(End::Again) if quick <= QUICK => {}
+                Ok(End::Again) => return Err(unavailable("the cluster ends every watch at once")),
+                Ok(End::TooOld) => break,
+                Ok(end @ (End::Done | End::TooLarge)) => return Ok(end),
+                Err(error) if is_unavailable(&error) && quick <= 1 => {
+                    tracing::debug!(%error, "a watch broke off and is taken up again");
+                    slot.set_filling();
+                    client = whole().await?;
+                }
+                Err(error) => return Err(error),
             }
         }
     }
