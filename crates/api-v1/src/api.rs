@@ -1,5 +1,6 @@
 //! The routes: from a request to an answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct Parts {
     pub access: Access,
     /// Now.
     pub clock: Clock,
+    /// Settings given by the environment (`CATTLE_...`), by name; they win over stored ones.
+    pub setting_overrides: BTreeMap<String, String>,
     /// How large copies of clusters may get.
     pub limits: Limits,
     /// Time between pings of event streams; [`PING`] but in tests.
@@ -124,6 +127,7 @@ impl Explorer {
             reach,
             access,
             clock,
+            setting_overrides,
             limits,
             ping,
         } = parts;
@@ -135,6 +139,7 @@ impl Explorer {
                 caches,
                 reach,
                 clock,
+                setting_overrides,
                 ping,
             }),
         }

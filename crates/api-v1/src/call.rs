@@ -1,21 +1,23 @@
 //! One request being served.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use drover_api::encode::Writer;
 use drover_auth::web::{ApiError, Response};
 use drover_auth::{Attributes, Clock, Identity};
+use drover_types::management::GROUP;
 use drover_types::names::LOCAL_CLUSTER;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use jiff::Timestamp;
 use kube::Client;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use crate::cache::Caches;
+use crate::cache::{Caches, Entry};
 use crate::catalog::Catalogs;
-use crate::format::Allowed;
+use crate::format::{Allowed, resource};
 use crate::guard::Guard;
 use crate::kind::Kind;
 use crate::query::Pairs;
@@ -30,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) catalogs: Catalogs,
     pub(crate) guard: Guard,
     pub(crate) clock: Clock,
+    /// Settings given by the environment.
+    pub(crate) setting_overrides: BTreeMap<String, String>,
     /// Time between pings of event streams.
     pub(crate) ping: Duration,
 }
@@ -119,6 +123,22 @@ impl Call {
         Ok(self.as_caller())
     }
 
+    /// An entry as the caller is shown it.
+    pub(crate) fn shown(&self, rights: &Rights, kind: &Kind, entry: &Entry) -> Map<String, Value> {
+        let mut object = entry.object();
+        // What the environment sets wins over what is stored.
+        if self.is_hub()
+            && kind.group == GROUP
+            && kind.resource == "settings"
+            && let Some(value) = self.shared.setting_overrides.get(entry.name())
+        {
+            object["value"] = json!(value);
+            object["source"] = json!("env");
+        }
+        let allowed = allowed(rights, kind, entry.namespace(), entry.name());
+        resource(kind, object, &entry.cells, &self.urls, allowed, self.now())
+    }
+
     /// The kind a type names, for this caller: one without any method is none.
     pub(crate) async fn kind(&self, name: &str) -> Answer<(Kind, Arc<Rights>)> {
         let rights = self.rights().await?;
@@ -138,12 +158,7 @@ impl Call {
 }
 
 /// What the links of an object may say.
-pub(crate) fn allowed(
-    rights: &Rights,
-    kind: &Kind,
-    namespace: Option<&str>,
-    name: &str,
-) -> Allowed {
+fn allowed(rights: &Rights, kind: &Kind, namespace: Option<&str>, name: &str) -> Allowed {
     let may = |verb: &str| kind.has(verb) && rights.may_itself(verb, kind, namespace, Some(name));
     let update = may("update");
     Allowed {

@@ -11,9 +11,9 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::cache::{Contents, Entry, Held, Key, list as list_directly};
-use crate::call::{Answer, Call, allowed, check_readable};
+use crate::call::{Answer, Call, check_readable};
 use crate::fields::Field;
-use crate::format::{is_blocked, resource};
+use crate::format::is_blocked;
 use crate::kind::Kind;
 use crate::query::filter::Seen;
 use crate::query::{ListQuery, Namespaces, Window};
@@ -119,12 +119,10 @@ pub(crate) async fn answer(
     } else {
         page(&mut found, &query, query.window)
     };
-    let now = call.now();
     let data: Vec<Value> = page
         .iter()
         .map(|entry| {
-            let allowed = allowed(rights, kind, entry.namespace(), entry.name());
-            let shown = resource(kind, entry.object(), &entry.cells, &call.urls, allowed, now);
+            let shown = call.shown(rights, kind, entry);
             Value::Object(query.projection.apply(shown))
         })
         .collect();

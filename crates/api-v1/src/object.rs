@@ -10,8 +10,8 @@ use kube::Client;
 use serde_json::{Map, Value, json};
 
 use crate::cache::{Entry, table_entries};
-use crate::call::{Answer, Call, allowed, no_method};
-use crate::format::{self, is_blocked, resource, stripped};
+use crate::call::{Answer, Call, no_method};
+use crate::format::{self, is_blocked, stripped};
 use crate::kind::Kind;
 use crate::kubernetes::{Ask, JSON, TABLE, ask, get};
 use crate::rights::{Rights, is_withheld};
@@ -63,18 +63,6 @@ async fn read(
         .ok_or_else(|| ApiError::server_error("the cluster answered no object"))
 }
 
-fn shown(call: &Call, rights: &Rights, kind: &Kind, entry: &Entry) -> Map<String, Value> {
-    let allowed = allowed(rights, kind, entry.namespace(), entry.name());
-    resource(
-        kind,
-        entry.object(),
-        &entry.cells,
-        &call.urls,
-        allowed,
-        call.now(),
-    )
-}
-
 /// Answers an object, by its id.
 pub(crate) async fn by_id(
     call: &Call,
@@ -88,7 +76,7 @@ pub(crate) async fn by_id(
     let client = call.reader(kind, named.namespace, named.name).await?;
     let entry = read(&client, call, kind, named).await?;
     let projection = crate::query::project::Projection::parse(&call.pairs);
-    let shown = projection.apply(shown(call, rights, kind, &entry));
+    let shown = projection.apply(call.shown(rights, kind, &entry));
     Ok(call.writer.answer(StatusCode::OK, &shown))
 }
 
@@ -112,7 +100,7 @@ pub(crate) async fn written(
         Ok(entry) if !dry => Some(entry),
         Ok(_) | Err(_) => Entry::new(kind, &object, Vec::new(), call.now()),
     };
-    entry.map_or_else(Map::new, |entry| shown(call, rights, kind, &entry))
+    entry.map_or_else(Map::new, |entry| call.shown(rights, kind, &entry))
 }
 
 /// Tells the copy of the kind what it has to wait for.
@@ -332,7 +320,7 @@ pub(crate) async fn remove(
     match left {
         Some(left) => {
             note(call, kind, &left.object());
-            let shown = shown(call, rights, kind, &left);
+            let shown = call.shown(rights, kind, &left);
             Ok(call.writer.answer(StatusCode::OK, &shown))
         }
         None => {

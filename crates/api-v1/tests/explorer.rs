@@ -129,6 +129,20 @@ async fn schemas_objects_and_errors_have_the_recorded_form() {
         .await;
     assert_eq!((answer.status, answer.body), (404, Value::Null));
     assert!(!answer.headers.contains_key("x-api-schemas"));
+    // What the environment sets wins, and cannot be changed.
+    let brand = json!({"metadata": {"name": "ui-brand"}, "value": "stored", "default": ""});
+    let (status, brand) = world
+        .send(admin, "POST", "/v1/management.cattle.io.settings", brand)
+        .await;
+    assert!(matches!(status, 201 | 409), "{brand}");
+    let brand = world
+        .get(admin, "/v1/management.cattle.io.settings/ui-brand")
+        .await;
+    assert_eq!(
+        (brand["value"].as_str(), brand["source"].as_str()),
+        (Some("given"), Some("env"))
+    );
+    assert!(brand["links"].get("update").is_none());
     let clusters = world.get(admin, "/v1/management.cattle.io.clusters").await;
     assert!(ids(&clusters).contains(&"c-1"));
     assert_eq!(clusters["data"][0]["links"]["update"], "blocked");

@@ -127,6 +127,7 @@ pub async fn run(
         reach: hooks.clone(),
         access: auth.access.clone(),
         clock: clock.clone(),
+        setting_overrides: auth.settings.overrides(),
         limits: drover_api_v1::Limits::default(),
         ping: drover_api_v1::PING,
     });

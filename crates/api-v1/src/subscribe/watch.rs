@@ -8,8 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{End, Gone, Outgoing, Topic};
 use crate::cache::{Change, Happened, Held};
-use crate::call::{Call, Refused, allowed, check_readable};
-use crate::format::resource;
+use crate::call::{Call, Refused, check_readable};
 use crate::kind::Kind;
 use crate::query::filter::{Filter, label_selector};
 use crate::rights::{Extent, Rights};
@@ -207,17 +206,7 @@ impl<'a> Watch<'a> {
             Happened::Changed => "resource.change",
             Happened::Removed => "resource.remove",
         };
-        let entry = &change.entry;
-        let allowed = allowed(&self.rights, &self.kind, entry.namespace(), entry.name());
-        let call = self.call;
-        let shown = resource(
-            &self.kind,
-            entry.object(),
-            &entry.cells,
-            &call.urls,
-            allowed,
-            call.now(),
-        );
+        let shown = self.call.shown(&self.rights, &self.kind, &change.entry);
         let mut frame = self.topic.frame(name);
         frame.insert("revision".to_owned(), json!(change.revision.to_string()));
         frame.insert("data".to_owned(), Value::Object(shown));

@@ -164,6 +164,7 @@ impl World {
             reach: Arc::new(ways.clone()),
             access: auth.access.clone(),
             clock: Clock::system(),
+            setting_overrides: [("ui-brand".to_owned(), "given".to_owned())].into(),
             limits,
             ping: Duration::from_millis(200),
         });
