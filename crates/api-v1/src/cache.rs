@@ -7,6 +7,7 @@
 //! Invariant: a copy is answered from only while its watch stands; what was
 //! written through us is in it before the next answer.
 
+mod contents;
 mod entry;
 mod fill;
 mod slot;
@@ -25,9 +26,10 @@ use tracing::Instrument;
 
 use crate::kind::Kind;
 use crate::reach::Reach;
+pub(crate) use contents::{Change, Contents, Happened};
 pub(crate) use entry::{Entry, Key, table_entries};
 pub(crate) use fill::list;
-pub(crate) use slot::{Change, Contents, Happened, Held, Slot};
+pub(crate) use slot::{Held, Slot};
 
 /// How large copies may get, and how long they stay.
 #[derive(Clone, Copy, Debug)]

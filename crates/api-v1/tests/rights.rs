@@ -5,6 +5,7 @@
 mod common;
 
 use common::{INSIDE, World, ids};
+use drover_auth::{Identity, TokenRef};
 use drover_types::management::ProjectRoleTemplateBinding;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::DeleteParams;
@@ -265,4 +266,37 @@ async fn a_role_taken_inside_the_cluster_ends_what_it_showed() {
         .await
         .0;
     assert_eq!(status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_one_cluster_is_good_for_nothing_else() {
+    let world = World::start().await;
+    let scoped = |cluster: &str| {
+        let mut identity = Identity::of("owner");
+        identity.token = Some(TokenRef {
+            name: "token-1".to_owned(),
+            cluster: Some(cluster.to_owned()),
+            kind: "kubeconfig".to_owned(),
+            derived: true,
+        });
+        Some(identity)
+    };
+    for (cluster, path, expected) in [
+        ("c-1", format!("{INSIDE}/configmaps"), 200),
+        ("c-2", format!("{INSIDE}/configmaps"), 401),
+        ("c-1", "/v1/management.cattle.io.clusters".to_owned(), 401),
+        ("local", "/v1/management.cattle.io.clusters".to_owned(), 401),
+        ("c-1", "/v1/search?q=in".to_owned(), 401),
+    ] {
+        let answer = world
+            .ask_as(
+                scoped(cluster),
+                "GET",
+                &path,
+                "application/json",
+                Value::Null,
+            )
+            .await;
+        assert_eq!(answer.status, expected, "{cluster} {path}: {}", answer.body);
+    }
 }

@@ -297,6 +297,17 @@ impl World {
         body: Value,
     ) -> Answer {
         let identity = Some(user).filter(|user| !user.is_empty()).map(Identity::of);
+        self.ask_as(identity, method, path, kind, body).await
+    }
+
+    pub(crate) async fn ask_as(
+        &self,
+        identity: Option<Identity>,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: Value,
+    ) -> Answer {
         let body = if body.is_null() {
             web::empty()
         } else {

@@ -23,11 +23,7 @@ const AT_ONCE: usize = 16;
 /// A page of 100 out of each number of objects.
 pub(crate) async fn figures(sizes: &[usize]) -> Result<()> {
     let plane = ControlPlane::start(&control_plane::Config::default()).await?;
-    let hub = Hub::start(hub::Config {
-        flags: vec!["--log".to_owned(), "warn".to_owned()],
-        ..hub::Config::default()
-    })
-    .await?;
+    let hub = Hub::start(hub::Config::default()).await?;
     let session = hub.login().await?;
     let id = session.create_cluster("bench").await?;
     apply::apply(&plane.kubeconfig(), &session.manifest(&id).await?).await?;
