@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::contents::RING;
+use super::super::contents::{Happened, RING};
 use super::*;
 
 fn entry(name: &str, revision: u64) -> Entry {
