@@ -10,13 +10,14 @@ use crate::command::{output, root, run, say};
 /// Which crates a crate may name (normal dependencies), as `ARCHITECTURE.md` draws it.
 ///
 /// Protocol crates name no product crate; siblings do not import each other.
-const GRAPH: [(&str, &[&str]); 18] = [
+const GRAPH: [(&str, &[&str]); 19] = [
     ("structural", &[]),
     ("tunnel", &[]),
     ("types", &[]),
     ("dial", &[]),
     ("audit", &[]),
     ("workspace-hack", &[]),
+    ("ui", &[]),
     ("kube-api", &["structural"]),
     ("auth", &["types"]),
     ("controllers", &["types", "auth"]),
@@ -39,6 +40,7 @@ const GRAPH: [(&str, &[&str]); 18] = [
             "api-v1",
             "api-v3",
             "cli",
+            "ui",
         ],
     ),
     ("testkit", &["types", "tunnel", "kube-api"]),

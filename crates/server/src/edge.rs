@@ -70,6 +70,7 @@ impl Edge {
                     false,
                 );
             }
+            Route::Ui => return (self.ui(&request), false),
             Route::Redirect(to) => return (redirect(StatusCode::TEMPORARY_REDIRECT, to), false),
             Route::Unknown => return (not_found(), false),
             Route::Connect => return (self.connect.handle(request).await, false),
@@ -89,6 +90,7 @@ impl Edge {
             | Route::Explorer { .. }
             | Route::Cluster { .. } => csrf::check(&parts, &self.entropy),
             Route::Public(_)
+            | Route::Ui
             | Route::Login
             | Route::Connect
             | Route::Import
@@ -120,6 +122,22 @@ impl Edge {
         (response, authenticated)
     }
 
+    /// A file or page of the web UI; pages get a nonce of their own.
+    fn ui(&self, request: &Request) -> Response {
+        let mut nonce = [0; 16];
+        if let Err(error) = self.entropy.fill(&mut nonce) {
+            tracing::error!(%error, "no nonce could be drawn");
+            return ApiError::server_error("the page could not be made").into_response();
+        }
+        drover_ui::answer(
+            request.method(),
+            request.uri().path(),
+            request.headers(),
+            &hex::encode(nonce),
+        )
+        .map(web::full)
+    }
+
     async fn with_identity(
         &self,
         route: Route<'_>,
@@ -143,6 +161,7 @@ impl Edge {
             }
             Route::Root | Route::Api => self.api.handle(request, identity).await,
             Route::Public(_)
+            | Route::Ui
             | Route::Connect
             | Route::Import
             | Route::Login

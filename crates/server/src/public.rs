@@ -43,10 +43,6 @@ impl Public {
             Page::Health => plain("ok"),
             Page::Version => version(),
             Page::Authorities => self.authorities(&request).await,
-            Page::Dashboard => web::text(
-                StatusCode::NOT_FOUND,
-                "This version of Drover has no web UI yet. Use the drover command, /v3 or /k8s/clusters/<id>.\n",
-            ),
         }
     }
 

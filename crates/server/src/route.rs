@@ -11,8 +11,6 @@ pub(crate) enum Page {
     Authorities,
     /// `/rancherversion`
     Version,
-    /// `/dashboard/`: there is no UI yet.
-    Dashboard,
 }
 
 /// Where a path leads.
@@ -22,6 +20,8 @@ pub(crate) enum Route<'a> {
     Root,
     /// Open to everyone.
     Public(Page),
+    /// `/dashboard/...`: the web UI.
+    Ui,
     /// Login.
     Login,
     /// `/v1/logout`
@@ -97,7 +97,7 @@ pub(crate) fn route(path: &str) -> Route<'_> {
             path,
         }
     } else if below("/dashboard") {
-        Route::Public(Page::Dashboard)
+        Route::Ui
     } else if ["/api", "/apis", "/openapi", "/version", "/livez", "/readyz"]
         .iter()
         .any(|folder| below(folder))
@@ -131,6 +131,8 @@ mod tests {
         check("/v3-public/localProviders/local", Route::Login);
         check("/v1-public/login", Route::Login);
         check("/v1/logout", Route::Logout);
+        check("/dashboard", Route::Redirect("/dashboard/"));
+        check("/dashboard/c/local", Route::Ui);
         for (path, cluster, inside) in [
             ("/v1/pods", "local", "/v1/pods"),
             ("/k8s/clusters/c-abcde/v1", "c-abcde", "/v1"),

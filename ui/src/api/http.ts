@@ -1,0 +1,106 @@
+/**
+ * Requests to the server this page came from.
+ *
+ * Owns cookies' CSRF token, error bodies of both kinds (the Norman API's and
+ * Kubernetes' `Status`), and what a lost session or connection means.
+ */
+
+/** What the server said when it refused. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    /** The field that is wrong, as the server names it. */
+    readonly field?: string,
+  ) {
+    super(message)
+    this.name = 'ApiError'
+  }
+}
+
+/** The server did not answer at all. */
+export class ConnectionError extends Error {
+  constructor(cause: unknown) {
+    super('no connection', { cause })
+    this.name = 'ConnectionError'
+  }
+}
+
+export interface RequestOptions {
+  body?: unknown
+  /** Content-Type of the body; JSON when absent. */
+  type?: string
+  accept?: string
+  signal?: AbortSignal
+}
+
+const listeners = new Set<() => void>()
+
+/** Calls back when a request shows that nobody is signed in any more. */
+export function onSignedOut(listener: () => void): void {
+  listeners.add(listener)
+}
+
+/** The answer, if it is a good one. */
+export async function fetchOk(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
+  const headers = new Headers({ Accept: options.accept ?? 'application/json' })
+  let body: string | undefined
+  if (options.body !== undefined) {
+    headers.set('Content-Type', options.type ?? 'application/json')
+    body = typeof options.body === 'string' ? options.body : JSON.stringify(options.body)
+  }
+  if (method !== 'GET') headers.set('X-Api-Csrf', cookie('CSRF'))
+  const init: RequestInit = { method, headers, credentials: 'same-origin', cache: 'no-store' }
+  if (body !== undefined) init.body = body
+  if (options.signal) init.signal = options.signal
+  let response: Response
+  try {
+    response = await fetch(path, init)
+  } catch (error) {
+    if (options.signal?.aborted) throw error
+    throw new ConnectionError(error)
+  }
+  if (response.ok) return response
+  const refused = await refusal(response)
+  if (refused.status === 401 && !path.startsWith('/v3-public')) for (const listener of listeners) listener()
+  throw refused
+}
+
+/** The answer's JSON; `undefined` for an empty answer. */
+export async function request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
+  const response = await fetchOk(method, path, options)
+  const text = await response.text()
+  return (text === '' ? undefined : JSON.parse(text)) as T
+}
+
+/** Whether an error says that there is no connection (to the server, or from it to the cluster). */
+export function isOffline(error: unknown): boolean {
+  return error instanceof ConnectionError || (error instanceof ApiError && [502, 503, 504].includes(error.status))
+}
+
+/** An error in words for people. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** A websocket URL of this server. */
+export function socketUrl(path: string): string {
+  return `${location.protocol === 'http:' ? 'ws' : 'wss'}://${location.host}${path}`
+}
+
+async function refusal(response: Response): Promise<ApiError> {
+  const text = await response.text()
+  try {
+    const body = JSON.parse(text) as { code?: unknown; reason?: string; message?: string; fieldName?: string }
+    const code = typeof body.code === 'string' ? body.code : (body.reason ?? String(response.status))
+    return new ApiError(response.status, code, body.message || response.statusText, body.fieldName || undefined)
+  } catch {
+    return new ApiError(response.status, String(response.status), text.trim().slice(0, 500) || response.statusText)
+  }
+}
+
+function cookie(name: string): string {
+  const pair = document.cookie.split('; ').find((one) => one.startsWith(`${name}=`))
+  return pair?.slice(name.length + 1) ?? ''
+}

@@ -1,0 +1,65 @@
+import { createRouter, createWebHistory } from 'vue-router'
+
+import { loadSession, session } from '@/api/session'
+import { paths } from '@/lib/paths'
+import { t } from '@/texts'
+
+declare module 'vue-router' {
+  interface RouteMeta {
+    title?: string
+    /** Without the frame, and reachable without a session. */
+    bare?: boolean
+  }
+}
+
+export const router = createRouter({
+  history: createWebHistory('/dashboard/'),
+  routes: [
+    { path: '/', redirect: paths.clusters },
+    { path: paths.login, component: () => import('@/pages/LoginPage.vue'), meta: { bare: true, title: t.login.title } },
+    {
+      path: paths.firstStart,
+      component: () => import('@/pages/FirstStartPage.vue'),
+      meta: { bare: true, title: t.firstStart.title },
+    },
+    { path: paths.clusters, component: () => import('@/pages/ClustersPage.vue'), meta: { title: t.nav.clusters } },
+    { path: paths.importCluster, component: () => import('@/pages/ImportPage.vue'), meta: { title: t.importing.title } },
+    { path: paths.users, component: () => import('@/pages/UsersPage.vue'), meta: { title: t.nav.users } },
+    { path: paths.roles, component: () => import('@/pages/RolesPage.vue'), meta: { title: t.nav.roles } },
+    { path: paths.access, component: () => import('@/pages/AccessPage.vue'), meta: { title: t.nav.access } },
+    { path: paths.keys, component: () => import('@/pages/KeysPage.vue'), meta: { title: t.nav.keys } },
+    { path: paths.settings, component: () => import('@/pages/SettingsPage.vue'), meta: { title: t.nav.settings } },
+    { path: '/c/:cluster', component: () => import('@/pages/OverviewPage.vue'), meta: { title: t.nav.overview } },
+    { path: '/c/:cluster/join', component: () => import('@/pages/JoinPage.vue'), meta: { title: t.importing.title } },
+    { path: '/c/:cluster/nodes', component: () => import('@/pages/NodesPage.vue'), meta: { title: t.nav.nodes } },
+    { path: '/c/:cluster/projects', component: () => import('@/pages/ProjectsPage.vue'), meta: { title: t.nav.projects } },
+    { path: '/c/:cluster/members', component: () => import('@/pages/MembersPage.vue'), meta: { title: t.nav.members } },
+    { path: '/c/:cluster/workloads', component: () => import('@/pages/WorkloadsPage.vue'), meta: { title: t.nav.allWorkloads } },
+    { path: '/c/:cluster/deploy', component: () => import('@/pages/DeployPage.vue'), meta: { title: t.deploy.title } },
+    { path: '/c/:cluster/create', component: () => import('@/pages/CreatePage.vue'), meta: { title: t.create.title } },
+    { path: '/c/:cluster/resources', component: () => import('@/pages/ResourcesPage.vue'), meta: { title: t.nav.resources } },
+    { path: '/c/:cluster/r/:resource', component: () => import('@/pages/ListPage.vue') },
+    { path: '/c/:cluster/r/:resource/:namespace/:name', component: () => import('@/pages/ObjectPage.vue') },
+    { path: '/:rest(.*)*', component: () => import('@/pages/LostPage.vue'), meta: { title: t.lost.title } },
+  ],
+})
+
+router.beforeEach(async (to, from) => {
+  if (!session.known) await loadSession()
+  if (to.path === paths.login) return true
+  if (!session.user) return { path: paths.login, query: to.fullPath === '/' ? {} : { next: to.fullPath } }
+  if (session.user.mustChangePassword && to.path !== paths.firstStart) return paths.firstStart
+  // The chosen namespaces go along while one stays in a cluster.
+  const stays = to.params.cluster !== undefined && to.params.cluster === from.params.cluster
+  if (stays && from.query.ns && to.query.ns === undefined && to.path !== from.path) {
+    return { ...to, query: { ...to.query, ns: from.query.ns } }
+  }
+  return true
+})
+
+router.afterEach((to, from) => {
+  const title = to.meta.title ?? (to.params.name ? String(to.params.name) : String(to.params.resource ?? ''))
+  document.title = title ? `${title} · Drover` : 'Drover'
+  // A new page begins at its heading for those who hear it.
+  if (from.matched.length > 0 && to.path !== from.path) document.getElementById('main')?.focus({ preventScroll: true })
+})

@@ -1,0 +1,50 @@
+/** What a list shows, for `DataTable`. */
+
+import type { RouteLocationRaw } from 'vue-router'
+
+import type { Tone } from '@/lib/tone'
+
+export interface TableColumn<T> {
+  id: string
+  name: string
+  title?: string
+  /** What the cell says. */
+  text: (row: T) => string
+  /** What it is ordered by; the text when absent. */
+  order?: (row: T) => string | number
+  /** Makes the cell a state. */
+  tone?: (row: T) => Tone | undefined
+  /** Makes the cell a link. */
+  to?: (row: T) => RouteLocationRaw | undefined
+  /** Shown only on demand. */
+  wide?: boolean
+  /** Still shown on a phone. */
+  phone?: boolean
+  mono?: boolean
+  /** Takes the room that is left over; the first column when none does. */
+  grow?: boolean
+  /** Moves with the time of day, so that a filter does not look at it. */
+  moving?: boolean
+  /** Pixels; from the contents when absent. */
+  width?: number
+}
+
+const natural = new Intl.Collator('en', { numeric: true, sensitivity: 'base' })
+
+/** Orders cells: numbers by value, text with its numbers by value. */
+export function compareCells(one: string | number, other: string | number): number {
+  return typeof one === 'number' && typeof other === 'number' ? one - other : natural.compare(String(one), String(other))
+}
+
+const PER_CHARACTER = 7.2
+const PADDING = 26
+const NARROWEST = 56
+const WIDEST = 300
+const SAMPLE = 200
+
+/** The width a column needs for what it shows. */
+export function widthOf<T>(column: TableColumn<T>, rows: T[]): number {
+  if (column.width !== undefined) return column.width
+  const longest = rows.slice(0, SAMPLE).reduce((most, row) => Math.max(most, column.text(row).length), column.name.length + 2)
+  return Math.min(WIDEST, Math.max(NARROWEST, Math.round(longest * PER_CHARACTER + PADDING)))
+}

@@ -1,0 +1,116 @@
+/** CodeMirror as this UI uses it. Loaded only where text is edited or compared. */
+
+import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
+import { yaml } from '@codemirror/lang-yaml'
+import { bracketMatching, foldGutter, foldKeymap, HighlightStyle, indentUnit, syntaxHighlighting } from '@codemirror/language'
+import { unifiedMergeView } from '@codemirror/merge'
+import { highlightSelectionMatches, searchKeymap } from '@codemirror/search'
+import { Compartment, EditorState, type Extension } from '@codemirror/state'
+import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view'
+import { tags } from '@lezer/highlight'
+
+const look = EditorView.theme({
+  '&': { height: '100%', fontSize: '12.5px', backgroundColor: 'var(--surface)', color: 'var(--text)' },
+  '&.cm-focused': { outline: 'none' },
+  '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.5' },
+  '.cm-gutters': { backgroundColor: 'var(--surface)', color: 'var(--muted)', border: 'none' },
+  '.cm-activeLine, .cm-activeLineGutter': { backgroundColor: 'var(--sunken)' },
+  '.cm-cursor': { borderLeftColor: 'var(--text)' },
+  '&.cm-focused .cm-selectionBackground, .cm-selectionBackground, ::selection': {
+    backgroundColor: 'color-mix(in srgb, var(--accent) 30%, transparent) !important',
+  },
+  '.cm-panels': { backgroundColor: 'var(--raised)', color: 'var(--text)' },
+  '.cm-changedLine, &.cm-merge-b .cm-changedLine': { backgroundColor: 'var(--good-soft) !important' },
+  '.cm-changedText, &.cm-merge-b .cm-changedText': { background: 'color-mix(in srgb, var(--good) 28%, transparent) !important' },
+  '.cm-deletedChunk': { backgroundColor: 'var(--bad-soft) !important' },
+  '.cm-deletedChunk .cm-deletedText, .cm-deletedText': {
+    background: 'color-mix(in srgb, var(--bad) 30%, transparent) !important',
+  },
+  '.cm-collapsedLines': { color: 'var(--muted)', background: 'var(--sunken)' },
+})
+
+const colours = HighlightStyle.define([
+  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: 'var(--accent)' },
+  { tag: [tags.string, tags.content, tags.special(tags.string)], color: 'var(--text)' },
+  { tag: [tags.number, tags.bool, tags.null, tags.keyword], color: 'var(--busy)' },
+  { tag: [tags.comment, tags.meta, tags.punctuation, tags.separator], color: 'var(--muted)' },
+])
+
+function common(label: string): Extension {
+  return [
+    lineNumbers(),
+    foldGutter(),
+    drawSelection(),
+    yaml(),
+    indentUnit.of('  '),
+    bracketMatching(),
+    syntaxHighlighting(colours),
+    look,
+    EditorView.contentAttributes.of({ 'aria-label': label }),
+    EditorView.cspNonce.of(document.querySelector<HTMLMetaElement>('meta[property=csp-nonce]')?.nonce ?? ''),
+  ]
+}
+
+export interface Editor {
+  setText: (text: string) => void
+  setReadOnly: (on: boolean) => void
+  focus: () => void
+  destroy: () => void
+}
+
+export function createEditor(
+  parent: HTMLElement,
+  label: string,
+  text: string,
+  readOnly: boolean,
+  onChange: (text: string) => void,
+): Editor {
+  const writable = new Compartment()
+  const mode = (on: boolean): Extension => [
+    EditorState.readOnly.of(on),
+    EditorView.editable.of(!on),
+    on ? EditorView.contentAttributes.of({ tabindex: '0' }) : [],
+  ]
+  const view = new EditorView({
+    parent,
+    state: EditorState.create({
+      doc: text,
+      extensions: [
+        common(label),
+        history(),
+        highlightActiveLine(),
+        highlightSelectionMatches(),
+        keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap, ...foldKeymap, indentWithTab]),
+        writable.of(mode(readOnly)),
+        EditorView.updateListener.of((update) => {
+          if (update.docChanged) onChange(update.state.doc.toString())
+        }),
+      ],
+    }),
+  })
+  return {
+    setText: (next) => {
+      if (next !== view.state.doc.toString()) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next } })
+    },
+    setReadOnly: (on) => view.dispatch({ effects: writable.reconfigure(mode(on)) }),
+    focus: () => view.focus(),
+    destroy: () => view.destroy(),
+  }
+}
+
+/** Shows what changed between two texts; unchanged parts are folded. */
+export function createDiff(parent: HTMLElement, label: string, before: string, after: string): { destroy: () => void } {
+  return new EditorView({
+    parent,
+    state: EditorState.create({
+      doc: after,
+      extensions: [
+        common(label),
+        EditorState.readOnly.of(true),
+        EditorView.editable.of(false),
+        EditorView.contentAttributes.of({ tabindex: '0' }),
+        unifiedMergeView({ original: before, mergeControls: false, collapseUnchanged: { margin: 3, minSize: 6 }, gutter: true }),
+      ],
+    }),
+  })
+}

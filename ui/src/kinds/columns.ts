@@ -1,0 +1,96 @@
+/** The columns of a list of a kind, from what the cluster says about them. */
+
+import { now } from '@/app/now'
+import type { TableColumn } from '@/components/table'
+import type { ApiResource } from '@/data/kubernetes/resources'
+import type { Column, Row } from '@/data/rows'
+import { age, parseDuration } from '@/lib/age'
+import { paths } from '@/lib/paths'
+import { parseQuantity } from '@/lib/quantity'
+import { cellTone } from '@/lib/tone'
+import { t } from '@/texts'
+
+const AGE_WIDTH = 84
+
+export interface ListContext {
+  cluster: string
+  resource: ApiResource
+  /** Finds the resource of a kind written in lower case, for links to what an event is about. */
+  ofKind: (kind: string) => ApiResource | undefined
+}
+
+export function columnsOfList(context: ListContext, columns: Column[]): TableColumn<Row>[] {
+  const { resource } = context
+  const named = columns.map((column, index) => ({ column, index }))
+  const own = named.filter(({ column }) => column.name !== 'Name' && column.name !== 'Namespace')
+  const cells = own.map(({ column, index }) => cellColumn(context, column, index))
+  const namespace = resource.namespaced ? [namespaceColumn()] : []
+  if (resource.plural === 'events') return [...cells.slice(0, 3), ...namespace, ...cells.slice(3)]
+  return [nameColumn(context), ...namespace, ...cells]
+}
+
+function nameColumn({ cluster, resource }: ListContext): TableColumn<Row> {
+  return {
+    id: 'name',
+    name: t.columns.name,
+    text: (row) => row.name,
+    to: (row) => paths.object(cluster, resource.id, row.namespace, row.name),
+    phone: true,
+  }
+}
+
+export function namespaceColumn<T extends { namespace: string }>(): TableColumn<T> {
+  return { id: 'namespace', name: t.columns.namespace, text: (row) => row.namespace }
+}
+
+export function ageColumn<T>(timestamp: (row: T) => string | undefined): TableColumn<T> {
+  return {
+    id: 'age',
+    name: t.columns.age,
+    text: (row) => age(timestamp(row), now.value),
+    // Older first reads as a larger age.
+    order: (row) => -Date.parse(timestamp(row) ?? '') || 0,
+    width: AGE_WIDTH,
+    phone: true,
+    moving: true,
+  }
+}
+
+function cellColumn(context: ListContext, column: Column, index: number): TableColumn<Row> {
+  if (column.name === 'Age' || column.name === 'Created At') return ageColumn((row) => row.metadata.creationTimestamp)
+  const text = (row: Row): string => cellText(row.cells[index])
+  const { plural } = context.resource
+  const shaped: TableColumn<Row> = {
+    id: column.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-'),
+    name: column.name,
+    title: column.description,
+    text,
+    order: (row) => orderOf(column, row.cells[index]),
+    tone: (row) => cellTone(plural, column.name, row.cells[index]),
+    wide: column.wide,
+    phone: ['Status', 'Ready', 'Type', 'Message', 'Completions'].includes(column.name),
+    grow: plural === 'events' && column.name === 'Message',
+  }
+  if (plural === 'events' && column.name === 'Object') shaped.to = (row) => involved(context, row, text(row))
+  return shaped
+}
+
+function involved({ cluster, ofKind }: ListContext, row: Row, object: string): ReturnType<typeof paths.object> | undefined {
+  const [kind = '', name = ''] = object.split('/')
+  const resource = ofKind(kind)
+  return resource && name !== ''
+    ? paths.object(cluster, resource.id, resource.namespaced ? row.namespace : undefined, name)
+    : undefined
+}
+
+function cellText(cell: unknown): string {
+  if (cell === null || cell === undefined) return ''
+  return typeof cell === 'object' ? JSON.stringify(cell) : String(cell)
+}
+
+function orderOf(column: Column, cell: unknown): string | number {
+  if (typeof cell === 'number') return cell
+  const text = cellText(cell)
+  if (/seen|schedule|duration/i.test(column.name)) return parseDuration(text) ?? Number.MAX_SAFE_INTEGER
+  return parseQuantity(text) ?? text
+}

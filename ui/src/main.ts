@@ -1,0 +1,18 @@
+import '@/styles/main.css'
+
+import { createApp } from 'vue'
+
+import App from '@/app/App.vue'
+import { notify } from '@/app/notices'
+import { router } from '@/app/router'
+import { messageOf } from '@/api/http'
+import { allowStyles } from '@/app/styles'
+
+allowStyles()
+const app = createApp(App)
+app.config.errorHandler = (error) => {
+  console.error(error)
+  notify(messageOf(error), 'failed')
+}
+app.use(router)
+app.mount('#app')

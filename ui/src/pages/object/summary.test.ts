@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest'
+
+import { factsOf, routesOf, stateOf } from './summary'
+
+const object = (kind: string, more: object) => ({ apiVersion: 'v1', kind, metadata: { name: 'a' }, ...more })
+
+it('the state is what people would say first', () => {
+  expect(
+    stateOf(
+      object('Pod', {
+        status: { phase: 'Running', containerStatuses: [{ name: 'c', state: { waiting: { reason: 'CrashLoopBackOff' } } }] },
+      }),
+    ),
+  ).toBe('CrashLoopBackOff')
+  expect(stateOf(object('Pod', { status: { phase: 'Running' } }))).toBe('Running')
+  expect(stateOf(object('Deployment', { spec: { replicas: 2 }, status: { replicas: 2, readyReplicas: 2 } }))).toBe('Ready')
+  expect(stateOf(object('Deployment', { spec: { replicas: 2, paused: true }, status: { replicas: 2 } }))).toBe('Paused')
+  expect(stateOf(object('Widget', { status: { conditions: [{ type: 'Ready', status: 'False' }] } }))).toBe('Not Ready')
+  expect(stateOf(object('ConfigMap', {}))).toBe('')
+})
+
+it('facts are only those that are there', () => {
+  expect(factsOf(object('PersistentVolumeClaim', { spec: { accessModes: ['A', 'B'], storageClassName: '' } }))).toEqual([
+    { label: 'Access modes', value: 'A, B' },
+  ])
+})
+
+it('routes of services and ingresses are told', () => {
+  expect(routesOf(object('Service', { spec: { ports: [{ port: 80, targetPort: 'http', nodePort: 30080 }] } }))).toEqual([
+    { from: '80/TCP node port 30080', to: 'http' },
+  ])
+  const paths = [{ path: '/a', backend: { service: { name: 's', port: { number: 8 } } } }]
+  expect(routesOf(object('Ingress', { spec: { rules: [{ host: 'h', http: { paths } }] } }))).toEqual([{ from: 'h/a', to: 's:8' }])
+})

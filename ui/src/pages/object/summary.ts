@@ -1,0 +1,197 @@
+/** What is worth knowing of an object at first sight. Pure. */
+
+import type { KubernetesObject } from '@/data/kubernetes/objects'
+import { t } from '@/texts'
+
+export interface Condition {
+  type: string
+  status: string
+  reason?: string
+  message?: string
+  lastTransitionTime?: string
+}
+
+interface ContainerStatus {
+  name: string
+  ready?: boolean
+  restartCount?: number
+  state?: {
+    waiting?: { reason?: string; message?: string }
+    running?: { startedAt?: string }
+    terminated?: { reason?: string; exitCode?: number }
+  }
+}
+
+type Json = Record<string, unknown>
+
+/** One word for the state of an object, empty when it has none. */
+export function stateOf(object: KubernetesObject): string {
+  if (object.metadata.deletionTimestamp) return t.object.deleting
+  const status = (object.status ?? {}) as Json
+  const waiting = containerStatuses(object).find((one) => one.state?.waiting?.reason)
+  if (object.kind === 'Pod' && waiting?.state?.waiting?.reason) return waiting.state.waiting.reason
+  if (typeof status.phase === 'string') return status.phase
+  const spec = (object.spec ?? {}) as Json
+  if (object.kind === 'Deployment' && spec.paused === true) return t.workloads.paused
+  if (typeof status.replicas === 'number' && typeof spec.replicas === 'number') {
+    const ready = Number(status.readyReplicas ?? 0)
+    return ready >= spec.replicas ? t.workloads.ready : t.workloads.progressing
+  }
+  const main = conditionsOf(object).find((one) => one.type === 'Ready' || one.type === 'Available' || one.type === 'Established')
+  if (!main) return ''
+  return main.status === 'True' ? main.type : t.object.not(main.type)
+}
+
+export function conditionsOf(object: KubernetesObject): Condition[] {
+  const conditions = (object.status as { conditions?: unknown } | undefined)?.conditions
+  return Array.isArray(conditions) ? (conditions as Condition[]) : []
+}
+
+export function containerStatuses(object: KubernetesObject): ContainerStatus[] {
+  const status = object.status as { containerStatuses?: ContainerStatus[]; initContainerStatuses?: ContainerStatus[] } | undefined
+  return [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
+}
+
+/** The state of a container in a word. */
+export function containerState(status: ContainerStatus | undefined): string {
+  const state = status?.state
+  if (state?.waiting) return state.waiting.reason ?? t.object.waiting
+  if (state?.terminated) return state.terminated.reason ?? t.object.exited(state.terminated.exitCode ?? 0)
+  return state?.running ? t.object.running : ''
+}
+
+/** Fields shown for the kinds people look at most; others show their conditions and their YAML. */
+const FIELDS: Record<string, [string, string][]> = {
+  Pod: [
+    ['spec.nodeName', t.facts.node],
+    ['status.podIP', t.facts.podIp],
+    ['spec.serviceAccountName', t.facts.serviceAccount],
+    ['status.qosClass', t.facts.qos],
+    ['spec.restartPolicy', t.facts.restartPolicy],
+  ],
+  Deployment: [
+    ['spec.replicas', t.facts.wanted],
+    ['status.readyReplicas', t.facts.ready],
+    ['status.updatedReplicas', t.facts.updated],
+    ['spec.strategy.type', t.facts.strategy],
+  ],
+  StatefulSet: [
+    ['spec.replicas', t.facts.wanted],
+    ['status.readyReplicas', t.facts.ready],
+    ['spec.serviceName', t.facts.service],
+  ],
+  DaemonSet: [
+    ['status.desiredNumberScheduled', t.facts.wanted],
+    ['status.numberReady', t.facts.ready],
+    ['spec.updateStrategy.type', t.facts.strategy],
+  ],
+  ReplicaSet: [
+    ['spec.replicas', t.facts.wanted],
+    ['status.readyReplicas', t.facts.ready],
+  ],
+  Job: [
+    ['spec.completions', t.facts.completions],
+    ['status.succeeded', t.facts.succeeded],
+    ['status.failed', t.facts.failed],
+    ['status.startTime', t.facts.started],
+  ],
+  CronJob: [
+    ['spec.schedule', t.facts.schedule],
+    ['spec.suspend', t.facts.suspended],
+    ['status.lastScheduleTime', t.facts.lastRun],
+  ],
+  Service: [
+    ['spec.type', t.facts.type],
+    ['spec.clusterIP', t.facts.clusterIp],
+    ['spec.externalName', t.facts.externalName],
+    ['spec.sessionAffinity', t.facts.affinity],
+  ],
+  Ingress: [['spec.ingressClassName', t.facts.ingressClass]],
+  PersistentVolumeClaim: [
+    ['spec.storageClassName', t.facts.storageClass],
+    ['status.capacity.storage', t.facts.capacity],
+    ['spec.volumeName', t.facts.volume],
+    ['spec.accessModes', t.facts.accessModes],
+  ],
+  PersistentVolume: [
+    ['spec.capacity.storage', t.facts.capacity],
+    ['spec.storageClassName', t.facts.storageClass],
+    ['spec.persistentVolumeReclaimPolicy', t.facts.reclaim],
+    ['spec.accessModes', t.facts.accessModes],
+  ],
+  StorageClass: [
+    ['provisioner', t.facts.provisioner],
+    ['reclaimPolicy', t.facts.reclaim],
+    ['volumeBindingMode', t.facts.binding],
+  ],
+  HorizontalPodAutoscaler: [
+    ['spec.scaleTargetRef.name', t.facts.target],
+    ['spec.minReplicas', t.facts.least],
+    ['spec.maxReplicas', t.facts.most],
+    ['status.currentReplicas', t.facts.current],
+  ],
+  Node: [
+    ['status.nodeInfo.kubeletVersion', t.columns.version],
+    ['status.nodeInfo.osImage', t.facts.os],
+    ['status.nodeInfo.kernelVersion', t.facts.kernel],
+    ['status.nodeInfo.containerRuntimeVersion', t.facts.runtime],
+    ['status.allocatable.cpu', t.columns.cpu],
+    ['status.allocatable.memory', t.columns.memory],
+  ],
+  Secret: [
+    ['type', t.facts.type],
+    ['immutable', t.facts.immutable],
+  ],
+  CustomResourceDefinition: [
+    ['spec.group', t.columns.group],
+    ['spec.scope', t.columns.scope],
+    ['spec.names.kind', t.columns.kind],
+  ],
+  Namespace: [['status.phase', t.columns.state]],
+}
+
+export function factsOf(object: KubernetesObject): { label: string; value: string }[] {
+  return (FIELDS[object.kind] ?? []).flatMap(([path, label]) => {
+    const value = at(object, path)
+    return value === undefined || value === null || value === ''
+      ? []
+      : [{ label, value: Array.isArray(value) ? value.join(', ') : String(value) }]
+  })
+}
+
+/** Where requests to a Service or an Ingress go, a line each. */
+export function routesOf(object: KubernetesObject): { from: string; to: string }[] {
+  const spec = (object.spec ?? {}) as Json
+  if (object.kind === 'Service') {
+    const ports = (spec.ports ?? []) as {
+      name?: string
+      port: number
+      targetPort?: number | string
+      nodePort?: number
+      protocol?: string
+    }[]
+    return ports.map((one) => ({
+      from: [one.name, `${one.port}/${one.protocol ?? 'TCP'}`, one.nodePort ? t.facts.nodePort(one.nodePort) : '']
+        .filter(Boolean)
+        .join(' '),
+      to: String(one.targetPort ?? one.port),
+    }))
+  }
+  if (object.kind !== 'Ingress') return []
+  const rules = (spec.rules ?? []) as {
+    host?: string
+    http?: { paths: { path?: string; backend: { service?: { name: string; port?: { number?: number; name?: string } } } }[] }
+  }[]
+  return rules.flatMap((rule) =>
+    (rule.http?.paths ?? []).map(({ path, backend }) => ({
+      from: `${rule.host ?? '*'}${path ?? '/'}`,
+      to: backend.service ? `${backend.service.name}:${backend.service.port?.number ?? backend.service.port?.name ?? ''}` : '',
+    })),
+  )
+}
+
+function at(value: unknown, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>((inner, key) => (typeof inner === 'object' && inner !== null ? (inner as Json)[key] : undefined), value)
+}

@@ -1,0 +1,118 @@
+/** A shell in a container: xterm on the exec websocket. Loaded when first opened. */
+
+import '@xterm/xterm/css/xterm.css'
+
+import { FitAddon } from '@xterm/addon-fit'
+import { Terminal } from '@xterm/xterm'
+
+import { socketUrl } from '@/api/http'
+import { objectPath, PODS } from '@/data/kubernetes/objects'
+
+/** Channels of the exec protocol (`v4.channel.k8s.io`, KEP-4006). */
+const [STDIN, STDOUT, STDERR, STATUS, RESIZE] = [0, 1, 2, 3, 4]
+const PROTOCOLS = ['v5.channel.k8s.io', 'v4.channel.k8s.io']
+/** The best shell the container has. */
+const COMMAND = [
+  '/bin/sh',
+  '-c',
+  'TERM=xterm-256color; export TERM; if [ -x /bin/bash ]; then exec /bin/bash; else exec /bin/sh; fi',
+]
+
+export interface Shell {
+  focus: () => void
+  close: () => void
+}
+
+export interface ShellTarget {
+  cluster: string
+  namespace: string
+  pod: string
+  container: string
+}
+
+function colours(element: HTMLElement): { background: string; foreground: string; cursor: string; selectionBackground: string } {
+  const style = getComputedStyle(element)
+  const value = (name: string): string => style.getPropertyValue(name).trim()
+  return {
+    background: value('--sunken'),
+    foreground: value('--text'),
+    cursor: value('--accent'),
+    selectionBackground: value('--line-strong'),
+  }
+}
+
+/** Opens a shell in `element`; `ended` hears why it is over, an empty text for a plain end. */
+export function openShell(
+  element: HTMLElement,
+  target: ShellTarget,
+  started: () => void,
+  ended: (reason: string) => void,
+): Shell {
+  const terminal = new Terminal({
+    fontFamily: getComputedStyle(element).getPropertyValue('--mono'),
+    fontSize: 13,
+    theme: colours(element),
+    cursorBlink: false,
+    screenReaderMode: true,
+  })
+  const fit = new FitAddon()
+  terminal.loadAddon(fit)
+  terminal.open(element)
+  fit.fit()
+  const query = new URLSearchParams([
+    ['container', target.container],
+    ['stdin', 'true'],
+    ['stdout', 'true'],
+    ['tty', 'true'],
+    ...COMMAND.map((part) => ['command', part]),
+  ])
+  const path = objectPath(target.cluster, PODS, target.namespace, target.pod)
+  const socket = new WebSocket(socketUrl(`${path}/exec?${query}`), PROTOCOLS)
+  socket.binaryType = 'arraybuffer'
+  let reason = ''
+
+  const send = (channel: number, text: string): void => {
+    if (socket.readyState !== WebSocket.OPEN) return
+    const bytes = new TextEncoder().encode(text)
+    const frame = new Uint8Array(bytes.length + 1)
+    frame[0] = channel
+    frame.set(bytes, 1)
+    socket.send(frame)
+  }
+  const resize = (): void => {
+    fit.fit()
+    send(RESIZE ?? 4, JSON.stringify({ Width: terminal.cols, Height: terminal.rows }))
+  }
+  const observer = new ResizeObserver(resize)
+  observer.observe(element)
+  terminal.onData((text) => send(STDIN ?? 0, text))
+  socket.addEventListener('open', () => {
+    resize()
+    started()
+    terminal.focus()
+  })
+  socket.addEventListener('message', (event) => {
+    const frame = new Uint8Array(event.data as ArrayBuffer)
+    const channel = frame[0]
+    if (channel === STDOUT || channel === STDERR) terminal.write(frame.subarray(1))
+    if (channel === STATUS) reason = failure(new TextDecoder().decode(frame.subarray(1)))
+  })
+  socket.addEventListener('close', (event) => ended(reason || event.reason || (event.code === 1000 ? '' : `${event.code}`)))
+  return {
+    focus: () => terminal.focus(),
+    close: () => {
+      observer.disconnect()
+      socket.close()
+      terminal.dispose()
+    },
+  }
+}
+
+function failure(text: string): string {
+  try {
+    const status = JSON.parse(text) as { status?: string; message?: string }
+    return status.status === 'Success' ? '' : (status.message ?? text)
+  } catch {
+    return text
+  }
+}
