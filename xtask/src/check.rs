@@ -69,7 +69,8 @@ pub(crate) fn all() -> Result<()> {
             "warnings",
         ],
         &[],
-    )
+    )?;
+    crate::ui::check()
 }
 
 /// Compares the workspace's dependencies with the table.

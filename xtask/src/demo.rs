@@ -9,6 +9,7 @@ pub(crate) fn up(arguments: &[String]) -> Result<()> {
     let root = root();
     let debug = arguments.iter().any(|argument| argument == "--debug");
     let profile = if debug { "debug" } else { "release" };
+    crate::ui::build()?;
     say("building Drover (some minutes the first time)");
     let mut build = vec![
         "build",

@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask up | test | check | bench | real | generate`.
+//! Development tasks: `cargo xtask up | test | ui | check | bench | real | generate`.
 //!
 //! Owns how the project is built, started and checked. What is tested belongs
 //! to the crates; this program says what it is doing while it does it.
@@ -14,6 +14,7 @@ mod command;
 mod demo;
 mod real;
 mod suite;
+mod ui;
 
 use std::process::ExitCode;
 
@@ -25,7 +26,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
              build the server, start it with a demo cluster, print where to log in
   test [FILTER ...]
              install and build what the tests need, then run every test
-  check      format, lints, crate graph
+  ui         build the web UI, if its sources have changed
+  check      format, lints, crate graph, types of the web UI
   bench [NAME ...]
              figures as JSON lines, each with its ratio to a reference of the same run
   real       build the real Kubernetes components that tests run against
@@ -49,6 +51,7 @@ fn run(arguments: &[String]) -> Result<()> {
     match name.as_str() {
         "up" => demo::up(rest),
         "test" => suite::test(rest),
+        "ui" => ui::build(),
         "check" => check::all(),
         "bench" => suite::bench(rest),
         "real" => real::build(),

@@ -6,13 +6,18 @@ use crate::command::{exists, output, root, run, say};
 use crate::real;
 
 /// Debian packages that tests need, with a program that shows each is there.
-const PACKAGES: [(&str, &str); 2] = [("ip", "iproute2"), ("cc", "build-essential")];
+const PACKAGES: [(&str, &str); 3] = [
+    ("ip", "iproute2"),
+    ("cc", "build-essential"),
+    ("chromium", "chromium"),
+];
 
 /// Installs and builds what the tests need and runs all of them.
 pub(crate) fn test(filters: &[String]) -> Result<()> {
     crate::check::graph()?;
     packages()?;
     real::build()?;
+    crate::ui::build()?;
     let root = root();
     say("building Drover");
     run(&root, "cargo", &["build", "--workspace", "--bins"], &[])?;
@@ -21,7 +26,11 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
     say("running the tests");
     let mut arguments = vec!["test", "--workspace", "--no-fail-fast", "--"];
     arguments.extend(filters.iter().map(String::as_str));
-    run(&root, "cargo", &arguments, &[])
+    run(&root, "cargo", &arguments, &[])?;
+    if filters.is_empty() {
+        crate::ui::test()?;
+    }
+    Ok(())
 }
 
 /// Prints figures as JSON lines.

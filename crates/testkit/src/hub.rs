@@ -28,6 +28,8 @@ pub struct Config {
     pub flags: Vec<String>,
     /// An existing data folder.
     pub data: Option<PathBuf>,
+    /// The administrator's first password instead of [`PASSWORD`].
+    pub bootstrap_password: Option<String>,
     /// A fixed port instead of a free one.
     pub https_port: Option<u16>,
 }
@@ -111,7 +113,10 @@ impl Hub {
         ])
         .args(["--log", "info,drover=debug"])
         .args(&self.config.flags)
-        .env("DROVER_BOOTSTRAP_PASSWORD", PASSWORD);
+        .env(
+            "DROVER_BOOTSTRAP_PASSWORD",
+            self.config.bootstrap_password.as_deref().unwrap_or(PASSWORD),
+        );
         if let Some(kubeconfig) = &self.config.kubeconfig {
             launch = launch.args(["--kubeconfig"]).args([kubeconfig]);
         }

@@ -1,0 +1,37 @@
+import { expect, PASSWORD, test } from './world'
+
+test('a first start asks for a password of one’s own and the address of the server', async ({ page, world }) => {
+  await page.goto('/dashboard/')
+  await expect(page.getByRole('heading', { name: 'Sign in to Drover' })).toBeVisible()
+  await expect(page.getByText('First start.')).toBeVisible()
+  await page.getByLabel('User name').fill('admin')
+  await page.getByLabel('Password', { exact: true }).fill('wrong')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await expect(page.getByRole('alert')).toHaveText('The user name or the password is wrong.')
+
+  await page.getByLabel('Password', { exact: true }).fill(world.place.password)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await expect(page.getByRole('heading', { name: 'Welcome to Drover' })).toBeVisible()
+  await page.getByLabel('New password', { exact: true }).fill('short')
+  await expect(page.getByRole('button', { name: 'Save' })).toBeDisabled()
+  await page.getByLabel('New password', { exact: true }).fill(PASSWORD)
+  await page.getByLabel('New password again').fill(PASSWORD)
+  await expect(page.getByLabel('Server URL')).toHaveValue(world.place.url)
+  await page.getByRole('button', { name: 'Save' }).click()
+
+  await expect(page.getByRole('heading', { name: 'Clusters' })).toBeVisible()
+  await expect(page.getByRole('link', { name: 'local' })).toBeVisible()
+  await page.getByRole('button', { name: 'admin' }).click()
+  await page.getByRole('menuitem', { name: 'Sign out' }).click()
+  await expect(page.getByRole('heading', { name: 'Sign in to Drover' })).toBeVisible()
+})
+
+test('after signing in one is where one wanted to be', async ({ page, world }) => {
+  await world.signIn(page)
+  await page.context().clearCookies()
+  await page.goto('/dashboard/users')
+  await page.getByLabel('User name').fill('admin')
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await expect(page.getByRole('heading', { name: 'Users' })).toBeVisible()
+})
