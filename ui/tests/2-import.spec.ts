@@ -3,10 +3,10 @@ import { expect, test } from './world'
 test('a cluster is imported by the command that is shown, and its progress is live', async ({ admin: page, world }) => {
   await page.goto('/dashboard/clusters')
   await page.getByRole('link', { name: 'Import cluster' }).click()
-  await page.getByLabel('Name').fill('Real One')
+  await page.getByLabel('Name', { exact: true }).fill('Real One')
   await page.getByRole('button', { name: 'Create' }).click()
-  await expect(page.getByText(/name/i).filter({ hasText: /lower|valid|DNS|dash/i }).first()).toBeVisible()
-  await page.getByLabel('Name').fill('real')
+  await expect(page.getByRole('alert')).toContainText('lower-case letters')
+  await page.getByLabel('Name', { exact: true }).fill('real')
   await page.getByLabel('Labels').fill('stage=test')
   await page.getByRole('button', { name: 'Create' }).click()
 

@@ -1,0 +1,166 @@
+import { expect, test } from './world'
+
+test.describe.configure({ mode: 'serial' })
+
+test('a Deployment and a Service are made by a form', async ({ visit, world }) => {
+  const page = await visit('/deploy')
+  await page.getByLabel('Name', { exact: true }).fill('shop')
+  await page.getByLabel('Namespace', { exact: true }).selectOption('default')
+  await page.getByLabel('Image').fill('registry.example/shop:1')
+  await page.getByLabel('Replicas').fill('2')
+  await page.getByLabel('Port', { exact: true }).fill('8080')
+  await page.getByLabel('Also create a Service').check()
+  await page.getByRole('button', { name: 'Add variable' }).click()
+  await page.getByLabel('Name of variable 1').fill('COLOUR')
+  await page.getByLabel('Value of variable 1').fill('green')
+  await expect(page.getByLabel('What will be created').last()).toContainText('kind: Service')
+  await page.getByRole('button', { name: 'Deploy' }).click()
+  await expect(page.getByRole('heading', { name: 'shop' })).toBeVisible()
+  await expect(page.getByText('Ready', { exact: true }).first()).toBeVisible()
+  const image = await world.kubectl(
+    'get',
+    'deployment',
+    'shop',
+    '-o',
+    'jsonpath={.spec.template.spec.containers[0].env[0].value}',
+  )
+  expect(image).toBe('green')
+  expect(await world.kubectl('get', 'service', 'shop', '-o', 'jsonpath={.spec.ports[0].port}')).toBe('8080')
+})
+
+test('several objects are made from YAML, and a mistake is told', async ({ visit, world }) => {
+  const page = await visit('/create')
+  const editor = page.getByRole('textbox', { name: 'YAML to create' })
+  await editor.fill('apiVersion: v1\nkind: Nonsense\nmetadata: {name: a}\n')
+  await page.getByRole('button', { name: 'Create', exact: true }).click()
+  await expect(page.getByRole('alert')).toHaveText('The cluster does not serve Nonsense of v1.')
+  const objects = ['a', 'b'].map(
+    (name) => `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: from-yaml-${name}}\ndata: {letter: ${name}}\n`,
+  )
+  await editor.fill(objects.join('---\n'))
+  await page.getByRole('button', { name: 'Create', exact: true }).click()
+  await expect(page.getByRole('heading', { name: 'from-yaml-b' })).toBeVisible()
+  expect(await world.kubectl('get', 'configmap', 'from-yaml-a', '-o', 'jsonpath={.data.letter}')).toBe('a')
+})
+
+test('a workload is scaled from the list of all', async ({ visit, world }) => {
+  const page = await visit('/workloads?ns=default')
+  const row = page.getByRole('row', { name: /shop/ })
+  await expect(row).toContainText('2/2')
+  await row.getByRole('button', { name: /Actions/ }).click()
+  await page.getByRole('menuitem', { name: 'Scale' }).click()
+  await expect(page.getByLabel('Replicas')).toHaveValue('2')
+  await page.getByLabel('Replicas').fill('3')
+  await page.getByRole('dialog').getByRole('button', { name: 'Scale' }).click()
+  await expect(row).toContainText('3/3')
+  expect(await world.kubectl('get', 'deployment', 'shop', '-o', 'jsonpath={.spec.replicas}')).toBe('3')
+})
+
+test('a log is followed, searched and wrapped', async ({ visit, world }) => {
+  const page = await visit('/r/pods?ns=default&q=shop')
+  await page
+    .getByRole('link', { name: /^shop-/ })
+    .first()
+    .click()
+  await page.getByRole('tab', { name: 'Logs' }).click()
+  const log = page.getByRole('log')
+  await expect(log).toContainText('first line')
+  await world.tell('log the order was green')
+  await expect(log).toContainText('the order was green')
+  await page.getByPlaceholder('Search').fill('GREEN')
+  await expect(page.getByText('1 of 1', { exact: true })).toBeVisible()
+  await page.getByLabel('Matches only').check()
+  await expect(log).not.toContainText('first line')
+  const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download' }).click()])
+  expect(saved.suggestedFilename()).toMatch(/^shop-.*\.log$/)
+})
+
+test('a shell runs commands', async ({ visit }) => {
+  const page = await visit('/r/pods?ns=default&q=shop')
+  await page
+    .getByRole('link', { name: /^shop-/ })
+    .first()
+    .click()
+  await page.getByRole('tab', { name: 'Shell' }).click()
+  await expect(page.getByRole('status').filter({ hasText: 'Connected' })).toBeAttached()
+  await page.keyboard.type('echo answer $((40+2))\n')
+  await expect(page.locator('.xterm-rows')).toContainText('answer 42')
+  await page.keyboard.type('exit\n')
+  await expect(page.getByText('The shell has ended')).toBeVisible()
+})
+
+test('a rollout is compared with an earlier revision and rolled back', async ({ visit, world }) => {
+  await world.kubectl('set', 'image', 'deployment/shop', 'shop=registry.example/shop:2')
+  await world.kubectl('rollout', 'status', 'deployment/shop', '--timeout=60s')
+  const page = await visit('/r/deployments.apps/default/shop?tab=revisions')
+  await expect(page.getByRole('row', { name: /registry.example\/shop:2/ })).toContainText('current')
+  await page
+    .getByRole('row', { name: /registry.example\/shop:1/ })
+    .getByRole('button', { name: 'Compare' })
+    .click()
+  await expect(page.getByLabel('Changes')).toContainText('registry.example/shop:1')
+  await page.getByRole('button', { name: 'Roll back' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Roll back' }).click()
+  await expect(page.getByRole('row', { name: /registry.example\/shop:1/ })).toContainText('current')
+  const images = await world.kubectl('get', 'deployment', 'shop', '-o', 'jsonpath={.spec.template.spec.containers[*].image}')
+  expect(images).toBe('registry.example/shop:1')
+})
+
+test('a rollout is paused and goes on', async ({ visit, world }) => {
+  const page = await visit('/r/deployments.apps/default/shop')
+  await page.getByRole('button', { name: 'Actions for shop' }).click()
+  await page.getByRole('menuitem', { name: 'Pause rollout' }).click()
+  await expect(page.getByText('Paused', { exact: true })).toBeVisible()
+  await page.getByRole('button', { name: 'Actions for shop' }).click()
+  await page.getByRole('menuitem', { name: 'Resume rollout' }).click()
+  await expect(page.getByText('Paused', { exact: true })).toBeHidden()
+  expect(await world.kubectl('get', 'deployment', 'shop', '-o', 'jsonpath={.spec.paused}')).toBe('')
+})
+
+test('values of a Secret are hidden until asked for', async ({ visit, world }) => {
+  await world.kubectl('create', 'secret', 'generic', 'door', '--from-literal=code=sesame')
+  const page = await visit('/r/secrets/default/door')
+  await expect(page.getByText('code')).toBeVisible()
+  await expect(page.getByText('sesame')).toBeHidden()
+  await page.getByRole('button', { name: 'Show' }).click()
+  await expect(page.getByText('sesame')).toBeVisible()
+})
+
+test('a copy begins without what belongs to the original', async ({ visit, world }) => {
+  const page = await visit('/r/services/default/shop')
+  await page.getByRole('button', { name: 'Actions for shop' }).click()
+  await page.getByRole('menuitem', { name: 'Clone' }).click()
+  await expect(page.getByLabel('YAML to create')).toContainText('shop-copy')
+  await page.getByRole('button', { name: 'Create', exact: true }).click()
+  await expect(page.getByRole('heading', { name: 'shop-copy' })).toBeVisible()
+  expect(await world.kubectl('get', 'service', 'shop-copy', '-o', 'jsonpath={.spec.ports[0].port}')).toBe('8080')
+})
+
+test('a node is cordoned and takes pods again', async ({ visit, world }) => {
+  const page = await visit('/nodes')
+  const row = page.getByRole('row', { name: /node-1/ })
+  await row.getByRole('button', { name: /Actions/ }).click()
+  await page.getByRole('menuitem', { name: 'Cordon' }).click()
+  await expect(row).toContainText('SchedulingDisabled')
+  await row.getByRole('button', { name: /Actions/ }).click()
+  await page.getByRole('menuitem', { name: 'Uncordon' }).click()
+  await expect(row).not.toContainText('SchedulingDisabled')
+  expect(await world.kubectl('get', 'node', 'node-1', '-o', 'jsonpath={.spec.unschedulable}')).toBe('')
+})
+
+test('a deletion names what goes along', async ({ visit, world }) => {
+  await world.kubectl('create', 'deployment', 'doomed', '--image=registry.example/doomed:1')
+  await world.kubectl('rollout', 'status', 'deployment/doomed', '--timeout=60s')
+  const page = await visit('/r/deployments.apps?ns=default')
+  await page
+    .getByRole('row', { name: /doomed/ })
+    .getByRole('button', { name: /Actions/ })
+    .click()
+  await page.getByRole('menuitem', { name: 'Delete' }).click()
+  const dialog = page.getByRole('dialog')
+  await expect(dialog).toContainText('ReplicaSet default/doomed-')
+  await expect(dialog).toContainText('Pod default/doomed-')
+  await dialog.getByRole('button', { name: 'Delete' }).click()
+  await expect(page.getByRole('row', { name: /doomed/ })).toHaveCount(0)
+  expect(await world.kubectl('get', 'deployments', '-o', 'name')).not.toContain('doomed')
+})

@@ -1,0 +1,42 @@
+import { expect, test } from './world'
+
+const NAME = 'edited'
+
+test.beforeEach(async ({ world }) => {
+  await world.kubectl('delete', 'configmap', NAME, '--ignore-not-found')
+  await world.kubectl('create', 'configmap', NAME, '--from-literal=mine=1', '--from-literal=theirs=1', '--from-literal=both=1')
+})
+
+test('an edit is compared before it is saved', async ({ visit, world }) => {
+  const page = await visit(`/r/configmaps/default/${NAME}?tab=yaml`)
+  await page.getByRole('button', { name: 'Edit' }).click()
+  const editor = page.getByRole('textbox', { name: `YAML of ${NAME}` })
+  const text = (await editor.innerText()).replace('mine: "1"', 'mine: "2"')
+  await editor.fill(text)
+  await page.getByRole('button', { name: 'Review changes' }).click()
+  await expect(page.getByRole('dialog').getByLabel('Changes')).toContainText('mine: "2"')
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByText(`${NAME} saved`)).toBeVisible()
+  expect(await world.kubectl('get', 'configmap', NAME, '-o', 'jsonpath={.data.mine}')).toBe('2')
+})
+
+test('a change of somebody else is merged, and a conflict is decided', async ({ visit, world }) => {
+  const page = await visit(`/r/configmaps/default/${NAME}?tab=yaml`)
+  await page.getByRole('button', { name: 'Edit' }).click()
+  const editor = page.getByRole('textbox', { name: `YAML of ${NAME}` })
+  await editor.fill((await editor.innerText()).replace('mine: "1"', 'mine: "2"').replace('both: "1"', 'both: "2"'))
+  await world.kubectl('patch', 'configmap', NAME, '--type=merge', '-p', '{"data":{"theirs":"3","both":"3"}}')
+  await expect(page.getByText('The object has changed since you began.')).toBeVisible()
+  await page.getByRole('button', { name: 'Review changes' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+  const merge = page.getByRole('dialog', { name: 'Merge with a newer version' })
+  await expect(merge.getByRole('group', { name: 'data.both' })).toBeVisible()
+  await merge.getByLabel('Theirs:').check()
+  await merge.getByRole('button', { name: 'Save merged' }).click()
+  await expect(page.getByText(`${NAME} saved`)).toBeVisible()
+  expect(JSON.parse(await world.kubectl('get', 'configmap', NAME, '-o', 'jsonpath={.data}'))).toEqual({
+    mine: '2',
+    theirs: '3',
+    both: '3',
+  })
+})

@@ -1,0 +1,114 @@
+import { expect, test } from './world'
+
+const SECRET = 'another-long-password'
+
+test('a colleague is given a project, sees only it, and loses it at once', async ({ visit, admin, browser, world }) => {
+  await world.kubectl('create', 'namespace', 'team')
+  await world.kubectl('create', 'configmap', 'notes', '-n', 'team')
+
+  await admin.goto('/dashboard/users')
+  await admin.getByRole('button', { name: 'New user' }).click()
+  const dialog = admin.getByRole('dialog')
+  await dialog.getByLabel('User name').fill('cleo')
+  await dialog.getByLabel('Full name').fill('Cleo')
+  await dialog.getByLabel('Password', { exact: true }).fill(SECRET)
+  await dialog.getByLabel('Must change').uncheck()
+  await dialog.getByRole('button', { name: 'Create' }).click()
+  await expect(admin.getByRole('row', { name: /cleo/ })).toContainText('Enabled')
+
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, baseURL: world.place.url })
+  const cleo = await context.newPage()
+  await world.signIn(cleo, 'cleo', SECRET)
+  await cleo.goto('/dashboard/clusters')
+  await expect(cleo.getByRole('heading', { name: 'Clusters' })).toBeVisible()
+  await expect(cleo.getByRole('link', { name: 'real' })).toHaveCount(0)
+
+  const page = await visit('/projects')
+  await page.getByRole('button', { name: 'New project' }).click()
+  await page.getByLabel('Name', { exact: true }).fill('Blue')
+  await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click()
+  await expect(page.getByRole('listitem').filter({ hasText: 'Blue' })).toBeVisible()
+  await page
+    .getByRole('row', { name: /team/ })
+    .getByRole('button', { name: /Actions/ })
+    .click()
+  await page.getByRole('menuitem', { name: 'Move to project' }).click()
+  await page.getByLabel('Project', { exact: true }).selectOption({ label: 'Blue' })
+  await page.getByRole('dialog').getByRole('button', { name: 'Move to project' }).click()
+  await expect(page.getByRole('row', { name: /team/ })).toContainText('Blue')
+
+  await page.getByRole('button', { name: 'Actions for Blue' }).click()
+  await page.getByRole('menuitem', { name: 'Members' }).click()
+  await page.getByRole('button', { name: 'Add member' }).click()
+  await page.getByLabel('Find a person').fill('cleo')
+  await expect(page.getByLabel('Member', { exact: true })).toContainText('cleo')
+  await page.getByRole('dialog').getByRole('button', { name: 'Add member' }).click()
+  await expect(page.getByRole('row', { name: /Cleo/ })).toBeVisible()
+
+  // It shows where she is, without a reload.
+  await cleo.getByRole('link', { name: 'real' }).click()
+  await expect(cleo.getByRole('heading', { name: 'real' })).toBeVisible()
+  const id = await world.imported(admin)
+  await cleo.goto(`/dashboard/c/${id}/r/configmaps`)
+  await expect(cleo.getByRole('link', { name: 'notes' })).toBeVisible()
+  await expect(cleo.getByRole('row', { name: /kube-system/ })).toHaveCount(0)
+
+  await admin.goto('/dashboard/access')
+  await admin.getByLabel('Person').selectOption({ label: 'Cleo (cleo)' })
+  await admin.getByLabel('Cluster').selectOption({ label: 'real' })
+  await admin.getByLabel('Resource').fill('configmaps')
+  await admin.getByLabel('Namespace').fill('team')
+  await admin.getByRole('button', { name: 'Why?' }).click()
+  await expect(admin.getByText('Allowed', { exact: true })).toBeVisible()
+  await expect(admin.getByText('project-member')).toBeVisible()
+  await admin.getByLabel('Namespace').fill('default')
+  await admin.getByRole('button', { name: 'Why?' }).click()
+  await expect(admin.getByText('Not allowed')).toBeVisible()
+
+  const members = await visit('/members')
+  await members
+    .getByRole('row', { name: /Cleo/ })
+    .getByRole('button', { name: /Actions/ })
+    .click()
+  await members.getByRole('menuitem', { name: 'Remove' }).click()
+  await members.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
+  await expect(members.getByRole('row', { name: /Cleo/ })).toHaveCount(0)
+  await cleo.goto(`/dashboard/c/${id}/r/configmaps`)
+  await expect(cleo.getByRole('link', { name: 'notes' })).toHaveCount(0)
+  await context.close()
+})
+
+test('a key is shown once and works', async ({ admin, world, playwright }) => {
+  await admin.goto('/dashboard/keys')
+  await admin.getByRole('button', { name: 'New key' }).click()
+  await admin.getByLabel('Description').fill('for a script')
+  await admin.getByRole('dialog').getByRole('button', { name: 'Create' }).click()
+  const key = (await admin.getByLabel('Bearer token').textContent()) ?? ''
+  expect(key).toMatch(/^token-[a-z0-9]+:.+/)
+  const request = await playwright.request.newContext({
+    ignoreHTTPSErrors: true,
+    extraHTTPHeaders: { Authorization: `Bearer ${key}` },
+  })
+  expect((await request.get(`${world.place.url}/v3/users?me=true`)).status()).toBe(200)
+  await request.dispose()
+  await admin.getByRole('dialog').getByRole('button', { name: 'Close' }).first().click()
+  await expect(admin.getByRole('row', { name: /for a script/ })).toBeVisible()
+  await expect(admin.getByText(key)).toHaveCount(0)
+})
+
+test('a role is made, and a setting is changed', async ({ admin, world }) => {
+  await admin.goto('/dashboard/roles')
+  await admin.getByRole('button', { name: 'New role' }).click()
+  await admin.getByLabel('Name', { exact: true }).fill('Pod reader')
+  await admin.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+  await expect(admin.getByRole('row', { name: /Pod reader/ })).toContainText('get, list, watch: pods')
+
+  await admin.goto('/dashboard/settings?q=password-min')
+  await admin.getByRole('button', { name: /Actions for password-min-length/ }).click()
+  await admin.getByRole('menuitem', { name: 'Edit' }).click()
+  await admin.getByLabel('Value').fill('14')
+  await admin.getByRole('button', { name: 'Save' }).click()
+  await expect(admin.getByRole('row', { name: /password-min-length/ })).toContainText('14')
+  const setting = await world.call(admin.context().request, 'GET', '/v3/settings/password-min-length')
+  expect(setting.body.value).toBe('14')
+})

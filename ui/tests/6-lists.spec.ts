@@ -1,0 +1,111 @@
+import { expect, test } from './world'
+
+test.beforeAll(async ({ world }) => {
+  const maps = Array.from(
+    { length: 600 },
+    (_, number) => `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"many-${number}","namespace":"many"}}`,
+  )
+  await world.kubectl('create', 'namespace', 'many')
+  await world.shell(`echo '{"apiVersion":"v1","kind":"List","items":[${maps.join(',')}]}' | kubectl create -f - >/dev/null`)
+})
+
+test('a long list is filtered and ordered, and draws only what is seen', async ({ visit }) => {
+  const page = await visit('/r/configmaps?ns=many')
+  await expect(page.getByText('601', { exact: true })).toBeVisible()
+  expect(await page.getByRole('row').count()).toBeLessThan(80)
+  await expect(page.getByRole('row').nth(3)).toContainText('many-1')
+  await page.getByRole('button', { name: 'Name' }).click()
+  await expect(page).toHaveURL(/sort=-name/)
+  await expect(page.getByRole('row').nth(1)).toContainText('many-599')
+  await page.getByLabel('Filter ConfigMaps').fill('many-59')
+  await expect(page.getByText('11 of 601')).toBeVisible()
+})
+
+test('rows stay under the pointer while others come and go', async ({ visit, world }) => {
+  const page = await visit('/r/configmaps?ns=many&q=many-1')
+  await page.getByRole('link', { name: 'many-10', exact: true }).hover()
+  await world.kubectl('delete', 'configmap', 'many-1', '-n', 'many')
+  await world.kubectl('create', 'configmap', 'many-00-many-1', '-n', 'many')
+  await expect(page.getByText('1 new')).toBeVisible()
+  await expect(page.getByRole('row').nth(1)).toContainText('many-1')
+  await expect(page.getByRole('row').nth(2)).toContainText('many-10')
+  await page.getByRole('heading', { name: 'ConfigMaps' }).hover()
+  await expect(page.getByRole('row').nth(1)).toContainText('many-00-many-1')
+  await expect(page.getByRole('link', { name: 'many-1', exact: true })).toHaveCount(0)
+})
+
+test('several objects are deleted together', async ({ visit, world }) => {
+  const page = await visit('/r/configmaps?ns=many&q=many-30')
+  await page.getByRole('checkbox', { name: 'Select many/many-300' }).check()
+  await page.getByRole('checkbox', { name: 'Select many/many-301' }).check()
+  await page.getByRole('button', { name: '2 selected' }).click()
+  await page.getByRole('menuitem', { name: 'Delete' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+  await expect(page.getByText('2 deleted')).toBeVisible()
+  await expect(page.getByText(/^9 of/)).toBeVisible()
+  expect(await world.kubectl('get', 'configmaps', '-n', 'many', '-o', 'name')).not.toContain('many-300')
+})
+
+test('a custom resource is found, listed and opened like any other', async ({ visit, world }) => {
+  const crd = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'lamps.example.com' },
+    spec: {
+      group: 'example.com',
+      scope: 'Namespaced',
+      names: { kind: 'Lamp', plural: 'lamps' },
+      versions: [
+        {
+          name: 'v1',
+          served: true,
+          storage: true,
+          schema: {
+            openAPIV3Schema: {
+              type: 'object',
+              properties: { spec: { type: 'object', properties: { watts: { type: 'integer' } } } },
+            },
+          },
+          additionalPrinterColumns: [{ name: 'Watts', type: 'integer', jsonPath: '.spec.watts' }],
+        },
+      ],
+    },
+  }
+  await world.shell(
+    `echo '${JSON.stringify(crd)}' | kubectl apply -f - && kubectl wait --for=condition=Established crd/lamps.example.com --timeout=30s`,
+  )
+  await world.shell(
+    `echo '{"apiVersion":"example.com/v1","kind":"Lamp","metadata":{"name":"desk","namespace":"default"},"spec":{"watts":7}}' | kubectl apply -f -`,
+  )
+  const page = await visit('/resources?q=lamp')
+  await page.getByRole('link', { name: 'Lamp' }).click()
+  await expect(page.getByRole('row', { name: /desk/ })).toContainText('7')
+  await page.getByRole('link', { name: 'desk' }).click()
+  await page.getByRole('tab', { name: 'YAML' }).click()
+  await expect(page.getByLabel('YAML of desk')).toContainText('watts: 7')
+})
+
+test('the keyboard is enough', async ({ visit }) => {
+  const page = await visit('')
+  await expect(page.getByText('3 nodes')).toBeVisible()
+  await page.keyboard.press('?')
+  await expect(page.getByRole('dialog', { name: 'Keyboard shortcuts' })).toBeVisible()
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('Control+k')
+  await page.getByRole('combobox').fill('configm')
+  await expect(page.getByRole('option').first()).toContainText('ConfigMaps')
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('heading', { name: 'ConfigMaps' })).toBeVisible()
+  await page.keyboard.press('f')
+  await expect(page.getByLabel('Filter ConfigMaps')).toBeFocused()
+  await page.getByLabel('Filter ConfigMaps').fill('kube-root')
+  await expect(page.getByRole('link', { name: 'kube-root-ca.crt' }).first()).toBeVisible()
+  await page.getByRole('link', { name: 'kube-root-ca.crt' }).first().focus()
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('/')
+  await expect(page.getByRole('combobox')).toBeFocused()
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('g')
+  await page.keyboard.press('n')
+  await expect(page.getByRole('heading', { name: 'Nodes' })).toBeVisible()
+})

@@ -1,0 +1,153 @@
+/** Every page: without faults that axe finds, and as pictures in both themes and three widths (`target/ui/`). */
+
+import { readFileSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+
+import type { Page } from '@playwright/test'
+
+import { expect, test } from './world'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+const WIDTHS = { desktop: 1440, tablet: 820, phone: 390 }
+const THEMES = ['light', 'dark'] as const
+
+/** Name, place (below the cluster when it begins with `c:`), and what must be there before a look. */
+const PAGES: [string, string, string][] = [
+  ['clusters', '/clusters', 'real'],
+  ['import', '/clusters/import', 'Agent settings'],
+  ['users', '/users', 'admin'],
+  ['roles', '/roles', 'Cluster Owner'],
+  ['access', '/access', 'Who can?'],
+  ['keys', '/keys', 'This session'],
+  ['settings', '/settings', 'server-url'],
+  ['first-start', '/first-start', 'New password'],
+  ['join', 'c:/join', 'Progress'],
+  ['overview', 'c:', 'Needs attention'],
+  ['nodes', 'c:/nodes', 'node-1'],
+  ['projects', 'c:/projects', 'kube-system'],
+  ['members', 'c:/members', 'Members'],
+  ['workloads', 'c:/workloads', 'cattle-cluster-agent'],
+  ['pods', 'c:/r/pods', 'gallery-'],
+  ['events', 'c:/r/events', 'Pod'],
+  ['secrets', 'c:/r/secrets', 'Opaque'],
+  ['resources', 'c:/resources', 'ConfigMap'],
+  ['deploy', 'c:/deploy', 'Add variable'],
+  ['create', 'c:/create?kind=deployments.apps', 'my-deployment'],
+  ['deployment', 'c:/r/deployments.apps/default/gallery', 'gallery'],
+  ['deployment-pods', 'c:/r/deployments.apps/default/gallery?tab=pods', 'gallery-'],
+  ['yaml', 'c:/r/deployments.apps/default/gallery?tab=yaml', 'apiVersion'],
+  ['revisions', 'c:/r/deployments.apps/default/gallery?tab=revisions', 'current'],
+  ['config-map', 'c:/r/configmaps/default/kube-root-ca.crt', 'BEGIN CERTIFICATE'],
+]
+
+test.beforeAll(async ({ world }) => {
+  await world.kubectl('create', 'deployment', 'gallery', '--image=registry.example/gallery:1', '--replicas=3')
+  await world.kubectl('rollout', 'status', 'deployment/gallery', '--timeout=60s')
+})
+
+async function faults(page: Page): Promise<string[]> {
+  await page.evaluate(axe)
+  return page.evaluate(async () => {
+    const { violations } = await (window as unknown as { axe: typeof import('axe-core') }).axe.run(document)
+    return violations.flatMap((one) =>
+      one.nodes.map((node) => `${one.id}: ${node.html.slice(0, 200)} ${node.failureSummary ?? ''}`),
+    )
+  })
+}
+
+for (const theme of THEMES) {
+  test(`pages in the ${theme} theme`, async ({ admin, world }) => {
+    test.setTimeout(150_000)
+    const id = await world.imported(admin)
+    await admin.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+    const found: Record<string, string[]> = {}
+    for (const [name, place, text] of PAGES) {
+      await admin.setViewportSize({ width: WIDTHS.desktop, height: 900 })
+      await admin.goto(`/dashboard${place.startsWith('c:') ? `/c/${id}${place.slice(2)}` : place}`)
+      await expect(admin.locator('#app')).toContainText(text)
+      for (const [width, pixels] of Object.entries(WIDTHS)) {
+        await admin.setViewportSize({ width: pixels, height: width === 'phone' ? 780 : 900 })
+        await admin.screenshot({ path: `../target/ui/${name}-${width}-${theme}.png` })
+        const across = await admin.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+        if (across > 0) (found[`${name} ${width}`] ??= []).push(`scrolls sideways by ${across}`)
+        if (width !== 'tablet') found[`${name} ${width}`] = [...(found[`${name} ${width}`] ?? []), ...(await faults(admin))]
+      }
+    }
+    expect(Object.fromEntries(Object.entries(found).filter(([, all]) => all.length > 0))).toEqual({})
+  })
+}
+
+test('dialogs and the palette have no faults either', async ({ visit }) => {
+  const page = await visit('/workloads')
+  await page.keyboard.press('Control+k')
+  await expect(page.getByRole('option').first()).toBeVisible()
+  await page.screenshot({ path: '../target/ui/palette.png' })
+  expect(await faults(page)).toEqual([])
+  await page.keyboard.press('Escape')
+  await page.getByRole('button', { name: 'All namespaces' }).click()
+  await expect(page.getByPlaceholder('Find a namespace')).toBeVisible()
+  await page.screenshot({ path: '../target/ui/namespaces.png' })
+  expect(await faults(page)).toEqual([])
+  await page.keyboard.press('Escape')
+  await page
+    .getByRole('row', { name: /gallery/ })
+    .getByRole('button', { name: /Actions/ })
+    .click()
+  await page.getByRole('menuitem', { name: 'Delete' }).click()
+  await expect(page.getByRole('dialog')).toContainText('ReplicaSet')
+  await page.screenshot({ path: '../target/ui/delete.png' })
+  expect(await faults(page)).toEqual([])
+})
+
+test('the sign-in page has no faults', async ({ page }) => {
+  for (const theme of THEMES) {
+    await page.emulateMedia({ colorScheme: theme })
+    await page.goto('/dashboard/login')
+    await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible()
+    await page.screenshot({ path: `../target/ui/login-${theme}.png` })
+    expect(await faults(page)).toEqual([])
+  }
+})
+
+test('the first load is small, compressed, kept, and under a strict policy', async ({ admin, world }) => {
+  const sizes: number[] = []
+  admin.on('response', async (response) => {
+    if (response.url().includes('/dashboard/')) sizes.push((await response.request().sizes()).responseBodySize)
+  })
+  const answer = await admin.goto('/dashboard/clusters')
+  await expect(admin.getByRole('link', { name: 'real' })).toBeVisible()
+  await admin.waitForLoadState('networkidle')
+  const loaded = sizes.reduce((sum, size) => sum + size, 0)
+  expect(loaded).toBeGreaterThan(20_000)
+  expect(loaded).toBeLessThan(300_000)
+  const policy = (await answer?.allHeaders())?.['content-security-policy'] ?? ''
+  expect(policy).toContain("default-src 'none'")
+  expect(policy).not.toContain('unsafe')
+  const script = await admin.locator('script[src]').first().getAttribute('src')
+  const file = await admin.context().request.get(world.place.url + script, { headers: { 'Accept-Encoding': 'br' } })
+  expect(file.headers()['cache-control']).toContain('immutable')
+  expect(file.headers()['content-encoding']).toBe('br')
+})
+
+test('what is loaded at first is less than the budget on disk too', () => {
+  const app = new URL('../dist/app/', import.meta.url)
+  const manifest = JSON.parse(readFileSync(new URL('manifest.json', app), 'utf8')) as Record<
+    string,
+    { file: string; css?: string[]; imports?: string[]; isEntry?: boolean }
+  >
+  const seen = new Set<string>()
+  const visitChunk = (key: string): void => {
+    const chunk = manifest[key]
+    if (!chunk || seen.has(chunk.file)) return
+    for (const file of [chunk.file, ...(chunk.css ?? [])]) seen.add(file)
+    for (const one of chunk.imports ?? []) visitChunk(one)
+  }
+  const first = ['src/pages/ClustersPage.vue', ...Object.keys(manifest).filter((key) => manifest[key]?.isEntry)]
+  for (const key of first) visitChunk(key)
+  const size = (file: string): number =>
+    statSync(new URL(`${file}.br`, app), { throwIfNoEntry: false })?.size ?? statSync(new URL(file, app)).size
+  expect(seen.size).toBeGreaterThan(2)
+  expect([...seen].reduce((sum, file) => sum + size(file), 0)).toBeLessThan(300_000)
+  expect([...seen].some((file) => /codemirror|PodShell/.test(file))).toBe(false)
+})
