@@ -36,8 +36,10 @@ export function compareCells(one: string | number, other: string | number): numb
   return typeof one === 'number' && typeof other === 'number' ? one - other : natural.compare(String(one), String(other))
 }
 
-const PER_CHARACTER = 7.2
-const PADDING = 26
+const PER_CHARACTER = 7.7
+const PADDING = 24
+/** The mark before a state. */
+const DOT = 14
 const NARROWEST = 56
 const WIDEST = 300
 const SAMPLE = 200
@@ -46,5 +48,5 @@ const SAMPLE = 200
 export function widthOf<T>(column: TableColumn<T>, rows: T[]): number {
   if (column.width !== undefined) return column.width
   const longest = rows.slice(0, SAMPLE).reduce((most, row) => Math.max(most, column.text(row).length), column.name.length + 2)
-  return Math.min(WIDEST, Math.max(NARROWEST, Math.round(longest * PER_CHARACTER + PADDING)))
+  return Math.min(WIDEST, Math.max(NARROWEST, Math.round(longest * PER_CHARACTER + PADDING + (column.tone ? DOT : 0))))
 }

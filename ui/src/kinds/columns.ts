@@ -12,6 +12,9 @@ import { t } from '@/texts'
 
 const AGE_WIDTH = 84
 
+/** Columns that tell most; the first of them that a kind has is shown on a phone. */
+const TELLING = ['Message', 'Status', 'Ready', 'Completions', 'Type']
+
 export interface ListContext {
   cluster: string
   resource: ApiResource
@@ -23,7 +26,8 @@ export function columnsOfList(context: ListContext, columns: Column[]): TableCol
   const { resource } = context
   const named = columns.map((column, index) => ({ column, index }))
   const own = named.filter(({ column }) => column.name !== 'Name' && column.name !== 'Namespace')
-  const cells = own.map(({ column, index }) => cellColumn(context, column, index))
+  const telling = TELLING.find((name) => columns.some((column) => column.name === name))
+  const cells = own.map(({ column, index }) => cellColumn(context, column, index, telling))
   const namespace = resource.namespaced ? [namespaceColumn()] : []
   if (resource.plural === 'events') return [...cells.slice(0, 3), ...namespace, ...cells.slice(3)]
   return [nameColumn(context), ...namespace, ...cells]
@@ -51,12 +55,11 @@ export function ageColumn<T>(timestamp: (row: T) => string | undefined): TableCo
     // Older first reads as a larger age.
     order: (row) => -Date.parse(timestamp(row) ?? '') || 0,
     width: AGE_WIDTH,
-    phone: true,
     moving: true,
   }
 }
 
-function cellColumn(context: ListContext, column: Column, index: number): TableColumn<Row> {
+function cellColumn(context: ListContext, column: Column, index: number, telling: string | undefined): TableColumn<Row> {
   if (column.name === 'Age' || column.name === 'Created At') return ageColumn((row) => row.metadata.creationTimestamp)
   const text = (row: Row): string => cellText(row.cells[index])
   const { plural } = context.resource
@@ -68,7 +71,7 @@ function cellColumn(context: ListContext, column: Column, index: number): TableC
     order: (row) => orderOf(column, row.cells[index]),
     tone: (row) => cellTone(plural, column.name, row.cells[index]),
     wide: column.wide,
-    phone: ['Status', 'Ready', 'Type', 'Message', 'Completions'].includes(column.name),
+    phone: column.name === telling,
     grow: plural === 'events' && column.name === 'Message',
   }
   if (plural === 'events' && column.name === 'Object') shaped.to = (row) => involved(context, row, text(row))
