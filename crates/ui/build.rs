@@ -2,11 +2,6 @@
 //!
 //! Without it the table is empty, and the library says how to build it.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "build scripts speak to Cargo on standard output"
-)]
-
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 import { expect, PASSWORD, test } from './world'
 
 test('a first start asks for a password of one’s own and the address of the server', async ({ page, world }) => {
-  await page.goto('/dashboard/')
+  // The root of the server leads people here.
+  await page.goto('/')
   await expect(page.getByRole('heading', { name: 'Sign in to Drover' })).toBeVisible()
   await expect(page.getByText('First start.')).toBeVisible()
   await page.getByLabel('User name').fill('admin')

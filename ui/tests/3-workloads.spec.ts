@@ -108,10 +108,10 @@ test('a rollout is compared with an earlier revision and rolled back', async ({ 
 
 test('a rollout is paused and goes on', async ({ visit, world }) => {
   const page = await visit('/r/deployments.apps/default/shop')
-  await page.getByRole('button', { name: 'Actions for shop' }).click()
+  await page.getByRole('button', { name: 'Actions', exact: true }).click()
   await page.getByRole('menuitem', { name: 'Pause rollout' }).click()
   await expect(page.getByText('Paused', { exact: true })).toBeVisible()
-  await page.getByRole('button', { name: 'Actions for shop' }).click()
+  await page.getByRole('button', { name: 'Actions', exact: true }).click()
   await page.getByRole('menuitem', { name: 'Resume rollout' }).click()
   await expect(page.getByText('Paused', { exact: true })).toBeHidden()
   expect(await world.kubectl('get', 'deployment', 'shop', '-o', 'jsonpath={.spec.paused}')).toBe('')
@@ -128,7 +128,7 @@ test('values of a Secret are hidden until asked for', async ({ visit, world }) =
 
 test('a copy begins without what belongs to the original', async ({ visit, world }) => {
   const page = await visit('/r/services/default/shop')
-  await page.getByRole('button', { name: 'Actions for shop' }).click()
+  await page.getByRole('button', { name: 'Actions', exact: true }).click()
   await page.getByRole('menuitem', { name: 'Clone' }).click()
   await expect(page.getByLabel('YAML to create')).toContainText('shop-copy')
   await page.getByRole('button', { name: 'Create', exact: true }).click()

@@ -50,7 +50,7 @@ test.beforeAll(async ({ world }) => {
 async function faults(page: Page, rules: string[] = []): Promise<string[]> {
   await page.evaluate(axe)
   return page.evaluate(async (only) => {
-    const options = only.length > 0 ? { runOnly: only } : {}
+    const options = { resultTypes: ['violations' as const], ...(only.length > 0 ? { runOnly: only } : {}) }
     const { violations } = await (window as unknown as { axe: typeof import('axe-core') }).axe.run(document, options)
     return violations.flatMap((one) =>
       one.nodes.map((node) => `${one.id}: ${node.html.slice(0, 200)} ${node.failureSummary ?? ''}`),
@@ -63,27 +63,30 @@ function excess(page: Page): Promise<number> {
   return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
 }
 
-for (const [name, place, text] of PAGES) {
-  test(`page ${name}`, async ({ admin, world }) => {
-    const id = await world.imported(admin)
-    await admin.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
-    await admin.setViewportSize({ width: WIDTHS.desktop, height: 900 })
-    await admin.goto(`/dashboard${place.startsWith('c:') ? `/c/${id}${place.slice(2)}` : place}`)
-    await expect(admin.locator('#app')).toContainText(text)
-    expect(await faults(admin)).toEqual([])
-    for (const theme of THEMES) {
-      // Only colours differ between the themes.
-      await admin.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
-      if (theme === 'dark') expect(await faults(admin, ['color-contrast'])).toEqual([])
-      for (const [width, pixels] of Object.entries(WIDTHS)) {
-        await admin.setViewportSize({ width: pixels, height: width === 'phone' ? 780 : 900 })
-        await admin.screenshot({ path: `../target/ui/${name}-${width}-${theme}.png` })
-        expect(await excess(admin), `${width} scrolls sideways`).toBe(0)
-      }
+test('every page fits, and has no faults', async ({ admin, world }) => {
+  test.setTimeout(300_000)
+  const id = await world.imported(admin)
+  for (const [name, place, text] of PAGES) {
+    await test.step(name, async () => {
+      await admin.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
       await admin.setViewportSize({ width: WIDTHS.desktop, height: 900 })
-    }
-  })
-}
+      await admin.goto(`/dashboard${place.startsWith('c:') ? `/c/${id}${place.slice(2)}` : place}`)
+      await expect(admin.locator('#app')).toContainText(text)
+      expect.soft(await faults(admin), name).toEqual([])
+      for (const theme of THEMES) {
+        await admin.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+        // Only colours differ between the themes.
+        if (theme === 'dark') expect.soft(await faults(admin, ['color-contrast']), `${name} dark`).toEqual([])
+        for (const [width, pixels] of Object.entries(WIDTHS)) {
+          await admin.setViewportSize({ width: pixels, height: width === 'phone' ? 780 : 900 })
+          await admin.screenshot({ path: `../target/ui/${name}-${width}-${theme}.png` })
+          expect.soft(await excess(admin), `${name} scrolls sideways: ${width}`).toBe(0)
+        }
+        await admin.setViewportSize({ width: WIDTHS.desktop, height: 900 })
+      }
+    })
+  }
+})
 
 test('dialogs and the palette have no faults either', async ({ visit }) => {
   const page = await visit('/workloads')

@@ -5,17 +5,15 @@ use anyhow::{Context, Result, bail};
 use crate::command::{exists, output, root, run, say};
 use crate::real;
 
-/// Debian packages that tests need, with a program that shows each is there.
-const PACKAGES: [(&str, &str); 3] = [
-    ("ip", "iproute2"),
-    ("cc", "build-essential"),
-    ("chromium", "chromium"),
-];
+/// Debian packages that tests and benchmarks need, with a program that shows each is there.
+const PACKAGES: [(&str, &str); 2] = [("ip", "iproute2"), ("cc", "build-essential")];
+/// What only tests need: those of the web UI drive a browser.
+const BROWSER: (&str, &str) = ("chromium", "chromium");
 
 /// Installs and builds what the tests need and runs all of them.
 pub(crate) fn test(filters: &[String]) -> Result<()> {
     crate::check::graph()?;
-    packages()?;
+    packages(&[&PACKAGES[..], &[BROWSER]].concat())?;
     real::build()?;
     crate::ui::build()?;
     let root = root();
@@ -35,7 +33,7 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
 
 /// Prints figures as JSON lines.
 pub(crate) fn bench(names: &[String]) -> Result<()> {
-    packages()?;
+    packages(&PACKAGES)?;
     real::build()?;
     let root = root();
     say("building Drover as it is released");
@@ -78,8 +76,8 @@ pub(crate) fn generate() -> Result<()> {
 }
 
 /// Installs missing system packages when root on Debian; names them otherwise.
-fn packages() -> Result<()> {
-    let missing: Vec<&str> = PACKAGES
+fn packages(wanted: &[(&'static str, &'static str)]) -> Result<()> {
+    let missing: Vec<&str> = wanted
         .iter()
         .filter(|(program, _)| !exists(program))
         .map(|(_, package)| *package)

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use drover_auth::web::{self, Connection, Request, Response};
 use drover_auth::{Authenticator, Entropy, Identity, csrf};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::audit::{Auditor, Record};
@@ -71,6 +73,9 @@ impl Edge {
                 );
             }
             Route::Ui => return (self.ui(&request), false),
+            Route::Root if asks_for_a_page(&request) => {
+                return (redirect(StatusCode::FOUND, drover_ui::ROOT), false);
+            }
             Route::Redirect(to) => return (redirect(StatusCode::TEMPORARY_REDIRECT, to), false),
             Route::Unknown => return (not_found(), false),
             Route::Connect => return (self.connect.handle(request).await, false),
@@ -169,6 +174,16 @@ impl Edge {
             | Route::Unknown => not_found(),
         }
     }
+}
+
+/// A person in a browser means the web UI; programs mean the list of APIs.
+fn asks_for_a_page(request: &Request) -> bool {
+    let accepts_html = request
+        .headers()
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    *request.method() == Method::GET && accepts_html && web::is_browser(request.headers())
 }
 
 /// Rancher's router answers in these words (`recorded/http/01`, `GET /nope`).
