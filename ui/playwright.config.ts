@@ -5,8 +5,9 @@ export default defineConfig({
   outputDir: '../target/ui/results',
   // One world, one story: the tests share a server and a cluster.
   workers: 1,
-  timeout: 60_000,
-  expect: { timeout: 15_000 },
+  // Generous, because other processes use the machine too; nothing here waits for a time.
+  timeout: 180_000,
+  expect: { timeout: 30_000 },
   reporter: [['list']],
   use: {
     ignoreHTTPSErrors: true,

