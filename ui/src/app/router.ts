@@ -1,6 +1,8 @@
 import { createRouter, createWebHistory } from 'vue-router'
 
+import { messageOf } from '@/api/http'
 import { loadSession, session } from '@/api/session'
+import { notify } from '@/app/notices'
 import { paths } from '@/lib/paths'
 import { t } from '@/texts'
 
@@ -55,6 +57,12 @@ router.beforeEach(async (to, from) => {
     return { ...to, query: { ...to.query, ns: from.query.ns } }
   }
   return true
+})
+
+router.onError((error: unknown, to) => {
+  // The server was upgraded since this page was loaded: the page of the new build knows where its files are.
+  if (messageOf(error).includes('dynamically imported module')) location.assign(router.resolve(to.fullPath).href)
+  else notify(messageOf(error), 'failed')
 })
 
 router.afterEach((to, from) => {
