@@ -55,13 +55,13 @@ test('a colleague is given a project, sees only it, and loses it at once', async
 
   await admin.goto('/dashboard/access')
   await admin.getByLabel('Person').selectOption({ label: 'Cleo (cleo)' })
-  await admin.getByLabel('Cluster').selectOption({ label: 'real' })
-  await admin.getByLabel('Resource').fill('configmaps')
-  await admin.getByLabel('Namespace').fill('team')
+  await admin.getByLabel('Cluster', { exact: true }).selectOption({ label: 'real' })
+  await admin.getByLabel('Resource', { exact: true }).fill('configmaps')
+  await admin.getByLabel('Namespace', { exact: true }).fill('team')
   await admin.getByRole('button', { name: 'Why?' }).click()
   await expect(admin.getByText('Allowed', { exact: true })).toBeVisible()
   await expect(admin.getByText('project-member')).toBeVisible()
-  await admin.getByLabel('Namespace').fill('default')
+  await admin.getByLabel('Namespace', { exact: true }).fill('default')
   await admin.getByRole('button', { name: 'Why?' }).click()
   await expect(admin.getByText('Not allowed')).toBeVisible()
 

@@ -102,6 +102,7 @@ test('the keyboard is enough', async ({ visit }) => {
   await expect(page.getByRole('link', { name: 'kube-root-ca.crt' }).first()).toBeVisible()
   await page.getByRole('link', { name: 'kube-root-ca.crt' }).first().focus()
   await page.keyboard.press('ArrowDown')
+  await expect(page.getByRole('link', { name: 'kube-root-ca.crt' }).nth(1)).toBeFocused()
   await page.keyboard.press('/')
   await expect(page.getByRole('combobox')).toBeFocused()
   await page.keyboard.press('Escape')

@@ -115,7 +115,10 @@ impl Hub {
         .args(&self.config.flags)
         .env(
             "DROVER_BOOTSTRAP_PASSWORD",
-            self.config.bootstrap_password.as_deref().unwrap_or(PASSWORD),
+            self.config
+                .bootstrap_password
+                .as_deref()
+                .unwrap_or(PASSWORD),
         );
         if let Some(kubeconfig) = &self.config.kubeconfig {
             launch = launch.args(["--kubeconfig"]).args([kubeconfig]);
