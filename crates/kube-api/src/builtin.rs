@@ -11,23 +11,35 @@ mod autoscaling;
 mod bootstrap;
 mod conform;
 mod data;
+mod decode;
 mod defaults;
 mod events;
 mod kind;
 mod pods;
 mod services;
 mod validation;
+mod warnings;
 
 use std::sync::Arc;
 
-pub(crate) use bootstrap::{run, start};
-pub(crate) use conform::decode_problem;
-pub(crate) use data::{component_name, schema_bytes};
-pub(crate) use kind::BuiltIn;
+use drover_structural::Schema;
 
-use crate::registry::{Registry, Resource, ScalePaths, StatusOnly, Subresource};
+pub(crate) use bootstrap::{run, start};
+pub(crate) use conform::conform;
+pub(crate) use data::{component_name, schema_bytes};
+pub(crate) use decode::{decode_problem, metadata_problem};
+pub(crate) use kind::{BuiltIn, reset_by_status};
+
+use crate::registry::{Registry, Resource, ScalePaths, Subresource};
 use crate::{crd, identity, reviews};
 use data::{KindFacts, SubresourceFacts};
+
+/// The published schema of a Scale.
+pub(crate) fn scale_schema() -> Schema {
+    data::schema_document()
+        .component("io.k8s.api.autoscaling.v1.Scale")
+        .unwrap_or_else(Schema::any)
+}
 
 /// Whether a kind is built in.
 pub(crate) fn is_kind(group: &str, version: &str, kind: &str) -> bool {
@@ -91,6 +103,7 @@ fn resource(group: &str, version: &str, facts: &KindFacts) -> Resource {
         .collect();
     resource.deprecation = deprecation(group, &facts.kind);
     resource.schema = kind.schema().map(Arc::new);
+    resource.blank = Some(Arc::new(kind.zero()));
     resource.action =
         reviews::action(group, &facts.kind).or_else(|| pods::action(group, &facts.kind));
     resource.selectable_fields = selectable_fields(group, &facts.name);
@@ -137,7 +150,7 @@ fn subresource(
     kind: &Arc<BuiltIn>,
 ) -> Option<Subresource> {
     let part = match (&*facts.name, &*part.name) {
-        (_, "status") => Subresource::Part(Arc::new(StatusOnly)),
+        (_, "status") => Subresource::Part(Arc::new(kind::Status(Arc::clone(kind)))),
         (_, "scale") => Subresource::Scale(scale_paths(&facts.name)),
         ("certificatesigningrequests", "approval") => Subresource::Part(Arc::new(kind::Approval)),
         ("pods", "ephemeralcontainers" | "resize") => Subresource::Part(Arc::clone(kind) as Arc<_>),

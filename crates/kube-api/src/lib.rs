@@ -16,6 +16,7 @@ mod clock;
 mod crd;
 mod discovery;
 mod gc;
+mod go_types;
 mod identity;
 mod namespaces;
 mod openapi;

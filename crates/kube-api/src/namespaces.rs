@@ -74,6 +74,7 @@ impl Strategy for NamespaceStrategy {
     }
 
     fn default(&self, object: &mut Value) {
+        crate::builtin::conform("v1", "Namespace", object);
         let name = meta(object, "name").to_owned();
         if name.is_empty() {
             return;
@@ -181,9 +182,9 @@ pub(crate) fn install(registry: &Registry) {
     resource.short_names = vec!["ns".to_owned()];
     // deletecollection is not offered, so that nobody deletes all namespaces by one typing error.
     resource.verbs.retain(|verb| *verb != "deletecollection");
-    resource.schema = crate::builtin::BuiltIn::new("", "v1", "Namespace")
-        .schema()
-        .map(Arc::new);
+    let kind = crate::builtin::BuiltIn::new("", "v1", "Namespace");
+    resource.schema = kind.schema().map(Arc::new);
+    resource.blank = Some(Arc::new(kind.zero()));
     resource.selectable_fields = vec!["status.phase".to_owned()];
     resource
         .subresources

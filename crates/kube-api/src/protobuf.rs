@@ -1,30 +1,23 @@
 //! Bodies in protobuf, as Go clients send those of built-in kinds.
 //!
 //! Owns reading them into the JSON that the same client would have sent. Answers are never protobuf: clients that send
-//! it accept JSON. The types come from `data/wire.txt.gz`, which `examples/wire/main.go` records.
+//! it accept JSON. The types are those of [`crate::go_types`].
 //!
 //! The envelope is that of apimachinery `pkg/runtime/serializer/protobuf`, v0.36: four bytes, then `runtime.Unknown`.
 
-use std::collections::HashMap;
-use std::io::Read as _;
-use std::sync::OnceLock;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flate2::read::GzDecoder;
 use jiff::Timestamp;
 use serde_json::{Map, Number, Value, json};
+
+use crate::go_types::{EXTENSIONS, Field, INTSTR, Kind, META, RESOURCE, types};
 
 /// The media type.
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 
 const MAGIC: &[u8] = b"k8s\0";
-const WIRE: &[u8] = include_bytes!("../data/wire.txt.gz");
 /// Objects are nested no deeper; a schema in a definition may be.
 const MAX_DEPTH: usize = 96;
-
-const META: &str = "apimachinery/pkg/apis/meta/v1";
-const EXTENSIONS: &str = "apiextensions-apiserver/pkg/apis/apiextensions/v1";
 
 /// Why a body cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,83 +36,6 @@ pub(crate) enum ProtobufError {
     Text,
     #[error("JSON in the protobuf message cannot be read: {0}")]
     Json(String),
-}
-
-/// One field of a type.
-#[derive(Debug)]
-struct Field {
-    name: String,
-    kind: Kind,
-    repeated: bool,
-    map: bool,
-    pointer: bool,
-    omit_empty: bool,
-    inline: bool,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Text,
-    Bytes,
-    Integer,
-    Boolean,
-    Float,
-    Message(String),
-}
-
-#[derive(Debug, Default)]
-struct Types {
-    by_name: HashMap<String, HashMap<u64, Field>>,
-    /// `apps/v1/Deployment` to the name of its type.
-    kinds: HashMap<String, String>,
-}
-
-fn types() -> &'static Types {
-    static TYPES: OnceLock<Types> = OnceLock::new();
-    TYPES.get_or_init(|| {
-        let mut text = String::new();
-        let read = GzDecoder::new(WIRE).read_to_string(&mut text);
-        debug_assert!(read.is_ok(), "the recording is gzip");
-        let mut types = Types::default();
-        for line in text.lines() {
-            let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
-            if let Some(kind) = name.strip_prefix('=') {
-                types.kinds.insert(kind.to_owned(), rest.to_owned());
-            } else {
-                types
-                    .by_name
-                    .insert(name.to_owned(), rest.split(' ').filter_map(field).collect());
-            }
-        }
-        types
-    })
-}
-
-/// `number:name:kind:flags`
-fn field(text: &str) -> Option<(u64, Field)> {
-    let mut parts = text.split(':');
-    let number = parts.next()?.parse().ok()?;
-    let name = parts.next()?.to_owned();
-    let kind = match parts.next()? {
-        "s" => Kind::Text,
-        "b" => Kind::Bytes,
-        "i" => Kind::Integer,
-        "t" => Kind::Boolean,
-        "f" => Kind::Float,
-        message => Kind::Message(message.to_owned()),
-    };
-    let flags = parts.next().unwrap_or_default();
-    let has = |flag: char| flags.contains(flag);
-    let field = Field {
-        name,
-        kind,
-        repeated: has('r'),
-        map: has('m'),
-        pointer: has('p'),
-        omit_empty: has('o'),
-        inline: has('n'),
-    };
-    Some((number, field))
 }
 
 /// A value as it stands on the wire.
@@ -219,12 +135,10 @@ pub(crate) fn decode(body: &[u8]) -> Result<Value, ProtobufError> {
     let name = if kind == "DeleteOptions" {
         format!("{META}.DeleteOptions")
     } else {
-        let wanted = format!("{api_version}/{kind}");
         types()
-            .kinds
-            .get(&wanted)
-            .cloned()
-            .ok_or(ProtobufError::Kind(wanted))?
+            .of_kind(api_version, kind)
+            .map(str::to_owned)
+            .ok_or_else(|| ProtobufError::Kind(format!("{api_version}/{kind}")))?
     };
     let mut object = message_of(&name, raw, 0)?;
     if let Some(members) = object.as_object_mut() {
@@ -242,11 +156,11 @@ fn message_of(name: &str, bytes: &[u8], depth: usize) -> Result<Value, ProtobufE
         return Ok(special);
     }
     let mut members = Map::new();
-    let Some(known) = types().by_name.get(name) else {
+    let Some(known) = types().get(name) else {
         return Ok(Value::Object(members));
     };
     for (number, wire) in fields(bytes)? {
-        let Some(field) = known.get(&number) else {
+        let Some(field) = known.by_number.get(&number) else {
             continue;
         };
         if field.map {
@@ -271,10 +185,7 @@ fn message_of(name: &str, bytes: &[u8], depth: usize) -> Result<Value, ProtobufE
             members.insert(field.name.clone(), value);
         }
     }
-    if known
-        .values()
-        .any(|field| field.repeated && field.name.is_empty())
-    {
+    if known.items().is_some() {
         return Ok(members.remove("").unwrap_or_else(|| json!([])));
     }
     Ok(Value::Object(members))
@@ -340,7 +251,7 @@ fn scalar(kind: &Kind, wire: &Wire<'_>, depth: usize) -> Result<Value, ProtobufE
 fn special(name: &str, bytes: &[u8], depth: usize) -> Result<Option<Value>, ProtobufError> {
     let (package, name) = name.rsplit_once('.').unwrap_or(("", name));
     let value = match (package, name) {
-        ("apimachinery/pkg/api/resource", "Quantity") => {
+        (RESOURCE, "Quantity") => {
             let found = fields(bytes)?.into_iter().find(|(number, _)| *number == 1);
             let quantity = found
                 .map_or(Ok(""), |(_, wire)| text(wire.bytes()))?
@@ -351,7 +262,7 @@ fn special(name: &str, bytes: &[u8], depth: usize) -> Result<Option<Value>, Prot
                 quantity
             })
         }
-        ("apimachinery/pkg/util/intstr", "IntOrString") => {
+        (INTSTR, "IntOrString") => {
             let (mut is_text, mut number, mut words) = (false, 0, "");
             for (position, wire) in fields(bytes)? {
                 match position {

@@ -108,6 +108,8 @@ pub(crate) struct Resource {
     /// Structural schema of this version. Custom: prunes, defaults, validates. Built-in: only for unknown fields,
     /// merge keys and server-side apply, where known.
     pub(crate) schema: Option<Arc<Schema>>,
+    /// An object of the kind without content, if that has more members than `apiVersion` and `kind`.
+    pub(crate) blank: Option<Arc<serde_json::Value>>,
     /// The compiled validation rules of a custom resource's schema.
     pub(crate) rules: Arc<Rules>,
     /// The whole `openAPIV3Schema` as published, for OpenAPI documents.
@@ -169,6 +171,7 @@ impl Resource {
             subresources: BTreeMap::new(),
             custom: false,
             schema: None,
+            blank: None,
             rules: Arc::default(),
             openapi: None,
             schema_mark: 0,

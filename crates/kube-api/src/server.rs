@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use body::{Body, BoxError};
+pub(crate) use decode::summary;
 
 use crate::clock::{Clock, SystemClock};
 use crate::identity::Identity;

@@ -9,6 +9,7 @@
 //! uid and the like are owned by nobody; the present time changes only the entry of a manager who changed something.
 
 mod entries;
+pub mod scale;
 mod update;
 
 use std::fmt::Write as _;
@@ -66,8 +67,18 @@ pub struct Request<'a> {
     /// Fields that this write never changes (`status` of the object, all but `status` of the subresource): not owned
     /// through it.
     pub reset: Option<&'a FieldSet>,
+    /// An object of the kind without content, if that has more members than `apiVersion` and `kind`.
+    pub blank: Option<&'a Value>,
     /// The present time.
     pub now: Timestamp,
+}
+
+impl Request<'_> {
+    /// What was there before there was anything.
+    fn blank_like(&self, object: &Value) -> Value {
+        self.blank
+            .map_or_else(|| empty_object(object), Value::clone)
+    }
 }
 
 /// One field that somebody else owns.
@@ -244,7 +255,7 @@ pub fn apply(
     };
     let mut bare = match live {
         Some(live) => live.clone(),
-        None => empty_object(config),
+        None => request.blank_like(config),
     };
     take(&mut bare);
     if entries.is_empty() && live.is_some() {
@@ -253,7 +264,7 @@ pub fn apply(
             manager: BEFORE_FIRST_APPLY,
             ..*request
         };
-        let empty = empty_object(config);
+        let empty = request.blank_like(config);
         update::record(&empty, &bare, &mut entries, &owner).map_err(|error| {
             ApplyError::Typed(format!(
                 "failed to create manager for existing fields: {error}"

@@ -119,6 +119,17 @@ fn check(
         check_enumeration(value, constraints, path, errors);
     }
     match value {
+        Value::Object(object) if view.node.embedded_resource => {
+            check_embedded(object, path, errors);
+            check_object(
+                object,
+                old.and_then(Value::as_object),
+                view,
+                path,
+                errors,
+                depth,
+            );
+        }
         Value::Object(object) => check_object(
             object,
             old.and_then(Value::as_object),
@@ -132,6 +143,37 @@ fn check(
     }
     if errors.len() > before && old == Some(value) {
         errors.truncate(before);
+    }
+}
+
+/// An embedded object says what it is (apiextensions-apiserver `schema/objectmeta/validation.go`, v0.36).
+fn check_embedded(object: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    for field in ["apiVersion", "kind"] {
+        let place = path.child(field);
+        match object.get(field) {
+            None => errors.push(FieldError::required(place, "")),
+            Some(Value::String(text)) if text.is_empty() => {
+                errors.push(FieldError::invalid(place, "", "must not be empty"));
+            }
+            Some(Value::String(text)) if field == "kind" => {
+                let found = crate::names::dns_1035_label(&text.to_lowercase());
+                if !found.is_empty() {
+                    let detail = format!(
+                        "may have mixed case, but should otherwise match: {}",
+                        found.join(",")
+                    );
+                    errors.push(FieldError::invalid(place, text.as_str(), detail));
+                }
+            }
+            Some(Value::String(_)) => {}
+            Some(other) => {
+                errors.push(FieldError::invalid(
+                    place,
+                    other.clone(),
+                    "must be a string",
+                ));
+            }
+        }
     }
 }
 

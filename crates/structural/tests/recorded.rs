@@ -60,6 +60,7 @@ fn ownership_is_what_a_real_server_makes_it() {
             } else {
                 &not_status
             }),
+            blank: None,
             now: written(&record["after"]),
         };
         let outcome: Result<Value, ApplyError> = match op {

@@ -9,6 +9,7 @@
 
 pub mod apply;
 pub mod certificates;
+pub mod chance;
 pub mod control_plane;
 pub mod http;
 pub mod hub;

@@ -6,7 +6,7 @@
 //
 // One line per type: its name, then its fields as `number:name:kind:flags`. Kinds: s text, b bytes, i integer,
 // t boolean, f float, and the name of another type. Flags: r repeated, m map with text keys, p pointer,
-// o omitted when empty, n members of the parent. Lines that begin with `=` give the type of a kind.
+// o omitted when empty (which a structure never is), z omitted when zero, n members of the parent. Lines that begin with `=` give the type of a kind.
 package main
 
 import (
@@ -97,8 +97,11 @@ func walk(t reflect.Type) {
 			k = kind(ft)
 		}
 		for _, option := range json[1:] {
-			if option == "omitempty" || option == "omitzero" {
+			if option == "omitempty" {
 				flags += "o"
+			}
+			if option == "omitzero" {
+				flags += "z"
 			}
 			if option == "inline" {
 				flags += "n"

@@ -1,49 +1,64 @@
 //! What decoding into a typed object and encoding again does to a document.
 //!
-//! A kube-apiserver reads built-in kinds into typed structures. Writing them out drops unknown members, nulls and empty
-//! collections, and adds members that are always written; the published schemas tell the latter by their defaults
-//! (k8s.io/kube-openapi `generators/openapi.go` derives these from the types).
+//! A kube-apiserver reads built-in kinds into Go structures. Writing them out drops unknown members, nulls, empty
+//! collections and zeros that are marked so, adds members that are always written, and gives quantities and times one
+//! form. The types are those of [`crate::go_types`].
 
-use base64::DecodeError;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use drover_structural::Schema;
-use drover_structural::schema::{Kind, View};
-use serde_json::Value;
+use drover_structural::quantity::Quantity;
+use drover_structural::schema::View;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
 
-/// Rewrites `value` as if it had been decoded and encoded. Idempotent.
-pub(super) fn conform(view: View<'_>, value: &mut Value) {
+use crate::go_types::{EXTENSIONS, Field, INTSTR, Kind, META, RESOURCE, types};
+
+/// Rewrites `object` as if it had been decoded and encoded. Idempotent. What has the wrong type stays: reading it was
+/// refused before.
+pub(crate) fn conform(api_version: &str, kind: &str, object: &mut Value) {
+    let Some(name) = types().of_kind(api_version, kind) else {
+        return;
+    };
+    // No owners at all is not the same as nothing said of owners, until it was looked at.
+    let forgotten = object.pointer("/metadata/managedFields") == Some(&json!([]));
+    message(name, object);
+    let Some(members) = object.as_object_mut() else {
+        return;
+    };
+    if let (true, Some(Value::Object(metadata))) = (forgotten, members.get_mut("metadata")) {
+        metadata.insert("managedFields".to_owned(), json!([]));
+    }
+    members.insert("apiVersion".to_owned(), json!(api_version));
+    members.insert("kind".to_owned(), json!(kind));
+}
+
+/// Writes what published schemas default to, where that is more than the zero of a type.
+pub(super) fn fill(view: View<'_>, value: &mut Value) {
     match value {
         Value::Object(members) => {
-            let known = view.properties().next().is_some();
-            if known && view.additional_properties().is_none() && !view.preserves_unknown_fields() {
-                members.retain(|name, member| {
-                    view.property(name)
-                        .is_some_and(|property| written(view, name, property, member))
-                });
-            }
             for (name, property) in view.properties() {
+                let is_zero = |value: &Value| {
+                    value == &json!({}) || value == &json!("") || value.as_i64() == Some(0)
+                };
                 match members.get_mut(name) {
-                    Some(member) => conform(property, member),
+                    Some(member) => fill(property, member),
                     None => {
-                        if let Some(default) = property.default_value() {
-                            let mut default = default.clone();
-                            conform(property, &mut default);
-                            members.insert(name.to_owned(), default);
+                        if let Some(default) = property.default_value()
+                            && !is_zero(default)
+                        {
+                            members.insert(name.to_owned(), default.clone());
                         }
                     }
                 }
             }
             if let Some(additional) = view.additional_properties() {
                 for member in members.values_mut() {
-                    conform(additional, member);
+                    fill(additional, member);
                 }
             }
         }
         Value::Array(items) => {
             if let Some(view) = view.items() {
                 for item in items {
-                    conform(view, item);
+                    fill(view, item);
                 }
             }
         }
@@ -51,161 +66,220 @@ pub(super) fn conform(view: View<'_>, value: &mut Value) {
     }
 }
 
-/// Whether a known member would be written.
-fn written(parent: View<'_>, name: &str, property: View<'_>, member: &Value) -> bool {
-    let required = || parent.required().any(|required| required == name);
-    match member {
-        // A schema without a type is any JSON, where null is a value.
-        Value::Null => {
-            property.kind().is_none() && property.properties().next().is_none() && required()
+fn message(name: &str, value: &mut Value) {
+    if special(name, value) {
+        return;
+    }
+    let Some(known) = types().get(name) else {
+        return;
+    };
+    if let Some(items) = known.items() {
+        each(items, value);
+        return;
+    }
+    if value.is_null() {
+        *value = Value::Object(Map::new());
+    }
+    let Some(members) = value.as_object_mut() else {
+        return;
+    };
+    let mut written = Map::new();
+    structure(name, members, &mut written);
+    *members = written;
+}
+
+/// Moves the members of the structure `name` to `written`, as Go writes them.
+fn structure(name: &str, members: &mut Map<String, Value>, written: &mut Map<String, Value>) {
+    let fields = types().get(name).map_or(&[][..], |known| &known.fields);
+    for field in fields {
+        if let (true, Kind::Message(inner)) = (field.inline, &field.kind) {
+            structure(inner, members, written);
+            continue;
         }
-        Value::Array(items) => !items.is_empty() || property.items().is_none() || required(),
-        Value::Object(members) => {
-            !members.is_empty() || property.additional_properties().is_none() || required()
+        let member = members.remove(&field.name);
+        if let Some(value) = member_of(field, member) {
+            written.insert(field.name.clone(), value);
         }
-        Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
 }
 
-/// Why a document cannot be decoded into the typed object, as Go's decoder says it: the first member of a wrong type.
-pub(crate) fn decode_problem(schema: &Schema, value: &Value, kind: &str) -> Option<String> {
-    problem(schema.view(), value, &mut vec![kind])
+/// The value of a field as Go writes it; `None` if it writes none.
+fn member_of(field: &Field, member: Option<Value>) -> Option<Value> {
+    let mut value = member.unwrap_or(Value::Null);
+    if field.map || field.repeated || matches!(field.kind, Kind::Bytes) {
+        let empty = match &value {
+            Value::Null => true,
+            Value::Object(members) => members.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            Value::String(text) => text.is_empty(),
+            Value::Bool(_) | Value::Number(_) => false,
+        };
+        if empty && field.omit_empty {
+            return None;
+        }
+        if field.map || field.repeated {
+            each(field, &mut value);
+        }
+        return Some(value);
+    }
+    if value.is_null() && field.pointer {
+        return (!field.omit_empty).then_some(value);
+    }
+    single(&field.kind, &mut value);
+    let zero = match &field.kind {
+        Kind::Text => value == json!(""),
+        Kind::Integer | Kind::Float => value.as_f64() == Some(0.0),
+        Kind::Boolean => value == json!(false),
+        Kind::Message(name) => field.omit_zero && is_zero(name, &value),
+        Kind::Bytes => false,
+    };
+    let omits = field.omit_zero || (field.omit_empty && !matches!(field.kind, Kind::Message(_)));
+    (field.pointer || !(zero && omits)).then_some(value)
 }
 
-fn problem<'a>(view: View<'a>, value: &'a Value, path: &mut Vec<&'a str>) -> Option<String> {
-    let mismatch = |wanted: &str| {
-        let (found, number) = match value {
-            Value::Number(number) if view.kind() == Some(Kind::Integer) => {
-                ("number", format!(" {number}"))
+/// Each value of a map or list.
+fn each(field: &Field, value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for member in members.values_mut() {
+                single(&field.kind, member);
             }
-            Value::Number(_) => ("number", String::new()),
-            Value::String(_) => ("string", String::new()),
-            Value::Array(_) => ("array", String::new()),
-            Value::Bool(_) => ("bool", String::new()),
-            Value::Object(_) | Value::Null => ("object", String::new()),
-        };
-        Some(format!(
-            "json: cannot unmarshal {found}{number} into Go struct field {} of type {wanted}",
-            path.join(".")
-        ))
+        }
+        Value::Array(items) => {
+            for item in items {
+                single(&field.kind, item);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// A value that is there: null is the zero of its type.
+fn single(kind: &Kind, value: &mut Value) {
+    match kind {
+        Kind::Message(name) => message(name, value),
+        Kind::Text | Kind::Bytes if value.is_null() => *value = json!(""),
+        Kind::Integer | Kind::Float if value.is_null() => *value = json!(0),
+        Kind::Boolean if value.is_null() => *value = json!(false),
+        Kind::Text | Kind::Integer | Kind::Float | Kind::Boolean | Kind::Bytes => {}
+    }
+}
+
+fn is_zero(name: &str, value: &Value) -> bool {
+    let mut zero = Value::Null;
+    message(name, &mut zero);
+    *value == zero
+}
+
+/// Types that write themselves.
+fn special(name: &str, value: &mut Value) -> bool {
+    let (package, name) = name.rsplit_once('.').unwrap_or(("", name));
+    match (package, name) {
+        (RESOURCE, "Quantity") => quantity(value),
+        (INTSTR, "IntOrString") => {
+            if value.is_null() {
+                *value = json!(0);
+            }
+        }
+        (META, "Time") => time(value, "%Y-%m-%dT%H:%M:%SZ"),
+        (META, "MicroTime") => time(value, "%Y-%m-%dT%H:%M:%S.%6fZ"),
+        (META, "FieldsV1")
+        | ("apimachinery/pkg/runtime", "RawExtension")
+        | (EXTENSIONS, "JSON") => {}
+        (
+            EXTENSIONS,
+            "JSONSchemaPropsOrBool" | "JSONSchemaPropsOrArray" | "JSONSchemaPropsOrStringArray",
+        ) => {
+            let schema = format!("{EXTENSIONS}.JSONSchemaProps");
+            match value {
+                Value::Object(_) => message(&schema, value),
+                Value::Array(items) => items
+                    .iter_mut()
+                    .filter(|item| item.is_object())
+                    .for_each(|item| message(&schema, item)),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// A quantity in its one form: `0.1` is `100m`.
+fn quantity(value: &mut Value) {
+    let read = match &*value {
+        Value::Null => "0".parse::<Quantity>(),
+        Value::String(text) => text.parse(),
+        Value::Number(number) => number.to_string().parse(),
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => return,
     };
-    match (view.kind(), value) {
-        (None, _)
-        | (_, Value::Null)
-        | (Some(Kind::Boolean), Value::Bool(_))
-        | (Some(Kind::Number), Value::Number(_)) => None,
-        (Some(Kind::Object), Value::Object(members)) => {
-            members.iter().find_map(|(name, member)| {
-                if let Some(property) = view.property(name) {
-                    path.push(name);
-                    let found = problem(property, member, path);
-                    path.pop();
-                    found
-                } else {
-                    // The keys of a map are no part of the path.
-                    view.additional_properties()
-                        .and_then(|property| problem(property, member, path))
-                }
-            })
-        }
-        (Some(Kind::Array), Value::Array(items)) => {
-            let view = view.items()?;
-            items.iter().find_map(|item| problem(view, item, path))
-        }
-        (Some(Kind::String), Value::String(text)) if view.format() == Some("byte") => {
-            match STANDARD.decode(text) {
-                Err(DecodeError::InvalidByte(place, _)) => {
-                    Some(format!("illegal base64 data at input byte {place}"))
-                }
-                Err(DecodeError::InvalidLength(length)) => {
-                    Some(format!("illegal base64 data at input byte {length}"))
-                }
-                Err(_) => Some(format!(
-                    "illegal base64 data at input byte {}",
-                    text.len().saturating_sub(1)
-                )),
-                Ok(_) => None,
-            }
-        }
-        (Some(Kind::String), Value::String(_)) => None,
-        (Some(Kind::Integer), Value::Number(number)) if number.is_i64() || number.is_u64() => None,
-        // Ports and the like are numbers or text; quantities are text that may be written as a number.
-        (Some(Kind::String), Value::Number(_)) if view.int_or_string() || view.is_quantity() => {
-            None
-        }
-        _ if view.int_or_string() => None,
-        (Some(Kind::Boolean), _) => mismatch("bool"),
-        (Some(Kind::Integer), _) => mismatch(if view.format() == Some("int64") {
-            "int64"
-        } else {
-            "int32"
-        }),
-        (Some(kind), _) => match view.additional_properties().and_then(View::kind) {
-            Some(Kind::String) => mismatch("map[string]string"),
-            _ => mismatch(kind.name()),
-        },
+    if let Ok(quantity) = read {
+        *value = json!(quantity.to_string());
+    }
+}
+
+/// A time in UTC, with as many digits as its type writes.
+fn time(value: &mut Value, form: &str) {
+    if let Some(time) = value
+        .as_str()
+        .and_then(|text| text.parse::<Timestamp>().ok())
+    {
+        *value = json!(time.strftime(form).to_string());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use super::super::data;
     use super::*;
 
-    fn check(component: &str, mut object: Value, expected: &Value) {
-        let schema = data::schema_document().component(component).unwrap();
-        conform(schema.view(), &mut object);
-        assert_eq!(object, *expected);
+    fn check(api_version: &str, kind: &str, mut object: Value, expected: &Value) {
+        conform(api_version, kind, &mut object);
+        let mut expected = expected.clone();
+        expected["apiVersion"] = json!(api_version);
+        expected["kind"] = json!(kind);
+        assert_eq!(object, expected);
         let once = object.clone();
-        conform(schema.view(), &mut object);
+        conform(api_version, kind, &mut object);
         assert_eq!(object, once, "idempotent");
     }
 
     #[test]
     fn documents_look_as_if_typed() {
         check(
-            "io.k8s.api.core.v1.ConfigMap",
+            "v1",
+            "ConfigMap",
             json!({"metadata": {"name": "c", "labels": {}, "creationTimestamp": null}, "data": {}, "extra": 1}),
             &json!({"metadata": {"name": "c"}}),
         );
         check(
-            "io.k8s.api.core.v1.Container",
-            json!({"name": "c", "env": [], "ports": [{"containerPort": 80}]}),
-            &json!({"name": "c", "ports": [{"containerPort": 80, "protocol": "TCP"}], "resources": {}}),
+            "v1",
+            "ConfigMap",
+            json!({"data": {"k": null}, "immutable": false}),
+            &json!({"metadata": {}, "data": {"k": ""}, "immutable": false}),
         );
         check(
-            "io.k8s.api.core.v1.Volume",
-            json!({"name": "v", "emptyDir": {}}),
-            &json!({"name": "v", "emptyDir": {}}),
+            "v1",
+            "Pod",
+            json!({"spec": {"containers": [{"name": "c", "env": [], "tty": false, "ports": [{"containerPort": 80, "hostPort": 0}]}]}}),
+            &json!({"metadata": {}, "status": {}, "spec": {"containers": [
+                {"name": "c", "ports": [{"containerPort": 80}], "resources": {}},
+            ]}}),
+        );
+        check(
+            "v1",
+            "ResourceQuota",
+            json!({"spec": {"hard": {"cpu": 0.1, "memory": "1024Mi"}}}),
+            &json!({"metadata": {}, "status": {}, "spec": {"hard": {"cpu": "100m", "memory": "1Gi"}}}),
         );
     }
 
     #[test]
-    fn wrong_types_are_named() {
-        let check = |component: &str, object: Value, expected: &str| {
-            let schema = data::schema_document().component(component).unwrap();
-            let kind = component.rsplit('.').next().unwrap();
-            assert_eq!(
-                decode_problem(&schema, &object, kind).as_deref(),
-                Some(expected)
-            );
-        };
+    fn times_have_the_digits_of_their_type() {
         check(
-            "io.k8s.api.apps.v1.Deployment",
-            json!({"spec": {"replicas": "3"}}),
-            "json: cannot unmarshal string into Go struct field Deployment.spec.replicas of type int32",
-        );
-        check(
-            "io.k8s.api.core.v1.ConfigMap",
-            json!({"data": {"k": 1}}),
-            "json: cannot unmarshal number into Go struct field ConfigMap.data of type string",
-        );
-        check(
-            "io.k8s.api.core.v1.Secret",
-            json!({"data": {"k": "?"}}),
-            "illegal base64 data at input byte 0",
+            "coordination.k8s.io/v1",
+            "Lease",
+            json!({"spec": {"renewTime": "2026-01-01T01:00:00+01:00", "holderIdentity": ""}}),
+            &json!({"metadata": {}, "spec": {"renewTime": "2026-01-01T00:00:00.000000Z", "holderIdentity": ""}}),
         );
     }
 }

@@ -3,12 +3,14 @@
 //! Owns the hooks that `registry::strategy` calls; what they do per kind is in the sibling modules. One type serves all
 //! kinds, since most differ in one hook only.
 
+use std::sync::Arc;
+
 use drover_structural::{FieldError, Schema};
 use serde_json::{Value, json};
 
-use super::{conform, data, defaults, events, pods, services, validation};
+use super::{conform, data, defaults, events, pods, services, validation, warnings};
 use crate::rbac;
-use crate::registry::{NameRule, Resource, Strategy, Write, keep};
+use crate::registry::{NameRule, Resource, StatusOnly, Strategy, Write, keep};
 use crate::rest::{Api, Context};
 use crate::status::StatusError;
 
@@ -17,6 +19,7 @@ use crate::status::StatusError;
 pub(crate) struct BuiltIn {
     group: String,
     version: String,
+    api_version: String,
     kind: String,
     schema: Option<Schema>,
 }
@@ -28,6 +31,11 @@ impl BuiltIn {
         Self {
             group: group.to_owned(),
             version: version.to_owned(),
+            api_version: if group.is_empty() {
+                version.to_owned()
+            } else {
+                format!("{group}/{version}")
+            },
             kind: kind.to_owned(),
             schema,
         }
@@ -36,6 +44,13 @@ impl BuiltIn {
     /// The published schema of the kind.
     pub(crate) fn schema(&self) -> Option<Schema> {
         self.schema.clone()
+    }
+
+    /// An object of the kind without any content, as Go writes it.
+    pub(crate) fn zero(&self) -> Value {
+        let mut object = json!({});
+        conform::conform(&self.api_version, &self.kind, &mut object);
+        object
     }
 
     fn id(&self) -> (&str, &str) {
@@ -78,19 +93,12 @@ impl Strategy for BuiltIn {
     }
 
     fn default(&self, object: &mut Value) {
+        conform::conform(&self.api_version, &self.kind, object);
         if let Some(schema) = &self.schema {
-            let (api_version, kind) = (
-                object.get("apiVersion").cloned(),
-                object.get("kind").cloned(),
-            );
-            conform::conform(schema.view(), object);
-            if let Some(members) = object.as_object_mut() {
-                for (name, value) in [("apiVersion", api_version), ("kind", kind)] {
-                    if let Some(value) = value {
-                        members.insert(name.to_owned(), value);
-                    }
-                }
-            }
+            conform::fill(schema.view(), object);
+        }
+        if self.id() == ("", "Pod") {
+            pods::complete_addresses(object);
         }
         defaults::apply(&self.group, &self.version, &self.kind, object);
         if self.id() == ("", "Secret") {
@@ -145,6 +153,7 @@ impl Strategy for BuiltIn {
             ("", "Service") => services::allocate(api, new, Some(old)),
             ("certificates.k8s.io", "CertificateSigningRequest") => keep(new, old, "spec"),
             ("batch", "Job") => pods::keep_job_selector(new, old),
+            ("", "Pod") => pods::admit_update(new, old),
             _ => {}
         }
     }
@@ -202,7 +211,10 @@ impl Strategy for BuiltIn {
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect::<Vec<_>>()
         };
-        self.has_generation(resource) && changed(new) != changed(old)
+        // Annotations of deployments are part of what their controller works by.
+        let annotated = self.id() == ("apps", "Deployment")
+            && new["metadata"]["annotations"] != old["metadata"]["annotations"];
+        self.has_generation(resource) && (annotated || changed(new) != changed(old))
     }
 
     fn allow_create_on_update(&self) -> bool {
@@ -260,6 +272,10 @@ impl Strategy for BuiltIn {
             ));
         }
         Ok(())
+    }
+
+    fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        warnings::of(&self.group, &self.kind, new, old)
     }
 
     fn field(&self, object: &Value, path: &str) -> Option<String> {
@@ -361,6 +377,77 @@ fn api_service_status(cx: &Context, object: &mut Value) {
             "type": "Available", "status": status, "reason": reason, "message": message, "lastTransitionTime": time,
         }]}),
     );
+}
+
+/// The fields that a write to `status` never changes (kubernetes `GetResetFields` of the status strategies, v1.36).
+pub(crate) fn reset_by_status(group: &str, kind: &str) -> &'static [&'static [&'static str]] {
+    match (group, kind) {
+        ("apps", "Deployment") => &[&["spec"], &["metadata", "labels"]],
+        ("", "Pod") => &[
+            &["spec"],
+            &["metadata", "deletionTimestamp"],
+            &["metadata", "ownerReferences"],
+        ],
+        ("networking.k8s.io", "ServiceCIDR")
+        | ("storage.k8s.io", "VolumeAttachment")
+        | ("flowcontrol.apiserver.k8s.io", _) => &[&["spec"], &["metadata"]],
+        ("certificates.k8s.io", _) => &[&["spec"], &["status", "conditions"]],
+        _ => &[&["spec"]],
+    }
+}
+
+/// The status of a built-in kind: what [`StatusOnly`] keeps, read and checked as the kind's.
+#[derive(Debug)]
+pub(super) struct Status(pub(super) Arc<BuiltIn>);
+
+impl Strategy for Status {
+    fn default(&self, object: &mut Value) {
+        self.0.default(object);
+    }
+
+    fn prepare_for_update(
+        &self,
+        api: &Api,
+        resource: &Resource,
+        cx: &Context,
+        new: &mut Value,
+        old: &Value,
+    ) {
+        StatusOnly.prepare_for_update(api, resource, cx, new, old);
+        for path in reset_by_status(&self.0.group, &self.0.kind) {
+            if let ["metadata", member] = path
+                && let (Some(metadata), held) =
+                    (new["metadata"].as_object_mut(), &old["metadata"][*member])
+            {
+                if held.is_null() {
+                    metadata.remove(*member);
+                } else {
+                    metadata.insert((*member).to_owned(), held.clone());
+                }
+            }
+        }
+        if self.0.id() == ("", "Pod") {
+            pods::keep_observed(new, old);
+        }
+    }
+
+    fn validate_update(
+        &self,
+        _api: &Api,
+        _cx: &Context,
+        new: &Value,
+        _old: &Value,
+    ) -> Vec<FieldError> {
+        validation::status(&self.0.group, &self.0.kind, new)
+    }
+
+    fn allow_unconditional_update(&self, resource: &Resource) -> bool {
+        self.0.allow_unconditional_update(resource)
+    }
+
+    fn bumps_generation(&self, _resource: &Resource, _new: &Value, _old: &Value) -> bool {
+        false
+    }
 }
 
 /// The approval of a signing request: only its conditions change.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::data::SubresourceFacts;
 use crate::clock::seconds;
@@ -38,6 +38,23 @@ pub(super) fn prepare_pod(pod: &mut Value) {
     } else if let Some(account) = spec.get("serviceAccount").cloned() {
         spec.insert("serviceAccountName".to_owned(), account);
     }
+    tolerate_absence(spec);
+}
+
+/// What admission adds to a changed pod (kubernetes `plugin/pkg/admission/{defaulttolerationseconds,priority}`).
+pub(super) fn admit_update(pod: &mut Value, old: &Value) {
+    let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for member in ["priority", "preemptionPolicy"] {
+        if let (None, Some(held)) = (spec.get(member), old["spec"].get(member)) {
+            spec.insert(member.to_owned(), held.clone());
+        }
+    }
+    tolerate_absence(spec);
+}
+
+fn tolerate_absence(spec: &mut Map<String, Value>) {
     let Some(tolerations) = spec
         .entry("tolerations")
         .or_insert_with(|| json!([]))
@@ -58,6 +75,55 @@ pub(super) fn prepare_pod(pod: &mut Value) {
             tolerations.push(json!({
                 "key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300,
             }));
+        }
+    }
+}
+
+/// The list of addresses goes with the one address that older clients know (kubernetes `pkg/apis/core/v1/conversion.go`).
+pub(super) fn complete_addresses(pod: &mut Value) {
+    let Some(status) = pod.get_mut("status").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let one = status.get("podIP").cloned();
+    let listed = status
+        .get("podIPs")
+        .and_then(|list| list.get(0)?.get("ip"))
+        .cloned();
+    match (one, listed) {
+        (Some(one), listed) if listed.as_ref() != Some(&one) => {
+            status.insert("podIPs".to_owned(), json!([{"ip": one}]));
+        }
+        (None, Some(listed)) => {
+            status.insert("podIP".to_owned(), listed);
+        }
+        _ => {}
+    }
+}
+
+/// What a writer of a pod's status leaves out stays: the class, and which generation was seen
+/// (kubernetes `pkg/registry/core/pod/strategy.go`).
+pub(super) fn keep_observed(pod: &mut Value, old: &Value) {
+    let Some(status) = pod.get_mut("status").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let before = &old["status"];
+    for member in ["qosClass", "observedGeneration"] {
+        if let (None, Some(held)) = (status.get(member), before.get(member)) {
+            status.insert(member.to_owned(), held.clone());
+        }
+    }
+    let conditions = status.get_mut("conditions").and_then(Value::as_array_mut);
+    for condition in conditions.into_iter().flatten() {
+        let held = before["conditions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|held| held["type"] == condition["type"])
+            .and_then(|held| held.get("observedGeneration"));
+        if let (Some(condition), Some(held)) = (condition.as_object_mut(), held) {
+            condition
+                .entry("observedGeneration")
+                .or_insert_with(|| held.clone());
         }
     }
 }

@@ -85,6 +85,15 @@ pub(super) fn allocate(api: &Api, service: &mut Value, old: Option<&Value>) {
         .and_then(|old| old.get("spec"))
         .and_then(Value::as_object)
     {
+        // Older clients know one address only, and mean the list by it (`NormalizeClusterIPs`).
+        let listed = spec.get("clusterIPs");
+        let address = text(spec, "clusterIP").to_owned();
+        if !address.is_empty()
+            && address != text(old, "clusterIP")
+            && (listed.is_none() || listed == old.get("clusterIPs"))
+        {
+            spec.insert("clusterIPs".to_owned(), json!([address]));
+        }
         // A client that leaves the addresses out means the same ones.
         for member in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
             if let (None, Some(held)) = (spec.get(member), old.get(member)) {
@@ -93,12 +102,11 @@ pub(super) fn allocate(api: &Api, service: &mut Value, old: Option<&Value>) {
         }
         keep_ports(spec, old);
     }
-    let was = old.and_then(|old| old["spec"]["type"].as_str());
-    if kind == "ClusterIP"
-        && was.is_some_and(|was| was != "ClusterIP")
-        && !spec.contains_key("externalIPs")
+    if let Some(old) = old
+        .and_then(|old| old.get("spec"))
+        .and_then(Value::as_object)
     {
-        spec.remove("externalTrafficPolicy");
+        drop_what_the_old_type_needed(spec, old);
     }
     let mut held: Option<Taken> = None;
     if text(spec, "clusterIP").is_empty() {
@@ -151,8 +159,6 @@ pub(super) fn allocate(api: &Api, service: &mut Value, old: Option<&Value>) {
             let number = free_port(&taken.ports);
             taken.ports.insert(number);
             port.insert("nodePort".to_owned(), json!(number));
-        } else if kind == "ClusterIP" && old.is_some() {
-            port.remove("nodePort");
         }
     }
     if kind == "LoadBalancer"
@@ -164,6 +170,63 @@ pub(super) fn allocate(api: &Api, service: &mut Value, old: Option<&Value>) {
             "healthCheckNodePort".to_owned(),
             json!(free_port(&taken.ports)),
         );
+    }
+}
+
+/// Whether anything from outside the cluster reaches a service.
+fn is_external(spec: &Map<String, Value>) -> bool {
+    let addresses = spec.get("externalIPs").and_then(Value::as_array);
+    match text(spec, "type") {
+        "LoadBalancer" | "NodePort" => true,
+        "ClusterIP" => addresses.is_some_and(|addresses| !addresses.is_empty()),
+        _ => false,
+    }
+}
+
+/// A service of another type loses what only the old type needed, unless its author changed just that
+/// (kubernetes `pkg/registry/core/service/strategy.go`, `dropTypeDependentFields`).
+fn drop_what_the_old_type_needed(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
+    let same = |spec: &Map<String, Value>, member: &str| spec.get(member) == old.get(member);
+    let has_ports =
+        |spec: &Map<String, Value>| matches!(text(spec, "type"), "NodePort" | "LoadBalancer");
+    let node_ports = |spec: &Map<String, Value>| {
+        let ports = spec.get("ports").and_then(Value::as_array);
+        let mut numbers: Vec<i64> = ports
+            .into_iter()
+            .flatten()
+            .filter_map(|port| port["nodePort"].as_i64())
+            .collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    if has_ports(old)
+        && !has_ports(spec)
+        && node_ports(spec)
+            .iter()
+            .all(|number| node_ports(old).contains(number))
+    {
+        let ports = spec.get_mut("ports").and_then(Value::as_array_mut);
+        for port in ports.into_iter().flatten() {
+            if let Some(port) = port.as_object_mut() {
+                port.remove("nodePort");
+            }
+        }
+    }
+    let checks_health = |spec: &Map<String, Value>| {
+        text(spec, "type") == "LoadBalancer" && text(spec, "externalTrafficPolicy") == "Local"
+    };
+    if checks_health(old) && !checks_health(spec) && same(spec, "healthCheckNodePort") {
+        spec.remove("healthCheckNodePort");
+    }
+    if text(old, "type") == "LoadBalancer" && text(spec, "type") != "LoadBalancer" {
+        for member in ["allocateLoadBalancerNodePorts", "loadBalancerClass"] {
+            if same(spec, member) {
+                spec.remove(member);
+            }
+        }
+    }
+    if is_external(old) && !is_external(spec) && same(spec, "externalTrafficPolicy") {
+        spec.remove("externalTrafficPolicy");
     }
 }
 
@@ -244,6 +307,7 @@ pub(super) fn validate(api: &Api, service: &Value, errors: &mut Vec<FieldError>)
             Ok(_) => {}
         }
     }
+    single_family(spec, errors);
     for (index, port) in spec["ports"].as_array().into_iter().flatten().enumerate() {
         let Some(number) = port["nodePort"].as_i64().filter(|number| *number > 0) else {
             continue;
@@ -260,6 +324,32 @@ pub(super) fn validate(api: &Api, service: &Value, errors: &mut Vec<FieldError>)
                 "provided port is not in the valid range. The range of valid ports is 30000-32767";
             errors.push(FieldError::invalid(field, number, detail));
         }
+    }
+}
+
+/// The range of addresses is of one family; only a headless service that selects nothing may speak of both.
+fn single_family(spec: &Value, errors: &mut Vec<FieldError>) {
+    let selects = spec["selector"]
+        .as_object()
+        .is_some_and(|selector| !selector.is_empty());
+    if spec["type"] == "ExternalName" || (spec["clusterIP"] == "None" && !selects) {
+        return;
+    }
+    for (index, family) in strings(spec, "ipFamilies").iter().enumerate() {
+        if family == "IPv6" {
+            errors.push(FieldError::invalid(
+                format!("spec.ipFamilies[{index}]"),
+                family.as_str(),
+                "not configured on this cluster",
+            ));
+        }
+    }
+    if spec["ipFamilyPolicy"] == "RequireDualStack" {
+        errors.push(FieldError::invalid(
+            "spec.ipFamilyPolicy",
+            "RequireDualStack",
+            "this cluster is not configured for dual-stack services",
+        ));
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Context {
     pub(crate) now: Timestamp,
     pub(crate) dry_run: bool,
     /// Sent as `Warning` headers, in order.
-    pub(crate) warnings: Mutex<Vec<String>>,
+    pub(crate) warnings: Arc<Mutex<Vec<String>>>,
 }
 
 impl Context {
@@ -43,7 +43,7 @@ impl Context {
             manager: manager.to_owned(),
             now,
             dry_run: false,
-            warnings: Mutex::default(),
+            warnings: Arc::default(),
         }
     }
 

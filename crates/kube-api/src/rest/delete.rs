@@ -181,6 +181,9 @@ fn mark(cx: &Context, resource: &Resource, object: &mut Value, options: &DeleteO
             let metadata = metadata_mut(object);
             metadata.insert("deletionTimestamp".to_owned(), seconds(cx.now).into());
             metadata.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
+            if !marked {
+                raise_generation(metadata);
+            }
         }
         return true;
     }
@@ -199,16 +202,17 @@ fn mark(cx: &Context, resource: &Resource, object: &mut Value, options: &DeleteO
         }
         // The mark is a change of what is wanted (apiserver `pkg/registry/rest/delete.go`).
         if has_generation && !marked {
-            let generation = metadata
-                .get("generation")
-                .and_then(Value::as_i64)
-                .unwrap_or(0);
-            if generation > 0 {
-                metadata.insert("generation".to_owned(), (generation + 1).into());
-            }
+            raise_generation(metadata);
         }
     }
     false
+}
+
+fn raise_generation(metadata: &mut serde_json::Map<String, Value>) {
+    let generation = metadata.get("generation").and_then(Value::as_i64);
+    if let Some(generation @ 1..) = generation {
+        metadata.insert("generation".to_owned(), (generation + 1).into());
+    }
 }
 
 /// Deletes everything a selector matches, one by one, and answers what it deleted.

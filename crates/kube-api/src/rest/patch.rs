@@ -67,21 +67,9 @@ pub(crate) async fn patch(
     duplicates: &[String],
     options: &WriteOptions,
 ) -> Result<Written, StatusError> {
-    let refused = |error| StatusError::invalid("meta.k8s.io", "PatchOptions", "", &[error]);
+    check_options(kind, options)?;
     if kind == PatchKind::Apply {
-        if options.field_manager.is_none() {
-            return Err(refused(FieldError::required(
-                "fieldManager",
-                "is required for apply patch",
-            )));
-        }
         return apply(api, cx, target, body, duplicates, options).await;
-    }
-    if options.force.is_some() {
-        return Err(refused(FieldError::forbidden(
-            "force",
-            "may not be specified for non-apply patch",
-        )));
     }
     let schema = target.resource.schema.clone();
     let mut mutate = |old: &Value| {
@@ -92,6 +80,25 @@ pub(crate) async fn patch(
         })
     };
     update(api, cx, target, options, &mut mutate).await
+}
+
+/// Whether the options fit the kind of patch.
+pub(crate) fn check_options(kind: PatchKind, options: &WriteOptions) -> Result<(), StatusError> {
+    let error = match kind {
+        PatchKind::Apply if options.field_manager.is_none() => {
+            FieldError::required("fieldManager", "is required for apply patch")
+        }
+        PatchKind::Json | PatchKind::Merge | PatchKind::Strategic if options.force.is_some() => {
+            FieldError::forbidden("force", "may not be specified for non-apply patch")
+        }
+        _ => return Ok(()),
+    };
+    Err(StatusError::invalid(
+        "meta.k8s.io",
+        "PatchOptions",
+        "",
+        &[error],
+    ))
 }
 
 /// The result of a patch that is no apply. Without a schema, a strategic patch merges maps and replaces lists.
@@ -159,17 +166,8 @@ fn check_object(patch: &Value) -> Result<(), StatusError> {
     }
 }
 
-/// Server-side apply.
-async fn apply(
-    api: &Arc<Api>,
-    cx: &Context,
-    target: &Target,
-    mut config: Value,
-    duplicates: &[String],
-    options: &WriteOptions,
-) -> Result<Written, StatusError> {
-    let resource = &target.resource;
-    let force = options.force.unwrap_or(false);
+/// Whether a configuration names what it is.
+pub(crate) fn check_config(config: &Value) -> Result<(), StatusError> {
     if !config.is_object() {
         return Err(StatusError::bad_request(format!(
             "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
@@ -196,6 +194,21 @@ async fn apply(
             text("kind")
         )));
     }
+    Ok(())
+}
+
+/// Server-side apply.
+async fn apply(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    mut config: Value,
+    duplicates: &[String],
+    options: &WriteOptions,
+) -> Result<Written, StatusError> {
+    let resource = &target.resource;
+    let force = options.force.unwrap_or(false);
+    check_config(&config)?;
     structure::check_declared(resource, &config)?;
     // What is left to report is told once.
     structure::check_fields(
@@ -204,6 +217,7 @@ async fn apply(
         &mut config,
         duplicates,
         options.field_validation,
+        &Tracking::Done,
     )?;
     let quiet = WriteOptions {
         field_validation: FieldValidation::Ignore,

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use drover_structural::managed_fields::{self, scale as owned};
 use serde_json::{Value, json};
 
 use super::object::meta;
 use super::options::WriteOptions;
-use super::read;
+use super::patch::{self, PatchKind};
 use super::write::{Mutated, Target, Tracking, update};
-use super::{Api, Context};
+use super::{Api, Context, read, structure};
+use crate::builtin;
 use crate::registry::ScalePaths;
 use crate::status::{FieldError, StatusError};
 
@@ -110,64 +112,184 @@ fn selector_text(selector: &Value) -> String {
 /// The Scale of a stored object.
 pub(crate) fn get(api: &Api, target: &Target, paths: &ScalePaths) -> Result<Value, StatusError> {
     let shown = read::get(api, &target.resource, &target.namespace, &target.name)?;
-    Ok(of(&shown.value(), paths))
+    let object = shown.value();
+    if target.resource.custom && at(&object, &paths.spec_replicas).is_null() {
+        return Err(StatusError::internal(format!(
+            "the spec replicas field {:?} does not exist",
+            paths.spec_replicas
+        )));
+    }
+    Ok(of(&object, paths))
 }
 
-/// Changes the replicas through `edit`, which turns the present Scale into the wanted one.
+/// How a client wants the Scale.
+#[derive(Debug)]
+pub(crate) enum Edit {
+    Replace(Value),
+    Patch(PatchKind, Value),
+}
+
+fn refused(target: &Target, error: FieldError) -> StatusError {
+    StatusError::invalid("autoscaling", "Scale", &target.name, &[error])
+}
+
+/// Changes the replicas of an object through its Scale.
 pub(crate) async fn change(
     api: &Arc<Api>,
     cx: &Context,
     target: &Target,
     paths: &ScalePaths,
     options: &WriteOptions,
-    mut edit: impl FnMut(&Value) -> Result<Value, StatusError> + Send,
+    edit: &Edit,
 ) -> Result<Value, StatusError> {
-    let mut mutate = |old: &Value| {
-        let present = of(old, paths);
-        let wanted = edit(&present)?;
-        let refused = |error| StatusError::invalid("autoscaling", "Scale", &target.name, &[error]);
-        let name = meta(&wanted, "name");
-        if !name.is_empty() && name != target.name {
-            return Err(StatusError::bad_request(format!(
-                "the name of the object ({name}) does not match the name on the URL ({})",
-                target.name
-            )));
+    if let Edit::Patch(kind, config) = edit {
+        patch::check_options(*kind, options)?;
+        if *kind == PatchKind::Apply {
+            patch::check_config(config)?;
         }
-        let replicas = match &wanted["spec"]["replicas"] {
-            Value::Null => 0,
-            value => value.as_i64().ok_or_else(|| {
-                refused(FieldError::invalid(
-                    "spec.replicas",
-                    value.clone(),
-                    "must be an integer",
-                ))
-            })?,
-        };
-        if replicas < 0 {
-            return Err(refused(FieldError::invalid(
+    }
+    let mut mutate = |old: &Value| changed(cx, target, paths, options, edit, old);
+    let written = update(api, cx, target, options, &mut mutate).await?;
+    Ok(of(&written.into_value(), paths))
+}
+
+/// The object that `old` is to become.
+fn changed(
+    cx: &Context,
+    target: &Target,
+    paths: &ScalePaths,
+    options: &WriteOptions,
+    edit: &Edit,
+    old: &Value,
+) -> Result<Mutated, StatusError> {
+    let version = target.resource.api_version();
+    let path: Vec<&str> = paths
+        .spec_replicas
+        .split('.')
+        .filter(|part| !part.is_empty())
+        .collect();
+    let unreadable =
+        |why: String| StatusError::internal(format!("failed to decode managed fields: {why}"));
+    let mut present = of(old, paths);
+    let owners = old["metadata"].get("managedFields");
+    if let Some(owners) = owned::of_parent(owners, &version, &path).map_err(unreadable)? {
+        present["metadata"]["managedFields"] = owners;
+    }
+    let wanted = wanted(cx, target, options, edit, &present)?;
+    let replicas = checked(target, paths, &wanted)?;
+    let mut object = old.clone();
+    set(&mut object, &paths.spec_replicas, replicas.into())
+        .ok_or_else(|| StatusError::internal("the path of the replicas leads through a value"))?;
+    for field in ["resourceVersion", "uid"] {
+        let text = meta(&wanted, field);
+        if !text.is_empty() {
+            object["metadata"][field] = text.into();
+        }
+    }
+    let now = wanted["metadata"].get("managedFields");
+    match owned::to_parent(owners, now, &version, &path).map_err(unreadable)? {
+        Some(owners) => object["metadata"]["managedFields"] = owners,
+        None => managed_fields::strip(&mut object),
+    }
+    Ok(Mutated {
+        object,
+        duplicates: Vec::new(),
+        tracking: Tracking::Done,
+    })
+}
+
+/// The Scale that the client wants, with its owners.
+fn wanted(
+    cx: &Context,
+    target: &Target,
+    options: &WriteOptions,
+    edit: &Edit,
+    present: &Value,
+) -> Result<Value, StatusError> {
+    let schema = builtin::scale_schema();
+    let request = managed_fields::Request {
+        schema: &schema,
+        api_version: owned::API_VERSION,
+        subresource: "scale",
+        manager: &cx.manager,
+        reset: None,
+        blank: None,
+        now: cx.now,
+    };
+    let mut wanted = match edit {
+        Edit::Patch(PatchKind::Apply, config) => {
+            let force = options.force.unwrap_or(false);
+            return managed_fields::apply(Some(present), config, &request, force)
+                .map(|applied| applied.object)
+                .map_err(|error| structure::apply_error(&error));
+        }
+        Edit::Patch(kind, body) => patch::apply_plain(*kind, present, body, Some(&schema))?,
+        Edit::Replace(body) => body.clone(),
+    };
+    let name = meta(&wanted, "name");
+    if !name.is_empty() && name != target.name {
+        return Err(StatusError::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({})",
+            target.name
+        )));
+    }
+    if let Some(members) = wanted.as_object_mut() {
+        // As Go reads it: both parts are structures.
+        for part in ["metadata", "spec"] {
+            if !members.get(part).is_some_and(Value::is_object) {
+                members.insert(part.to_owned(), json!({}));
+            }
+        }
+        for part in ["apiVersion", "kind", "status"] {
+            members.insert(part.to_owned(), present[part].clone());
+        }
+        let zero = members["spec"]["replicas"].as_i64() == Some(0);
+        if let (true, Some(spec)) = (zero, members.get_mut("spec").and_then(Value::as_object_mut)) {
+            spec.remove("replicas");
+        }
+    }
+    managed_fields::update(Some(present), &mut wanted, &request);
+    Ok(wanted)
+}
+
+/// The replicas of a wanted Scale.
+fn checked(target: &Target, paths: &ScalePaths, wanted: &Value) -> Result<i64, StatusError> {
+    let replicas = match &wanted["spec"]["replicas"] {
+        Value::Null => 0,
+        value => value.as_i64().ok_or_else(|| {
+            let detail = "must be an integer";
+            refused(
+                target,
+                FieldError::invalid("spec.replicas", value.clone(), detail),
+            )
+        })?,
+    };
+    if replicas == i64::from(i32::MIN) {
+        return Err(StatusError::bad_request(format!(
+            "the spec replicas field {:?} cannot be empty",
+            paths.spec_replicas
+        )));
+    }
+    let resource = &target.resource;
+    match replicas {
+        0.. => Ok(replicas),
+        _ if resource.custom => Err(StatusError::invalid(
+            &resource.group,
+            &resource.kind,
+            &target.name,
+            &[FieldError::invalid(
+                &paths.spec_replicas,
+                replicas,
+                "should be a non-negative integer",
+            )],
+        )),
+        _ => Err(refused(
+            target,
+            FieldError::invalid(
                 "spec.replicas",
                 replicas,
                 "must be greater than or equal to 0",
-            )));
-        }
-        let mut object = old.clone();
-        set(&mut object, &paths.spec_replicas, replicas.into()).ok_or_else(|| {
-            StatusError::internal("the path of the replicas leads through a value")
-        })?;
-        let revision = meta(&wanted, "resourceVersion");
-        if !revision.is_empty() {
-            object["metadata"]["resourceVersion"] = revision.into();
-        }
-        let uid = meta(&wanted, "uid");
-        if !uid.is_empty() {
-            object["metadata"]["uid"] = uid.into();
-        }
-        Ok(Mutated {
-            object,
-            duplicates: Vec::new(),
-            tracking: Tracking::Update,
-        })
-    };
-    let written = update(api, cx, target, options, &mut mutate).await?;
-    Ok(of(&written.into_value(), paths))
+            ),
+        )),
+    }
 }

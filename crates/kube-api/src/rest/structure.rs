@@ -11,6 +11,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::options::FieldValidation;
+use super::write::Tracking;
 use super::{Context, object};
 use crate::builtin;
 use crate::registry::Resource;
@@ -23,13 +24,17 @@ pub(crate) fn check_fields(
     value: &mut Value,
     duplicates: &[String],
     validation: FieldValidation,
+    tracking: &Tracking,
 ) -> Result<(), StatusError> {
     let mut found: Vec<String> = object::unknown_metadata(value)
         .map(|name| format!("unknown field \"metadata.{name}\""))
         .collect();
     if let Some(schema) = &resource.schema {
         if resource.custom {
-            drover_structural::default::drop_nulls(value, schema);
+            // What is applied is not decoded as other bodies are: its nulls stay.
+            if !matches!(tracking, Tracking::Done) {
+                drover_structural::default::drop_nulls(value, schema);
+            }
             let unknown = drover_structural::prune::prune_recording(value, schema);
             found.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
         } else if validation != FieldValidation::Ignore {
@@ -39,6 +44,16 @@ pub(crate) fn check_fields(
     }
     if let (false, Some(schema)) = (resource.custom, &resource.schema)
         && let Some(why) = builtin::decode_problem(schema, value, &resource.kind)
+    {
+        return Err(StatusError::undecodable(
+            &resource.kind,
+            &resource.version,
+            &resource.kind,
+            &why,
+        ));
+    }
+    if resource.custom
+        && let Some(why) = builtin::metadata_problem(&value["metadata"])
     {
         return Err(StatusError::undecodable(
             &resource.kind,
@@ -167,7 +182,10 @@ fn reset_fields(resource: &Resource, subresource: &str) -> Option<FieldSet> {
             let paths: Vec<&[&str]> = paths.iter().map(Vec::as_slice).collect();
             Some(FieldSet::of_fields(&paths))
         }
-        "status" => Some(FieldSet::of_fields(&[&["spec"]])),
+        "status" => Some(FieldSet::of_fields(builtin::reset_by_status(
+            &resource.group,
+            &resource.kind,
+        ))),
         _ => None,
     }
 }
@@ -188,8 +206,18 @@ pub(crate) fn track_update(
         subresource,
         manager: &cx.manager,
         reset: reset.as_ref(),
+        blank: resource.blank.as_deref(),
         now: cx.now,
     };
+    // An empty list says nothing for a custom resource; for a built-in kind it asks to forget all owners
+    // (apimachinery `managedfields/internal/managedfieldsupdater.go`, `unstructured.GetManagedFields`).
+    if resource.custom
+        && new["metadata"]["managedFields"]
+            .as_array()
+            .is_some_and(Vec::is_empty)
+    {
+        managed_fields::strip(new);
+    }
     managed_fields::update(old, new, &request);
 }
 
@@ -210,6 +238,7 @@ pub(crate) fn apply(
         subresource,
         manager: &cx.manager,
         reset: reset.as_ref(),
+        blank: resource.blank.as_deref(),
         now: cx.now,
     };
     managed_fields::apply(live, config, &request, force)
@@ -217,7 +246,7 @@ pub(crate) fn apply(
         .map_err(|error| apply_error(&error))
 }
 
-fn apply_error(error: &ApplyError) -> StatusError {
+pub(crate) fn apply_error(error: &ApplyError) -> StatusError {
     match error {
         ApplyError::Conflict(conflicts) => {
             let mut status = StatusError::new(StatusCode::CONFLICT, "Conflict", error.to_string());

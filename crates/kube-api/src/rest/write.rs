@@ -118,9 +118,11 @@ pub(crate) fn check_type(resource: &Resource, body: &mut Value) -> Result<(), St
     let text = |field: &str| map.get(field).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     if resource.custom && kind.is_empty() {
+        let text = Value::Object(map.clone()).to_string();
         return Err(StatusError::bad_request(format!(
-            "Object 'Kind' is missing in '{}'",
-            Value::Object(map.clone())
+            "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{text}' ({})",
+            resource.kind,
+            crate::server::summary(text.as_bytes())
         )));
     }
     if resource.custom {
@@ -272,6 +274,7 @@ pub(crate) async fn create_with(
         &mut body,
         duplicates,
         options.field_validation,
+        &tracking,
     )?;
     if !meta(&body, "resourceVersion").is_empty() {
         return Err(StatusError::new(
@@ -522,10 +525,25 @@ fn prepare_update(
     let resource = &*target.resource;
     let strategy = &*target.strategy;
     check_type(resource, new)?;
+    let checked = structure::check_fields(
+        resource,
+        cx,
+        new,
+        duplicates,
+        options.field_validation,
+        tracking,
+    );
+    checked.map_err(|error| {
+        if matches!(tracking, Tracking::Patch) {
+            unpatchable(new, &error)
+        } else {
+            error
+        }
+    })?;
     check_namespace(target, new)?;
     let name = meta(new, "name").to_owned();
     if name.is_empty() {
-        if resource.custom || !target.subresource.is_empty() {
+        if !target.subresource.is_empty() {
             metadata_mut(new).insert("name".to_owned(), target.name.as_str().into());
         } else {
             return Err(StatusError::bad_request(format!(
@@ -582,14 +600,6 @@ fn prepare_update(
             &[error],
         ));
     }
-    let checked = structure::check_fields(resource, cx, new, duplicates, options.field_validation);
-    checked.map_err(|error| {
-        if matches!(tracking, Tracking::Patch) {
-            unpatchable(new, &error)
-        } else {
-            error
-        }
-    })?;
     object::inherit(new, old);
     structure::default(resource, new);
     match tracking {

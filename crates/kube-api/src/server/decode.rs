@@ -90,7 +90,7 @@ pub(super) fn yaml(bytes: &[u8]) -> Result<Decoded, String> {
 }
 
 /// The start of a body, as errors quote it (apiserver `handlers/rest.go`, `summarizeData`).
-pub(super) fn summary(bytes: &[u8]) -> String {
+pub(crate) fn summary(bytes: &[u8]) -> String {
     const LENGTH: usize = 30;
     let Some(first) = bytes.first() else {
         return "<empty>".to_owned();

@@ -135,8 +135,19 @@ async fn answer<B: RequestBody>(
                 query: Query::parse(parts.uri.query().unwrap_or_default()),
                 identity,
                 head,
+                warnings: Arc::default(),
             };
-            resource(request, body, timeout).await
+            let warnings = Arc::clone(&request.warnings);
+            let result = resource(request, body, timeout).await;
+            result.or_else(|error| {
+                let warnings = warnings.lock();
+                if warnings.is_empty() {
+                    return Err(error);
+                }
+                let mut response = respond::error(&error);
+                respond::warn(&mut response, &warnings);
+                Ok(response)
+            })
         }
     }
 }
@@ -259,6 +270,8 @@ struct ResourceRequest<'a> {
     identity: Identity,
     /// HEAD, which no resource answers.
     head: bool,
+    /// Sent even if the request fails.
+    warnings: Arc<parking_lot::Mutex<Vec<String>>>,
 }
 
 impl ResourceRequest<'_> {
@@ -295,7 +308,7 @@ impl ResourceRequest<'_> {
             manager,
             now: self.inner.api.clock.now(),
             dry_run: options.dry_run,
-            warnings: parking_lot::Mutex::default(),
+            warnings: Arc::clone(&self.warnings),
         }
     }
 
@@ -659,17 +672,16 @@ async fn subresource<B: RequestBody>(
                 let options = WriteOptions::parse(&request.query, "UpdateOptions")?;
                 let cx = request.context(&options);
                 let wanted = object_body(request, "Scale", body).await?.value;
-                let edit = |_present: &Value| Ok(wanted.clone());
-                let scale = scale::change(api, &cx, &target, paths, &options, edit).await?;
+                let edit = scale::Edit::Replace(wanted);
+                let scale = scale::change(api, &cx, &target, paths, &options, &edit).await?;
                 Ok(value_response(&cx, resource, StatusCode::OK, scale, accept))
             }
             _ => {
                 let options = WriteOptions::parse(&request.query, "PatchOptions")?;
                 let cx = request.context(&options);
                 let (kind, decoded) = patch_body(request, false, body).await?;
-                let edit =
-                    |present: &Value| patch::apply_plain(kind, present, &decoded.value, None);
-                let scale = scale::change(api, &cx, &target, paths, &options, edit).await?;
+                let edit = scale::Edit::Patch(kind, decoded.value);
+                let scale = scale::change(api, &cx, &target, paths, &options, &edit).await?;
                 Ok(value_response(&cx, resource, StatusCode::OK, scale, accept))
             }
         },

@@ -13,6 +13,7 @@
 mod compare;
 mod kubectl;
 mod normal;
+mod ownership;
 mod scenario;
 mod servers;
 

@@ -108,12 +108,7 @@ fn request(line: &str) -> Request {
         headers.extend(header_of(header));
         rest = after;
     }
-    let patch = PATCHES.iter().find(|(name, _)| *name == verb);
-    let method = match patch {
-        Some(_) => Method::PATCH,
-        None if verb == "UNTIL" => Method::GET,
-        None => verb.parse().unwrap(),
-    };
+    let (method, media) = method_of(verb);
     let body = match rest.trim() {
         "" => String::new(),
         raw if raw.starts_with("raw") => raw.trim_start_matches("raw").trim_start().to_owned(),
@@ -123,7 +118,6 @@ fn request(line: &str) -> Request {
         .iter()
         .any(|(name, _)| name == http::header::CONTENT_TYPE);
     if !named && !body.is_empty() {
-        let media = patch.map_or("application/json", |(_, media)| media);
         headers.push((http::header::CONTENT_TYPE, media.to_owned()));
     }
     let raw = rest.trim_start().starts_with("raw");
@@ -139,6 +133,16 @@ fn request(line: &str) -> Request {
         },
         keep,
         until: verb == "UNTIL",
+    }
+}
+
+/// The method that a verb of a scenario stands for, and the media type of its body.
+fn method_of(verb: &str) -> (Method, &'static str) {
+    let patch = PATCHES.iter().find(|(name, _)| *name == verb);
+    match patch {
+        Some((_, media)) => (Method::PATCH, media),
+        None if verb == "UNTIL" => (Method::GET, "application/json"),
+        None => (verb.parse().unwrap(), "application/json"),
     }
 }
 
@@ -177,6 +181,21 @@ fn header_of(text: &str) -> Vec<(HeaderName, String)> {
 }
 
 impl Request {
+    /// A request outside scenarios: `verb` as in a scenario, `body` as it is sent.
+    pub(crate) fn of(verb: &str, path: &str, body: String) -> Self {
+        let (method, media) = method_of(verb);
+        let media = (!body.is_empty()).then(|| (http::header::CONTENT_TYPE, media.to_owned()));
+        Self {
+            line: format!("{verb} {path}"),
+            method,
+            path: path.to_owned(),
+            headers: media.into_iter().collect(),
+            body,
+            keep: Vec::new(),
+            until: false,
+        }
+    }
+
     /// The request for one server, whose names have these values.
     pub(crate) fn made(&self, names: &[(String, String)]) -> http::Request<Vec<u8>> {
         let body = replaced(&self.body, names);

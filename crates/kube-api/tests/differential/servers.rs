@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drover_kube_api::{Config, Server, Storage};
 use drover_testkit::control_plane::{self, ADMIN_TOKEN, ControlPlane};
-use drover_testkit::http::Http;
+use drover_testkit::http::{Answer, Http};
 use drover_testkit::serve::Port;
 use drover_testkit::wait;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::normal::Normal;
 use crate::scenario::Scenario;
 
 /// How long an answer may take; watches in scenarios last a second. What takes longer counts as no answer.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 /// Both servers, with an administrator's client each.
 pub(crate) struct Pair {
@@ -64,6 +64,13 @@ impl Pair {
         });
         std::fs::write(&path, kubeconfig.to_string()).unwrap();
         path
+    }
+
+    /// Sends a request to each at once.
+    pub(crate) async fn both(&self, requests: [http::Request<Vec<u8>>; 2]) -> [Answer; 2] {
+        let [real, ours] = requests;
+        let (real, ours) = tokio::join!(self.real_client.send(real), self.our_client.send(ours));
+        [real.unwrap(), ours.unwrap()]
     }
 
     /// Ends both.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use drover_kube_api::{Config, Server, Storage};
+use drover_testkit::chance::Chance;
 use drover_testkit::control_plane::{self, ADMIN_TOKEN, ControlPlane};
 use drover_testkit::http::Http;
 use drover_testkit::serve::Port;
@@ -46,28 +47,20 @@ const PATHS: [&str; 7] = [
     "/x/y/z",
 ];
 
-/// Seeded choices (splitmix64), the same on every machine.
-struct Chance(u64);
+/// Random policies.
+struct Policies(Chance);
 
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
+impl Policies {
     fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("it is below a usize")
+        self.0.below(bound)
     }
 
     fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
+        self.0.one_in(n)
     }
 
     fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
+        self.0.pick(from)
     }
 
     /// One to three of them, sometimes `*`.
@@ -159,7 +152,7 @@ impl Round {
         format!("{}-ns-{number}", self.prefix)
     }
 
-    fn policies(&self, chance: &mut Chance) -> Vec<(String, Value)> {
+    fn policies(&self, chance: &mut Policies) -> Vec<(String, Value)> {
         let mut made = Vec::new();
         let meta = |name: String| json!({"name": name});
         for number in 0..2 {
@@ -240,7 +233,7 @@ impl Round {
         made
     }
 
-    fn review(&self, chance: &mut Chance) -> Value {
+    fn review(&self, chance: &mut Policies) -> Value {
         let number = chance.below(4);
         let mut spec = match chance.below(3) {
             0 => json!({"user": self.user(number)}),
@@ -273,7 +266,7 @@ impl Round {
     }
 
     /// An attempt to make a role or a binding, without making it.
-    fn grant(&self, chance: &mut Chance) -> (String, Value) {
+    fn grant(&self, chance: &mut Policies) -> (String, Value) {
         let namespace = self.namespace(chance.below(2));
         let metadata = json!({"name": format!("{}-attempt", self.prefix)});
         let subjects =
@@ -413,7 +406,9 @@ async fn access_is_decided_as_by_a_real_api_server() {
     );
     let mut wrong: Vec<String> = Vec::new();
     for number in 0..rounds {
-        let mut chance = Chance(seed.wrapping_mul(1_000_003).wrapping_add(number));
+        let mut chance = Policies(Chance::new(
+            seed.wrapping_mul(1_000_003).wrapping_add(number),
+        ));
         let round = Round {
             prefix: format!("r{number}"),
         };

@@ -58,7 +58,7 @@ pub fn update(live: Option<&Value>, new: &mut Value, request: &Request<'_>) {
     let live_object = match live {
         Some(live) => live,
         None => {
-            empty = super::empty_object(new);
+            empty = request.blank_like(new);
             &empty
         }
     };
