@@ -28,6 +28,10 @@ const PINNED: [(&str, &str); 5] = [
     ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
 ];
 
+/// The clients of other people that are run against both servers: a Go module, and what a Python program needs.
+const GO_CLIENTS: &str = "crates/kube-api/tests/clients-go";
+const PYTHON_CLIENTS: &str = "crates/kube-api/tests/clients-python/requirements.txt";
+
 /// The version that the binaries report and clients compare.
 const KUBERNETES: &str = "v1.36.3";
 
@@ -90,7 +94,62 @@ pub(crate) fn build() -> Result<()> {
         )?;
         stamp(&bin, name, &pin)?;
     }
-    stages(&bin)
+    stages(&bin)?;
+    go_clients(&bin)?;
+    python(&bin)
+}
+
+/// Builds the program that uses client-go and controller-runtime.
+fn go_clients(bin: &Path) -> Result<()> {
+    let module = root().join(GO_CLIENTS);
+    let mut files: Vec<PathBuf> = fs::read_dir(&module)
+        .with_context(|| format!("read {GO_CLIENTS}"))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| {
+            let extension = path.extension().and_then(OsStr::to_str);
+            matches!(extension, Some("go" | "mod" | "sum"))
+        })
+        .collect();
+    files.sort();
+    let mut pin = String::new();
+    for file in files {
+        pin.push_str(
+            &fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?,
+        );
+    }
+    if up_to_date(bin, "clients-go", &pin)? {
+        return Ok(());
+    }
+    say("building clients-go");
+    let path = bin.join("clients-go");
+    let path = path.to_str().context("the target folder is not UTF-8")?;
+    let flags = ["build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w"];
+    let arguments: Vec<&str> = flags.into_iter().chain(["-o", path, "."]).collect();
+    run(&module, "go", &arguments, &[])?;
+    stamp(bin, "clients-go", &pin)
+}
+
+/// Makes a Python environment with the official client.
+fn python(bin: &Path) -> Result<()> {
+    let needed = root().join(PYTHON_CLIENTS);
+    let pin = fs::read_to_string(&needed).with_context(|| format!("read {PYTHON_CLIENTS}"))?;
+    let folder = target().join("real/python");
+    let there = folder.join("bin/python").is_file();
+    if there && fs::read_to_string(stamp_path(bin, "python")).is_ok_and(|stamp| stamp == pin) {
+        return Ok(());
+    }
+    if !exists("python3") {
+        bail!("`python3` is not on the PATH; on Debian it comes with python3-venv");
+    }
+    say("installing the Python client");
+    let path = folder.to_str().context("the target folder is not UTF-8")?;
+    run(&root(), "python3", &["-m", "venv", "--clear", path], &[])
+        .context("make a virtual environment; on Debian this needs python3-venv")?;
+    let pip = folder.join("bin/pip");
+    let pip = pip.to_str().context("the target folder is not UTF-8")?;
+    let needed = needed.to_str().context("the repository is not UTF-8")?;
+    run(&root(), pip, &["install", "-q", "-r", needed], &[])?;
+    stamp(bin, "python", &pin)
 }
 
 /// How kwok plays nodes and pods: the stage files of its own module.

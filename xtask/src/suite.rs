@@ -7,13 +7,13 @@ use crate::real;
 
 /// Debian packages that tests and benchmarks need, with a program that shows each is there.
 const PACKAGES: [(&str, &str); 2] = [("ip", "iproute2"), ("cc", "build-essential")];
-/// What only tests need: those of the web UI drive a browser.
-const BROWSER: (&str, &str) = ("chromium", "chromium");
+/// What only tests need: those of the web UI drive a browser, and one client is written in Python.
+const FOR_TESTS: [(&str, &str); 2] = [("chromium", "chromium"), ("python3", "python3-venv")];
 
 /// Installs and builds what the tests need and runs all of them.
 pub(crate) fn test(filters: &[String]) -> Result<()> {
     crate::check::graph()?;
-    packages(&[&PACKAGES[..], &[BROWSER]].concat())?;
+    packages(&[PACKAGES, FOR_TESTS].concat())?;
     real::build()?;
     crate::ui::build()?;
     let root = root();

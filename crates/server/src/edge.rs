@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use drover_auth::web::{self, Connection, Request, Response};
+use drover_auth::web::{self, ApiError, Connection, Request, Response};
 use drover_auth::{Authenticator, Entropy, Identity, csrf};
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,

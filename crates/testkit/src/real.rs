@@ -38,6 +38,22 @@ pub fn component(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The Python that has the official Kubernetes client.
+///
+/// # Errors
+///
+/// When it has not been installed, naming the command that installs it.
+pub fn python() -> Result<PathBuf> {
+    let path = target().join("real/python/bin/python");
+    if !path.is_file() {
+        bail!(
+            "{} is missing; `cargo xtask real` installs it",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
 /// The path of one of Drover's own binaries (`drover`, `drover-agent`).
 ///
 /// # Errors

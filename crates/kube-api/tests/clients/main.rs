@@ -4,14 +4,16 @@
 //! replaced before comparing. A line `~ reason` after a command says that its output differs on purpose; it fails the
 //! test when the output no longer differs.
 
+mod programs;
+mod servers;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drover_kube_api::{Config, Server, Storage};
-use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::real;
-use drover_testkit::serve::Port;
 use regex::Regex;
+
+use servers::Servers;
 
 /// The longest a command may take on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -135,39 +137,17 @@ impl Normaliser {
 }
 
 async fn compare(file: &str) {
-    // Controllers would act on what the commands make, while outputs are compared.
-    let config = control_plane::Config {
-        nodes: 0,
-        controllers: false,
-        ..control_plane::Config::default()
-    };
-    let plane = ControlPlane::start(&config)
-        .await
-        .expect("a real control plane");
-    let server = Server::open(Config::new(Storage::Memory))
-        .await
-        .expect("the embedded server");
-    let port = Port::open(&server).await.expect("a port");
-    let homes = [
-        tempfile::tempdir().expect("a folder"),
-        tempfile::tempdir().expect("a folder"),
-    ];
-    let kubeconfig = homes[1].path().join("kubeconfig");
-    let text = std::fs::read_to_string(plane.kubeconfig()).expect("a kubeconfig");
-    let mut parsed: serde_json::Value = serde_json::from_str(&text).expect("a kubeconfig in JSON");
-    parsed["clusters"][0]["cluster"] =
-        serde_json::json!({"server": format!("http://127.0.0.1:{}", port.number())});
-    parsed["users"][0]["user"] = serde_json::json!({});
-    std::fs::write(&kubeconfig, parsed.to_string()).expect("a file");
-    let real_kubeconfig = plane.kubeconfig();
+    let servers = Servers::start().await;
+    let [real_kubeconfig, kubeconfig] = &servers.kubeconfigs;
+    let homes = &servers.homes;
     let normaliser = Normaliser::new();
     let commands = commands(file);
     let mut report = String::new();
     let mut n_wrong = 0;
     for command in &commands {
         let (real, ours) = tokio::join!(
-            run(&command.text, &real_kubeconfig, homes[0].path()),
-            run(&command.text, &kubeconfig, homes[1].path())
+            run(&command.text, real_kubeconfig, homes[0].path()),
+            run(&command.text, kubeconfig, homes[1].path())
         );
         let (real, ours) = (normaliser.apply(&real), normaliser.apply(&ours));
         match (&command.differs, real == ours) {
@@ -190,7 +170,7 @@ async fn compare(file: &str) {
             }
         }
     }
-    server.shutdown().await;
+    servers.stop().await;
     assert!(
         n_wrong == 0,
         "{n_wrong} of {} commands print something else:\n{report}",
