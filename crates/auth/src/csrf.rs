@@ -41,8 +41,7 @@ pub fn check(parts: &Parts, entropy: &Entropy) -> Verdict {
     if given.is_none() {
         verdict.set_cookie = fresh(entropy);
     }
-    let harmless = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if harmless || parts.headers.contains_key(AUTHORIZATION) {
+    if is_harmless(parts) || parts.headers.contains_key(AUTHORIZATION) {
         return verdict;
     }
     let repeated = parts
@@ -114,6 +113,17 @@ pub fn check_websocket(parts: &Parts) -> Result<(), ApiError> {
             "a page of another site may not open this",
         ))
     }
+}
+
+/// Whether a request only reads. A link can hold parameters that make `/v3` take a GET for something else.
+fn is_harmless(parts: &Parts) -> bool {
+    let query = parts.uri.query().unwrap_or_default();
+    let overridden = || {
+        form_urlencoded::parse(query.as_bytes())
+            .any(|(name, _)| matches!(name.as_ref(), "_method" | "action"))
+    };
+    matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS)
+        && !(parts.uri.path().starts_with("/v3") && overridden())
 }
 
 fn in_query(parts: &Parts) -> Option<&str> {
@@ -197,6 +207,20 @@ mod tests {
             ),
             (true, true)
         );
+    }
+
+    #[test]
+    fn links_that_change_something_are_not_harmless() {
+        let cookie = ("cookie", "R_SESS=t:k; CSRF=abc");
+        for query in ["_method=DELETE", "%5Fmethod=put", "a=b&action=remove"] {
+            let uri = format!("/v3/projects/p?{query}");
+            assert_eq!(check_code("GET", &uri, &[BROWSER, cookie]), (false, true));
+            let uri = format!("{uri}&CSRF=abc");
+            assert_eq!(check_code("GET", &uri, &[BROWSER, cookie]), (false, false));
+        }
+        // Applications behind the proxy have parameters of their own.
+        let uri = "/k8s/clusters/c/api/v1/namespaces/a/services/b/proxy/?action=show";
+        assert_eq!(check_code("GET", uri, &[BROWSER, cookie]), (false, false));
     }
 
     #[test]

@@ -37,7 +37,7 @@ async fn output(program: &Path, arguments: &[&str], servers: &Servers, side: usi
         .output();
     let output = tokio::time::timeout(LIMIT, run)
         .await
-        .unwrap_or_else(|_| panic!("{arguments:?} did not end in time"))
+        .expect("the program ends in time")
         .expect("the program starts");
     let whose = ["the real server", "the embedded server"][side];
     assert!(

@@ -172,11 +172,7 @@ async fn start() -> Result<()> {
 
 async fn proxy() -> Result<()> {
     let plane = ControlPlane::start(&control_plane::Config::default()).await?;
-    let mut hub = Hub::start(hub::Config {
-        flags: vec!["--log".to_owned(), "warn".to_owned()],
-        ..hub::Config::default()
-    })
-    .await?;
+    let mut hub = Hub::start(hub::Config::default()).await?;
     let session = hub.login().await?;
     let id = session.create_cluster("bench").await?;
     apply::apply(&plane.kubeconfig(), &session.manifest(&id).await?).await?;
