@@ -24,6 +24,7 @@ pub mod manifest;
 pub mod nodes;
 mod observer;
 pub mod plan;
+pub mod project_secrets;
 pub mod projects;
 mod pull_secrets;
 pub mod quotas;
@@ -44,6 +45,7 @@ use drover_types::management::{
 use drover_types::names::LOCAL_CLUSTER;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::runtime::watcher;
 use tokio::task::JoinSet;
@@ -105,6 +107,7 @@ struct Triggers {
     access: Trigger,
     projects: Trigger,
     quotas: Trigger,
+    secrets: Trigger,
     cleanup: Trigger,
     settings: Trigger,
     tokens: Trigger,
@@ -136,6 +139,7 @@ impl Controllers {
             settings: trigger(7),
             tokens: trigger(8),
             quotas: trigger(9),
+            secrets: trigger(10),
         };
         let board = Arc::new(Board::new(clock.now()));
         let known = Arc::new(Known::default());
@@ -158,6 +162,7 @@ impl Controllers {
                 access: triggers.access.clone(),
                 projects: triggers.projects.clone(),
                 quotas: triggers.quotas.clone(),
+                secrets: triggers.secrets.clone(),
             },
             clock: clock.clone(),
         };
@@ -259,6 +264,15 @@ impl Controllers {
                     clock: clock.clone(),
                 },
                 &triggers.quotas,
+                2,
+            ),
+            worker.of(
+                project_secrets::ProjectSecrets {
+                    client: client(),
+                    downstream: downstream(),
+                    board: Arc::clone(board),
+                },
+                &triggers.secrets,
                 2,
             ),
             worker.of(
@@ -385,6 +399,18 @@ impl Controllers {
             },
             shutdown.clone(),
         );
+        let (of_secrets, known_to_secrets) = (triggers.secrets.clone(), Arc::clone(known));
+        let secret = watch_metadata::<Secret>(
+            metadata_of(&self.client),
+            all(),
+            move |object, _| {
+                let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+                for id in of_cluster(&known_to_secrets.all(), namespace) {
+                    of_secrets.now(id);
+                }
+            },
+            shutdown.clone(),
+        );
         let (of_projects, known) = (access.clone(), Arc::clone(known));
         let project_binding = watch_metadata::<ProjectRoleTemplateBinding>(
             metadata_of(&self.client),
@@ -392,17 +418,12 @@ impl Controllers {
             move |object, _| {
                 let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
                 let ids = known.all();
-                // A project's namespace is named after its cluster, save those of old projects.
-                let own = ids.iter().filter(|id| {
-                    namespace
-                        .strip_prefix(id.as_str())
-                        .is_some_and(|rest| rest.starts_with('-'))
-                });
-                let mut own = own.peekable();
-                if own.peek().is_some() {
-                    own.for_each(|id| of_projects.now(id));
-                } else {
+                let own = of_cluster(&ids, namespace);
+                if own.is_empty() {
+                    // Namespaces of old projects are not named after their cluster.
                     ids.iter().for_each(|id| of_projects.now(id));
+                } else {
+                    own.iter().for_each(|id| of_projects.now(id));
                 }
             },
             shutdown.clone(),
@@ -428,10 +449,22 @@ impl Controllers {
             global.boxed(),
             cluster_binding.boxed(),
             project_binding.boxed(),
+            secret.boxed(),
             setting.boxed(),
             feature.boxed(),
         ]
     }
+}
+
+/// The clusters whose projects a namespace of the hub may belong to: it is named after its cluster.
+fn of_cluster<'a>(ids: &'a [String], namespace: &str) -> Vec<&'a String> {
+    ids.iter()
+        .filter(|id| {
+            namespace
+                .strip_prefix(id.as_str())
+                .is_some_and(|rest| rest.starts_with('-'))
+        })
+        .collect()
 }
 
 /// What all workers share.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use drover_auth::Clock;
 use drover_types::names::{CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER};
-use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, Secret};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding};
 use kube::Client;
 use kube::runtime::watcher;
@@ -52,6 +52,7 @@ pub(crate) struct Listeners {
     /// Projects may have namespaces to take.
     pub(crate) projects: Trigger,
     pub(crate) quotas: Trigger,
+    pub(crate) secrets: Trigger,
 }
 
 /// The clusters there are, as the watch of Cluster objects says.
@@ -191,6 +192,7 @@ impl Observers {
         self.listeners.access.now(id);
         self.listeners.projects.now(id);
         self.listeners.quotas.now(id);
+        self.listeners.secrets.now(id);
     }
 
     async fn client(&self, id: &str) -> Result<Client, crate::downstream::Unreachable> {
@@ -236,9 +238,21 @@ impl Observers {
             () = self.follow_roles::<ClusterRoleBinding>(id, client) => {}
             () = self.follow_roles::<RoleBinding>(id, client) => {}
             () = self.follow_namespaces(id, client) => {}
+            () = self.follow_copies(id, client) => {}
             () = self.follow_quotas::<ResourceQuota>(id, client) => {}
             () = self.follow_quotas::<LimitRange>(id, client) => {}
         }
+    }
+
+    /// Asks for repair when copies of projects' Secrets change.
+    fn follow_copies(&self, id: &str, client: &Client) -> impl Future<Output = ()> + Send {
+        let (secrets, id) = (self.listeners.secrets.clone(), id.to_owned());
+        watch_metadata::<Secret>(
+            metadata_of(client),
+            watcher::Config::default().labels(crate::project_secrets::LABEL),
+            move |_, _| secrets.now(&id),
+            CancellationToken::new(),
+        )
     }
 
     /// Asks for repair when quotas and limits with our label change.
@@ -287,7 +301,11 @@ impl Observers {
 
     /// Has rights and quotas follow namespaces from project to project.
     fn follow_namespaces(&self, id: &str, client: &Client) -> impl Future<Output = ()> + Send {
-        let (access, quotas) = (self.listeners.access.clone(), self.listeners.quotas.clone());
+        let (access, quotas, secrets) = (
+            self.listeners.access.clone(),
+            self.listeners.quotas.clone(),
+            self.listeners.secrets.clone(),
+        );
         let id = id.to_owned();
         watch_metadata::<Namespace>(
             metadata_of(client),
@@ -295,6 +313,7 @@ impl Observers {
             move |_, _| {
                 access.now(&id);
                 quotas.now(&id);
+                secrets.now(&id);
             },
             CancellationToken::new(),
         )

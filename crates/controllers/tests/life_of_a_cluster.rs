@@ -538,6 +538,38 @@ async fn live(mut world: World) {
     })
     .await;
 
+    // A Secret of the project comes to its namespace, and goes with the original.
+    let backing_of_project = projects.get(&project.name_any()).await.unwrap();
+    let backing_of_project = backing_of_project.status.backing_namespace;
+    let originals = Api::<Secret>::namespaced(world.hub.clone(), &backing_of_project);
+    let secret = json!({"metadata": {"name": "shared"}, "type": "Opaque", "data": {"k": "dg=="}});
+    world.create(originals.clone(), secret).await;
+    let copies = Api::<Secret>::namespaced(world.cluster.clone(), "default");
+    let copy = until("the copy of a Secret", || async {
+        copies.get_opt("shared").await.unwrap()
+    })
+    .await;
+    assert_eq!(copy.data.unwrap()["k"].0, b"v");
+    originals
+        .delete("shared", &DeleteParams::default())
+        .await
+        .unwrap();
+    until("the copy to be gone", || async {
+        copies
+            .get_opt("shared")
+            .await
+            .unwrap()
+            .is_none()
+            .then_some(())
+    })
+    .await;
+    let secret = json!({"metadata": {"name": "left"}, "type": "Opaque", "data": {"k": "dg=="}});
+    world.create(originals, secret).await;
+    until("the copy of a Secret", || async {
+        copies.get_opt("left").await.unwrap()
+    })
+    .await;
+
     // Somebody removes a binding of ours.
     bindings
         .delete("drover-cluster-owner", &DeleteParams::default())

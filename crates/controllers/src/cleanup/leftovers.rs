@@ -35,6 +35,7 @@ use crate::manifest::{
     KUBELET_BINDING, KUBELET_ROLE, PRIORITY_CLASS, PULL_SECRET_LABEL,
 };
 use crate::plan::{Action, Reference, Site};
+use crate::project_secrets;
 use crate::projects::leave;
 
 /// Webhook configurations of Rancher's agent (reference 4.3).
@@ -67,8 +68,8 @@ pub struct Leftovers {
     pub priority_class: bool,
     /// What roles given in the cluster came to.
     pub access: Ours,
-    /// ResourceQuotas and LimitRanges of projects.
-    pub limits: Vec<Reference>,
+    /// ResourceQuotas and LimitRanges of projects, and copies of their Secrets.
+    pub of_projects: Vec<Reference>,
 }
 
 impl Leftovers {
@@ -111,8 +112,17 @@ impl Leftovers {
             access: Ours::read(client).await?,
             ..Self::default()
         };
-        limits::<ResourceQuota>(client, &mut leftovers.limits).await?;
-        limits::<LimitRange>(client, &mut leftovers.limits).await?;
+        let limited = format!("{}=true", crate::quotas::LABEL);
+        let found = &mut leftovers.of_projects;
+        labelled::<ResourceQuota>(client, &limited, None, found).await?;
+        labelled::<LimitRange>(client, &limited, None, found).await?;
+        labelled::<Secret>(
+            client,
+            project_secrets::LABEL,
+            Some(project_secrets::COPY),
+            found,
+        )
+        .await?;
         for name in [KUBELET_ROLE, ADMIN_ROLE, MEMBER_ROLE] {
             leftovers.roles.extend(
                 Api::<ClusterRole>::all(client.clone())
@@ -181,16 +191,24 @@ impl Leftovers {
     }
 }
 
-/// Objects with the label of project quotas.
-async fn limits<K>(client: &Client, into: &mut Vec<Reference>) -> Result<(), kube::Error>
+/// Objects with a label of ours and, if one is named, an annotation that is `true`.
+async fn labelled<K>(
+    client: &Client,
+    label: &str,
+    mark: Option<&str>,
+    into: &mut Vec<Reference>,
+) -> Result<(), kube::Error>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let ours = ListParams::default().labels(&format!("{}=true", crate::quotas::LABEL));
+    let ours = ListParams::default().labels(label);
     let found = Api::<PartialObjectMeta<K>>::all(client.clone())
         .list(&ours)
         .await?;
-    into.extend(found.items.into_iter().map(|object| {
+    let found = found.items.into_iter().filter(|object| {
+        mark.is_none_or(|mark| annotation(&object.metadata, mark) == Some("true"))
+    });
+    into.extend(found.map(|object| {
         Reference::new::<K>(
             object.metadata.namespace.as_deref(),
             object.metadata.name.as_deref().unwrap_or_default(),
@@ -228,9 +246,9 @@ pub fn removal(id: &str, found: &Leftovers) -> Vec<Action> {
         .collect();
     actions.extend(
         found
-            .limits
+            .of_projects
             .iter()
-            .map(|limit| Action::delete(Site::Cluster, limit.clone())),
+            .map(|object| Action::delete(Site::Cluster, object.clone())),
     );
     actions.extend(downstream_roles::reconcile(&found.access, &Wanted::default()).actions);
     let system = found.namespace(SYSTEM_NAMESPACE);
