@@ -43,6 +43,12 @@ fn problem<'a>(view: View<'a>, value: &'a Value, path: &mut Vec<&'a str>) -> Opt
             path.join(".")
         ))
     };
+    if let (true, Value::String(text)) = (view.is_quantity(), value) {
+        return text
+            .parse::<Quantity>()
+            .err()
+            .map(|error| error.to_string());
+    }
     match (view.kind(), value) {
         (None, _)
         | (_, Value::Null)

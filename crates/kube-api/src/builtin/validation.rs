@@ -75,6 +75,8 @@ pub(super) fn update(
         }
         ("batch", "CronJob") => jobs::cron_job(new, Some(old), &mut errors),
         ("", "Pod") => pod::update(new, old, &mut errors),
+        // The real server checks these twice, and says so.
+        ("", "Node") => pod::taints(new, &mut errors),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
             if new.get("roleRef") != old.get("roleRef") =>
         {

@@ -246,8 +246,19 @@ async fn apply(
                 result => return result,
             }
         }
-        if !target.subresource.is_empty() || !meta(&config, "uid").is_empty() {
+        if !target.subresource.is_empty() {
             return Err(target.not_found());
+        }
+        let uid = meta(&config, "uid");
+        if !uid.is_empty() {
+            return Err(StatusError::conflict(
+                &resource.group,
+                &resource.plural,
+                &target.name,
+                &format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                ),
+            ));
         }
         let name = meta(&config, "name");
         if !name.is_empty() && name != target.name {

@@ -524,7 +524,13 @@ fn prepare_update(
 ) -> Result<(), StatusError> {
     let resource = &*target.resource;
     let strategy = &*target.strategy;
-    check_type(resource, new)?;
+    if let Err(error) = check_type(resource, new) {
+        return Err(if matches!(tracking, Tracking::Patch) && !resource.custom {
+            unpatchable(new, &error)
+        } else {
+            error
+        });
+    }
     let checked = structure::check_fields(
         resource,
         cx,

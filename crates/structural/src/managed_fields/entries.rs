@@ -52,15 +52,26 @@ impl Entry {
 
     /// Orders managers as the server orders the keys it makes of them.
     pub(super) fn identifier(&self) -> String {
-        let mut key = Map::new();
-        key.insert("manager".to_owned(), Value::from(self.manager.as_str()));
-        key.insert("operation".to_owned(), Value::from(self.operation.name()));
+        // The members of the real server's keys, in the order in which Go writes them.
+        let member = |name: &str, value: &str| {
+            if value.is_empty() {
+                String::new()
+            } else {
+                format!(",{name:?}:{}", Value::from(value))
+            }
+        };
         let version = if self.operation == Operation::Apply {
             ""
         } else {
             &self.api_version
         };
-        format!("{}{version}{}", Value::Object(key), self.subresource)
+        let members = [
+            member("manager", &self.manager),
+            member("operation", self.operation.name()),
+            member("apiVersion", version),
+            member("subresource", &self.subresource),
+        ];
+        format!("{}}}", members.concat())
     }
 
     fn to_value(&self) -> Value {
