@@ -60,7 +60,7 @@ test('a colleague is given a project, sees only it, and loses it at once', async
   await admin.getByLabel('Namespace', { exact: true }).fill('team')
   await admin.getByRole('button', { name: 'Why?' }).click()
   await expect(admin.getByText('Allowed', { exact: true })).toBeVisible()
-  await expect(admin.getByText('project-member')).toBeVisible()
+  await expect(admin.getByText('project-member → edit')).toBeVisible()
   await admin.getByLabel('Namespace', { exact: true }).fill('default')
   await admin.getByRole('button', { name: 'Why?' }).click()
   await expect(admin.getByText('Not allowed')).toBeVisible()
