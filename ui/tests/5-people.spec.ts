@@ -72,6 +72,7 @@ test('a colleague is given a project, sees only it, and loses it at once', async
     .click()
   await members.getByRole('menuitem', { name: 'Remove' }).click()
   await members.getByRole('dialog').getByRole('button', { name: 'Remove' }).click()
+  await members.getByRole('heading', { name: 'Members' }).hover()
   await expect(members.getByRole('row', { name: /Cleo/ })).toHaveCount(0)
   await cleo.goto(`/dashboard/c/${id}/r/configmaps`)
   await expect(cleo.getByRole('link', { name: 'notes' })).toHaveCount(0)
