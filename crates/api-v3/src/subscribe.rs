@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use drover_api::websocket::{self, Receiver, Sender};
 use drover_auth::Identity;
-use drover_auth::web::{ApiError, Lifeline, Response};
+use drover_auth::web::{ApiError, Response};
 use drover_types::management::{GROUP, VERSION};
 use futures::Stream;
 use futures::stream::{self, StreamExt};
@@ -51,7 +51,6 @@ pub(crate) struct Subscription {
 /// 404 if no type asked for is known, 400 if the request is no websocket, 403 for a browser on a foreign page.
 pub(crate) fn open(stream: Subscription, parts: &mut request::Parts) -> Result<Response, ApiError> {
     let wanted = wanted(&stream)?;
-    let lifeline = parts.extensions.remove::<Lifeline>();
     let (response, pending) = websocket::accept(parts)?.split();
     let span = tracing::info_span!("subscription", user = %stream.identity.user);
     tokio::spawn(
@@ -59,7 +58,6 @@ pub(crate) fn open(stream: Subscription, parts: &mut request::Parts) -> Result<R
             if let Some((sender, receiver)) = pending.open().await {
                 run(&stream, &wanted, sender, receiver).await;
             }
-            drop(lifeline);
         }
         .instrument(span),
     );

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use drover_auth::csrf;
-use drover_auth::web::{self, ApiError, Response};
+use drover_auth::web::{self, ApiError, Lifeline, Response};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use http::{StatusCode, request};
@@ -32,12 +32,16 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 pub struct Accepted {
     /// The answer to the handshake.
     pub response: Response,
-    upgrade: OnUpgrade,
+    pending: Pending,
 }
 
 /// The half that frames go out on.
 #[derive(Debug)]
-pub struct Sender(SplitSink<Socket, Message>);
+pub struct Sender {
+    sink: SplitSink<Socket, Message>,
+    #[expect(dead_code, reason = "the connection's end is known by its drop")]
+    lifeline: Option<Lifeline>,
+}
 
 /// The half that a client's words come in on.
 #[derive(Debug)]
@@ -80,7 +84,10 @@ pub fn accept(parts: &mut request::Parts) -> Result<Accepted, ApiError> {
     })?;
     Ok(Accepted {
         response: upgrade.response.map(|()| web::empty()),
-        upgrade: socket,
+        pending: Pending {
+            socket,
+            lifeline: parts.extensions.remove::<Lifeline>(),
+        },
     })
 }
 
@@ -88,18 +95,21 @@ impl Accepted {
     /// The answer to the handshake, and the socket to wait for once it is sent.
     #[must_use]
     pub fn split(self) -> (Response, Pending) {
-        (self.response, Pending(self.upgrade))
+        (self.response, self.pending)
     }
 }
 
 /// A socket that is about to open.
 #[derive(Debug)]
-pub struct Pending(OnUpgrade);
+pub struct Pending {
+    socket: OnUpgrade,
+    lifeline: Option<Lifeline>,
+}
 
 impl Pending {
     /// Waits for the socket. `None`: the client left before.
     pub async fn open(self) -> Option<(Sender, Receiver)> {
-        let upgraded = match self.0.await {
+        let upgraded = match self.socket.await {
             Ok(upgraded) => upgraded,
             Err(error) => {
                 tracing::debug!(%error, "the client left before its stream began");
@@ -112,7 +122,11 @@ impl Pending {
         let io = TokioIo::new(upgraded);
         let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
         let (sink, stream) = socket.split();
-        Some((Sender(sink), Receiver(stream)))
+        let sender = Sender {
+            sink,
+            lifeline: self.lifeline,
+        };
+        Some((sender, Receiver(stream)))
     }
 }
 
@@ -123,7 +137,7 @@ impl Sender {
     /// When the client is gone or does not read.
     pub async fn send(&mut self, frame: &Value) -> Result<(), Lost> {
         let message = Message::text(frame.to_string());
-        match tokio::time::timeout(PATIENCE, self.0.send(message)).await {
+        match tokio::time::timeout(PATIENCE, self.sink.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Lost::Left),
             Err(_) => Err(Lost::Stalled),
@@ -133,7 +147,7 @@ impl Sender {
     /// Says goodbye.
     pub async fn close(mut self) {
         // The client learns it from the close frame, if it still reads.
-        let _ = tokio::time::timeout(FAREWELL, self.0.close()).await;
+        let _ = tokio::time::timeout(FAREWELL, self.sink.close()).await;
     }
 }
 
