@@ -216,8 +216,16 @@ async fn a_long_list_is_the_same_packed_and_plain() {
         let mut unpacked = Vec::new();
         std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*bytes), &mut unpacked)
             .unwrap();
-        let value: Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!(value, serde_json::from_slice::<Value>(&unpacked).unwrap());
+        let mut value: Value = serde_json::from_slice(&text).unwrap();
+        let mut other: Value = serde_json::from_slice(&unpacked).unwrap();
+        for list in [&mut value, &mut other] {
+            let rows = list.get_mut("rows").and_then(Value::as_array_mut);
+            for row in rows.into_iter().flatten() {
+                // The age, which may change between two requests.
+                row["cells"].as_array_mut().unwrap().pop();
+            }
+        }
+        assert!(value == other, "{accept}: not the same");
         let items = value.get("items").or(value.get("rows")).unwrap();
         assert_eq!(items.as_array().unwrap().len(), 401);
     }
