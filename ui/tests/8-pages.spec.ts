@@ -64,7 +64,7 @@ function excess(page: Page): Promise<number> {
 }
 
 test('every page fits, and has no faults', async ({ admin, world }) => {
-  test.setTimeout(300_000)
+  test.setTimeout(900_000)
   const id = await world.imported(admin)
   for (const [name, place, text] of PAGES) {
     await test.step(name, async () => {
