@@ -105,11 +105,18 @@ async fn write_status(
     let mut target = write::Target::object(&resource, "", object::meta(definition, "name"));
     target.strategy = Arc::new(DefinitionStatus);
     "status".clone_into(&mut target.subresource);
-    write::amend(api, &target, "kube-apiserver", |object| {
+    let mut judged = definition.clone();
+    judged["status"] = status.clone();
+    // Who sees the definition established must find its resources served.
+    register::register(api, &judged);
+    let written = write::amend(api, &target, "kube-apiserver", |object| {
         object["status"] = status.clone()
     })
-    .await
-    .map(drop)
+    .await;
+    if written.is_err() {
+        follow(api, definition);
+    }
+    written.map(drop)
 }
 
 /// Deletes the instances of a definition, then lets it go. `true` when it is gone.
