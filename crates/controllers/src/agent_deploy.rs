@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::clusters::annotation;
 use crate::downstream::Downstream;
-use crate::facts::{Board, Deployed, Facts, Health, Inventory, Session};
+use crate::facts::{Board, Deployed, Facts, Inventory, Session};
 use crate::manifest::{self, Inputs, Object, PRIORITY_CLASS, PullSecret};
 use crate::nodes::roles;
 use crate::plan::{Action, Plan, Reference, Site, Sites, chain};
@@ -86,7 +86,7 @@ pub fn reconcile(
     {
         return Ok(decision);
     }
-    if observed.facts.session != Session::Live || observed.facts.health != Health::Good {
+    if !observed.facts.is_usable() {
         return Ok(decision);
     }
     // As Rancher does, not before a node is known: taints and scale follow from the nodes.
@@ -310,11 +310,7 @@ impl Controller for AgentDeploy {
 
     async fn look(&self, id: &str) -> Result<Option<Timestamp>, LookError> {
         let facts = self.board.get(id);
-        if id == LOCAL_CLUSTER
-            || facts.session != Session::Live
-            || facts.health != Health::Good
-            || facts.inventory.is_none()
-        {
+        if id == LOCAL_CLUSTER || !facts.is_usable() || facts.inventory.is_none() {
             return Ok(None);
         }
         let Some(cluster) = Api::<Cluster>::all(self.client.clone()).get_opt(id).await? else {
@@ -346,6 +342,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::facts::Health;
 
     fn world() -> (Cluster, Settings, Facts) {
         let mut cluster = Cluster::named("c-abcde");

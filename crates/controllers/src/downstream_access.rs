@@ -31,7 +31,7 @@ use crate::downstream_roles::reconcile as reconcile_roles;
 use crate::downstream_roles::{
     Given, Ours, Wanted, downstream_rule, namespaces, reference, subject,
 };
-use crate::facts::{Access, Board, Facts, Health, Session};
+use crate::facts::{Access, Board, Facts, Session};
 use crate::plan::{Action, Plan, Reference, Site, Sites, chain};
 use crate::runtime::{Controller, LookError, Trigger};
 
@@ -279,7 +279,7 @@ impl Controller for DownstreamAccess {
 
     async fn look(&self, id: &str) -> Result<Option<Timestamp>, LookError> {
         let facts = self.board.get(id);
-        if facts.session != Session::Live || facts.health != Health::Good {
+        if !facts.is_usable() {
             return Ok(None);
         }
         let Some(cluster) = Api::<Cluster>::all(self.client.clone()).get_opt(id).await? else {

@@ -106,6 +106,12 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether the cluster can be worked in now.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.session == Session::Live && self.health == Health::Good
+    }
+
     /// Nothing known, at `now`.
     #[must_use]
     pub fn unknown(now: Timestamp) -> Self {

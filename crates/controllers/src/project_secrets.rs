@@ -18,7 +18,7 @@ use kube::{Api, Client};
 
 use crate::clusters::annotation;
 use crate::downstream::Downstream;
-use crate::facts::{Board, Health, Session};
+use crate::facts::Board;
 use crate::plan::{Action, Plan, Reference, Site, Sites};
 use crate::projects::backing_name;
 use crate::runtime::{Controller, LookError};
@@ -157,7 +157,7 @@ impl Controller for ProjectSecrets {
 
     async fn look(&self, id: &str) -> Result<Option<Timestamp>, LookError> {
         let facts = self.board.get(id);
-        if facts.session != Session::Live || facts.health != Health::Good {
+        if !facts.is_usable() {
             return Ok(None);
         }
         let cluster = Api::<Cluster>::all(self.client.clone()).get_opt(id).await?;

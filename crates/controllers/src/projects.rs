@@ -25,7 +25,7 @@ use crate::clusters::{
     SYSTEM_NAMESPACE_ANNOTATION, SYSTEM_PROJECT_LABEL, annotation, is_labelled, is_marked,
 };
 use crate::downstream::Downstream;
-use crate::facts::{Board, Health, Session};
+use crate::facts::Board;
 use crate::plan::{Action, Plan, Reference, Site, Sites};
 use crate::quotas::{QUOTA_ANNOTATION, STATUS_ANNOTATION};
 use crate::runtime::{Controller, LookError};
@@ -327,7 +327,7 @@ impl Projects {
 
     async fn cluster(&self, id: &str) -> Result<Option<Client>, LookError> {
         let facts = self.board.get(id);
-        if facts.session != Session::Live || facts.health != Health::Good {
+        if !facts.is_usable() {
             return Ok(None);
         }
         Ok(Some(if id == LOCAL_CLUSTER {

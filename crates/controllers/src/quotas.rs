@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::clusters::annotation;
 use crate::downstream::Downstream;
-use crate::facts::{Board, Health, Session};
+use crate::facts::Board;
 use crate::plan::{Action, Plan, Reference, Site, Sites};
 use crate::runtime::{Controller, LookError};
 
@@ -404,7 +404,7 @@ impl Controller for Quotas {
 
     async fn look(&self, id: &str) -> Result<Option<Timestamp>, LookError> {
         let facts = self.board.get(id);
-        if facts.session != Session::Live || facts.health != Health::Good {
+        if !facts.is_usable() {
             return Ok(None);
         }
         let cluster = Api::<Cluster>::all(self.client.clone()).get_opt(id).await?;

@@ -297,9 +297,7 @@ impl Strategy for Definitions {
     }
 
     fn after_write(&self, api: &Arc<Api>, write: &Write<'_>) {
-        if let Some(object) = write.new.or(write.old) {
-            follow(api, object);
-        }
+        follow_write(api, write);
     }
 }
 
@@ -338,9 +336,14 @@ impl Strategy for DefinitionStatus {
     }
 
     fn after_write(&self, api: &Arc<Api>, write: &Write<'_>) {
-        if let Some(object) = write.new.or(write.old) {
-            follow(api, object);
-        }
+        follow_write(api, write);
+    }
+}
+
+/// Registers what is stored now under the name of a written definition.
+fn follow_write(api: &Arc<Api>, write: &Write<'_>) {
+    if let Some(definition) = write.new.or(write.old) {
+        follow(api, definition);
     }
 }
 

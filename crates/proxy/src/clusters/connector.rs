@@ -122,12 +122,7 @@ impl Connector {
     /// Waits a moment for a session that is alive.
     async fn replaced(&self, key: &str) -> bool {
         let mut changes = self.sessions.changes();
-        let alive = || {
-            self.sessions
-                .all(key)
-                .iter()
-                .any(|session| !session.is_closed())
-        };
+        let alive = || self.sessions.get(key).is_some();
         let returned = async {
             while !alive() {
                 if matches!(changes.recv().await, Err(RecvError::Closed)) {
