@@ -163,10 +163,6 @@ impl Files {
         self.length += lines.len() as u64;
         self.head = head;
         self.unsynced = true;
-        // The head is only a witness, and one that is behind is right; the lines are written.
-        if let Err(error) = self.store_head() {
-            self.complain(&error);
-        }
         Ok(())
     }
 
@@ -179,13 +175,22 @@ impl Files {
         }
     }
 
-    /// Makes sure that what was written is on disk.
+    /// Whether lines were written that may not be on disk.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.unsynced
+    }
+
+    /// Makes sure that what was written is on disk, and writes down its head.
     pub(crate) fn sync(&mut self) -> Result<(), FileError> {
         if self.unsynced {
             self.file
                 .sync_data()
                 .map_err(at("sync the audit log", &self.path))?;
             self.unsynced = false;
+            // The head is only a witness, and one that is behind is right; the lines are written.
+            if let Err(error) = self.store_head() {
+                self.complain(&error);
+            }
         }
         Ok(())
     }

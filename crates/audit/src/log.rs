@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::entry::Entry;
@@ -21,6 +22,8 @@ const QUEUE: usize = 8192;
 const QUEUE_BYTES: usize = 32 << 20;
 /// Entries that are written at once.
 const BATCH: usize = 512;
+/// How long an entry waits for others, so that a busy server writes many at once and its requests have the processor.
+const GATHER: Duration = Duration::from_millis(20);
 /// How long written lines may be in the system's memory only.
 const SYNC: Duration = Duration::from_secs(1);
 
@@ -115,22 +118,18 @@ impl AuditLog {
 impl Writer {
     /// Writes until `stop`, then what is still waiting.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut stopping = false;
+        let mut sync_at = Instant::now();
         loop {
-            let mut batch = Vec::new();
-            tokio::select! {
-                () = stop.cancelled(), if !stopping => {
-                    stopping = true;
-                    self.queue.close();
-                    continue;
-                }
-                n = self.queue.recv_many(&mut batch, BATCH) => if n == 0 {
-                    break;
-                },
-                () = tokio::time::sleep(SYNC) => {}
+            let (batch, more) = self.gather(sync_at, &stop).await;
+            let sync = !more || Instant::now() >= sync_at;
+            if sync {
+                sync_at = Instant::now() + SYNC;
             }
             let written = tokio::task::spawn_blocking(move || {
                 self.write(batch);
+                if sync {
+                    self.sync();
+                }
                 self
             });
             match written.await {
@@ -140,14 +139,37 @@ impl Writer {
                     return;
                 }
             }
-        }
-        let last = tokio::task::spawn_blocking(move || self.write(Vec::new()));
-        if let Err(error) = last.await {
-            tracing::error!(%error, "the audit log was not finished");
+            if !more {
+                return;
+            }
         }
     }
 
-    /// Writes entries and, before them, what is to be said of lost ones; syncs what is written.
+    /// Entries to write now, none when it is only time to sync, and whether more may come.
+    async fn gather(&mut self, sync_at: Instant, stop: &CancellationToken) -> (Vec<Vec<u8>>, bool) {
+        let mut batch = Vec::new();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep_until(sync_at), if self.is_behind() => {}
+            _ = self.queue.recv_many(&mut batch, BATCH) => {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(GATHER), if batch.len() < BATCH => {}
+                }
+            }
+        }
+        if stop.is_cancelled() {
+            self.queue.close();
+        }
+        while batch.len() < BATCH
+            && let Ok(entry) = self.queue.try_recv()
+        {
+            batch.push(entry);
+        }
+        (batch, !(self.queue.is_closed() && self.queue.is_empty()))
+    }
+
+    /// Writes entries and, before them, what is to be said of lost ones.
     fn write(&mut self, batch: Vec<Vec<u8>>) {
         let size: usize = batch.iter().map(Vec::len).sum();
         let n_entries = batch.len() as u64;
@@ -170,9 +192,6 @@ impl Writer {
         }
         lines.extend(batch);
         if lines.is_empty() {
-            if let Err(error) = self.files.sync() {
-                self.report(&error);
-            }
             return;
         }
         match self.files.write(&lines, now) {
@@ -187,6 +206,19 @@ impl Writer {
                 self.report(&error);
                 self.unwritten += n_entries + refused;
             }
+        }
+    }
+
+    /// Whether something is to be done without another entry.
+    fn is_behind(&self) -> bool {
+        self.files.is_unsynced()
+            || self.unwritten > 0
+            || self.counts.lost.load(Ordering::Relaxed) > 0
+    }
+
+    fn sync(&mut self) {
+        if let Err(error) = self.files.sync() {
+            self.report(&error);
         }
     }
 

@@ -97,6 +97,26 @@ async fn a_disk_that_takes_no_more_leaves_a_gap_when_it_does_again() {
     assert_eq!((report.n_lost, report.n_lines), (1, 3));
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_head_follows_within_a_second_though_entries_never_pause() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, writer) = AuditLog::open(config(folder.path())).unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(writer.run(stop.clone()));
+    // Time goes on by the waits only, and none is as long as a second.
+    for n in 0..40 {
+        log.submit(&entry(n));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let report = verify(folder.path()).unwrap();
+    assert!(report.end_known, "{report:?}");
+    let head = fs::read(folder.path().join("audit.log.head")).unwrap();
+    let head: serde_json::Value = serde_json::from_slice(&head).unwrap();
+    assert!(head["sequence"].as_u64() > Some(1), "{head}");
+    stop.cancel();
+    running.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_restart_continues_the_chain_and_drops_a_torn_line() {
     let folder = tempfile::tempdir().unwrap();

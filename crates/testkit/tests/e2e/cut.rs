@@ -10,7 +10,7 @@ use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::hub::{self, Hub};
 use drover_testkit::wait;
 
-use crate::fixture::{World, turn};
+use crate::fixture::{LIMIT, World, turn};
 
 /// Within which a cut must show.
 const UNAVAILABLE: Duration = Duration::from_secs(20);
@@ -186,6 +186,14 @@ async fn a_cut_shows_within_20_seconds_and_heals_within_5() -> Result<()> {
     let hub = Hub::start(hub).await?;
     let mut world = World::join(hub, plane).await?;
     let path = format!("/k8s/clusters/{}/api/v1/namespaces/default", world.id);
+    let nodes = format!("/v3/nodes?clusterId={}", world.id);
+    // A cluster is active before its nodes were read.
+    wait::until("the node to be known", LIMIT, || async {
+        let nodes = world.session.http.get(&nodes).await?.expect(200)?.json()?;
+        ensure!(nodes["data"].as_array().map(Vec::len) == Some(1), "{nodes}");
+        Ok(())
+    })
+    .await?;
 
     for _ in 0..2 {
         // Packets vanish; nobody is told.
@@ -193,10 +201,9 @@ async fn a_cut_shows_within_20_seconds_and_heals_within_5() -> Result<()> {
         let start = Instant::now();
         world.wait_state("unavailable", UNAVAILABLE).await?;
         println!("unavailable after {:?}", start.elapsed());
-        let nodes = format!("/v3/nodes?clusterId={}", world.id);
-        let nodes = world.session.http.get(&nodes).await?.expect(200)?.json()?;
+        let known = world.session.http.get(&nodes).await?.expect(200)?.json()?;
         assert_eq!(
-            nodes["data"].as_array().map(Vec::len),
+            known["data"].as_array().map(Vec::len),
             Some(1),
             "absence deletes nothing"
         );
