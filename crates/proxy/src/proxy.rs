@@ -181,20 +181,22 @@ impl Proxy {
         {
             self.clusters.refused(link);
         }
-        let vigil = Vigil::new(
-            Arc::clone(&self.gate),
-            identity.clone(),
-            cluster.to_owned(),
-            groups,
-            changes,
-        );
+        let vigil = || {
+            Vigil::new(
+                Arc::clone(&self.gate),
+                identity.clone(),
+                cluster.to_owned(),
+                groups,
+                changes,
+            )
+        };
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let stop = self.stop.clone();
             return Ok(upgrade::join(
                 answer,
                 client_upgrade,
                 lifeline,
-                vigil,
+                vigil(),
                 &self.tasks,
                 stop,
             ));
@@ -266,7 +268,7 @@ fn target(path: &str, query: Option<&str>) -> Result<Uri, http::uri::InvalidUri>
 }
 
 /// The upstream's answer for the client.
-fn returned(answer: Response, vigil: Vigil) -> Response {
+fn returned(answer: Response, vigil: impl FnOnce() -> Vigil) -> Response {
     let (mut parts, body) = answer.into_parts();
     parts.headers = headers::returned(&parts.headers);
     parts.extensions = http::Extensions::new();
@@ -275,7 +277,7 @@ fn returned(answer: Response, vigil: Vigil) -> Response {
     let body = if body.size_hint().exact().is_some() {
         body
     } else {
-        web::boxed(Guarded::new(body, vigil))
+        web::boxed(Guarded::new(body, vigil()))
     };
     Response::from_parts(parts, body)
 }
