@@ -1,52 +1,25 @@
-//! Which compressed form a client takes.
+//! Whether a client takes gzip, and the plain form for those that do not.
 
+use std::io::{self, Read as _};
+
+use flate2::read::GzDecoder;
 use http::HeaderValue;
 
-/// A compressed form that lies beside a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    /// Smaller.
-    Brotli,
-    /// Understood by everyone.
-    Gzip,
-}
+/// Its name in HTTP.
+pub(crate) const GZIP: &str = "gzip";
 
-impl Encoding {
-    /// What is added to the file's name.
-    pub(crate) const fn suffix(self) -> &'static str {
-        match self {
-            Self::Brotli => ".br",
-            Self::Gzip => ".gz",
-        }
-    }
-
-    /// Its name in HTTP.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Brotli => "br",
-            Self::Gzip => "gzip",
-        }
-    }
-}
-
-/// The forms the client takes, the smallest first (RFC 9110, 12.5.3). A wildcard is not taken at its word.
-pub(crate) fn accepted(header: Option<&HeaderValue>) -> Vec<Encoding> {
+/// Whether the client takes gzip (RFC 9110, 12.5.3). A wildcard is not taken at its word.
+pub(crate) fn is_accepted(header: Option<&HeaderValue>) -> bool {
     let header = header
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let takes = |encoding: Encoding| {
-        header.split(',').any(|offer| {
-            let mut parts = offer.split(';').map(str::trim);
-            parts
-                .next()
-                .is_some_and(|name| name.eq_ignore_ascii_case(encoding.name()))
-                && !parts.any(refuses)
-        })
-    };
-    [Encoding::Brotli, Encoding::Gzip]
-        .into_iter()
-        .filter(|encoding| takes(*encoding))
-        .collect()
+    header.split(',').any(|offer| {
+        let mut parts = offer.split(';').map(str::trim);
+        parts
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case(GZIP))
+            && !parts.any(refuses)
+    })
 }
 
 /// `q=0` in any of its spellings.
@@ -57,22 +30,34 @@ fn refuses(parameter: &str) -> bool {
         .is_some_and(|quality| quality <= 0.0)
 }
 
+/// What was compressed.
+///
+/// # Errors
+/// If it is not gzip, or not whole.
+pub(crate) fn plain(packed: &[u8]) -> io::Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut plain)?;
+    Ok(plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_smallest_form_that_is_taken_comes_first() {
-        let check = |header: &str, expected: &[Encoding]| {
+    fn gzip_is_sent_to_those_who_name_it() {
+        let check = |header: &str, expected: bool| {
             let header = HeaderValue::from_str(header).unwrap();
-            assert_eq!(accepted(Some(&header)), expected);
+            assert_eq!(is_accepted(Some(&header)), expected, "{header:?}");
         };
-        check("gzip, deflate, br", &[Encoding::Brotli, Encoding::Gzip]);
-        check("GZIP;q=0.5", &[Encoding::Gzip]);
-        check("br;q=0, gzip", &[Encoding::Gzip]);
-        check("br; q=0.000", &[]);
-        check("identity", &[]);
-        check("", &[]);
-        assert!(accepted(None).is_empty());
+        check("gzip, deflate, br", true);
+        check("GZIP;q=0.5", true);
+        check("br;q=0, gzip", true);
+        check("gzip; q=0.000", false);
+        check("br", false);
+        check("*", false);
+        check("identity", false);
+        check("", false);
+        assert!(!is_accepted(None));
     }
 }

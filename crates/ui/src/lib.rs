@@ -18,6 +18,15 @@ use http::header::{
 use http::{HeaderMap, HeaderName, Method, Response, StatusCode};
 use sha2::{Digest, Sha256};
 
+/// A file of the built UI.
+#[derive(Clone, Copy)]
+struct File {
+    path: &'static str,
+    /// Whether `bytes` are its compressed form.
+    is_packed: bool,
+    bytes: &'static [u8],
+}
+
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Where the UI is served.
@@ -58,7 +67,7 @@ pub fn answer(method: &Method, path: &str, headers: &HeaderMap, nonce: &str) -> 
     }
     let name = path.strip_prefix(ROOT).unwrap_or_default();
     match find(name) {
-        Some(file) if name != PAGE => asset(name, file, headers),
+        Some(file) if name != PAGE => asset(file, headers),
         None if name.starts_with(HASHED) => {
             // An old page asks for a file of another build; the start page in its place would be a riddle.
             let mut response = Response::new(Bytes::from_static(b"no such file\n"));
@@ -69,13 +78,13 @@ pub fn answer(method: &Method, path: &str, headers: &HeaderMap, nonce: &str) -> 
     }
 }
 
-fn find(name: &str) -> Option<&'static [u8]> {
-    let at = FILES.binary_search_by(|(path, _)| (*path).cmp(name)).ok()?;
-    FILES.get(at).map(|(_, bytes)| *bytes)
+fn find(name: &str) -> Option<File> {
+    let at = FILES.binary_search_by(|file| file.path.cmp(name)).ok()?;
+    FILES.get(at).copied()
 }
 
 fn page(nonce: &str) -> Response<Bytes> {
-    let built = find(PAGE).map(String::from_utf8_lossy);
+    let built = find(PAGE).map(|file| String::from_utf8_lossy(file.bytes));
     let status = if built.is_some() {
         StatusCode::OK
     } else {
@@ -115,12 +124,14 @@ fn policy(nonce: &str) -> String {
     )
 }
 
-fn asset(name: &str, plain: &'static [u8], request: &HeaderMap) -> Response<Bytes> {
-    let compressed = encoding::accepted(request.get(ACCEPT_ENCODING))
-        .into_iter()
-        .find_map(|encoding| Some((encoding, find(&format!("{name}{}", encoding.suffix()))?)));
-    let bytes = compressed.map_or(plain, |(_, bytes)| bytes);
-    let tag = format!("\"{}\"", hex::encode(&Sha256::digest(bytes)[..16]));
+fn asset(file: File, request: &HeaderMap) -> Response<Bytes> {
+    let takes_packed = encoding::is_accepted(request.get(ACCEPT_ENCODING));
+    let is_packed = file.is_packed && takes_packed;
+    // A form has its own tag.
+    let mut digest = Sha256::new();
+    digest.update([u8::from(is_packed)]);
+    digest.update(file.bytes);
+    let tag = format!("\"{}\"", hex::encode(&digest.finalize()[..16]));
     let known = request
         .get_all(IF_NONE_MATCH)
         .iter()
@@ -131,13 +142,21 @@ fn asset(name: &str, plain: &'static [u8], request: &HeaderMap) -> Response<Byte
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
+    } else if file.is_packed && !takes_packed {
+        match encoding::plain(file.bytes) {
+            Ok(plain) => Response::new(Bytes::from(plain)),
+            Err(error) => return broken(file.path, &error),
+        }
     } else {
-        Response::new(Bytes::from_static(bytes))
+        Response::new(Bytes::from_static(file.bytes))
     };
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(name)));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(media_type(file.path)),
+    );
     headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-    let caching = if name.starts_with(HASHED) {
+    let caching = if file.path.starts_with(HASHED) {
         FOREVER
     } else {
         "no-cache"
@@ -146,10 +165,18 @@ fn asset(name: &str, plain: &'static [u8], request: &HeaderMap) -> Response<Byte
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(ETAG, tag);
     }
-    if let Some((encoding, _)) = compressed {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
+    if is_packed {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding::GZIP));
     }
     harden(headers);
+    response
+}
+
+/// The build wrote something else than it said.
+fn broken(path: &str, error: &std::io::Error) -> Response<Bytes> {
+    tracing::error!(%path, %error, "a file of the web UI cannot be unpacked");
+    let mut response = Response::new(Bytes::from_static(b"the file cannot be unpacked\n"));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }
 
