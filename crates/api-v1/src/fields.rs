@@ -49,6 +49,10 @@ const NODE: &[&str] = &[
 ];
 const POD: &[&str] = &["spec.containers.image", "spec.nodeName", "status.podIP"];
 const WORKLOAD: &[&str] = &["spec.template.spec.containers.image"];
+const JOB: &[&str] = &[
+    "spec.template.spec.containers.image",
+    "metadata.ownerReferences.kind",
+];
 const CRON_JOB: &[&str] = &["spec.jobTemplate.spec.template.spec.containers.image"];
 const SECRET: &[&str] = &["_type"];
 const SERVICE: &[&str] = &[
@@ -103,9 +107,8 @@ pub(crate) fn own(kind: &Kind) -> &'static [&'static str] {
         ("", "Service") => SERVICE,
         ("", "PersistentVolumeClaim") => CLAIM,
         ("", "PersistentVolume") => VOLUME,
-        ("apps", "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet") | ("batch", "Job") => {
-            WORKLOAD
-        }
+        ("apps", "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet") => WORKLOAD,
+        ("batch", "Job") => JOB,
         ("batch", "CronJob") => CRON_JOB,
         ("storage.k8s.io", "StorageClass") => STORAGE_CLASS,
         ("networking.k8s.io", "Ingress") => INGRESS,

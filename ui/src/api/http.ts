@@ -63,7 +63,9 @@ export async function fetchOk(method: string, path: string, options: RequestOpti
   }
   if (response.ok) return response
   const refused = await refusal(response)
-  if (refused.status === 401 && !path.startsWith('/v3-public')) for (const listener of listeners) listener()
+  // Who is signed in and may not enter a cluster is refused by the same number.
+  const isKnown = response.headers.get('X-API-Cattle-Auth') === 'true'
+  if (refused.status === 401 && !isKnown && !path.startsWith('/v3-public')) for (const listener of listeners) listener()
   throw refused
 }
 

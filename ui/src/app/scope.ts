@@ -4,9 +4,9 @@ import { computed, type ComputedRef } from 'vue'
 import { useRoute, useRouter } from 'vue-router'
 
 import type { Cluster } from '@/api/norman'
-import { useNamespaces, visibleNamespaces } from '@/data/namespaces'
+import { useNamespaces } from '@/data/namespaces'
 import { useCollection } from '@/data/norman/live'
-import type { ListQuery } from '@/data/source'
+import type { ListQuery } from '@/data/useList'
 import type { ApiResource } from '@/data/kubernetes/resources'
 
 export interface Scope {
@@ -37,7 +37,7 @@ export function useScope(): Scope {
     if (chosen.value.length === 0) return []
     const found = all.value.filter((one) => named.has(one.name) || projects.has(one.projectId)).map((one) => one.name)
     // Before the namespaces are known, the names stand for themselves; a project without any matches nothing.
-    return found.length > 0 ? found : named.size > 0 ? [...named] : ['']
+    return found.length > 0 ? found : named.size > 0 ? [...named] : ['-']
   })
   return {
     cluster,
@@ -48,7 +48,6 @@ export function useScope(): Scope {
       cluster: cluster.value,
       resource,
       namespaces: resource.namespaced ? namespaces.value : [],
-      visibleNamespaces: () => visibleNamespaces(cluster.value),
     }),
   }
 }

@@ -12,6 +12,10 @@ export interface TableColumn<T> {
   text: (row: T) => string
   /** What it is ordered by; the text when absent. */
   order?: (row: T) => string | number
+  /** Where the server has what it is ordered by and searched in; `-` before it when its order is the other way around. */
+  field?: string
+  /** Nothing to order by. */
+  unordered?: boolean
   /** Makes the cell a state. */
   tone?: (row: T) => Tone | undefined
   /** Makes the cell a link. */
@@ -27,6 +31,13 @@ export interface TableColumn<T> {
   moving?: boolean
   /** Pixels; from the contents when absent. */
   width?: number
+}
+
+/** A row on the screen. */
+export interface ShownRow<T> {
+  row: T
+  /** It exists no longer, and goes when nobody points at the list. */
+  gone: boolean
 }
 
 const natural = new Intl.Collator('en', { numeric: true, sensitivity: 'base' })

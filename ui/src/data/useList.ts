@@ -2,60 +2,130 @@
 
 import { computed, onScopeDispose, shallowRef, watch, type ComputedRef } from 'vue'
 
-import type { Column, ListHandle, ListPhase, ListState, Row } from './rows'
-import { openList, type ListQuery } from './source'
+import { ApiError, messageOf } from '@/api/http'
 
-export interface LiveList {
-  phase: ComputedRef<ListPhase>
-  columns: ComputedRef<Column[]>
-  rows: ComputedRef<Row[]>
-  message: ComputedRef<string>
-  truncated: ComputedRef<boolean>
-}
+import { listColumns } from './explorer/columns'
+import { openPagedList, type PagedList } from './explorer/list'
+import { EVERYTHING, type ListQuery, type View } from './explorer/query'
+import type { ApiResource } from './kubernetes/resources'
+import type { Column, ListPhase, Row } from './rows'
 
-/** Several lists at once, in the order of the queries. */
-export function useLists(queries: () => ListQuery[]): ComputedRef<ListHandle['state'][]> {
-  const handles = shallowRef<ListHandle[]>([])
-  const close = (): void => {
-    for (const handle of handles.value) handle.close()
-  }
-  const key = computed(() =>
-    queries().map((query) =>
-      [query.cluster, query.resource.id, query.labelSelector, query.fieldSelector, ...query.namespaces].join(' '),
-    ),
-  )
+export type { ListQuery, View } from './explorer/query'
+
+/** The columns of some kinds, in their order; none while they are not known. */
+export function useColumnsOf(
+  cluster: () => string,
+  resources: () => ApiResource[],
+): { columns: ComputedRef<Column[][]>; problem: ComputedRef<string> } {
+  const found = shallowRef(new Map<string, Column[]>())
+  const problem = shallowRef('')
   watch(
-    () => key.value.join('\n'),
-    () => {
-      close()
-      handles.value = queries().map(openList)
+    () => [cluster(), resources()] as const,
+    async ([where, wanted]) => {
+      if (where === '') return
+      problem.value = ''
+      const answers = await Promise.all(
+        wanted.map(async (resource): Promise<[string, Column[]]> => {
+          try {
+            return [`${where} ${resource.id}`, await listColumns(where, resource)]
+          } catch (error) {
+            // A kind without a schema is one the person may not see; the list itself says so.
+            if (!(error instanceof ApiError && error.status === 404)) problem.value = messageOf(error)
+            return [`${where} ${resource.id}`, []]
+          }
+        }),
+      )
+      if (cluster() === where) found.value = new Map(answers)
     },
     { immediate: true },
   )
-  onScopeDispose(close)
-  return computed(() => handles.value.map((handle) => handle.state))
-}
-
-/** One list; nothing while the query is not known yet. */
-export function useList(query: () => ListQuery | undefined): LiveList {
-  const states = useLists(() => {
-    const one = query()
-    return one ? [one] : []
-  })
-  const state = computed(() => states.value[0])
   return {
-    phase: computed(() => state.value?.phase ?? 'loading'),
-    columns: computed(() => state.value?.columns ?? []),
-    rows: computed(() => (state.value ? rowsIn(state.value, query()?.namespaces ?? []) : [])),
-    message: computed(() => state.value?.message ?? ''),
-    truncated: computed(() => state.value?.truncated ?? false),
+    columns: computed(() => resources().map((resource) => found.value.get(`${cluster()} ${resource.id}`) ?? [])),
+    problem: computed(() => problem.value),
   }
 }
 
-/** The rows of some namespaces, all of them when none is named: a list may hold more than was asked for. */
-export function rowsIn(state: ListState, namespaces: string[]): Row[] {
-  const rows = [...state.rows.values()]
-  if (namespaces.length === 0) return rows
-  const wanted = new Set(namespaces)
-  return rows.filter((row) => wanted.has(row.namespace))
+function keyOf(query: ListQuery): string {
+  const { cluster, resource, labelSelector, fieldSelector, namespaces } = query
+  return [cluster, resource.id, labelSelector, fieldSelector, ...namespaces].join(' ')
+}
+
+/** A list to page through; nothing while the query or the view is not known yet. */
+export function usePagedList(
+  query: () => ListQuery | undefined,
+  view: () => View | undefined,
+): ComputedRef<PagedList | undefined> {
+  const list = shallowRef<PagedList>()
+  let opened = ''
+  watch(
+    () => [query(), view()] as const,
+    ([one, wanted]) => {
+      const key = one ? keyOf(one) : ''
+      if (key !== opened) {
+        list.value?.close()
+        list.value = undefined
+        opened = ''
+      }
+      if (!one || !wanted) return
+      if (list.value) {
+        list.value.ask(wanted)
+      } else {
+        list.value = openPagedList(one, wanted)
+        opened = key
+      }
+    },
+    { immediate: true },
+  )
+  onScopeDispose(() => list.value?.close())
+  return computed(() => list.value)
+}
+
+/** A beginning of a list. */
+export interface Top {
+  query: ListQuery
+  view?: View
+  /** How many rows at most. */
+  most: number
+}
+
+export interface LiveRows {
+  phase: ListPhase
+  message: string
+  rows: Row[]
+  /** How many match, shown or not. */
+  count: number
+}
+
+/** The beginnings of several lists, in their order; undefined where there is nothing to ask yet. */
+export function useTops(tops: () => (Top | undefined)[]): ComputedRef<(LiveRows | undefined)[]> {
+  const opened = shallowRef<{ key: string; list: PagedList | undefined }[]>([])
+  watch(
+    () => tops().map((top) => top && { ...top, key: `${keyOf(top.query)} ${top.most}` }),
+    (wanted) => {
+      const before = opened.value
+      opened.value = wanted.map((top, index) => {
+        const known = before[index]
+        if (known?.list && known.key === top?.key) {
+          known.list.ask(top.view ?? EVERYTHING)
+          return known
+        }
+        return { key: top?.key ?? '', list: top && openPagedList(top.query, top.view ?? EVERYTHING, top.most) }
+      })
+      for (const old of before) if (!opened.value.includes(old)) old.list?.close()
+    },
+    { immediate: true },
+  )
+  onScopeDispose(() => {
+    for (const { list } of opened.value) list?.close()
+  })
+  return computed(() => opened.value.map(({ list }) => list && rowsOf(list)))
+}
+
+export function useTop(top: () => Top | undefined): ComputedRef<LiveRows | undefined> {
+  const all = useTops(() => [top()])
+  return computed(() => all.value[0])
+}
+
+function rowsOf({ state }: PagedList): LiveRows {
+  return { phase: state.phase, message: state.message, rows: state.pages.get(0) ?? [], count: state.count }
 }

@@ -4,9 +4,8 @@ import { now } from '@/app/now'
 import type { TableColumn } from '@/components/table'
 import type { ApiResource } from '@/data/kubernetes/resources'
 import type { Column, Row } from '@/data/rows'
-import { age, parseDuration } from '@/lib/age'
+import { age } from '@/lib/age'
 import { paths } from '@/lib/paths'
-import { parseQuantity } from '@/lib/quantity'
 import { cellTone } from '@/lib/tone'
 import { t } from '@/texts'
 
@@ -37,6 +36,7 @@ function nameColumn({ cluster, resource }: ListContext): TableColumn<Row> {
   return {
     id: 'name',
     name: t.columns.name,
+    field: 'metadata.name',
     text: (row) => row.name,
     to: (row) => paths.object(cluster, resource.id, row.namespace, row.name),
     phone: true,
@@ -44,15 +44,16 @@ function nameColumn({ cluster, resource }: ListContext): TableColumn<Row> {
 }
 
 export function namespaceColumn<T extends { namespace: string }>(): TableColumn<T> {
-  return { id: 'namespace', name: t.columns.namespace, text: (row) => row.namespace }
+  return { id: 'namespace', name: t.columns.namespace, field: 'metadata.namespace', text: (row) => row.namespace }
 }
 
 export function ageColumn<T>(timestamp: (row: T) => string | undefined): TableColumn<T> {
   return {
     id: 'age',
     name: t.columns.age,
-    text: (row) => age(timestamp(row), now.value),
     // Older first reads as a larger age.
+    field: '-metadata.creationTimestamp',
+    text: (row) => age(timestamp(row), now.value),
     order: (row) => -Date.parse(timestamp(row) ?? '') || 0,
     width: AGE_WIDTH,
     moving: true,
@@ -67,8 +68,9 @@ function cellColumn(context: ListContext, column: Column, index: number, telling
     id: column.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-'),
     name: column.name,
     title: column.description,
+    field: `${isAge(column) ? '-' : ''}metadata.fields[${index}]`,
     text,
-    order: (row) => orderOf(column, row.cells[index]),
+    moving: isAge(column),
     tone: (row) => cellTone(plural, column.name, row.cells[index]),
     wide: column.wide,
     phone: column.name === telling,
@@ -91,9 +93,7 @@ function cellText(cell: unknown): string {
   return typeof cell === 'object' ? JSON.stringify(cell) : String(cell)
 }
 
-function orderOf(column: Column, cell: unknown): string | number {
-  if (typeof cell === 'number') return cell
-  const text = cellText(cell)
-  if (/seen|schedule|duration/i.test(column.name)) return parseDuration(text) ?? Number.MAX_SAFE_INTEGER
-  return parseQuantity(text) ?? text
+/** Whether cells are ages, which the server keeps as the time they count from. */
+function isAge({ name, type }: Column): boolean {
+  return type === 'date' || /^(last seen|first seen|last schedule)$/i.test(name)
 }

@@ -55,6 +55,9 @@ const WORDS: Record<Exclude<Tone, 'idle'>, string[]> = {
   ],
 }
 
+/** What something in trouble says of itself. */
+export const BAD_WORDS: readonly string[] = WORDS.bad
+
 const TONES = new Map<string, Tone>(
   Object.entries(WORDS).flatMap(([tone, words]) => words.map((word) => [word, tone as Tone] as const)),
 )

@@ -1,7 +1,7 @@
 /** What deserves attention, read from lists. Pure. */
 
 import type { Column, Row } from '@/data/rows'
-import { toneOf } from '@/lib/tone'
+import { BAD_WORDS, toneOf } from '@/lib/tone'
 
 export interface EventLine {
   id: string
@@ -41,6 +41,12 @@ export function eventsOf(rows: Row[], columns: Column[]): EventLine[] {
       at: row.metadata.creationTimestamp ?? '',
     }))
     .sort((one, other) => other.at.localeCompare(one.at))
+}
+
+/** What the server is asked for pods that may be in trouble; nothing while their columns are not known. */
+export function troubleFilter(columns: Column[]): string {
+  const status = columns.findIndex((column) => column.name === 'Status')
+  return status < 0 ? '' : BAD_WORDS.map((word) => `metadata.fields[${status}]~${word}`).join(',')
 }
 
 /** Pods that do not run as they should, the worst first. */

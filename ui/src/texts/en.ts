@@ -135,7 +135,9 @@ export const en = {
     lost: 'Reconnecting',
     noMatch: 'Nothing matches the filter.',
     notListed: 'Objects of this kind cannot be listed.',
-    truncated: 'More exist than are shown. Choose a namespace.',
+    notVisible: 'You may not see objects of this kind.',
+    tooMany: (most: number) => `Select all: filter to ${most} or fewer first`,
+    unread: 'Loading',
     unknownKind: (id: string) => `The cluster does not serve ${id}.`,
     waiting: (count: number) => `${count} new`,
     waitingHint: 'Rows stay in place while the pointer is over them.',
@@ -266,6 +268,7 @@ export const en = {
     wholeCluster: 'Whole cluster',
   },
   workloads: {
+    truncated: (most: number) => `Shows ${most} of each kind. The filter finds the rest.`,
     paused: 'Paused',
     progressing: 'Progressing',
     ready: 'Ready',

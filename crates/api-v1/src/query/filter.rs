@@ -2,9 +2,9 @@
 //!
 //! Terms are separated by commas, any of which may be true: `key op value`
 //! with `= == != ~ !~ < >`, `key in (a,b)`, `key notin (a,b)`,
-//! `key contains v`, `key notcontains v`, `key` and `!key` (does a label
-//! exist). Words come in any case, values in quotes where they hold signs of
-//! the language (reference section 1.4).
+//! `key contains v`, `key notcontains v`, `key` and `!key` (is there a value;
+//! the peer knows this of labels only). Words come in any case, values in
+//! quotes where they hold signs of the language (reference section 1.4).
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -143,8 +143,11 @@ pub(crate) fn parse(kind: &Kind, text: &str) -> Result<Filter, ApiError> {
             let (key, operator, values) = read(term).map_err(|what| malformed(text, what))?;
             let field = Field::parse(kind, key)?;
             let asks_existence = matches!(operator, Operator::Exists | Operator::Absent);
-            if asks_existence && !matches!(field, Field::Label(_)) {
-                return Err(malformed(text, "only labels can be asked for existence"));
+            if asks_existence && !matches!(field, Field::Label(_) | Field::Own(_)) {
+                return Err(malformed(
+                    text,
+                    "only labels and fields of the kind can be asked for existence",
+                ));
             }
             Ok(Term {
                 field,

@@ -1,7 +1,8 @@
-//! The language of `sort`: fields in order, `-` for descending, `ip(field)` for addresses.
+//! The language of `sort`: fields in order, `-` for descending, `ip(field)` for addresses, `natural(field)` for people.
 //!
 //! Pure. Text compares in any case, numbers as numbers; what is missing comes
-//! last; objects that are equal so far come in order of ids.
+//! last; objects that are equal so far come in order of ids. `natural` is ours:
+//! it puts `web-2` before `web-10`.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -17,9 +18,20 @@ use crate::kind::Kind;
 pub(crate) struct Key {
     pub(crate) field: Field,
     pub(crate) descending: bool,
-    /// Compare as addresses.
-    pub(crate) address: bool,
+    pub(crate) compare: Compare,
 }
+
+/// How values of a field compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compare {
+    Value,
+    Address,
+    /// Digits within texts by the number they make.
+    Natural,
+}
+
+/// What may stand around a field.
+const WAYS: [(&str, Compare); 2] = [("ip(", Compare::Address), ("natural(", Compare::Natural)];
 
 /// The order of a list; empty: by ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,13 +47,17 @@ impl Order {
                     Some(rest) => (true, rest),
                     None => (false, part),
                 };
-                let inner = part
-                    .strip_prefix("ip(")
-                    .and_then(|rest| rest.strip_suffix(')'));
+                let (part, compare) = WAYS
+                    .iter()
+                    .find_map(|(way, compare)| {
+                        let inner = part.strip_prefix(way)?.strip_suffix(')')?;
+                        Some((inner, *compare))
+                    })
+                    .unwrap_or((part, Compare::Value));
                 Ok(Key {
-                    field: Field::parse(kind, inner.unwrap_or(part))?,
+                    field: Field::parse(kind, part)?,
                     descending,
-                    address: inner.is_some(),
+                    compare,
                 })
             })
             .collect::<Result<_, ApiError>>()?;
@@ -60,10 +76,10 @@ impl Order {
                 (Seen::Missing, _) => Ordering::Greater,
                 (_, Seen::Missing) => Ordering::Less,
                 (one, other) => {
-                    let ascending = if key.address {
-                        by_address(one, other)
-                    } else {
-                        by_value(one, other)
+                    let ascending = match key.compare {
+                        Compare::Value => by_value(one, other),
+                        Compare::Address => by_address(one, other),
+                        Compare::Natural => by_nature(one, other),
                     };
                     if key.descending {
                         ascending.reverse()
@@ -111,6 +127,46 @@ fn by_value(one: &Seen<'_>, other: &Seen<'_>) -> Ordering {
                 .cmp(other.bytes().map(|byte| byte.to_ascii_lowercase()))
         }
     }
+}
+
+/// As [`by_value`], but digits within texts compare by the number they make.
+fn by_nature(one: &Seen<'_>, other: &Seen<'_>) -> Ordering {
+    if matches!(one, Seen::Number(_)) || matches!(other, Seen::Number(_)) {
+        return by_value(one, other);
+    }
+    let (one, other) = (
+        one.text().unwrap_or_default(),
+        other.text().unwrap_or_default(),
+    );
+    let (mut one, mut other) = (one.as_bytes(), other.as_bytes());
+    loop {
+        let (Some(first), Some(second)) = (one.first(), other.first()) else {
+            return one.len().cmp(&other.len());
+        };
+        let ordering = if first.is_ascii_digit() && second.is_ascii_digit() {
+            let (this, that) = (number(&mut one), number(&mut other));
+            this.len().cmp(&that.len()).then_with(|| this.cmp(that))
+        } else {
+            let ordering = first.to_ascii_lowercase().cmp(&second.to_ascii_lowercase());
+            (one, other) = (&one[1..], &other[1..]);
+            ordering
+        };
+        if ordering != Ordering::Equal {
+            return ordering;
+        }
+    }
+}
+
+/// Takes the digits that a text begins with, without leading zeros.
+fn number<'t>(text: &mut &'t [u8]) -> &'t [u8] {
+    let end = text
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    *text = rest;
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    &digits[zeros..]
 }
 
 /// Addresses by their numbers, IPv4 before IPv6; what is none comes after, as text.
@@ -170,6 +226,13 @@ mod tests {
             compare("ip(status.podIP)", Some("10.0.0.9"), Some("10.0.0.10")),
             Ordering::Less
         );
+        let natural =
+            |one: &str, other: &str| compare("natural(metadata.name)", Some(one), Some(other));
+        assert_eq!(natural("web-2", "web-10"), Ordering::Less);
+        assert_eq!(natural("Web-10", "web-9x"), Ordering::Greater);
+        assert_eq!(natural("web-02", "web-2"), Ordering::Equal);
+        assert_eq!(natural("web", "web-1"), Ordering::Less);
+        assert_eq!(natural("5 (3h ago)", "10 (2m ago)"), Ordering::Less);
         let order = Order::parse(&pod(), Some("-metadata.labels[a/b,c], metadata.name")).unwrap();
         assert_eq!(order.0.len(), 2);
         assert_eq!(order.0[0].field, Field::Label("a/b,c".to_owned()));
@@ -185,8 +248,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_order_is_total(mut words in proptest::collection::vec(word(), 0..12), address: bool, descending: bool) {
-            let field = if address { "ip(status.podIP)" } else { "metadata.name" };
+        fn an_order_is_total(mut words in proptest::collection::vec(word(), 0..12), way in 0_usize..3, descending: bool) {
+            let field = ["ip(status.podIP)", "metadata.name", "natural(metadata.name)"][way];
             let order = format!("{}{field}", if descending { "-" } else { "" });
             // Panics if the comparison contradicts itself.
             words.sort_by(|one, other| compare(&order, one.as_deref(), other.as_deref()));

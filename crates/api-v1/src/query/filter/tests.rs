@@ -66,6 +66,8 @@ fn every_operator_compares_as_the_reference_says() {
     check("!metadata.labels[app.kubernetes.io/name]", false);
     check("metadata.labels[nope]", false);
     check("!metadata.labels[nope]", true);
+    check("!spec.nodeName,spec.nodeName!=node-1", true);
+    check("!spec.containers.image", false);
 }
 
 #[test]
