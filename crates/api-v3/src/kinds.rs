@@ -199,8 +199,8 @@ pub(crate) async fn before_create(
         Behaviour::GlobalRole => roles::before_create_global(call, fields),
         Behaviour::GlobalRoleBinding => bindings::before_create_global(call, fields, draft).await,
         Behaviour::RoleTemplate => roles::before_create_template(call, fields).await,
-        Behaviour::ClusterBinding => bindings::before_create_cluster(call, fields).await,
-        Behaviour::ProjectBinding => bindings::before_create_project(call, fields).await,
+        Behaviour::ClusterBinding => bindings::before_create_cluster(call, fields, draft).await,
+        Behaviour::ProjectBinding => bindings::before_create_project(call, fields, draft).await,
         Behaviour::Plain
         | Behaviour::Principal
         | Behaviour::Token

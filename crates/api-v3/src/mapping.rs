@@ -231,15 +231,30 @@ pub(crate) fn apply(
     }
 }
 
+/// Annotations `field.cattle.io/...` that resources show as fields (reference section 2.3). Clients do not see them among
+/// the annotations, so that leaving them out there says nothing about them.
+const AS_FIELDS: [&str; 10] = [
+    "creatorId",
+    "description",
+    "projectId",
+    "resourceQuota",
+    "containerDefaultResourceLimit",
+    "publicEndpoints",
+    "workloadMetrics",
+    "targetWorkloadIds",
+    "targetDnsRecordIds",
+    "ipAddresses",
+];
+
 /// A sent map of labels or annotations replaces the old one, but entries of the system stay as they are
 /// (reference section 1.6).
 fn merge_metadata(
     current: &Map<String, Value>,
     sent: Option<&Map<String, Value>>,
 ) -> Map<String, Value> {
-    let protected = |key: &str| {
-        key == CREATOR_ANNOTATION
-            || (key.contains("cattle.io/") && !key.starts_with("field.cattle.io/"))
+    let protected = |key: &str| match key.strip_prefix("field.cattle.io/") {
+        Some(field) => AS_FIELDS.contains(&field),
+        None => key.contains("cattle.io/"),
     };
     let kept = current.iter().filter(|(key, _)| protected(key));
     let new = sent
@@ -386,11 +401,15 @@ mod tests {
         let kind = registry.get("cluster").unwrap();
         let mut object = json!({"metadata": {
             "labels": {"cattle.io/creator": "norman", "team": "a"},
-            "annotations": {"field.cattle.io/creatorId": "user-1", "field.cattle.io/other": "x", "mine": "1"},
+            "annotations": {
+                "field.cattle.io/creatorId": "user-1", "field.cattle.io/projectId": "c-1:p-1", "field.cattle.io/other": "x", "mine": "1",
+            },
         }, "spec": {"displayName": "one", "localClusterAuthEndpoint": {"enabled": true, "fqdn": "f"}}});
         let sent = json!({
             "labels": {"team": "b", "authz.management.cattle.io/x": "no"},
-            "annotations": {"field.cattle.io/creatorId": "user-2", "field.cattle.io/mine": "yes"},
+            "annotations": {
+                "field.cattle.io/creatorId": "user-2", "field.cattle.io/projectId": "c-1:p-2", "field.cattle.io/mine": "yes",
+            },
             "localClusterAuthEndpoint": {"enabled": false},
         });
         apply(
@@ -406,7 +425,10 @@ mod tests {
         );
         assert_eq!(
             object["metadata"]["annotations"],
-            json!({"field.cattle.io/creatorId": "user-1", "field.cattle.io/mine": "yes"})
+            json!({
+                "field.cattle.io/creatorId": "user-1", "field.cattle.io/projectId": "c-1:p-1",
+                "field.cattle.io/mine": "yes",
+            })
         );
         assert_eq!(
             object["spec"]["localClusterAuthEndpoint"],

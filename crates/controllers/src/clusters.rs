@@ -19,6 +19,7 @@ mod tests;
 use std::sync::Arc;
 
 use drover_auth::Clock;
+use drover_auth::UserId;
 use drover_types::condition;
 use drover_types::management::{Cluster, ClusterRoleTemplateBinding, Project, RoleTemplate};
 use drover_types::names::{CREATOR_ANNOTATION, LOCAL_CLUSTER};
@@ -274,9 +275,12 @@ fn creator_bindings(
                 Some([(CREATOR_OWNER.to_owned(), "true".to_owned())].into());
             id.clone_into(&mut binding.cluster_name);
             role.clone_into(&mut binding.role_template_name);
-            match principal {
-                Some(principal) => principal.clone_into(&mut binding.user_principal_name),
-                None => creator.clone_into(&mut binding.user_name),
+            if let Some(principal) = principal {
+                principal.clone_into(&mut binding.user_principal_name);
+            } else {
+                creator.clone_into(&mut binding.user_name);
+                // Recorded; clients name members by it.
+                binding.user_principal_name = UserId::new(creator).local_principal();
             }
             binding
         })

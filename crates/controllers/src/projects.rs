@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use drover_auth::Clock;
+use drover_auth::UserId;
 use drover_types::condition::{self, Status};
 use drover_types::management::{Project, ProjectRoleTemplateBinding, RoleTemplate};
 use drover_types::names::{CREATOR_ANNOTATION, LOCAL_CLUSTER, PROJECT_ANNOTATION};
@@ -288,9 +289,12 @@ fn creator_bindings(
         binding.metadata.namespace = Some(backing.to_owned());
         binding.project_name = format!("{cluster}:{name}");
         role.clone_into(&mut binding.role_template_name);
-        match principal {
-            Some(principal) => principal.clone_into(&mut binding.user_principal_name),
-            None => creator.clone_into(&mut binding.user_name),
+        if let Some(principal) = principal {
+            principal.clone_into(&mut binding.user_principal_name);
+        } else {
+            creator.clone_into(&mut binding.user_name);
+            // Recorded; clients name members by it.
+            binding.user_principal_name = UserId::new(creator).local_principal();
         }
         binding
     };

@@ -4,10 +4,12 @@
 //! those who may do all it allows (or may `bind` it), roles of a cluster or project
 //! by its owners and by those who hold the same role there.
 
+use drover_auth::UserId;
 use drover_auth::web::ApiError;
 use drover_types::names;
 use serde_json::{Map, Value, json};
 
+use super::principal::LOCAL;
 use super::{Draft, cluster, object_of, roles, text, text_at};
 use crate::call::{Call, not_found, split_id};
 use crate::mapping;
@@ -29,6 +31,21 @@ fn check_subject(
             "must not contain both field [{}] and field [{}]",
             group[0], user[0]
         ))),
+    }
+}
+
+/// A local user is known by name and by principal, whichever of them was sent: clients find members by either.
+fn complete_subject(fields: &Map<String, Value>, draft: &mut Draft) {
+    let (user, principal) = (text(fields, "userId"), text(fields, "userPrincipalId"));
+    if principal.is_empty() && !user.is_empty() {
+        let principal = UserId::new(user).local_principal();
+        draft
+            .object
+            .insert("userPrincipalName".to_owned(), json!(principal));
+    } else if user.is_empty()
+        && let Some(user) = principal.strip_prefix(LOCAL)
+    {
+        draft.object.insert("userName".to_owned(), json!(user));
     }
 }
 
@@ -85,7 +102,9 @@ pub(super) async fn before_create_global(
 pub(super) async fn before_create_cluster(
     call: &Call<'_>,
     fields: &Map<String, Value>,
+    draft: &mut Draft,
 ) -> Result<(), ApiError> {
+    complete_subject(fields, draft);
     check_subject(
         fields,
         &["userId", "userPrincipalId"],
@@ -105,7 +124,9 @@ pub(super) async fn before_create_cluster(
 pub(super) async fn before_create_project(
     call: &Call<'_>,
     fields: &Map<String, Value>,
+    draft: &mut Draft,
 ) -> Result<(), ApiError> {
+    complete_subject(fields, draft);
     check_subject(
         fields,
         &["userId", "userPrincipalId"],

@@ -12,7 +12,8 @@ use crate::mapping;
 use crate::resource::self_link;
 use crate::schema::{Layout, Object, Type};
 
-const LOCAL: &str = "local://";
+/// What the principals of local users begin with.
+pub(super) const LOCAL: &str = "local://";
 /// What rules call principals; nothing is stored under that name.
 const PRINCIPALS: Object = Object {
     kind: "Principal",

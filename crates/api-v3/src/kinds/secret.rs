@@ -241,8 +241,12 @@ pub(crate) fn store(
                     ApiError::invalid("InvalidFormat", reason).with_field("certs")
                 })?;
             }
-            put("certs", "tls.crt");
-            put("key", "tls.key");
+            // Recorded: without the line ends around it. Terraform compares.
+            for (field, key) in [("certs", "tls.crt"), ("key", "tls.key")] {
+                if let Some(pem) = fields.get(field).and_then(Value::as_str) {
+                    set_datum(object, key, pem.trim());
+                }
+            }
             for (field, key) in [("certs", "tls.crt"), ("key", "tls.key")] {
                 if datum(object, key).is_none_or(|value| value.is_empty()) {
                     return Err(ApiError::invalid("MissingRequired", "").with_field(field));

@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(4);
 const START_GRACE: Duration = Duration::from_secs(15);
 
 /// The order of an imported cluster's conditions.
-const IMPORTED: [&str; 17] = [
+const IMPORTED: [&str; 18] = [
     "CreatorMadeOwner",
     "InitialRolesPopulated",
     "BackingNamespaceCreated",
@@ -37,6 +37,7 @@ const IMPORTED: [&str; 17] = [
     "NoMemoryPressure",
     "ServiceAccountSecretsMigrated",
     "SystemAccountCreated",
+    "Updated",
     "AgentDeployed",
     "Connected",
     "AgentTlsStrictCheck",
@@ -193,6 +194,8 @@ fn imported(writer: &mut Writer, driver: &str, facts: &Facts, now: Timestamp) ->
                 // Ready means that people can work in it, so at first their rights must be there.
                 Health::Good if writer.holds("GlobalAdminsSynced") || writer.holds("Ready") => {
                     writer.yes("Ready");
+                    // What was asked of it has been done; Terraform makes no project before.
+                    writer.yes("Updated");
                 }
                 Health::Good => {}
                 // By the peer's rules for states, `Error` makes it `error` (reference 5).

@@ -228,6 +228,8 @@ fn a_connected_cluster_becomes_what_was_recorded() {
         ("NoDiskPressure", "True"),
         ("NoMemoryPressure", "True"),
         ("ServiceAccountSecretsMigrated", "True"),
+        // Not there yet when the peer's was recorded, seconds after it became ready; its own cluster has it.
+        ("Updated", "True"),
         ("Connected", "True"),
         ("AgentTlsStrictCheck", "True"),
         ("GlobalAdminsSynced", "True"),
