@@ -8,12 +8,14 @@
 
 mod audit;
 mod cli;
+mod clients;
 mod cut;
 mod explorer;
 mod fixture;
 mod import;
 mod join;
 mod kubectl;
+mod norman;
 mod outage;
 mod proxy;
 mod refusals;
