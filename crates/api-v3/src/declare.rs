@@ -16,6 +16,7 @@ mod review;
 mod settings;
 mod storage;
 mod volumes;
+mod workload;
 
 use crate::schema::{Base, Type};
 
@@ -34,6 +35,7 @@ pub(crate) fn all() -> Vec<Type> {
     types.extend(settings::types());
     types.extend(storage::types());
     types.extend(volumes::types());
+    types.extend(workload::types());
     // Served inside a cluster by a later landing; clusters already link to it.
     types.push(Type::announced("apiService", Base::Cluster));
     types.push(subscribe());

@@ -10,28 +10,26 @@ use std::collections::BTreeSet;
 
 use drover_auth::Attributes;
 use drover_auth::web::{self, ApiError, Response};
-use drover_types::names::{
-    CREATOR_ANNOTATION, CREATOR_LABEL, CREATOR_NORMAN, DESCRIPTION_ANNOTATION,
-};
 use http::request;
 use http::{Method, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::api::read;
 use crate::call::{Call, Item, split_id};
 use crate::collection::{Collection, Extent};
 use crate::encode::Writer;
-use crate::kinds::{self, cluster, namespace, secret, text, text_at};
-use crate::mapping::{self, Merge, Reveal};
-use crate::schema::{Base, Layout, Object, Type};
+use crate::kinds::{self, namespace, secret, text_at, workload};
+use crate::mapping::{self, Reveal};
+use crate::schema::{Base, Layout, Object, Type, Workload};
 use crate::store::Store;
-use crate::summary::{Fresh, summarize};
 use crate::target::Context;
-use crate::urls::segment;
-use crate::validate::{self, Operation};
 
 /// How often a change is tried again when somebody else was faster.
 const ATTEMPTS: usize = 5;
+
+mod change;
+mod show;
+mod workloads;
 
 const NAMESPACES: Object = Object {
     kind: "Namespace",
@@ -51,6 +49,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// Where a request goes.
+#[derive(Clone)]
 enum Place {
     /// The whole cluster.
     Cluster,
@@ -79,38 +78,61 @@ pub(crate) async fn answer(
     parts: &request::Parts,
     body: web::Body,
 ) -> Result<Response, ApiError> {
-    let inside = Inside::enter(call, &asked).await?;
-    if let Some(action) = call.query.get("action") {
-        return Err(kinds::unknown_action(action));
+    let mut inside = Inside::enter(call, &asked).await?;
+    let mut id = asked.id.map(str::to_owned);
+    if let Some(named) = asked.id.filter(|_| inside.has_workloads()) {
+        let (narrowed, rest) = inside.narrowed(named)?;
+        (inside, id) = (narrowed, Some(rest));
     }
-    match (asked.method, asked.id, asked.link) {
+    let id = id.as_deref();
+    if let Some(action) = call.query.get("action") {
+        let Some(id) = id.filter(|_| asked.method == Method::POST) else {
+            return Err(kinds::unknown_action(action));
+        };
+        inside.act(id, action, &read(parts, body).await?).await?;
+        return Ok(writer.empty(StatusCode::OK));
+    }
+    let all = asked.kind.workload == Some(Workload::Any);
+    match (asked.method, id, asked.link) {
         (&Method::GET, Some(id), Some("yaml")) if !asked.kind.on_hub => inside.yaml(id).await,
+        (&Method::GET, Some(id), Some("revisions"))
+            if inside.kind.workload == Some(Workload::Deployment) =>
+        {
+            let items = inside.revisions(id).await?;
+            Ok(writer.answer(StatusCode::OK, &inside.collection(asked.kind, items)))
+        }
         (_, _, Some(link)) => Err(ApiError::not_found(format!("Link not found: {link}"))),
         (&Method::GET, None, None) => {
-            let items = inside.list().await?;
-            let (urls, query) = (&call.urls, &call.query);
-            let mut collection =
-                Collection::of(asked.kind, urls, query, Map::new(), Extent::Paged, items);
-            let plural = asked.kind.plural().to_ascii_lowercase();
-            collection.creates_at(asked.kind, &format!("{}/{plural}", inside.base()));
-            Ok(writer.answer(StatusCode::OK, &collection))
+            let items = if all {
+                inside.all_kinds().await?
+            } else {
+                inside.list().await?
+            };
+            Ok(writer.answer(StatusCode::OK, &inside.collection(asked.kind, items)))
         }
-        (&Method::POST, None, None) => {
-            let item = inside.create(read(parts, body).await?).await?;
+        (&Method::POST, None, None) if asked.kind.collection_methods.contains(&"POST") => {
+            let sent = read(parts, body).await?;
+            let item = if all {
+                inside.create_wanted(sent).await?
+            } else {
+                inside.create(sent).await?
+            };
             Ok(writer.answer(StatusCode::CREATED, &item))
         }
         (&Method::GET, Some(id), None) => {
             let found = inside.get(id, "get").await?;
             Ok(writer.answer(StatusCode::OK, &inside.item(&found, Reveal::No)))
         }
-        (&Method::PUT, Some(id), None) => {
+        (&Method::PUT, Some(id), None) if inside.kind.resource_methods.contains(&"PUT") => {
             let item = inside.update(id, &read(parts, body).await?).await?;
             Ok(writer.answer(StatusCode::OK, &item))
         }
-        (&Method::DELETE, Some(id), None) => match inside.delete(id).await? {
-            Some(left) => Ok(writer.answer(StatusCode::OK, &inside.item(&left, Reveal::No))),
-            None => Ok(writer.empty(StatusCode::NO_CONTENT)),
-        },
+        (&Method::DELETE, Some(id), None) if inside.kind.resource_methods.contains(&"DELETE") => {
+            match inside.delete(id).await? {
+                Some(left) => Ok(writer.answer(StatusCode::OK, &inside.item(&left, Reveal::No))),
+                None => Ok(writer.empty(StatusCode::NO_CONTENT)),
+            }
+        }
         (method, _, _) => Err(ApiError::method_not_allowed(format!(
             "Method {method} not supported"
         ))),
@@ -175,6 +197,14 @@ impl<'a> Inside<'a> {
         })
     }
 
+    fn collection(&self, kind: &Type, items: Vec<Item>) -> Collection {
+        let (urls, query) = (&self.call.urls, &self.call.query);
+        let mut collection = Collection::of(kind, urls, query, Map::new(), Extent::Paged, items);
+        let plural = kind.plural().to_ascii_lowercase();
+        collection.creates_at(kind, &format!("{}/{plural}", self.base()));
+        collection
+    }
+
     fn base(&self) -> String {
         self.call
             .urls
@@ -206,61 +236,6 @@ impl<'a> Inside<'a> {
         Err(attributes.forbidden(identity))
     }
 
-    fn item(&self, object: &Value, reveal: Reveal) -> Item {
-        let registry = self.call.registry();
-        let kind = secret::shown_as(registry, self.kind, object);
-        let mut item = mapping::to_resource(registry, kind, object, reveal);
-        if kind.stateful {
-            let summary = summarize(object, self.call.now, Fresh::Active);
-            item.insert("state".to_owned(), json!(summary.state));
-            item.insert("transitioning".to_owned(), json!(summary.progress()));
-            item.insert("transitioningMessage".to_owned(), json!(summary.message()));
-        }
-        let name = mapping::name(object);
-        match &self.place {
-            Place::Cluster => {}
-            Place::Project { .. } => {
-                item.insert("namespaceId".to_owned(), json!(mapping::namespace(object)));
-                item.insert("projectId".to_owned(), json!(self.context.id));
-            }
-            Place::Hub { project, .. } => {
-                item.insert("id".to_owned(), json!(format!("{project}:{name}")));
-                item.insert("projectId".to_owned(), json!(self.context.id));
-            }
-        }
-        describe(object, &mut item);
-        if kind.secret.is_some() {
-            secret::amend(kind, object, reveal, &mut item);
-        }
-        let links = self.links(kind, text(&item, "id"));
-        item.insert("links".to_owned(), links);
-        item
-    }
-
-    fn links(&self, kind: &Type, id: &str) -> Value {
-        let own = format!("{}/{}/{}", self.base(), kind.plural(), segment(id));
-        let mut links = json!({"self": own, "update": own, "remove": own});
-        if matches!(self.place, Place::Project { .. }) {
-            links["yaml"] = json!(format!("{own}/yaml"));
-        }
-        for other in self.call.registry().listed(kind.base) {
-            let points = |field: &&crate::schema::Field| {
-                // A path leads to another part of the API, whose links are not here.
-                field.kind.to_string() == format!("reference[{}]", kind.id)
-            };
-            if let Some(field) = other.fields.iter().find(points) {
-                let plural = other.plural();
-                links[&plural] = json!(format!(
-                    "{}/{plural}?{}={}",
-                    self.base(),
-                    field.name,
-                    segment(id)
-                ));
-            }
-        }
-        links
-    }
-
     async fn list(&self) -> Result<Vec<Item>, ApiError> {
         let found = match &self.place {
             Place::Cluster => self.store.list(self.object, None).await?,
@@ -273,6 +248,7 @@ impl<'a> Inside<'a> {
         Ok(found
             .iter()
             .filter(|object| secret::is_listed(self.kind, object))
+            .filter(|object| !self.has_workloads() || !workload::is_made(object))
             .map(|object| self.item(object, Reveal::No))
             .collect())
     }
@@ -370,119 +346,6 @@ impl<'a> Inside<'a> {
         }
     }
 
-    async fn create(&self, mut sent: Map<String, Value>) -> Result<Item, ApiError> {
-        let registry = self.call.registry();
-        if self.kind.base == Base::Project {
-            self.check_project(&sent)?;
-            sent.insert("projectId".to_owned(), json!(self.context.id));
-        }
-        let fields = validate::fields(registry, self.kind, &sent, Operation::Create)?;
-        let namespace = match &self.place {
-            Place::Cluster => None,
-            Place::Hub { backing, .. } => {
-                self.may("create", None)?;
-                self.call.store().ensure_namespace(backing).await?;
-                Some(backing.clone())
-            }
-            Place::Project { .. } => {
-                let name = text(&fields, "namespaceId");
-                if !self.is_own(name).await? {
-                    return Err(ApiError::invalid(
-                        "InvalidReference",
-                        format!(
-                            "the namespace {name} is not of the project {}",
-                            self.context.id
-                        ),
-                    )
-                    .with_field("namespaceId"));
-                }
-                Some(name.to_owned())
-            }
-        };
-        let mut object = json!({});
-        mapping::apply(registry, self.kind, &mut object, &fields, Merge::Keep);
-        self.write(&mut object, &fields, Operation::Create)?;
-        if mapping::name(&object).is_empty() {
-            object["metadata"]["generateName"] = json!(self.kind.name_prefix());
-        }
-        if let Some(namespace) = &namespace {
-            object["metadata"]["namespace"] = json!(namespace);
-        }
-        object["metadata"]["labels"][CREATOR_LABEL] = json!(CREATOR_NORMAN);
-        object["metadata"]["annotations"][CREATOR_ANNOTATION] = json!(self.call.user());
-        let created = self
-            .store
-            .create(self.object, namespace.as_deref(), object)
-            .await?;
-        Ok(self.item(&created, Reveal::Once))
-    }
-
-    /// A project named in the body must be the one in the path.
-    fn check_project(&self, sent: &Map<String, Value>) -> Result<(), ApiError> {
-        match text(sent, "projectId") {
-            "" => Ok(()),
-            id if id == self.context.id => Ok(()),
-            id => {
-                cluster::split_project(self.call, id)?;
-                Err(ApiError::invalid(
-                    "InvalidReference",
-                    format!("it is not the project {} of the path", self.context.id),
-                )
-                .with_field("projectId"))
-            }
-        }
-    }
-
-    /// Writes the fields that lie in annotations and in a Secret's data.
-    fn write(
-        &self,
-        object: &mut Value,
-        fields: &Map<String, Value>,
-        operation: Operation,
-    ) -> Result<(), ApiError> {
-        if let Some(description) = fields.get("description") {
-            match description.as_str().filter(|text| !text.is_empty()) {
-                Some(text) => {
-                    object["metadata"]["annotations"][DESCRIPTION_ANNOTATION] = json!(text);
-                }
-                None => remove_annotation(object, DESCRIPTION_ANNOTATION),
-            }
-        }
-        secret::store(self.kind, object, fields, operation)
-    }
-
-    async fn update(&self, id: &str, sent: &Map<String, Value>) -> Result<Item, ApiError> {
-        let registry = self.call.registry();
-        let fields = validate::fields(registry, self.kind, sent, Operation::Update)?;
-        let merge = if self.call.query.is_set("_replace") {
-            Merge::Clear
-        } else {
-            Merge::Keep
-        };
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let mut object = self.get(id, "update").await?;
-            mapping::apply(registry, self.kind, &mut object, &fields, merge);
-            self.write(&mut object, &fields, Operation::Update)?;
-            match self.store.replace(self.object, &object).await {
-                Err(error) if error.status == StatusCode::CONFLICT && attempt < ATTEMPTS => {
-                    tracing::debug!(attempt, "somebody else changed it first, trying again");
-                }
-                other => return Ok(self.item(&other?, Reveal::No)),
-            }
-        }
-    }
-
-    /// Removes an object; gives what is left of it while it goes.
-    async fn delete(&self, id: &str) -> Result<Option<Value>, ApiError> {
-        let found = self.get(id, "delete").await?;
-        let (namespace, name) = (mapping::namespace(&found), mapping::name(&found));
-        self.store.delete(self.object, namespace, name).await?;
-        let left = self.store.find(self.object, namespace, name).await?;
-        Ok(left.filter(|left| left.pointer("/metadata/uid") == found.pointer("/metadata/uid")))
-    }
-
     /// The object itself, as YAML.
     async fn yaml(&self, id: &str) -> Result<Response, ApiError> {
         let mut found = self.get(id, "get").await?;
@@ -506,24 +369,4 @@ fn unreachable() -> ApiError {
         "ClusterUnavailable",
         "the cluster cannot be reached from here",
     )
-}
-
-/// The description lies in an annotation.
-fn describe(object: &Value, item: &mut Item) {
-    let annotation = object
-        .pointer("/metadata/annotations")
-        .and_then(|all| all.get(DESCRIPTION_ANNOTATION));
-    if let Some(description) = annotation {
-        item.insert("description".to_owned(), description.clone());
-        if let Some(shown) = item.get_mut("annotations").and_then(Value::as_object_mut) {
-            shown.remove(DESCRIPTION_ANNOTATION);
-        }
-    }
-}
-
-fn remove_annotation(object: &mut Value, key: &str) {
-    let annotations = object.pointer_mut("/metadata/annotations");
-    if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
-        annotations.remove(key);
-    }
 }

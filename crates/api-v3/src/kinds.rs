@@ -17,6 +17,7 @@ pub(crate) mod secret;
 mod settings;
 pub(crate) mod token;
 pub(crate) mod user;
+pub(crate) mod workload;
 
 use drover_auth::web::ApiError;
 use http::StatusCode;

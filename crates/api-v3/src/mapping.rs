@@ -233,8 +233,9 @@ pub(crate) fn apply(
 
 /// Annotations `field.cattle.io/...` that resources show as fields (reference section 2.3). Clients do not see them among
 /// the annotations, so that leaving them out there says nothing about them.
-const AS_FIELDS: [&str; 10] = [
+const AS_FIELDS: [&str; 11] = [
     "creatorId",
+    "ports",
     "description",
     "projectId",
     "resourceQuota",
@@ -248,7 +249,7 @@ const AS_FIELDS: [&str; 10] = [
 
 /// A sent map of labels or annotations replaces the old one, but entries of the system stay as they are
 /// (reference section 1.6).
-fn merge_metadata(
+pub(crate) fn merge_metadata(
     current: &Map<String, Value>,
     sent: Option<&Map<String, Value>>,
 ) -> Map<String, Value> {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::declare;
-use crate::schema::{Base, Field, Type};
+use crate::schema::{Base, Field, Type, Workload};
 use crate::urls::Urls;
 
 /// The declared types.
@@ -155,9 +155,19 @@ impl Registry {
 /// The fields a collection of this type can be filtered by.
 pub(crate) fn filters(kind: &Type) -> impl Iterator<Item = &Field> {
     let filtered = kind.is_listed();
-    kind.fields
-        .iter()
-        .filter(move |field| filtered && !field.kind.modifiers().is_empty())
+    // Recorded: of all kinds of workloads together only what every object has.
+    let all = kind.workload == Some(Workload::Any);
+    let common = [
+        "created",
+        "creatorId",
+        "name",
+        "namespaceId",
+        "removed",
+        "uuid",
+    ];
+    kind.fields.iter().filter(move |field| {
+        filtered && !field.kind.modifiers().is_empty() && (!all || common.contains(&field.name))
+    })
 }
 
 #[cfg(test)]

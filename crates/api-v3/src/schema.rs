@@ -347,6 +347,8 @@ pub(crate) enum Naming {
     ObjectRequired,
     /// The same, and it may have dots.
     Hostname,
+    /// It must be given, and begins with a letter, because a Service is named like it.
+    Restricted,
 }
 
 /// What a Secret holds; each is a type of its own.
@@ -364,6 +366,20 @@ pub(crate) enum Secret {
     Ssh,
     /// A token of a service account.
     Account,
+}
+
+/// What runs pods, and pods themselves; each is a type of its own, and `Any` is all that run pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Workload {
+    Any,
+    Deployment,
+    DaemonSet,
+    StatefulSet,
+    Job,
+    CronJob,
+    ReplicaSet,
+    ReplicationController,
+    Pod,
 }
 
 /// What a type does beyond the ordinary, implemented in `kinds`.
@@ -446,6 +462,8 @@ pub(crate) struct Type {
     pub(crate) api: &'static str,
     /// What its Secrets hold, if its objects are Secrets.
     pub(crate) secret: Option<Secret>,
+    /// What its objects run, if they run pods.
+    pub(crate) workload: Option<Workload>,
     /// Its objects lie on the hub, in the project's namespace.
     pub(crate) on_hub: bool,
 }
@@ -475,6 +493,7 @@ impl Type {
             announced: false,
             api: "v1",
             secret: None,
+            workload: None,
             on_hub: false,
         }
     }
@@ -512,6 +531,7 @@ impl Type {
             Naming::Object => declared.push(("name", "dnsLabel cn")),
             Naming::ObjectRequired => declared.push(("name", "dnsLabel crn")),
             Naming::Hostname => declared.push(("name", "hostname cr")),
+            Naming::Restricted => declared.push(("name", "dnsLabelRestricted cr")),
         }
         if object.namespaced {
             declared.push((

@@ -300,6 +300,15 @@ async fn nobody_reaches_what_is_not_theirs() {
         "namespacedServiceAccountTokens",
         "configMaps",
         "persistentVolumeClaims",
+        "workloads",
+        "deployments",
+        "daemonSets",
+        "statefulSets",
+        "jobs",
+        "cronJobs",
+        "replicaSets",
+        "replicationControllers",
+        "pods",
     ] {
         for (method, path) in [
             ("GET", format!("/v3/project/c-1:p-2/{kind}")),
