@@ -28,6 +28,7 @@ pub(crate) use bootstrap::{run, start};
 pub(crate) use conform::conform;
 pub(crate) use data::{component_name, schema_bytes};
 pub(crate) use decode::{decode_problem, metadata_problem};
+pub(crate) use defaults::TEMPLATE_GENERATION;
 pub(crate) use kind::{BuiltIn, reset_by_status};
 
 use crate::registry::{Registry, Resource, ScalePaths, Subresource};
@@ -154,7 +155,9 @@ fn subresource(
         (_, "scale") => Subresource::Scale(scale_paths(&facts.name)),
         ("certificatesigningrequests", "approval") => Subresource::Part(Arc::new(kind::Approval)),
         ("pods", "ephemeralcontainers" | "resize") => Subresource::Part(Arc::clone(kind) as Arc<_>),
-        ("serviceaccounts", "token") => Subresource::Action(Arc::new(identity::TokenRequests)),
+        ("serviceaccounts", "token") => {
+            Subresource::Action(Arc::new(identity::TokenRequests::new(token_requests())))
+        }
         ("pods" | "nodes" | "services", name) => {
             Subresource::Action(pods::subresource(name, part)?)
         }
@@ -162,6 +165,16 @@ fn subresource(
     };
     debug_assert!(group.is_empty() || matches!(part, Subresource::Part(_) | Subresource::Scale(_)));
     Some(part)
+}
+
+/// What is asked of `serviceaccounts/token`, as if it were a resource of its own.
+fn token_requests() -> Resource {
+    let (group, version, name) = ("authentication.k8s.io", "v1", "TokenRequest");
+    let kind = Arc::new(BuiltIn::new(group, version, name));
+    let mut resource = Resource::new(group, version, "tokenrequests", name, true, kind.clone());
+    resource.schema = kind.schema().map(Arc::new);
+    resource.blank = Some(Arc::new(kind.zero()));
+    resource
 }
 
 /// Where replicas are counted. Labels as a selector's text come from `spec.selector`.

@@ -1,8 +1,8 @@
 //! CustomResourceDefinitions: from a definition to served resources.
 //!
-//! Owns names, conditions, registration and clean-up of definitions. A definition is established within the write that
-//! makes it: conditions are computed before it is stored, and its resources are registered before the write is
-//! acknowledged. What a real control plane does in several steps, clients see here as the last of them.
+//! Owns names, conditions, registration and clean-up of definitions. What a real control plane does some time after a
+//! definition was made is done here before that write is acknowledged: its conditions are written and its resources
+//! registered. The answer is the definition as its author wrote it, as there.
 //!
 //! Invariant: what is registered for a definition is what the stored definition says; a registration reads the store and
 //! not the write that caused it, so that racing writes end with the newest.
@@ -14,12 +14,15 @@ mod validation;
 use std::sync::Arc;
 
 use drover_structural::FieldError;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::builtin::BuiltIn;
 use crate::clock::seconds;
-use crate::registry::{Resource, StatusOnly, Strategy, Write, keep};
+use crate::registry::{Resource, ServersOwn, StatusOnly, Strategy, Write, keep};
+use crate::rest::notes::Notes;
 use crate::rest::{Api, Context, delete, object, options, write};
 use crate::status::StatusError;
 use crate::store::{Key, Range};
@@ -82,15 +85,20 @@ async fn round(api: &Arc<Api>) -> bool {
             }
             continue;
         }
-        let mut fresh = definition.clone();
-        names::judge(api, &mut fresh, &seconds(api.clock.now()));
-        if fresh["status"] != definition["status"]
-            && let Err(error) = write_status(api, &definition, fresh["status"].take()).await
-        {
-            tracing::debug!(definition = object::meta(&definition, "name"), %error, "conditions not written");
-        }
+        settle(api, &definition).await;
     }
     waiting
+}
+
+/// Writes what the names of a definition come to, and with it serves the definition.
+async fn settle(api: &Arc<Api>, definition: &Value) {
+    let mut fresh = definition.clone();
+    names::judge(api, &mut fresh, &seconds(api.clock.now()));
+    if fresh["status"] != definition["status"]
+        && let Err(error) = write_status(api, definition, fresh["status"].take()).await
+    {
+        tracing::debug!(definition = object::meta(definition, "name"), %error, "conditions not written");
+    }
 }
 
 async fn write_status(
@@ -122,6 +130,19 @@ async fn write_status(
 /// Deletes the instances of a definition, then lets it go. `true` when it is gone.
 async fn clean_up(api: &Arc<Api>, definition: &Value) -> Result<bool, StatusError> {
     let cx = Context::system(api.clock.now(), "kube-apiserver");
+    let now = seconds(cx.now);
+    let mut begun = definition.clone();
+    names::set_condition(
+        &mut begun,
+        "Terminating",
+        "True",
+        "InstanceDeletionInProgress",
+        "CustomResource deletion is in progress",
+        &now,
+    );
+    if begun["status"] != definition["status"] {
+        write_status(api, definition, begun["status"].take()).await?;
+    }
     let (group, plural) = register::accepted(definition);
     let instances = api.registry.table().preferred(group, plural).cloned();
     let ours = definition
@@ -150,7 +171,8 @@ async fn clean_up(api: &Arc<Api>, definition: &Value) -> Result<bool, StatusErro
         .registry
         .get(GROUP, "v1", PLURAL)
         .ok_or_else(StatusError::no_such_resource)?;
-    let target = write::Target::object(&resource, "", object::meta(definition, "name"));
+    let mut target = write::Target::object(&resource, "", object::meta(definition, "name"));
+    target.strategy = Arc::new(ServersOwn);
     let others = |object: &Value| {
         object::finalizers(object)
             .into_iter()
@@ -167,9 +189,17 @@ async fn clean_up(api: &Arc<Api>, definition: &Value) -> Result<bool, StatusErro
         let rest = others(old);
         let rest = rest.iter().map(String::as_str).collect::<Vec<_>>();
         object::set_finalizers(&mut object, &rest);
+        names::set_condition(
+            &mut object,
+            "Terminating",
+            "False",
+            "InstanceDeletionCompleted",
+            "removed all instances",
+            &now,
+        );
         Ok(write::Mutated {
             object,
-            duplicates: Vec::new(),
+            notes: Notes::default(),
             tracking: write::Tracking::Done,
         })
     };
@@ -211,9 +241,9 @@ impl Strategy for Definitions {
 
     fn prepare_for_create(
         &self,
-        api: &Api,
+        _api: &Api,
         _resource: &Resource,
-        cx: &Context,
+        _cx: &Context,
         object: &mut Value,
     ) {
         self.default(object);
@@ -221,7 +251,6 @@ impl Strategy for Definitions {
             members.insert("status".to_owned(), json!({}));
         }
         names::remember_storage(object);
-        names::judge(api, object, &seconds(cx.now));
     }
 
     fn validate_create(&self, _api: &Api, _cx: &Context, object: &Value) -> Vec<FieldError> {
@@ -230,16 +259,15 @@ impl Strategy for Definitions {
 
     fn prepare_for_update(
         &self,
-        api: &Api,
+        _api: &Api,
         _resource: &Resource,
-        cx: &Context,
+        _cx: &Context,
         new: &mut Value,
         old: &Value,
     ) {
         self.default(new);
         keep(new, old, "status");
         names::remember_storage(new);
-        names::judge(api, new, &seconds(cx.now));
     }
 
     fn validate_update(
@@ -253,6 +281,15 @@ impl Strategy for Definitions {
             return Vec::new();
         }
         validation::update(new, old)
+    }
+
+    fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        let held = old.map(validation::unknown_formats).unwrap_or_default();
+        validation::unknown_formats(new)
+            .into_iter()
+            .filter(|format| !held.contains(format))
+            .map(|format| format!("unrecognized format {format:?}"))
+            .collect()
     }
 
     fn has_generation(&self, _resource: &Resource) -> bool {
@@ -299,6 +336,10 @@ impl Strategy for Definitions {
     fn after_write(&self, api: &Arc<Api>, write: &Write<'_>) {
         follow_write(api, write);
     }
+
+    fn settle<'a>(&'a self, api: &'a Arc<Api>, new: &'a Value) -> Option<BoxFuture<'a, ()>> {
+        Some(settle(api, new).boxed())
+    }
 }
 
 /// The strategy of `customresourcedefinitions/status`.
@@ -324,7 +365,7 @@ impl Strategy for DefinitionStatus {
         new: &Value,
         _old: &Value,
     ) -> Vec<FieldError> {
-        validation::stored_versions(new)
+        validation::status(new)
     }
 
     fn bumps_generation(&self, _resource: &Resource, _new: &Value, _old: &Value) -> bool {

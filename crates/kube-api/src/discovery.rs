@@ -46,7 +46,7 @@ pub(crate) fn handle(
         ["api"] => Some(plain(&json!({
             "kind": "APIVersions",
             "versions": ["v1"],
-            "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": ""}],
+            "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address(headers)}],
         }))),
         ["apis"] => {
             let groups = named_groups(&table)
@@ -69,6 +69,12 @@ pub(crate) fn handle(
         ["apis", group, version] if !group.is_empty() => resources(&table, group, version),
         _ => None,
     }
+}
+
+/// Under which address the client reached this server, which knows no other of its own.
+fn address(headers: &HeaderMap) -> &str {
+    let host = headers.get(http::header::HOST);
+    host.and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
 fn merge(target: &mut Value, more: Value) {
@@ -172,7 +178,9 @@ fn subresources(resource: &Resource) -> Vec<(&str, &Subresource)> {
 /// Group, version and kind of a subresource, the former two only where they differ from the resource's.
 fn subresource_kind(resource: &Resource, part: &Subresource) -> (String, String, String) {
     let other = match part {
-        Subresource::Part(_) => return (String::new(), String::new(), resource.kind.to_string()),
+        Subresource::Part(_) | Subresource::Put(_) => {
+            return (String::new(), String::new(), resource.kind.to_string());
+        }
         Subresource::Scale(_) => (
             "autoscaling".to_owned(),
             "v1".to_owned(),
@@ -244,12 +252,15 @@ fn resources(table: &Table, group: &str, version: &str) -> Option<Response<Bytes
     if entries.is_empty() {
         return None;
     }
-    Some(plain(&json!({
+    let mut list = json!({
         "kind": "APIResourceList",
-        "apiVersion": "v1",
         "groupVersion": api_version(group, version),
         "resources": entries,
-    })))
+    });
+    if !group.is_empty() {
+        list["apiVersion"] = json!("v1");
+    }
+    Some(plain(&list))
 }
 
 fn aggregated(table: &Table, headers: &HeaderMap, core: bool) -> Response<Bytes> {
@@ -339,7 +350,7 @@ fn entry(resource: &Resource) -> Value {
         .map(|(name, part)| {
             let (group, version, other) = subresource_kind(resource, part);
             let response = match part {
-                Subresource::Part(_) => own.clone(),
+                Subresource::Part(_) | Subresource::Put(_) => own.clone(),
                 Subresource::Scale(_) | Subresource::Action(_) => kind(&group, &version, &other),
             };
             json!({"subresource": name, "responseKind": response, "verbs": part.verbs()})

@@ -191,7 +191,7 @@ pub(crate) fn install(registry: &Registry) {
         .insert("status".to_owned(), Subresource::Part(Arc::new(StatusOnly)));
     resource
         .subresources
-        .insert("finalize".to_owned(), Subresource::Part(Arc::new(Finalize)));
+        .insert("finalize".to_owned(), Subresource::Put(Arc::new(Finalize)));
     registry.update(|table| table.insert(resource));
 }
 
@@ -245,7 +245,7 @@ pub(crate) async fn bootstrap(api: &Arc<Api>) -> Result<(), StatusError> {
             &cx,
             &Target::object(&resource, "", ""),
             body,
-            &[],
+            &crate::rest::notes::Notes::default(),
             &WriteOptions::default(),
         )
         .await?;

@@ -17,7 +17,7 @@ use drover_structural::rules::Rules;
 use tokio::sync::watch;
 
 pub(crate) use strategy::{
-    Action, Call, Convert, NameRule, Plain, Reply, StatusOnly, Strategy, Write, keep,
+    Action, Call, Convert, NameRule, Plain, Reply, ServersOwn, StatusOnly, Strategy, Write, keep,
 };
 
 /// Group, version and kind.
@@ -71,8 +71,10 @@ pub(crate) struct ScalePaths {
 /// What stands behind `{name}/{subresource}`.
 #[derive(Debug, Clone)]
 pub(crate) enum Subresource {
-    /// get, update, patch of the same object by another strategy: `status`, `finalize`, `approval`, `resize` ...
+    /// get, update, patch of the same object by another strategy: `status`, `approval`, `resize` ...
     Part(Arc<dyn Strategy>),
+    /// The same by update alone: `finalize` of namespaces.
+    Put(Arc<dyn Strategy>),
     /// `autoscaling/v1` Scale.
     Scale(ScalePaths),
     /// Anything else: a call with its own kind, never stored as such.
@@ -83,6 +85,7 @@ impl Subresource {
     pub(crate) fn verbs(&self) -> Vec<&'static str> {
         match self {
             Self::Part(_) | Self::Scale(_) => vec!["get", "patch", "update"],
+            Self::Put(_) => vec!["update"],
             Self::Action(action) => action.verbs().to_vec(),
         }
     }
@@ -108,13 +111,15 @@ pub(crate) struct Resource {
     /// Structural schema of this version. Custom: prunes, defaults, validates. Built-in: only for unknown fields,
     /// merge keys and server-side apply, where known.
     pub(crate) schema: Option<Arc<Schema>>,
+    /// The schemas of all versions by `apiVersion`, if they are not alike.
+    pub(crate) schemas: Option<Arc<BTreeMap<String, Arc<Schema>>>>,
     /// An object of the kind without content, if that has more members than `apiVersion` and `kind`.
     pub(crate) blank: Option<Arc<serde_json::Value>>,
     /// The compiled validation rules of a custom resource's schema.
     pub(crate) rules: Arc<Rules>,
     /// The whole `openAPIV3Schema` as published, for OpenAPI documents.
     pub(crate) openapi: Option<Arc<serde_json::Value>>,
-    /// Changes when `schema` does; stored beside each object, so that what was written under the schema of today
+    /// Changes when the schema of the stored version does; stored beside each object, so that what was written under the schema of today
     /// needs no defaulting on read. 0 = always as stored.
     pub(crate) schema_mark: u64,
     pub(crate) columns: Vec<Column>,
@@ -171,6 +176,7 @@ impl Resource {
             subresources: BTreeMap::new(),
             custom: false,
             schema: None,
+            schemas: None,
             blank: None,
             rules: Arc::default(),
             openapi: None,
@@ -189,6 +195,15 @@ impl Resource {
 
     pub(crate) fn api_version(&self) -> String {
         api_version(&self.group, &self.version)
+    }
+
+    /// The schema of the version that is stored, if it is not this one's.
+    pub(crate) fn storage_schema(&self) -> Option<&Schema> {
+        if *self.storage_api_version == *self.api_version() {
+            return None;
+        }
+        let schemas = self.schemas.as_ref()?;
+        schemas.get(&*self.storage_api_version).map(Arc::as_ref)
     }
 
     pub(crate) fn has_status(&self) -> bool {

@@ -6,6 +6,8 @@
 
 mod context;
 pub(crate) mod delete;
+mod embedded;
+pub(crate) mod notes;
 pub(crate) mod object;
 pub(crate) mod options;
 pub(crate) mod pages;

@@ -13,9 +13,9 @@ use serde_json::{Map, Value, json};
 use crate::Identity;
 use crate::clock::seconds;
 use crate::identity;
-use crate::registry::{Action, Call, Gvk, Reply};
+use crate::registry::{Action, Call, Gvk, Reply, Resource};
 use crate::rest::object::strings;
-use crate::rest::{Api, Attributes, Context, Decision};
+use crate::rest::{Api, Attributes, Context, Decision, structure};
 use crate::status::{FieldError, StatusError};
 
 const AUTHORIZATION: &str = "authorization.k8s.io";
@@ -58,6 +58,24 @@ impl Review {
         }
     }
 
+    /// What any object goes through before its kind looks at it.
+    fn begin(self, cx: &Context, resource: &Resource, namespace: &str, asked: &mut Value) {
+        if let Some(members) = asked.as_object_mut() {
+            members.remove("status");
+            for part in ["metadata", "spec"] {
+                let held = members.entry(part).or_insert(Value::Null);
+                if !held.is_object() {
+                    *held = json!({});
+                }
+            }
+        }
+        if self == Self::LocalSubjectAccess {
+            asked["metadata"]["namespace"] = json!(namespace);
+        }
+        resource.strategy.default(asked);
+        structure::track_update(resource, cx, "", asked, None);
+    }
+
     fn group(self) -> &'static str {
         match self {
             Self::SubjectAccess
@@ -68,141 +86,177 @@ impl Review {
         }
     }
 
-    fn answer(self, api: &Api, cx: &Context, call: &Call) -> Result<(Value, Value), StatusError> {
-        let spec = call.body.get("spec").cloned().unwrap_or_else(|| json!({}));
+    fn answer(self, api: &Api, cx: &Context, asked: &Value) -> Result<(Value, Value), StatusError> {
+        let spec = asked["spec"].clone();
         match self {
             Self::SelfSubject => Ok((Value::Null, json!({"userInfo": user_info(&cx.identity)}))),
             Self::Token => token(api, spec),
             Self::SelfSubjectRules => rules(api, cx, &spec),
             Self::SelfSubjectAccess => {
-                let status = self.decide(api, &cx.identity, &spec)?;
+                self.check(asked)?;
+                let status = decide(api, &cx.identity, &spec);
                 Ok((spec, status))
             }
             Self::SubjectAccess | Self::LocalSubjectAccess => {
-                let identity = self.subject(&spec, &call.namespace)?;
-                let status = self.decide(api, &identity, &spec)?;
+                self.check(asked)?;
+                let status = decide(api, &subject(&spec), &spec);
                 Ok((spec, status))
             }
         }
     }
 
-    fn invalid(self, error: FieldError) -> StatusError {
-        StatusError::invalid(self.group(), self.kind(), "", &[error])
-    }
-
-    /// Of whom a review asks.
-    fn subject(self, spec: &Value, namespace: &str) -> Result<Identity, StatusError> {
-        let text = |member: &str| spec[member].as_str().unwrap_or_default().to_owned();
-        let list = |value: &Value| {
-            value
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        let identity = Identity {
-            user: text("user"),
-            groups: list(&spec["groups"]),
-            uid: text("uid"),
-            extra: spec["extra"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(key, values)| (key.to_lowercase(), list(values)))
-                .collect::<BTreeMap<_, _>>(),
-        };
-        if identity.user.is_empty() && identity.groups.is_empty() {
-            return Err(self.invalid(FieldError::required(
+    /// What is wrong with an access review (kubernetes `pkg/apis/authorization/validation`). The real server does not
+    /// know the kind at this point.
+    fn check(self, asked: &Value) -> Result<(), StatusError> {
+        let spec = &asked["spec"];
+        let part = |name: &str| spec.get(name).filter(|value| value.is_object());
+        let (resource, path) = (part("resourceAttributes"), part("nonResourceAttributes"));
+        let shown_path = path.map_or(Value::Null, |path| {
+            let text = |member: &str| path[member].as_str().unwrap_or_default();
+            json!({"Path": text("path"), "Verb": text("verb")})
+        });
+        let mut errors = Vec::new();
+        if resource.is_some() && path.is_some() {
+            errors.push(FieldError::invalid(
+                "spec.nonResourceAttributes",
+                shown_path.clone(),
+                "cannot be specified in combination with resourceAttributes",
+            ));
+        }
+        if resource.is_none() && path.is_none() {
+            errors.push(FieldError::invalid(
+                "spec.resourceAttributes",
+                Value::Null,
+                "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+            ));
+        }
+        let nobody = spec["user"].as_str().unwrap_or_default().is_empty()
+            && strings(spec, "groups").is_empty();
+        if self != Self::SelfSubjectAccess && nobody {
+            errors.push(FieldError::invalid(
                 "spec.user",
+                "",
                 "at least one of user or group must be specified",
-            )));
+            ));
         }
-        if self == Self::LocalSubjectAccess {
-            let asked = spec["resourceAttributes"]["namespace"]
-                .as_str()
-                .unwrap_or_default();
-            if asked != namespace {
-                let field = "spec.resourceAttributes.namespace";
-                return Err(self.invalid(FieldError::invalid(
-                    field,
-                    asked,
+        if let Some(resource) = resource {
+            errors.extend(selector_problems(resource));
+        }
+        let metadata = asked["metadata"].as_object();
+        let local = self == Self::LocalSubjectAccess;
+        let said = metadata
+            .into_iter()
+            .flatten()
+            .any(|(name, _)| name != "managedFields" && !(local && name == "namespace"));
+        if said {
+            errors.push(FieldError::invalid(
+                "metadata",
+                asked["metadata"].clone(),
+                if local {
+                    "must be empty except for namespace"
+                } else {
+                    "must be empty"
+                },
+            ));
+        }
+        if local {
+            let named = resource.map(|resource| resource["namespace"].as_str().unwrap_or_default());
+            if let Some(named) = named.filter(|named| asked["metadata"]["namespace"] != **named) {
+                errors.push(FieldError::invalid(
+                    "spec.resourceAttributes.namespace",
+                    named,
                     "must match metadata.namespace",
-                )));
+                ));
             }
-            if spec
-                .get("nonResourceAttributes")
-                .is_some_and(Value::is_object)
-            {
-                let detail = "disallowed on this kind of request";
-                return Err(self.invalid(FieldError::invalid(
+            if path.is_some() {
+                errors.push(FieldError::invalid(
                     "spec.nonResourceAttributes",
-                    "",
-                    detail,
-                )));
+                    shown_path,
+                    "disallowed on this kind of request",
+                ));
             }
         }
-        Ok(identity)
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(StatusError::invalid(self.group(), "", "", &errors))
     }
+}
 
-    fn decide(self, api: &Api, identity: &Identity, spec: &Value) -> Result<Value, StatusError> {
-        let resource = spec
-            .get("resourceAttributes")
-            .filter(|value| value.is_object());
-        let path = spec
-            .get("nonResourceAttributes")
-            .filter(|value| value.is_object());
-        let attributes = match (resource, path) {
-            (Some(_), Some(_)) => {
-                let detail = "cannot be specified in combination with resourceAttributes";
-                return Err(self.invalid(FieldError::invalid(
-                    "spec.nonResourceAttributes",
-                    "",
-                    detail,
-                )));
-            }
-            (None, None) => {
-                let detail =
-                    "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-                return Err(self.invalid(FieldError::invalid(
-                    "spec.resourceAttributes",
-                    "",
-                    detail,
-                )));
-            }
-            (Some(asked), None) => {
-                let text = |member: &str| asked[member].as_str().unwrap_or_default();
-                Attributes {
-                    verb: text("verb"),
-                    group: text("group"),
-                    version: text("version"),
-                    resource: text("resource"),
-                    subresource: text("subresource"),
-                    namespace: text("namespace"),
-                    name: text("name"),
-                    path: "",
-                }
-            }
-            (None, Some(asked)) => {
-                let text = |member: &str| asked[member].as_str().unwrap_or_default();
-                Attributes {
-                    verb: text("verb"),
-                    path: text("path"),
-                    ..Attributes::default()
-                }
-            }
+/// A selector within an access review says something, and says it in one way.
+fn selector_problems(resource: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for name in ["fieldSelector", "labelSelector"] {
+        let Some(selector) = resource.get(name).filter(|value| value.is_object()) else {
+            continue;
         };
-        let (allowed, reason) = match api.authorizer.authorize(api, identity, &attributes) {
-            Decision::Allow(reason) => (true, reason),
-            Decision::NoOpinion(reason) => (false, reason),
-        };
-        let mut status = json!({"allowed": allowed});
-        if !reason.is_empty() {
-            status["reason"] = json!(reason);
+        let field = format!("spec.resourceAttributes.{name}");
+        let raw = selector["rawSelector"].as_str().unwrap_or_default();
+        let requirements = selector["requirements"].as_array().map_or(0, Vec::len);
+        if !raw.is_empty() && requirements > 0 {
+            errors.push(FieldError::invalid(
+                format!("{field}.rawSelector"),
+                raw,
+                "may not specified at the same time as requirements",
+            ));
         }
-        Ok(status)
+        if raw.is_empty() && requirements == 0 {
+            errors.push(FieldError::required(
+                format!("{field}.requirements"),
+                format!("when {field} is specified, requirements or rawSelector is required"),
+            ));
+        }
     }
+    errors
+}
+
+/// Of whom a review asks.
+fn subject(spec: &Value) -> Identity {
+    let text = |member: &str| spec[member].as_str().unwrap_or_default().to_owned();
+    let extra = spec["extra"].as_object().into_iter().flatten();
+    Identity {
+        user: text("user"),
+        groups: strings(spec, "groups"),
+        uid: text("uid"),
+        extra: extra
+            .map(|(key, _)| (key.to_lowercase(), strings(&spec["extra"], key)))
+            .collect::<BTreeMap<_, _>>(),
+    }
+}
+
+/// The status of a review that was checked.
+fn decide(api: &Api, identity: &Identity, spec: &Value) -> Value {
+    let asked = &spec["resourceAttributes"];
+    let attributes = if asked.is_object() {
+        let text = |member: &str| asked[member].as_str().unwrap_or_default();
+        Attributes {
+            verb: text("verb"),
+            group: text("group"),
+            version: text("version"),
+            resource: text("resource"),
+            subresource: text("subresource"),
+            namespace: text("namespace"),
+            name: text("name"),
+            path: "",
+        }
+    } else {
+        let asked = &spec["nonResourceAttributes"];
+        let text = |member: &str| asked[member].as_str().unwrap_or_default();
+        Attributes {
+            verb: text("verb"),
+            path: text("path"),
+            ..Attributes::default()
+        }
+    };
+    let (allowed, reason) = match api.authorizer.authorize(api, identity, &attributes) {
+        Decision::Allow(reason) => (true, reason),
+        Decision::NoOpinion(reason) => (false, reason),
+    };
+    let mut status = json!({"allowed": allowed});
+    if !reason.is_empty() {
+        status["reason"] = json!(reason);
+    }
+    status
 }
 
 impl Action for Review {
@@ -221,19 +275,18 @@ impl Action for Review {
         call: Call,
     ) -> BoxFuture<'a, Result<Reply, StatusError>> {
         async move {
-            let (spec, status) = self.answer(api, cx, &call)?;
-            let mut metadata = call
-                .body
-                .get("metadata")
-                .cloned()
-                .filter(Value::is_object)
-                .unwrap_or_else(|| json!({}));
-            if *self == Self::SelfSubject {
-                metadata["creationTimestamp"] = json!(seconds(cx.now));
-            }
-            if *self == Self::LocalSubjectAccess {
-                metadata["namespace"] = json!(call.namespace);
-            }
+            let mut asked = call.body;
+            self.begin(cx, &call.resource, &call.namespace, &mut asked);
+            let (spec, status) = self.answer(api, cx, &asked)?;
+            let metadata = match self {
+                Self::SelfSubject => json!({"creationTimestamp": seconds(cx.now)}),
+                // Made anew.
+                Self::SelfSubjectRules => json!({}),
+                Self::SubjectAccess
+                | Self::LocalSubjectAccess
+                | Self::SelfSubjectAccess
+                | Self::Token => asked["metadata"].take(),
+            };
             let mut object = json!({
                 "kind": self.kind(),
                 "apiVersion": format!("{}/v1", self.group()),

@@ -105,10 +105,10 @@ impl StatusError {
         self
     }
 
-    /// Sets `retryAfterSeconds` (sent as the header too).
+    /// Sets `retryAfterSeconds` (sent as the header too); 0 = whenever the client likes.
     #[must_use]
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
-        self.details.get_or_insert_default().retry_after_seconds = Some(seconds);
+        self.details.get_or_insert_default().retry_after_seconds = (seconds > 0).then_some(seconds);
         self
     }
 
@@ -197,18 +197,6 @@ impl StatusError {
 
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
-    }
-
-    pub(crate) fn method_not_supported(group: &str, plural: &str, action: &str) -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "MethodNotAllowed",
-            format!(
-                "{action} is not supported on resources of kind {:?}",
-                qualified(group, plural)
-            ),
-        )
-        .about(group, plural, "")
     }
 
     pub(crate) fn method_not_allowed() -> Self {

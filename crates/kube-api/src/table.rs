@@ -90,17 +90,13 @@ fn printer_columns(printer: Printer) -> Value {
         .collect()
 }
 
-/// The `columnDefinitions` of a Scale or a Status; `None` for any other kind.
+/// The `columnDefinitions` of a Scale; `None` for any other kind.
 pub(crate) fn special_columns(object: &Value) -> Option<Value> {
     special(object).map(printer_columns)
 }
 
 fn special(object: &Value) -> Option<Printer> {
-    match object["kind"].as_str()? {
-        "Scale" => Some(builtin::SCALE),
-        "Status" => Some(builtin::STATUS),
-        _ => None,
-    }
+    (object["kind"] == "Scale").then_some(builtin::SCALE)
 }
 
 /// The row of one object.
@@ -185,9 +181,21 @@ fn conditions(resource: &Resource, object: &Value) -> Option<Value> {
 
 /// The object's metadata alone, as `PartialObjectMetadata`.
 pub(crate) fn partial_metadata(mut object: Value) -> Value {
-    let metadata = object
+    let mut metadata = object
         .get_mut("metadata")
         .map_or_else(|| json!({}), Value::take);
+    // Tables are made of another form of DaemonSets, where this is no annotation.
+    if object["kind"] == "DaemonSet"
+        && let Some(members) = metadata.as_object_mut()
+        && let Some(annotations) = members
+            .get_mut("annotations")
+            .and_then(Value::as_object_mut)
+    {
+        annotations.remove(crate::builtin::TEMPLATE_GENERATION);
+        if annotations.is_empty() {
+            members.remove("annotations");
+        }
+    }
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
 }
 

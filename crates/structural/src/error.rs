@@ -119,6 +119,16 @@ impl FieldError {
         Self::new(FieldErrorKind::Invalid, field, Some(value.into()), detail)
     }
 
+    /// A malformed value that is already printed: the API server shows members of its structures in their order.
+    pub fn invalid_printed(
+        field: impl fmt::Display,
+        printed: &str,
+        detail: impl fmt::Display,
+    ) -> Self {
+        let detail = format!("{printed}: {detail}");
+        Self::new(FieldErrorKind::Invalid, field, None, detail)
+    }
+
     /// A value of another type than the schema's.
     pub fn type_invalid(
         field: impl fmt::Display,
@@ -307,6 +317,10 @@ mod tests {
         check(
             FieldError::type_invalid("spec.a", json!({"b": 1}), "no"),
             r#"spec.a: Invalid value: {"b":1}: no"#,
+        );
+        check(
+            FieldError::invalid_printed("spec.a", r#"{"b":1,"a":2}"#, "no"),
+            r#"spec.a: Invalid value: {"b":1,"a":2}: no"#,
         );
         check(
             FieldError::not_supported("spec.a", "c", ["a", "b"]),

@@ -12,13 +12,15 @@ use serde_json::Value as Json;
 use crate::cel::{Budget, EvalError, ParseError, Program, Scope, Value};
 use crate::error::{FieldError, FieldErrorKind};
 use crate::path::Path;
-use crate::schema::{Kind, ListType, Node, Rule, Schema, View};
+use crate::schema::{Kind, ListType, MapType, Node, Rule, Schema, View};
 
 /// What one rule may cost, and all rules of an object.
 const PER_RULE: u64 = 1_000_000;
 const PER_OBJECT: u64 = 10_000_000;
 const MAX_DEPTH: usize = 128;
 const VARIABLES: [&str; 2] = ["self", "oldSelf"];
+/// The longest text that an expression may give for a message, in bytes.
+const MAX_MESSAGE: usize = 5 * 1024;
 
 /// A rule, compiled.
 #[derive(Debug)]
@@ -94,6 +96,10 @@ struct Tree {
     additional: Option<Box<Self>>,
     items: Option<Box<Self>>,
     all_of: Vec<Self>,
+    /// Of a list: its items have keys.
+    keyed: bool,
+    /// Of a map: it is one value.
+    atomic: bool,
 }
 
 impl Tree {
@@ -125,6 +131,8 @@ impl Tree {
                 .iter()
                 .filter_map(|branch| Self::compile(view.branch(branch), depth + 1))
                 .collect(),
+            keyed: view.declared_list_type() == Some(ListType::Map),
+            atomic: view.map_type() == Some(MapType::Atomic),
         };
         let empty = tree.rules.is_empty()
             && tree.properties.is_empty()
@@ -134,15 +142,22 @@ impl Tree {
         (!empty).then_some(tree)
     }
 
-    fn problems(&self, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    /// `within` is the place from which on no old value can be told to be that of a new one.
+    fn problems(&self, path: &Path<'_>, within: Option<&str>, errors: &mut Vec<FieldError>) {
         let place = path.child("x-kubernetes-validations");
         for (index, rule) in self.rules.iter().enumerate() {
             let place = place.index(index);
             if let Err(error) = &rule.program {
+                errors.push(FieldError::invalid_printed(
+                    place.child("rule"),
+                    &printed(&rule.rule),
+                    format!("compilation failed: {error}"),
+                ));
+            } else if let (true, Some(within)) = (rule.uses_old, within) {
                 errors.push(FieldError::invalid(
                     place.child("rule"),
                     rule.rule.rule.as_str(),
-                    format!("compilation failed: {error}"),
+                    format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {within}"),
                 ));
             } else if !rule.uses_old && rule.rule.optional_old_self {
                 errors.push(FieldError::invalid(
@@ -154,24 +169,50 @@ impl Tree {
             if let Some(expression) = &rule.rule.message_expression
                 && let Err(error) = Program::parse(expression, &VARIABLES)
             {
-                errors.push(FieldError::invalid(
+                errors.push(FieldError::invalid_printed(
                     place.child("messageExpression"),
-                    expression.as_str(),
+                    &printed(&rule.rule),
                     format!("messageExpression compilation failed: {error}"),
                 ));
             }
         }
+        let here = path.to_string();
+        let inside = |loses: bool| within.or(loses.then_some(here.as_str()));
         let place = path.child("properties");
         for (name, tree) in &self.properties {
-            tree.problems(&place.key(name), errors);
+            tree.problems(&place.key(name), inside(self.atomic), errors);
         }
         if let Some(tree) = &self.additional {
-            tree.problems(&path.child("additionalProperties"), errors);
+            tree.problems(&path.child("additionalProperties"), within, errors);
         }
         if let Some(tree) = &self.items {
-            tree.problems(&path.child("items"), errors);
+            tree.problems(&path.child("items"), inside(!self.keyed), errors);
         }
     }
+}
+
+/// A rule as the API server shows it: its structure, in JSON as Go writes it.
+fn printed(rule: &Rule) -> String {
+    let text = |text: &str| {
+        let text = Json::from(text).to_string();
+        text.replace('&', "\\u0026")
+            .replace('<', "\\u003c")
+            .replace('>', "\\u003e")
+    };
+    let optional = |value: &Option<String>| text(value.as_deref().unwrap_or_default());
+    format!(
+        "{{\"Rule\":{},\"Message\":{},\"MessageExpression\":{},\"Reason\":{},\"FieldPath\":{},\"OptionalOldSelf\":{}}}",
+        text(&rule.rule),
+        optional(&rule.message),
+        optional(&rule.message_expression),
+        rule.reason.as_deref().map_or("null".to_owned(), text),
+        optional(&rule.field_path),
+        if rule.optional_old_self {
+            "true"
+        } else {
+            "null"
+        },
+    )
 }
 
 /// The compiled rules of a schema.
@@ -200,7 +241,7 @@ impl Rules {
     pub fn problems(&self, path: &Path<'_>) -> Vec<FieldError> {
         let mut errors = Vec::new();
         if let Some(tree) = &self.tree {
-            tree.problems(path, &mut errors);
+            tree.problems(path, None, &mut errors);
         }
         errors
     }
@@ -214,9 +255,9 @@ impl Rules {
         old: Option<&Json>,
         schema: &Schema,
         found: &[FieldError],
-    ) -> Vec<FieldError> {
+    ) -> Checked {
         let Some(tree) = &self.tree else {
-            return Vec::new();
+            return Checked::default();
         };
         let blocking = |error: &FieldError| {
             matches!(
@@ -229,20 +270,36 @@ impl Rules {
             )
         };
         if found.iter().any(blocking) {
-            return vec![FieldError::invalid(
-                Path::ROOT,
-                Json::Null,
-                "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation",
-            )];
+            return Checked {
+                errors: vec![FieldError::invalid(
+                    Path::ROOT,
+                    Json::Null,
+                    "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation",
+                )],
+                unchanged: Vec::new(),
+            };
         }
         let mut run = Run {
             budget: Budget::new(PER_OBJECT),
             errors: Vec::new(),
+            unchanged: Vec::new(),
         };
         // Stopping early is told by the last error.
         let _ = run.node(tree, value, old, old, schema.view(), &Path::ROOT);
-        run.errors
+        Checked {
+            errors: run.errors,
+            unchanged: run.unchanged,
+        }
     }
+}
+
+/// What rules found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// What is held against the writer.
+    pub errors: Vec<FieldError>,
+    /// What the writer left as it was: worth a warning.
+    pub unchanged: Vec<FieldError>,
 }
 
 /// No further rules are to run.
@@ -251,6 +308,7 @@ struct Stop;
 struct Run {
     budget: Budget,
     errors: Vec<FieldError>,
+    unchanged: Vec<FieldError>,
 }
 
 impl Run {
@@ -349,20 +407,21 @@ impl Run {
         if compiled.uses_old && old.is_none() && !optional {
             return Ok(());
         }
-        let old_value = match (optional, old) {
-            (false, Some(old)) => Value::of(old, Some(view)),
-            (false, None) => Value::Null,
-            (true, old) => {
-                Value::Optional(old.map(|old| std::rc::Rc::new(Value::of(old, Some(view)))))
-            }
+        let old_value = || old.map(|old| Value::of(old, Some(view)));
+        let scope = |old_value| {
+            Scope::new(vec![
+                ("self", Value::of(value, Some(view))),
+                ("oldSelf", old_value),
+            ])
         };
-        let scope = Scope::new(vec![
-            ("self", Value::of(value, Some(view))),
-            ("oldSelf", old_value),
-        ]);
+        let rule_scope = scope(if optional {
+            Value::Optional(old_value().map(std::rc::Rc::new))
+        } else {
+            old_value().unwrap_or(Value::Null)
+        });
         let mut budget = Budget::new(PER_RULE.min(self.budget.left()));
         let granted = budget.left();
-        let outcome = program.evaluate(&scope, &mut budget);
+        let outcome = program.evaluate(&rule_scope, &mut budget);
         self.budget = Budget::new(self.budget.left() - (granted - budget.left()));
         match outcome {
             Ok(Value::Bool(true)) => return Ok(()),
@@ -390,14 +449,16 @@ impl Run {
                 return Ok(());
             }
         }
-        if !compiled.uses_old && like == Some(value) {
-            return Ok(());
-        }
+        // Messages see the old value itself, whatever the rule sees.
         let said = compiled.message.as_ref().and_then(|message| {
             let mut budget = Budget::new(PER_RULE.min(self.budget.left()));
+            let scope = scope(old_value().unwrap_or(Value::Null));
             match message.evaluate(&scope, &mut budget) {
-                Ok(Value::Text(text)) if !text.trim().is_empty() && !text.contains('\n') => {
-                    Some(text.trim().to_owned())
+                Ok(Value::Text(text)) => {
+                    let text = text.trim();
+                    let fits =
+                        !text.is_empty() && text.len() <= MAX_MESSAGE && !text.contains('\n');
+                    fits.then(|| text.to_owned())
                 }
                 _ => None,
             }
@@ -420,7 +481,13 @@ impl Run {
             Some("FieldValueDuplicate") => FieldErrorKind::Duplicate,
             _ => FieldErrorKind::Invalid,
         };
-        self.errors.push(FieldError {
+        let unchanged = !compiled.uses_old && like == Some(value);
+        let found = if unchanged {
+            &mut self.unchanged
+        } else {
+            &mut self.errors
+        };
+        found.push(FieldError {
             kind,
             field,
             value: shown,

@@ -34,24 +34,67 @@ pub fn update(value: &Value, old: &Value, schema: &Schema) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let view = schema.view();
     check(value, Some(old), view, &Path::ROOT, &mut errors, 0);
-    let before = errors.len();
-    check_lists(value, view, &Path::ROOT, &mut errors);
-    if errors.len() > before {
-        let mut old_errors = Vec::new();
-        check_lists(old, view, &Path::ROOT, &mut old_errors);
-        if !old_errors.is_empty() {
-            errors.truncate(before);
-        }
-    }
+    changed_lists(value, old, view, &mut errors);
     errors
 }
 
-/// The errors of a value that is no resource, such as a default, at `path`.
+/// The errors of `value`, of which only the status is to be replaced: the status is looked at as if it were an object of
+/// its own, and lists everywhere.
+#[must_use]
+pub fn update_status(value: &Value, old: &Value, schema: &Schema) -> Vec<FieldError> {
+    let view = schema.view();
+    let mut errors = Vec::new();
+    if let (Some(status), Some(view)) = (value.get("status"), view.property("status")) {
+        check(status, old.get("status"), view, &Path::ROOT, &mut errors, 0);
+        place(&mut errors, &Path::ROOT.child("status"));
+    }
+    changed_lists(value, old, view, &mut errors);
+    errors
+}
+
+/// The errors of sets and maps, if those of `old` have none.
+fn changed_lists(value: &Value, old: &Value, view: View<'_>, errors: &mut Vec<FieldError>) {
+    let mut found = Vec::new();
+    check_lists(value, view, &Path::ROOT, &mut found);
+    if !found.is_empty() {
+        let mut old_errors = Vec::new();
+        check_lists(old, view, &Path::ROOT, &mut old_errors);
+        if old_errors.is_empty() {
+            errors.extend(found);
+        }
+    }
+}
+
+/// The errors of a value that is no resource, such as a default, at `path`. Inside messages it has no name.
 pub(crate) fn part(value: &Value, view: View<'_>, path: &Path<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    check(value, None, view, path, &mut errors, 0);
+    check(value, None, view, &Path::ROOT, &mut errors, 0);
+    place(&mut errors, path);
     check_lists(value, view, path, &mut errors);
     errors
+}
+
+/// Puts errors of a value that was looked at by itself where the value is.
+fn place(errors: &mut [FieldError], path: &Path<'_>) {
+    let root = Path::ROOT.to_string();
+    for error in errors {
+        error.field = if error.field == root {
+            path.to_string()
+        } else {
+            format!("{path}.{}", error.field)
+        };
+    }
+}
+
+/// Whether values of a type can be checked for a format; of no type, as texts.
+#[must_use]
+pub fn knows_format(kind: &str, format: &str) -> bool {
+    match kind {
+        "" | "string" => formats::matches(format, "").is_some(),
+        "integer" => matches!(format, "int32" | "int64"),
+        "number" => matches!(format, "float" | "double"),
+        _ => false,
+    }
 }
 
 /// Whether `text` has the named format; `None` if there is no such format.
@@ -214,7 +257,7 @@ fn check_type(value: &Value, view: View<'_>, path: &Path<'_>, errors: &mut Vec<F
         && matches!(format, "int32" | "int64" | "float" | "double")
     {
         expected = format;
-        actual = if value.is_number() { "double" } else { "" };
+        actual = if value.is_number() { "float64" } else { "" };
     }
     errors.push(FieldError::type_invalid(
         path,
@@ -316,9 +359,8 @@ fn check_number(
         (_, Some("float")) => Some((f64::from(f32::MIN), f64::from(f32::MAX))),
         _ => None,
     };
-    if let Some((low, high)) = limits
-        && !(low..=high).contains(&float)
-    {
+    let broken = kind == Some(Kind::Integer) && !is_integral(number);
+    if broken || limits.is_some_and(|(low, high)| !(low..=high).contains(&float)) {
         let kind = kind.map_or("", Kind::name);
         errors.push(unplaced(match constraints.format.as_deref() {
             Some(format) => format!(

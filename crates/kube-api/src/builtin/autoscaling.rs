@@ -76,6 +76,11 @@ impl Convert for FirstVersion {
             }
         }
         if let Some(status) = part(object, "status")
+            && status.get("currentReplicas") == Some(&json!(0))
+        {
+            status.remove("currentReplicas");
+        }
+        if let Some(status) = part(object, "status")
             && let Some(current) = status.remove("currentCPUUtilizationPercentage")
         {
             let metric = json!({
@@ -122,6 +127,12 @@ impl Convert for FirstVersion {
         ] {
             if let (Some(parent), Some(value)) = (part(object, parent), value) {
                 parent.insert(member.to_owned(), value);
+            }
+        }
+        // The first version always says how many there are.
+        if let Some(status) = part(object, "status") {
+            for member in ["currentReplicas", "desiredReplicas"] {
+                status.entry(member).or_insert_with(|| json!(0));
             }
         }
         for (annotation, parent, member) in ANNOTATIONS {

@@ -106,7 +106,7 @@ async fn ensure(api: &Arc<Api>, object: Value) -> Result<(), StatusError> {
         &cx,
         &target,
         object,
-        &[],
+        &crate::rest::notes::Notes::default(),
         &options::WriteOptions::default(),
     )
     .await;

@@ -30,6 +30,40 @@ pub(crate) fn conform(api_version: &str, kind: &str, object: &mut Value) {
     members.insert("kind".to_owned(), json!(kind));
 }
 
+/// Makes the empty collections of `object` none: stored in protobuf, that is how they come back.
+pub(super) fn forget_empty(api_version: &str, kind: &str, object: &mut Value) {
+    if let Some(name) = types().of_kind(api_version, kind) {
+        forget_in(name, object);
+    }
+}
+
+fn forget_in(name: &str, value: &mut Value) {
+    let (Some(known), Some(members)) = (types().get(name), value.as_object_mut()) else {
+        return;
+    };
+    if name.starts_with(EXTENSIONS) {
+        return;
+    }
+    for field in &known.fields {
+        let Some(member) = members.get_mut(&field.name) else {
+            continue;
+        };
+        if (field.repeated && *member == json!([])) || (field.map && *member == json!({})) {
+            *member = Value::Null;
+        } else if let Kind::Message(inner) = &field.kind {
+            match member {
+                Value::Array(items) if field.repeated => {
+                    items.iter_mut().for_each(|item| forget_in(inner, item));
+                }
+                Value::Object(items) if field.map => {
+                    items.values_mut().for_each(|item| forget_in(inner, item));
+                }
+                member => forget_in(inner, member),
+            }
+        }
+    }
+}
+
 /// Writes what published schemas default to, where that is more than the zero of a type.
 pub(super) fn fill(view: View<'_>, value: &mut Value) {
     match value {
@@ -271,6 +305,17 @@ mod tests {
             json!({"spec": {"hard": {"cpu": 0.1, "memory": "1024Mi"}}}),
             &json!({"metadata": {}, "status": {}, "spec": {"hard": {"cpu": "100m", "memory": "1Gi"}}}),
         );
+    }
+
+    #[test]
+    fn empty_collections_come_back_as_none() {
+        let mut role = json!({"rules": []});
+        forget_empty("rbac.authorization.k8s.io/v1", "Role", &mut role);
+        assert_eq!(role, json!({"rules": null}));
+        let mut pod = json!({"spec": {"volumes": [{"name": "v", "emptyDir": {}}]}});
+        let same = pod.clone();
+        forget_empty("v1", "Pod", &mut pod);
+        assert_eq!(pod, same);
     }
 
     #[test]

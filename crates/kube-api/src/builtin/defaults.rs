@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 
 type Members = Map<String, Value>;
 
+/// Where a DaemonSet counts the changes of its template (kubernetes `pkg/apis/apps/v1/conversion.go`).
+pub(crate) const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
 /// Fills in the defaults of one object.
 pub(super) fn apply(group: &str, version: &str, kind: &str, object: &mut Value) {
     let Some(object) = object.as_object_mut() else {
@@ -24,7 +27,14 @@ pub(super) fn apply(group: &str, version: &str, kind: &str, object: &mut Value) 
             set(spec, "replicas", json!(1));
             with(spec, "template", pod_template);
         }),
-        ("apps", "DaemonSet") => with(object, "spec", daemon_set),
+        ("apps", "DaemonSet") => {
+            within(object, "metadata", |metadata| {
+                within(metadata, "annotations", |annotations| {
+                    set_missing(annotations, TEMPLATE_GENERATION, json!("0"));
+                });
+            });
+            with(object, "spec", daemon_set);
+        }
         ("apps", "StatefulSet") => with(object, "spec", stateful_set),
         ("batch", "Job") => job(object),
         ("batch", "CronJob") => with(object, "spec", cron_job),

@@ -50,6 +50,11 @@ impl Convert for NewForm {
         for (new, core) in NAMES {
             rename(members, core, new);
         }
+        for name in ["reportingController", "reportingInstance"] {
+            if members.get(name) == Some(&json!("")) {
+                members.remove(name);
+            }
+        }
     }
 }
 

@@ -116,6 +116,11 @@ impl Strategy for BuiltIn {
                 drop_status(object);
                 services::allocate(api, object, None);
             }
+            ("apps", "DaemonSet") => {
+                drop_status(object);
+                let said = template_generation(object).max(1);
+                set_template_generation(object, said);
+            }
             ("batch", "Job") => {
                 drop_status(object);
                 pods::prepare_job(object);
@@ -131,6 +136,7 @@ impl Strategy for BuiltIn {
             _ if resource.has_status() => drop_status(object),
             _ => {}
         }
+        conform::forget_empty(&self.api_version, &self.kind, object);
     }
 
     fn validate_create(&self, api: &Api, _cx: &Context, object: &Value) -> Vec<FieldError> {
@@ -152,10 +158,15 @@ impl Strategy for BuiltIn {
         match self.id() {
             ("", "Service") => services::allocate(api, new, Some(old)),
             ("certificates.k8s.io", "CertificateSigningRequest") => keep(new, old, "spec"),
+            ("apps", "DaemonSet") => {
+                let changed = new.pointer("/spec/template") != old.pointer("/spec/template");
+                set_template_generation(new, template_generation(old) + i64::from(changed));
+            }
             ("batch", "Job") => pods::keep_job_selector(new, old),
             ("", "Pod") => pods::admit_update(new, old),
             _ => {}
         }
+        conform::forget_empty(&self.api_version, &self.kind, new);
     }
 
     fn validate_update(
@@ -312,6 +323,18 @@ fn drop_status(object: &mut Value) {
     }
 }
 
+fn template_generation(object: &Value) -> i64 {
+    object["metadata"]["annotations"][defaults::TEMPLATE_GENERATION]
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
+}
+
+fn set_template_generation(object: &mut Value, generation: i64) {
+    object["metadata"]["annotations"][defaults::TEMPLATE_GENERATION] =
+        generation.to_string().into();
+}
+
 /// Moves `stringData` of a secret into `data`.
 fn string_data(object: &mut Value) {
     let Some(members) = object.as_object_mut() else {
@@ -429,6 +452,7 @@ impl Strategy for Status {
         if self.0.id() == ("", "Pod") {
             pods::keep_observed(new, old);
         }
+        conform::forget_empty(&self.0.api_version, &self.0.kind, new);
     }
 
     fn validate_update(

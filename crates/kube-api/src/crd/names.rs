@@ -17,6 +17,10 @@ pub(super) fn text<'o>(object: &'o Value, pointer: &str) -> &'o str {
 
 /// Names and conversion that are left out.
 pub(super) fn default(object: &mut Value) {
+    let stored = object.pointer("/status/storedVersions");
+    if stored.is_some_and(|stored| stored.is_null() || stored == &json!([])) {
+        remember_storage(object);
+    }
     let kind = text(object, "/spec/names/kind").to_owned();
     let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else {
         return;

@@ -1,5 +1,6 @@
 //! From a stored definition to the resources of the registry.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drover_structural::Schema;
@@ -8,9 +9,12 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::names;
-use crate::registry::{Column, Plain, Resource, ScalePaths, StatusOnly, Subresource};
+use crate::registry::{
+    Column, Plain, Resource, ScalePaths, StatusOnly, Subresource, version_priority,
+};
 use crate::rest::Api;
 use crate::rest::object::{self, strings};
+use crate::table::JsonPath;
 
 fn text<'o>(object: &'o Value, member: &str) -> &'o str {
     object[member].as_str().unwrap_or_default()
@@ -26,16 +30,38 @@ pub(super) fn register(api: &Arc<Api>, definition: &Value) {
     if names::condition(definition, "Established") != Some("True") || plural.is_empty() {
         return;
     }
-    let versions = list(&definition["spec"], "versions")
-        .filter(|version| version["served"] == true)
+    let mut versions = list(&definition["spec"], "versions")
         .map(|version| resource(definition, group, version))
         .collect::<Vec<_>>();
+    share_schemas(&mut versions);
+    let served = |resource: &Resource| {
+        list(&definition["spec"], "versions")
+            .any(|version| version["served"] == true && version["name"] == *resource.version)
+    };
+    versions.retain(served);
     api.registry.update(|table| {
         table.remove(group, plural);
         for version in versions {
             table.insert(version);
         }
     });
+}
+
+/// Tells each version of the schemas of the others, if they are not alike.
+fn share_schemas(versions: &mut [Resource]) {
+    let mut documents = versions.iter().map(|resource| &resource.openapi);
+    let first = documents.next();
+    if documents.all(|document| Some(document) == first) {
+        return;
+    }
+    let schemas = versions
+        .iter()
+        .filter_map(|resource| Some((resource.api_version(), resource.schema.clone()?)))
+        .collect::<BTreeMap<_, _>>();
+    let schemas = Arc::new(schemas);
+    for resource in versions {
+        resource.schemas = Some(Arc::clone(&schemas));
+    }
 }
 
 /// The group and the accepted plural of a definition, empty as long as it has none.
@@ -80,11 +106,9 @@ fn resource(definition: &Value, group: &str, version: &Value) -> Resource {
     resource.categories = strings(accepted, "categories");
     resource.terminating = object::is_deleting(definition);
     if version["deprecated"] == true {
-        let warning = text(version, "deprecationWarning");
-        resource.deprecation = Some(if warning.is_empty() {
-            format!("{group}/{name} {kind} is deprecated")
-        } else {
-            warning.to_owned()
+        resource.deprecation = Some(match version["deprecationWarning"].as_str() {
+            Some(given) => given.to_owned(),
+            None => deprecation(&definition["spec"], group, name, kind),
         });
     }
     let storage = list(&definition["spec"], "versions").find(|version| version["storage"] == true);
@@ -98,13 +122,8 @@ fn resource(definition: &Value, group: &str, version: &Value) -> Resource {
         .pointer("/schema/openAPIV3Schema")
         .cloned()
         .unwrap_or_else(|| json!({"type": "object"}));
-    let digest = Sha256::digest(schema.to_string().as_bytes());
-    resource.schema_mark = digest
-        .iter()
-        .take(8)
-        .fold(0, |mark, byte| (mark << 8) | u64::from(*byte))
-        .max(1)
-        >> 1;
+    let stored = storage.map_or(&schema, |storage| &storage["schema"]["openAPIV3Schema"]);
+    resource.schema_mark = mark(stored);
     resource.schema = match Schema::from_crd(&schema) {
         Ok(schema) => Some(Arc::new(schema)),
         Err(error) => {
@@ -147,6 +166,31 @@ fn resource(definition: &Value, group: &str, version: &Value) -> Resource {
     resource
 }
 
+/// What a schema is told by.
+fn mark(schema: &Value) -> u64 {
+    let digest = Sha256::digest(schema.to_string().as_bytes());
+    let mark = digest
+        .iter()
+        .take(8)
+        .fold(0, |mark, byte| (mark << 8) | u64::from(*byte));
+    mark.max(1) >> 1
+}
+
+/// What is said of a deprecated version that says nothing itself.
+fn deprecation(spec: &Value, group: &str, version: &str, kind: &str) -> String {
+    let newer = list(spec, "versions")
+        .filter(|other| other["served"] == true && other["deprecated"] != true)
+        .map(|other| text(other, "name"))
+        .filter(|name| version_priority(name) > version_priority(version))
+        .max_by_key(|name| version_priority(name));
+    match newer {
+        None => format!("{group}/{version} {kind} is deprecated"),
+        Some(newer) => {
+            format!("{group}/{version} {kind} is deprecated; use {group}/{newer} {kind}")
+        }
+    }
+}
+
 /// The printer columns of a version; the age if it declares none.
 fn columns(version: &Value) -> Vec<Column> {
     let declared = list(version, "additionalPrinterColumns")
@@ -169,7 +213,9 @@ fn columns(version: &Value) -> Vec<Column> {
             }
         })
         .collect::<Vec<_>>();
-    if !declared.is_empty() {
+    // The real server falls back to the age if it cannot read one of the paths.
+    let readable = |column: &Column| JsonPath::parse(&column.path).is_ok();
+    if !declared.is_empty() && declared.iter().all(readable) {
         return declared;
     }
     vec![Column {

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::tokens::{self, Binding};
 use crate::clock::seconds;
-use crate::registry::{Action, Call, Gvk, Reply};
-use crate::rest::object::strings;
-use crate::rest::{Api, Context};
+use crate::registry::{Action, Call, Gvk, Reply, Resource};
+use crate::rest::object::{meta, metadata_mut, strings};
+use crate::rest::{Api, Context, structure};
 use crate::status::{FieldError, StatusError};
+use crate::store::Key;
 
 /// Seconds a token lives if the request does not say.
 const DEFAULT_SECONDS: i64 = 3600;
@@ -21,12 +22,127 @@ const SHORTEST: i64 = 600;
 const LONGEST: i64 = 1 << 32;
 
 /// The action behind `serviceaccounts/token`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TokenRequests;
+#[derive(Debug)]
+pub(crate) struct TokenRequests {
+    /// The kind of the body.
+    kind: Resource,
+}
+
+impl TokenRequests {
+    pub(crate) fn new(kind: Resource) -> Self {
+        Self { kind }
+    }
+
+    fn invalid(&self, name: &str, error: FieldError) -> StatusError {
+        StatusError::invalid(&self.kind.group, &self.kind.kind, name, &[error])
+    }
+
+    fn respond(&self, api: &Api, cx: &Context, call: Call) -> Result<Reply, StatusError> {
+        let (namespace, name) = (call.namespace, call.name);
+        let mut asked = call.body;
+        self.begin(cx, &mut asked);
+        self.check_names(&asked, &namespace, &name)?;
+        let uid = tokens::uid_of(api, "/serviceaccounts", &namespace, &name)
+            .ok_or_else(|| StatusError::not_found("", "serviceaccounts", &name))?;
+        let named = meta(&asked, "uid");
+        if !named.is_empty() && named != uid {
+            let why = format!(
+                "the UID in the token request ({named}) does not match the UID of the service account ({uid})"
+            );
+            let (group, kind) = (&self.kind.group, &self.kind.kind);
+            return Err(StatusError::conflict(group, kind, &name, &why));
+        }
+        let lifetime = asked["spec"]["expirationSeconds"]
+            .as_i64()
+            .unwrap_or(DEFAULT_SECONDS);
+        self.check_lifetime(lifetime)?;
+        let mut audiences = strings(&asked["spec"], "audiences");
+        if audiences.is_empty() {
+            audiences.push(tokens::ISSUER.to_owned());
+            asked["spec"]["audiences"] = json!(audiences);
+        }
+        let object = match asked["spec"].get("boundObjectRef") {
+            None | Some(Value::Null) => None,
+            Some(reference) => Some(bound_object(api, &namespace, &name, reference)?),
+        };
+        let binding = Binding {
+            namespace: &namespace,
+            name: &name,
+            uid: &uid,
+            audiences,
+            object,
+            seconds: lifetime,
+        };
+        let (token, end) = tokens::issue(api, binding).map_err(StatusError::internal)?;
+        let metadata = metadata_mut(&mut asked);
+        for (field, value) in [
+            ("name", name),
+            ("namespace", namespace),
+            ("uid", uid),
+            ("creationTimestamp", seconds(cx.now)),
+        ] {
+            metadata.insert(field.to_owned(), value.into());
+        }
+        asked["status"] = json!({"token": token, "expirationTimestamp": seconds(end)});
+        Ok(Reply {
+            code: StatusCode::CREATED,
+            object: asked,
+        })
+    }
+
+    /// What any object goes through before its kind looks at it.
+    fn begin(&self, cx: &Context, asked: &mut Value) {
+        let metadata = metadata_mut(asked);
+        metadata.remove("resourceVersion");
+        metadata.remove("creationTimestamp");
+        if !asked["spec"].is_object() {
+            asked["spec"] = json!({});
+        }
+        if asked["spec"]["expirationSeconds"].is_null() {
+            asked["spec"]["expirationSeconds"] = json!(DEFAULT_SECONDS);
+        }
+        self.kind.strategy.default(asked);
+        structure::track_update(&self.kind, cx, "token", asked, None);
+    }
+
+    fn check_names(&self, asked: &Value, namespace: &str, name: &str) -> Result<(), StatusError> {
+        for (field, wanted, detail) in [
+            (
+                "name",
+                name,
+                "must match the service account name if specified",
+            ),
+            (
+                "namespace",
+                namespace,
+                "must match the service account namespace if specified",
+            ),
+        ] {
+            let said = meta(asked, field);
+            if !said.is_empty() && said != wanted {
+                let error = FieldError::invalid(format!("metadata.{field}"), said, detail);
+                return Err(self.invalid(name, error));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_lifetime(&self, lifetime: i64) -> Result<(), StatusError> {
+        let detail = if lifetime < SHORTEST {
+            "may not specify a duration less than 10 minutes"
+        } else if lifetime > LONGEST {
+            "may not specify a duration larger than 2^32 seconds"
+        } else {
+            return Ok(());
+        };
+        let error = FieldError::invalid("spec.expirationSeconds", lifetime, detail);
+        Err(self.invalid("", error))
+    }
+}
 
 impl Action for TokenRequests {
     fn gvk(&self) -> Gvk {
-        Gvk::new("authentication.k8s.io", "v1", "TokenRequest")
+        Gvk::new(&self.kind.group, &self.kind.version, &self.kind.kind)
     }
 
     fn verbs(&self) -> &'static [&'static str] {
@@ -39,77 +155,11 @@ impl Action for TokenRequests {
         cx: &'a Context,
         call: Call,
     ) -> BoxFuture<'a, Result<Reply, StatusError>> {
-        async move { respond(api, cx, call) }.boxed()
+        async move { self.respond(api, cx, call) }.boxed()
     }
 }
 
-fn respond(api: &Api, cx: &Context, call: Call) -> Result<Reply, StatusError> {
-    let (namespace, name) = (call.namespace, call.name);
-    let uid = tokens::uid_of(api, "/serviceaccounts", &namespace, &name)
-        .ok_or_else(|| StatusError::not_found("", "serviceaccounts", &name))?;
-    let mut body = call.body;
-    let spec = &body["spec"];
-    let lifetime = spec["expirationSeconds"]
-        .as_i64()
-        .unwrap_or(DEFAULT_SECONDS);
-    let invalid = |error: FieldError| {
-        StatusError::invalid("authentication.k8s.io", "TokenRequest", &name, &[error])
-    };
-    if lifetime < SHORTEST {
-        let detail = "may not specify a duration less than 10 minutes";
-        return Err(invalid(FieldError::invalid(
-            "spec.expirationSeconds",
-            lifetime,
-            detail,
-        )));
-    }
-    if lifetime > LONGEST {
-        let detail = "may not specify a duration larger than 2^32 seconds";
-        return Err(invalid(FieldError::invalid(
-            "spec.expirationSeconds",
-            lifetime,
-            detail,
-        )));
-    }
-    let audiences = strings(spec, "audiences");
-    let object = match spec
-        .get("boundObjectRef")
-        .filter(|reference| !reference.is_null())
-    {
-        None => None,
-        Some(reference) => Some(bound_object(api, &namespace, &name, reference)?),
-    };
-    let shown = if audiences.is_empty() {
-        vec![tokens::ISSUER.to_owned()]
-    } else {
-        audiences.clone()
-    };
-    let binding = Binding {
-        namespace: &namespace,
-        name: &name,
-        uid: &uid,
-        audiences,
-        object,
-        seconds: lifetime,
-    };
-    let (token, end) = tokens::issue(api, binding).map_err(StatusError::internal)?;
-    let bound = body["spec"]
-        .get("boundObjectRef")
-        .cloned()
-        .unwrap_or(Value::Null);
-    body = json!({
-        "kind": "TokenRequest",
-        "apiVersion": "authentication.k8s.io/v1",
-        "metadata": {"name": name, "namespace": namespace, "creationTimestamp": seconds(cx.now)},
-        "spec": {"audiences": shown, "expirationSeconds": lifetime, "boundObjectRef": bound},
-        "status": {"token": token, "expirationTimestamp": seconds(end)},
-    });
-    Ok(Reply {
-        code: StatusCode::CREATED,
-        object: body,
-    })
-}
-
+/// The object a token is bound to: its member among the claims, its name and uid.
 fn bound_object(
     api: &Api,
     namespace: &str,
@@ -117,40 +167,38 @@ fn bound_object(
     reference: &Value,
 ) -> Result<(&'static str, String, String), StatusError> {
     let text = |member: &str| reference[member].as_str().unwrap_or_default().to_owned();
-    let (kind, table, plural, home) = match (&*text("apiVersion"), &*text("kind")) {
-        ("v1", "Pod") => ("pod", "/pods", "pods", namespace),
-        ("v1", "Secret") => ("secret", "/secrets", "secrets", namespace),
-        ("v1", "Node") => ("node", "/nodes", "nodes", ""),
+    let (version, named_kind) = (text("apiVersion"), text("kind"));
+    let (group, version) = version.rsplit_once('/').unwrap_or(("", &version));
+    let (kind, table, plural, home) = match (group, &*named_kind) {
+        ("", "Pod") => ("pod", "/pods", "pods", namespace),
+        ("", "Secret") => ("secret", "/secrets", "secrets", namespace),
+        ("", "Node") => ("node", "/nodes", "nodes", ""),
         _ => {
-            return Err(StatusError::bad_request(
-                "cannot bind token for unsupported object kind",
-            ));
+            return Err(StatusError::bad_request(format!(
+                "cannot bind token to object of type {group}/{version}, Kind={named_kind}"
+            )));
         }
     };
     let (name, wanted) = (text("name"), text("uid"));
-    let uid = tokens::uid_of(api, table, home, &name)
-        .ok_or_else(|| StatusError::not_found("", plural, &name))?;
-    if !wanted.is_empty() && wanted != uid {
-        let why = format!(
-            "the UID in the bound object reference ({wanted}) does not match the UID in record. The object might have been deleted and then recreated"
-        );
-        return Err(StatusError::conflict("", plural, &name, &why));
-    }
+    let stored = api
+        .store
+        .get(table, &Key::new(home, &name))
+        .ok_or_else(|| StatusError::not_found("", plural, &name))?
+        .value();
     if kind == "pod" {
-        let pod = api
-            .store
-            .get(table, &crate::store::Key::new(home, &name))
-            .map(|stored| stored.value());
-        let runs_as = pod
-            .as_ref()
-            .and_then(|pod| pod.pointer("/spec/serviceAccountName"))
-            .and_then(Value::as_str)
-            .unwrap_or("default");
-        if runs_as != account {
+        let runs_as = stored.pointer("/spec/serviceAccountName");
+        if runs_as.and_then(Value::as_str).unwrap_or("default") != account {
             return Err(StatusError::bad_request(format!(
                 "cannot bind token for serviceaccount {account:?} to pod running with different serviceaccount name."
             )));
         }
     }
-    Ok((kind, name, uid))
+    let uid = meta(&stored, "uid");
+    if !wanted.is_empty() && wanted != uid {
+        let why = format!(
+            "the UID in the bound object reference ({wanted}) does not match the UID in record. The object might have been deleted and then recreated"
+        );
+        return Err(StatusError::conflict("", &named_kind, &name, &why));
+    }
+    Ok((kind, name, uid.to_owned()))
 }

@@ -118,7 +118,7 @@ pub(super) fn of(resource: &Resource, form: Form) -> Vec<(String, Value)> {
 
     for (name, part) in &resource.subresources {
         let (schema, kind) = match part {
-            Subresource::Part(_) => (own.clone(), kind_of(resource)),
+            Subresource::Part(_) | Subresource::Put(_) => (own.clone(), kind_of(resource)),
             Subresource::Scale(_) => (
                 "io.k8s.api.autoscaling.v1.Scale".to_owned(),
                 json!({"group": "autoscaling", "version": "v1", "kind": "Scale"}),

@@ -50,7 +50,7 @@ pub(super) fn roots(resource: &Resource) -> Vec<String> {
     }
     for part in resource.subresources.values() {
         match part {
-            Subresource::Part(_) => {}
+            Subresource::Part(_) | Subresource::Put(_) => {}
             Subresource::Scale(_) => roots.push("io.k8s.api.autoscaling.v1.Scale".to_owned()),
             Subresource::Action(action) => {
                 let gvk = action.gvk();
@@ -128,15 +128,12 @@ fn object(resource: &Resource) -> Value {
         .as_deref()
         .cloned()
         .unwrap_or_else(|| json!({"type": "object"}));
+    spell_out(&mut schema);
     let selectable = selectable(resource);
     if let Some(members) = schema.as_object_mut() {
         let properties = members.entry("properties").or_insert_with(|| json!({}));
         if let Some(properties) = properties.as_object_mut() {
-            properties.insert("apiVersion".to_owned(), json!({"type": "string"}));
-            properties.insert("kind".to_owned(), json!({"type": "string"}));
-            let metadata = json!({"allOf": [{"$ref": format!("{COMPONENTS}{META}.ObjectMeta")}]});
-            properties.insert("metadata".to_owned(), metadata);
-            properties.sort_keys();
+            type_and_metadata(properties);
         }
         members.insert(
             "x-kubernetes-group-version-kind".to_owned(),
@@ -147,6 +144,52 @@ fn object(resource: &Resource) -> Value {
         }
     }
     schema
+}
+
+/// Says in a custom resource's schema what its extensions mean: the type and metadata of embedded objects, and numbers
+/// that may be texts (apiextensions-apiserver `controller/openapi/builder`).
+fn spell_out(schema: &mut Value) {
+    let Some(members) = schema.as_object_mut() else {
+        return;
+    };
+    for part in ["items", "additionalProperties"] {
+        if let Some(inner) = members.get_mut(part) {
+            spell_out(inner);
+        }
+    }
+    if let Some(Value::Object(properties)) = members.get_mut("properties") {
+        properties.values_mut().for_each(spell_out);
+    }
+    let flag =
+        |members: &Map<String, Value>, name: &str| members.get(name) == Some(&Value::Bool(true));
+    if flag(members, "x-kubernetes-int-or-string") {
+        members
+            .entry("anyOf")
+            .or_insert_with(|| json!([{"type": "integer"}, {"type": "string"}]));
+    }
+    if !flag(members, "x-kubernetes-embedded-resource") {
+        return;
+    }
+    let properties = members.entry("properties").or_insert_with(|| json!({}));
+    if let Some(properties) = properties.as_object_mut() {
+        type_and_metadata(properties);
+    }
+    let required = members.entry("required").or_insert_with(|| json!([]));
+    if let Some(required) = required.as_array_mut() {
+        for name in ["kind", "apiVersion"] {
+            if !required.iter().any(|held| held == name) {
+                required.push(json!(name));
+            }
+        }
+    }
+}
+
+fn type_and_metadata(properties: &mut Map<String, Value>) {
+    properties.insert("apiVersion".to_owned(), json!({"type": "string"}));
+    properties.insert("kind".to_owned(), json!({"type": "string"}));
+    let metadata = json!({"allOf": [{"$ref": format!("{COMPONENTS}{META}.ObjectMeta")}]});
+    properties.insert("metadata".to_owned(), metadata);
+    properties.sort_keys();
 }
 
 fn selectable(resource: &Resource) -> Option<Value> {

@@ -126,11 +126,12 @@ fn confirm(api: &Api, identity: &Identity, namespace: &str, wanted: &[Rule]) -> 
         .map(|group| format!("{group:?}"))
         .collect::<Vec<_>>()
         .join(" ");
-    let rules = compact(missing)
+    let mut rules = compact(missing)
         .iter()
         .map(Rule::describe)
-        .collect::<Vec<_>>()
-        .join("\n");
+        .collect::<Vec<_>>();
+    rules.sort();
+    let rules = rules.join("\n");
     Err(format!(
         "user {:?} (groups=[{groups}]) is attempting to grant RBAC permissions not currently held:\n{rules}",
         identity.user

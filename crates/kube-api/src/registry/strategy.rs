@@ -146,6 +146,11 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
     /// Told after a write is durable; must be quick and must not block.
     fn after_write(&self, _api: &Arc<Api>, _write: &Write<'_>) {}
 
+    /// What follows from a create or update that is durable and must be done before it is answered.
+    fn settle<'a>(&'a self, _api: &'a Arc<Api>, _new: &'a Value) -> Option<BoxFuture<'a, ()>> {
+        None
+    }
+
     /// A field of `selectable_fields` that is no plain path (`involvedObject.kind` of events in both groups,
     /// `status.successful` of jobs). `None` = look it up by path.
     fn field(&self, _object: &Value, _path: &str) -> Option<String> {
@@ -276,4 +281,24 @@ pub(crate) enum NameRule {
     Label1035,
     /// Anything that can stand in a path: RBAC kinds.
     PathSegment,
+}
+
+/// Of changes that the server makes itself: no client could make them, and they are no new wish.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServersOwn;
+
+impl Strategy for ServersOwn {
+    fn prepare_for_update(
+        &self,
+        _api: &Api,
+        _resource: &Resource,
+        _cx: &Context,
+        _new: &mut Value,
+        _old: &Value,
+    ) {
+    }
+
+    fn bumps_generation(&self, _resource: &Resource, _new: &Value, _old: &Value) -> bool {
+        false
+    }
 }

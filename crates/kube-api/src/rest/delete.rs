@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::object::{self, finalizers, meta, metadata_mut};
 use super::options::{DeleteOptions, ListOptions, Propagation};
-use super::read::{self, Shown};
+use super::read::{self, Listed};
 use super::write::{Target, draft_of, value_of, write_error};
 use super::{Api, Context};
 use crate::clock::seconds;
@@ -122,13 +122,32 @@ pub(crate) async fn delete(
     ))
 }
 
-fn check_preconditions(
+/// Whether an object is the one that a deletion means.
+pub(crate) fn check_preconditions(
     resource: &Resource,
     name: &str,
     object: &Value,
     options: &DeleteOptions,
 ) -> Result<(), StatusError> {
     let conflict = |why: String| StatusError::conflict(&resource.group, &resource.kind, name, &why);
+    if marks_itself(resource) {
+        for (what, field, wanted) in [
+            ("UID", "uid", &options.uid),
+            ("ResourceVersion", "resourceVersion", &options.revision),
+        ] {
+            let held = meta(object, field);
+            if let Some(wanted) = wanted.as_ref().filter(|wanted| *wanted != held) {
+                return Err(StatusError::conflict(
+                    &resource.group,
+                    &resource.plural,
+                    name,
+                    &format!(
+                        "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {held}"
+                    ),
+                ));
+            }
+        }
+    }
     if let Some(uid) = &options.uid
         && uid != meta(object, "uid")
     {
@@ -187,8 +206,7 @@ fn mark(cx: &Context, resource: &Resource, object: &mut Value, options: &DeleteO
         }
         return true;
     }
-    // Namespaces do not show one (kubernetes `pkg/registry/core/namespace/storage`).
-    let shows_grace = &*resource.storage != "/namespaces";
+    let shows_grace = !marks_itself(resource);
     if !marked || (shows_grace && before != Some(grace)) {
         let at = cx
             .now
@@ -201,11 +219,17 @@ fn mark(cx: &Context, resource: &Resource, object: &mut Value, options: &DeleteO
             metadata.insert("deletionGracePeriodSeconds".to_owned(), grace.into());
         }
         // The mark is a change of what is wanted (apiserver `pkg/registry/rest/delete.go`).
-        if has_generation && !marked {
+        if has_generation && !marked && !marks_itself(resource) {
             raise_generation(metadata);
         }
     }
     false
+}
+
+/// Namespaces and definitions have a deletion of their own in the real server, which shows no grace (kubernetes
+/// `pkg/registry/core/namespace/storage`, apiextensions-apiserver `pkg/registry/customresourcedefinition/etcd.go`).
+fn marks_itself(resource: &Resource) -> bool {
+    matches!(&*resource.storage, "/namespaces" | crate::crd::TABLE)
 }
 
 fn raise_generation(metadata: &mut serde_json::Map<String, Value>) {
@@ -215,7 +239,7 @@ fn raise_generation(metadata: &mut serde_json::Map<String, Value>) {
     }
 }
 
-/// Deletes everything a selector matches, one by one, and answers what it deleted.
+/// Deletes everything a selector matches, one by one, and answers what it deleted of what was listed.
 pub(crate) async fn delete_collection(
     api: &Arc<Api>,
     cx: &Context,
@@ -223,10 +247,10 @@ pub(crate) async fn delete_collection(
     namespace: Option<&str>,
     selection: &Arc<ListOptions>,
     options: &DeleteOptions,
-) -> Result<(u64, Vec<Shown>), StatusError> {
-    let listed = read::list(api, resource, namespace, selection).await?;
+) -> Result<Listed, StatusError> {
+    let mut listed = read::list(api, resource, namespace, selection).await?;
     let mut deleted = Vec::new();
-    for item in listed.items {
+    for item in std::mem::take(&mut listed.items) {
         let value = item.value();
         let target = Target::object(resource, meta(&value, "namespace"), meta(&value, "name"));
         drop(value);
@@ -237,7 +261,8 @@ pub(crate) async fn delete_collection(
             Err(error) => return Err(error),
         }
     }
-    Ok((listed.revision, deleted))
+    listed.items = deleted;
+    Ok(listed)
 }
 
 /// `DeleteOptions` for deletions the server makes on its own, bound to one object.

@@ -203,43 +203,68 @@ pub(crate) fn validate_metadata(
     errors
 }
 
+/// What is wrong with owners; no place in the list is named (apimachinery `validateOwnerReference`).
 fn owner_problems(metadata: &Map<String, Value>) -> Vec<FieldError> {
+    const FIELD: &str = "metadata.ownerReferences";
     let mut errors = Vec::new();
     let Some(owners) = metadata.get("ownerReferences").and_then(Value::as_array) else {
         return errors;
     };
-    let mut controllers = 0;
-    for (index, owner) in owners.iter().enumerate() {
-        let path = format!("metadata.ownerReferences[{index}]");
+    let mut controller: Option<String> = None;
+    for owner in owners {
         let text = |field: &str| owner.get(field).and_then(Value::as_str).unwrap_or_default();
-        if text("apiVersion").is_empty() {
-            errors.push(FieldError::invalid(
-                format!("{path}.apiVersion"),
-                "",
-                "version must not be empty",
-            ));
-        }
-        for field in ["kind", "name", "uid"] {
+        for (field, detail) in [
+            ("apiVersion", "version must not be empty"),
+            ("kind", "must not be empty"),
+            ("name", "must not be empty"),
+            ("uid", "must not be empty"),
+        ] {
             if text(field).is_empty() {
-                errors.push(FieldError::invalid(
-                    format!("metadata.ownerReferences.{field}"),
-                    "",
-                    "must not be empty",
-                ));
+                errors.push(FieldError::invalid(format!("{FIELD}.{field}"), "", detail));
             }
         }
+        if (text("apiVersion"), text("kind")) == ("v1", "Event") {
+            errors.push(FieldError::invalid_printed(
+                FIELD,
+                &printed_owner(owner),
+                "/v1, Kind=Event is disallowed from being an owner",
+            ));
+        }
         if owner.get("controller") == Some(&Value::Bool(true)) {
-            controllers += 1;
-            if controllers == 2 {
-                errors.push(FieldError::invalid(
-                    "metadata.ownerReferences",
-                    Value::Array(owners.clone()),
-                    "Only one reference can have Controller set to true. Found \"true\" in multiple references",
-                ));
+            let name = format!("{}/{}", text("kind"), text("name"));
+            match &controller {
+                None => controller = Some(name),
+                Some(first) => {
+                    let all = owners.iter().map(printed_owner).collect::<Vec<_>>();
+                    errors.push(FieldError::invalid_printed(
+                        FIELD,
+                        &format!("[{}]", all.join(",")),
+                        format!(
+                            "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
+                        ),
+                    ));
+                }
             }
         }
     }
     errors
+}
+
+/// An owner with its members in the order of the real server's structure.
+fn printed_owner(owner: &Value) -> String {
+    let members = [
+        "apiVersion",
+        "kind",
+        "name",
+        "uid",
+        "controller",
+        "blockOwnerDeletion",
+    ];
+    let members = members
+        .iter()
+        .filter_map(|member| Some(format!("{member:?}:{}", owner.get(*member)?)))
+        .collect::<Vec<_>>();
+    format!("{{{}}}", members.join(","))
 }
 
 /// Checks that `metadata` of an update keeps what may not change, after [`inherit`].
@@ -275,14 +300,17 @@ pub(crate) fn validate_metadata_update(new: &Value, old: &Value) -> Vec<FieldErr
     errors
 }
 
+/// Whether a finalizer is neither the system's nor somebody's.
+pub(crate) fn is_unqualified(finalizer: &str) -> bool {
+    !finalizer.contains('/') && !matches!(finalizer, "kubernetes" | "orphan" | "foregroundDeletion")
+}
+
 /// Finalizers that are neither the system's nor somebody's (kubernetes `pkg/apis/core/validation`).
 pub(crate) fn unqualified_finalizers(object: &Value) -> Vec<FieldError> {
     finalizers(object)
         .into_iter()
         .enumerate()
-        .filter(|(_, name)| {
-            !name.contains('/') && !matches!(*name, "kubernetes" | "orphan" | "foregroundDeletion")
-        })
+        .filter(|(_, name)| is_unqualified(name))
         .map(|(index, name)| {
             FieldError::invalid(
                 format!("metadata.finalizers[{index}]"),
@@ -293,31 +321,46 @@ pub(crate) fn unqualified_finalizers(object: &Value) -> Vec<FieldError> {
         .collect()
 }
 
+/// The members of `metadata`.
+const METADATA: [&str; 15] = [
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+];
+
 /// Members of `metadata` that no object has.
 pub(crate) fn unknown_metadata(object: &Value) -> impl Iterator<Item = &str> {
-    const KNOWN: [&str; 15] = [
-        "name",
-        "generateName",
-        "namespace",
-        "selfLink",
-        "uid",
-        "resourceVersion",
-        "generation",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "labels",
-        "annotations",
-        "ownerReferences",
-        "finalizers",
-        "managedFields",
-    ];
     let metadata = object.get("metadata").and_then(Value::as_object);
     metadata
         .into_iter()
         .flat_map(Map::keys)
         .map(String::as_str)
-        .filter(|name| !KNOWN.contains(name))
+        .filter(|name| !METADATA.contains(name))
+}
+
+/// Removes members of `metadata` that no object has, and returns their names.
+pub(crate) fn drop_unknown_metadata(metadata: &mut Map<String, Value>) -> Vec<String> {
+    let unknown = metadata
+        .keys()
+        .filter(|name| !METADATA.contains(&name.as_str()))
+        .cloned()
+        .collect::<Vec<_>>();
+    for name in &unknown {
+        metadata.remove(name);
+    }
+    unknown
 }
 
 /// Fills in what an update may leave out, and resets what a client cannot set.

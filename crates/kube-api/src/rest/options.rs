@@ -107,14 +107,13 @@ impl ListOptions {
             .map(str::to_owned);
         let mut errors = Vec::new();
         let mut version_match = None;
-        if matched.is_empty() {
-            if watch && send_initial_events.is_some() {
-                errors.push(FieldError::forbidden(
-                    "resourceVersionMatch",
-                    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-                ));
-            }
-        } else {
+        if watch && send_initial_events.is_some() && matched != "NotOlderThan" {
+            errors.push(FieldError::forbidden(
+                "resourceVersionMatch",
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ));
+        }
+        if !matched.is_empty() {
             if watch {
                 if send_initial_events.is_none() {
                     errors.push(FieldError::forbidden(
@@ -127,6 +126,12 @@ impl ListOptions {
                         "resourceVersionMatch",
                         matched,
                         ["NotOlderThan"],
+                    ));
+                }
+                if continue_token.is_some() {
+                    errors.push(FieldError::forbidden(
+                        "resourceVersionMatch",
+                        "resourceVersionMatch is forbidden when continue is provided",
                     ));
                 }
             } else {

@@ -8,6 +8,7 @@ use drover_structural::strategic_patch::{self, StrategicPatchError};
 use http::StatusCode;
 use serde_json::Value;
 
+use super::notes::Notes;
 use super::object::{meta, metadata_mut};
 use super::options::{FieldValidation, WriteOptions};
 use super::write::{Mutated, Target, Tracking, Written, create_with, update};
@@ -64,18 +65,18 @@ pub(crate) async fn patch(
     target: &Target,
     kind: PatchKind,
     body: Value,
-    duplicates: &[String],
+    notes: &Notes,
     options: &WriteOptions,
 ) -> Result<Written, StatusError> {
     check_options(kind, options)?;
     if kind == PatchKind::Apply {
-        return apply(api, cx, target, body, duplicates, options).await;
+        return apply(api, cx, target, body, notes, options).await;
     }
     let schema = target.resource.schema.clone();
     let mut mutate = |old: &Value| {
         Ok(Mutated {
             object: apply_plain(kind, old, &body, schema.as_deref())?,
-            duplicates: duplicates.to_vec(),
+            notes: notes.clone(),
             tracking: Tracking::Patch,
         })
     };
@@ -166,8 +167,12 @@ fn check_object(patch: &Value) -> Result<(), StatusError> {
     }
 }
 
-/// Whether a configuration names what it is.
-pub(crate) fn check_config(config: &Value) -> Result<(), StatusError> {
+/// Whether a configuration names what it is: `api_version` and `kind`.
+pub(crate) fn check_config(
+    config: &Value,
+    api_version: &str,
+    kind: &str,
+) -> Result<(), StatusError> {
     if !config.is_object() {
         return Err(StatusError::bad_request(format!(
             "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
@@ -185,7 +190,7 @@ pub(crate) fn check_config(config: &Value) -> Result<(), StatusError> {
             .and_then(Value::as_str)
             .unwrap_or_default()
     };
-    if text("apiVersion").is_empty() || text("kind").is_empty() {
+    if (text("apiVersion"), text("kind")) != (api_version, kind) {
         let (group, version) = text("apiVersion")
             .rsplit_once('/')
             .unwrap_or(("", text("apiVersion")));
@@ -203,19 +208,19 @@ async fn apply(
     cx: &Context,
     target: &Target,
     mut config: Value,
-    duplicates: &[String],
+    notes: &Notes,
     options: &WriteOptions,
 ) -> Result<Written, StatusError> {
     let resource = &target.resource;
     let force = options.force.unwrap_or(false);
-    check_config(&config)?;
+    check_config(&config, &resource.api_version(), &resource.kind)?;
     structure::check_declared(resource, &config)?;
     // What is left to report is told once.
     structure::check_fields(
         resource,
         cx,
         &mut config,
-        duplicates,
+        notes,
         options.field_validation,
         &Tracking::Done,
     )?;
@@ -236,7 +241,7 @@ async fn apply(
                         &config,
                         force,
                     )?,
-                    duplicates: Vec::new(),
+                    notes: Notes::default(),
                     tracking: Tracking::Done,
                 })
             };
@@ -270,7 +275,17 @@ async fn apply(
         let mut object = structure::apply(resource, cx, "", None, &config, force)?;
         metadata_mut(&mut object).insert("name".to_owned(), target.name.as_str().into());
         metadata_mut(&mut object).remove("resourceVersion");
-        match create_with(api, cx, target, object, &[], &quiet, Tracking::Done).await {
+        match create_with(
+            api,
+            cx,
+            target,
+            object,
+            &Notes::default(),
+            &quiet,
+            Tracking::Done,
+        )
+        .await
+        {
             Err(error) if error.reason == "AlreadyExists" => {}
             result => return result,
         }

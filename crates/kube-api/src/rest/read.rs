@@ -86,11 +86,11 @@ fn convert_for(resource: &Resource, mut value: Value) -> Value {
     if let Some(convert) = &resource.convert {
         convert.of_storage(&mut value);
     }
+    structure::complete_on_read(resource, &mut value);
     if let Some(map) = value.as_object_mut() {
         map.insert("apiVersion".to_owned(), resource.api_version().into());
         map.insert("kind".to_owned(), (&*resource.kind).into());
     }
-    structure::complete_on_read(resource, &mut value);
     value
 }
 

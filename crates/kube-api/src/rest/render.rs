@@ -29,9 +29,10 @@ pub(crate) fn object(resource: &Resource, shown: &Shown, form: Form, now: Timest
     }
 }
 
-/// One object as a value in the client's form.
+/// One object as a value in the client's form; a Status has one form only.
 pub(crate) fn reshape(resource: &Resource, object: Value, form: Form, now: Timestamp) -> Value {
     match form {
+        _ if object["kind"] == "Status" && object["apiVersion"] == "v1" => object,
         Form::Object => object,
         Form::Metadata => table::partial_metadata(object),
         Form::Table(include) => {
@@ -74,8 +75,11 @@ impl ListBytes {
         now: Timestamp,
     ) -> Self {
         let mut metadata = json!({"resourceVersion": listed.revision.to_string()});
-        if let Some(token) = &listed.continue_token {
-            metadata["continue"] = json!(token);
+        match &listed.continue_token {
+            Some(token) => metadata["continue"] = json!(token),
+            // Untyped lists always say whether there is more.
+            None if resource.custom && form == Form::Object => metadata["continue"] = json!(""),
+            None => {}
         }
         if let Some(remaining) = listed.remaining {
             metadata["remainingItemCount"] = json!(remaining);
@@ -198,25 +202,4 @@ pub(crate) fn list(
     now: Timestamp,
 ) -> Vec<u8> {
     ListBytes::new(resource, listed, form, now).whole()
-}
-
-/// A list of objects that are no longer stored.
-pub(crate) fn list_of(
-    resource: &Arc<Resource>,
-    revision: u64,
-    items: Vec<Shown>,
-    form: Form,
-    now: Timestamp,
-) -> Vec<u8> {
-    list(
-        resource,
-        Listed {
-            revision,
-            items,
-            continue_token: None,
-            remaining: None,
-        },
-        form,
-        now,
-    )
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use drover_structural::managed_fields::{self, scale as owned};
 use serde_json::{Value, json};
 
+use super::notes::Notes;
 use super::object::meta;
 use super::options::WriteOptions;
 use super::patch::{self, PatchKind};
@@ -109,6 +110,74 @@ fn selector_text(selector: &Value) -> String {
     parts.join(",")
 }
 
+/// What an object that can be scaled says wrongly where its Scale is read from (apiextensions-apiserver
+/// `registry/customresource/validator.go`).
+pub(crate) fn problems(object: &Value, paths: &ScalePaths, status_only: bool) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let counts = [&paths.spec_replicas, &paths.status_replicas];
+    for path in counts.into_iter().skip(usize::from(status_only)) {
+        let (value, why) = match reached(object, path) {
+            Err(why) => (0, why),
+            Ok(None) => continue,
+            Ok(Some(value)) => match value.as_i64() {
+                Some(count @ ..0) => (count, "should be a non-negative integer".to_owned()),
+                Some(count) if count > i64::from(i32::MAX) => {
+                    let why = format!("should be less than or equal to {}", i32::MAX);
+                    (count, why)
+                }
+                Some(_) => continue,
+                None => (0, accessor_error(path, value, "int64")),
+            },
+        };
+        errors.push(FieldError::invalid(path, value, why));
+    }
+    if let Some(path) = &paths.label_selector {
+        match reached(object, path) {
+            Ok(Some(value)) if !value.is_string() => {
+                errors.push(FieldError::invalid(
+                    path,
+                    "",
+                    accessor_error(path, value, "string"),
+                ));
+            }
+            Ok(_) => {}
+            Err(why) => errors.push(FieldError::invalid(path, "", why)),
+        }
+    }
+    errors
+}
+
+/// The value at a path, or why it cannot be reached.
+fn reached<'o>(object: &'o Value, path: &str) -> Result<Option<&'o Value>, String> {
+    let mut value = object;
+    let mut way = String::new();
+    for part in path.split('.').filter(|part| !part.is_empty()) {
+        way.push('.');
+        way.push_str(part);
+        let Some(members) = value.as_object() else {
+            return Err(accessor_error(&way, value, "map[string]interface{}"));
+        };
+        match members.get(part) {
+            None => return Ok(None),
+            Some(next) => value = next,
+        }
+    }
+    Ok(Some(value))
+}
+
+fn accessor_error(path: &str, value: &Value, wanted: &str) -> String {
+    let (shown, kind) = match value {
+        Value::Null => ("<nil>".to_owned(), "<nil>"),
+        Value::Bool(flag) => (flag.to_string(), "bool"),
+        Value::Number(number) if number.is_f64() => (number.to_string(), "float64"),
+        Value::Number(number) => (number.to_string(), "int64"),
+        Value::String(text) => (text.clone(), "string"),
+        Value::Array(_) => (value.to_string(), "[]interface {}"),
+        Value::Object(_) => (value.to_string(), "map[string]interface {}"),
+    };
+    format!("{path} accessor error: {shown} is of the type {kind}, expected {wanted}")
+}
+
 /// The Scale of a stored object.
 pub(crate) fn get(api: &Api, target: &Target, paths: &ScalePaths) -> Result<Value, StatusError> {
     let shown = read::get(api, &target.resource, &target.namespace, &target.name)?;
@@ -145,7 +214,7 @@ pub(crate) async fn change(
     if let Edit::Patch(kind, config) = edit {
         patch::check_options(*kind, options)?;
         if *kind == PatchKind::Apply {
-            patch::check_config(config)?;
+            patch::check_config(config, owned::API_VERSION, "Scale")?;
         }
     }
     let mut mutate = |old: &Value| changed(cx, target, paths, options, edit, old);
@@ -193,7 +262,7 @@ fn changed(
     }
     Ok(Mutated {
         object,
-        duplicates: Vec::new(),
+        notes: Notes::default(),
         tracking: Tracking::Done,
     })
 }

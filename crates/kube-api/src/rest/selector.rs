@@ -11,7 +11,10 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SelectorError {
     #[error("unable to parse requirement: {0}")]
-    Syntax(String),
+    Requirement(String),
+    /// What stands between requirements.
+    #[error("{0}")]
+    Between(String),
     #[error("invalid selector: '{selector}'; can't understand '{part}'")]
     Field { selector: String, part: String },
 }
@@ -112,11 +115,15 @@ impl<'a> Lexer<'a> {
 }
 
 fn syntax(found: &Token<'_>, expected: &str) -> SelectorError {
-    SelectorError::Syntax(format!(
+    SelectorError::Requirement(format!(
         "found '{}'{} expected: {expected}",
         found.text(),
         if expected == "'('" { "" } else { "," }
     ))
+}
+
+fn between(found: &Token<'_>, expected: &str) -> SelectorError {
+    SelectorError::Between(format!("found '{}', expected: {expected}", found.text()))
 }
 
 impl LabelSelector {
@@ -124,8 +131,12 @@ impl LabelSelector {
     pub(crate) fn parse(text: &str) -> Result<Self, SelectorError> {
         let mut lexer = Lexer { rest: text };
         let mut requirements = Vec::new();
-        if lexer.peek() == Token::End {
-            return Ok(Self::default());
+        match lexer.peek() {
+            Token::End => return Ok(Self::default()),
+            Token::Word(_) | Token::Not => {}
+            other => {
+                return Err(between(&other, "!, identifier, or 'end of string'"));
+            }
         }
         loop {
             requirements.push(requirement(&mut lexer)?);
@@ -133,9 +144,9 @@ impl LabelSelector {
                 Token::End => break,
                 Token::Comma => match lexer.peek() {
                     Token::Word(_) | Token::Not => {}
-                    other => return Err(syntax(&other, "identifier after ','")),
+                    other => return Err(between(&other, "identifier after ','")),
                 },
-                other => return Err(syntax(&other, "',' or 'end of string'")),
+                other => return Err(between(&other, "',' or 'end of string'")),
             }
         }
         requirements.sort_by(|a, b| a.key.cmp(&b.key));
@@ -204,7 +215,7 @@ fn requirement(lexer: &mut Lexer<'_>) -> Result<Requirement, SelectorError> {
 
 fn bound(text: &str, operator: &str) -> Result<i64, SelectorError> {
     text.parse().map_err(|_| {
-        SelectorError::Syntax(format!(
+        SelectorError::Requirement(format!(
             "values[0]: Invalid value: {text:?}: for '{operator}' operator, the value must be an integer"
         ))
     })
@@ -277,7 +288,7 @@ fn label_key(key: &str) -> Result<String, SelectorError> {
     if good_name && good_prefix {
         Ok(key.to_owned())
     } else {
-        Err(SelectorError::Syntax(format!(
+        Err(SelectorError::Requirement(format!(
             "key: Invalid value: {key:?}: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
         )))
     }
@@ -287,7 +298,7 @@ fn label_value(value: &str) -> Result<String, SelectorError> {
     if value.len() <= 63 && (value.is_empty() || label_syntax(value)) {
         Ok(value.to_owned())
     } else {
-        Err(SelectorError::Syntax(format!(
+        Err(SelectorError::Requirement(format!(
             "values[0][{value}]: Invalid value: {value:?}: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
         )))
     }

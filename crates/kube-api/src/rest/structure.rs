@@ -10,11 +10,12 @@ use drover_structural::managed_fields::{self, ApplyError};
 use http::StatusCode;
 use serde_json::Value;
 
+use super::notes::{Notes, Problem};
 use super::options::FieldValidation;
 use super::write::Tracking;
-use super::{Context, object};
+use super::{Context, embedded, object, scale};
 use crate::builtin;
-use crate::registry::Resource;
+use crate::registry::{Resource, Subresource};
 use crate::status::{FieldError, StatusError};
 
 /// Unknown fields under `fieldValidation`, before anything else touches the object; then pruning for custom resources.
@@ -22,12 +23,12 @@ pub(crate) fn check_fields(
     resource: &Resource,
     cx: &Context,
     value: &mut Value,
-    duplicates: &[String],
+    notes: &Notes,
     validation: FieldValidation,
     tracking: &Tracking,
 ) -> Result<(), StatusError> {
-    let mut found: Vec<String> = object::unknown_metadata(value)
-        .map(|name| format!("unknown field \"metadata.{name}\""))
+    let mut found: Vec<Problem> = object::unknown_metadata(value)
+        .map(|name| Problem::Unknown(format!("metadata.{name}")))
         .collect();
     if let Some(schema) = &resource.schema {
         if resource.custom {
@@ -36,10 +37,20 @@ pub(crate) fn check_fields(
                 drover_structural::default::drop_nulls(value, schema);
             }
             let unknown = drover_structural::prune::prune_recording(value, schema);
-            found.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
+            found.extend(unknown.into_iter().map(Problem::Unknown));
+            object::drop_unknown_metadata(object::metadata_mut(value));
+            let unknown = embedded::coerce(value, schema.view()).map_err(|error| {
+                StatusError::undecodable(
+                    &resource.kind,
+                    &resource.version,
+                    &resource.kind,
+                    &error.to_string(),
+                )
+            })?;
+            found.extend(unknown.into_iter().map(Problem::Unknown));
         } else if validation != FieldValidation::Ignore {
             let unknown = drover_structural::prune::unknown_fields(value, schema);
-            found.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
+            found.extend(unknown.into_iter().map(Problem::Unknown));
         }
     }
     if let (false, Some(schema)) = (resource.custom, &resource.schema)
@@ -62,19 +73,19 @@ pub(crate) fn check_fields(
             &why,
         ));
     }
-    found.extend(
-        duplicates
-            .iter()
-            .map(|path| format!("duplicate field {path:?}")),
-    );
+    found.extend(notes.duplicates.iter().cloned().map(Problem::Duplicate));
+    // Custom resources are decoded whole before their fields are looked at.
+    if !resource.custom {
+        notes.sort(&mut found);
+    }
     if found.is_empty() {
         return Ok(());
     }
     match validation {
         FieldValidation::Ignore => Ok(()),
         FieldValidation::Warn => {
-            for text in found {
-                cx.warn(text);
+            for problem in found {
+                cx.warn(problem.to_string());
             }
             Ok(())
         }
@@ -82,9 +93,14 @@ pub(crate) fn check_fields(
             &resource.kind,
             &resource.version,
             &resource.kind,
-            &format!("strict decoding error: {}", found.join(", ")),
+            &format!("strict decoding error: {}", joined(&found)),
         )),
     }
+}
+
+fn joined(problems: &[Problem]) -> String {
+    let texts = problems.iter().map(Problem::to_string);
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 /// Refuses what an applied configuration says about fields that the schema does not declare: nobody could own them
@@ -125,18 +141,45 @@ pub(crate) fn default(resource: &Resource, object: &mut Value) {
     }
 }
 
-/// An object written under another schema, as today's schema would have stored it.
+/// A stored object as today's schemas would have stored it, and as this version shows it: fields of the version in which
+/// it is stored come and go by that version's schema, and then only go by this one's.
 pub(crate) fn complete_on_read(resource: &Resource, object: &mut Value) {
-    if let (true, Some(schema)) = (resource.custom, &resource.schema) {
+    let (true, Some(schema)) = (resource.custom, &resource.schema) else {
+        return;
+    };
+    let version = object["apiVersion"].as_str().unwrap_or_default();
+    let stored = resource.schemas.as_ref().and_then(|all| all.get(version));
+    let stored = stored.unwrap_or(schema);
+    drover_structural::prune::prune(object, stored);
+    drover_structural::default::default(object, stored);
+    if !Arc::ptr_eq(stored, schema) {
         drover_structural::prune::prune(object, schema);
-        drover_structural::default::default(object, schema);
     }
+}
+
+/// A field of `object` that managers of `live` in another version cannot know.
+fn unknown_to_managers(resource: &Resource, live: &Value, object: &Value) -> Option<String> {
+    let schemas = resource.schemas.as_ref()?;
+    let own = resource.api_version();
+    let managers = live["metadata"]["managedFields"].as_array()?;
+    let versions = managers
+        .iter()
+        .filter_map(|entry| entry["apiVersion"].as_str());
+    let others = versions.filter(|version| *version != own);
+    others
+        .filter_map(|version| schemas.get(version))
+        .find_map(|schema| {
+            let unknown = drover_structural::prune::unknown_fields(object, schema);
+            unknown.into_iter().next()
+        })
 }
 
 /// What the schema of a custom resource and its rules refuse. On update, what did not change is not held against the
 /// writer. Built-in kinds are checked by their strategies.
 pub(crate) fn validate(
     resource: &Resource,
+    cx: &Context,
+    subresource: &str,
     object: &Value,
     old: Option<&Value>,
 ) -> Vec<FieldError> {
@@ -145,10 +188,23 @@ pub(crate) fn validate(
     };
     let mut errors = match old {
         None => drover_structural::validate::create(object, schema),
+        Some(old) if subresource == "status" => {
+            drover_structural::validate::update_status(object, old, schema)
+        }
         Some(old) => drover_structural::validate::update(object, old, schema),
     };
+    // What was stored under another schema may embed what nobody checked; the status has no part in this.
+    if subresource != "status" {
+        errors.extend(embedded::problems(&mut object.clone(), schema.view()));
+    }
+    if let Some(Subresource::Scale(paths)) = resource.subresources.get("scale") {
+        errors.extend(scale::problems(object, paths, subresource == "status"));
+    }
     let broken = resource.rules.check(object, old, schema, &errors);
-    errors.extend(broken);
+    for error in broken.unchanged {
+        cx.warn(error.to_string());
+    }
+    errors.extend(broken.errors);
     errors
 }
 
@@ -218,6 +274,11 @@ pub(crate) fn track_update(
     {
         managed_fields::strip(new);
     }
+    // As in the real server, owners that cannot be told are forgotten.
+    if old.is_some_and(|old| unknown_to_managers(resource, old, new).is_some()) {
+        managed_fields::strip(new);
+        return;
+    }
     managed_fields::update(old, new, &request);
 }
 
@@ -241,6 +302,13 @@ pub(crate) fn apply(
         blank: resource.blank.as_deref(),
         now: cx.now,
     };
+    if let Some(path) = live.and_then(|live| unknown_to_managers(resource, live, config)) {
+        return Err(StatusError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "",
+            format!("failed to convert new object: .{path}: field not declared in schema"),
+        ));
+    }
     managed_fields::apply(live, config, &request, force)
         .map(|applied| applied.object)
         .map_err(|error| apply_error(&error))

@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
+use drover_structural::Schema;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::notes::Notes;
 use super::object::{self, meta, metadata_mut};
 use super::options::WriteOptions;
 use super::read::{Shown, show};
@@ -75,7 +77,7 @@ pub(crate) struct Written {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Durable(Shown),
-    /// Of a dry run: stored nowhere.
+    /// Stored nowhere: of a dry run, or gone with this write.
     Imagined(Value),
 }
 
@@ -199,6 +201,43 @@ pub(crate) fn check_type(resource: &Resource, body: &mut Value) -> Result<(), St
     Ok(())
 }
 
+/// Checks the type of a sent body. One in another version of the kind is read under the schema of that version before
+/// it is refused.
+fn check_body(
+    api: &Api,
+    cx: &Context,
+    target: &Target,
+    body: &mut Value,
+    notes: &Notes,
+    options: &WriteOptions,
+) -> Result<(), StatusError> {
+    let resource = &target.resource;
+    let refused = match check_type(resource, body) {
+        Err(refused) if resource.custom => refused,
+        result => return result,
+    };
+    let named = body["apiVersion"].as_str().unwrap_or_default();
+    let version = named
+        .split_once('/')
+        .filter(|(group, _)| *group == &*resource.group);
+    if let Some((group, version)) = version
+        && body["kind"] == *resource.kind
+    {
+        let known = api.registry.get(group, version, &resource.plural);
+        let other = known.unwrap_or_else(|| {
+            // A version that is not there has a schema without any fields.
+            let mut other = (**resource).clone();
+            other.schema = Schema::from_crd(&json!({"type": "object"}))
+                .ok()
+                .map(Arc::new);
+            Arc::new(other)
+        });
+        let validation = options.field_validation;
+        structure::check_fields(&other, cx, body, notes, validation, &Tracking::Update)?;
+    }
+    Err(refused)
+}
+
 /// Fits the namespace of a body to the namespace of the request.
 fn check_namespace(target: &Target, body: &mut Value) -> Result<(), StatusError> {
     let namespace = meta(body, "namespace").to_owned();
@@ -227,22 +266,26 @@ fn encode(resource: &Resource, object: &Value) -> Result<Draft, StatusError> {
             if let Some(convert) = &resource.convert {
                 convert.to_storage(&mut stored);
             }
+            if let Some(schema) = resource.storage_schema() {
+                drover_structural::prune::prune(&mut stored, schema);
+                drover_structural::default::default(&mut stored, schema);
+            }
             stored["apiVersion"] = (&*resource.storage_api_version).into();
             Draft::new(&stored, resource.schema_mark)
         };
     draft.map_err(|error| StatusError::bad_request(error.to_string()))
 }
 
-/// Makes an object. `duplicates` are paths that occurred twice in the body.
+/// Makes an object. `notes` are on its body.
 pub(crate) async fn create(
     api: &Arc<Api>,
     cx: &Context,
     target: &Target,
     body: Value,
-    duplicates: &[String],
+    notes: &Notes,
     options: &WriteOptions,
 ) -> Result<Written, StatusError> {
-    create_with(api, cx, target, body, duplicates, options, Tracking::Update).await
+    create_with(api, cx, target, body, notes, options, Tracking::Update).await
 }
 
 /// Who owns the fields of a write.
@@ -261,18 +304,18 @@ pub(crate) async fn create_with(
     cx: &Context,
     target: &Target,
     mut body: Value,
-    duplicates: &[String],
+    notes: &Notes,
     options: &WriteOptions,
     tracking: Tracking,
 ) -> Result<Written, StatusError> {
     let resource = &target.resource;
-    check_type(resource, &mut body)?;
+    check_body(api, cx, target, &mut body, notes, options)?;
     check_namespace(target, &mut body)?;
     structure::check_fields(
         resource,
         cx,
         &mut body,
-        duplicates,
+        notes,
         options.field_validation,
         &tracking,
     )?;
@@ -284,9 +327,10 @@ pub(crate) async fn create_with(
         ));
     }
     if resource.terminating {
-        return Err(StatusError::method_not_supported(
+        return Err(StatusError::forbidden(
             &resource.group,
             &resource.plural,
+            meta(&body, "name"),
             "create not allowed while custom resource definition is terminating",
         ));
     }
@@ -329,6 +373,9 @@ pub(crate) async fn create_with(
                         new: Some(&object),
                     },
                 );
+                if let Some(rest) = target.strategy.settle(api, &object) {
+                    rest.await;
+                }
                 return Ok(Written {
                     shown: Outcome::Durable(show(resource, stored)),
                     created: true,
@@ -382,7 +429,13 @@ fn prepare_create(
         errors.extend(object::unqualified_finalizers(object));
     }
     errors.extend(strategy.validate_create(api, cx, object));
-    errors.extend(structure::validate(resource, object, None));
+    errors.extend(structure::validate(
+        resource,
+        cx,
+        &target.subresource,
+        object,
+        None,
+    ));
     let name = meta(object, "name").to_owned();
     if !errors.is_empty() {
         return Err(target.invalid(&name, &errors));
@@ -390,6 +443,7 @@ fn prepare_create(
     for warning in strategy.warnings(object, None) {
         cx.warn(warning);
     }
+    warn_of_finalizers(resource, cx, object, None);
     strategy.admit(
         api,
         cx,
@@ -409,7 +463,7 @@ pub(crate) type Mutate<'a> = dyn FnMut(&Value) -> Result<Mutated, StatusError> +
 #[derive(Debug)]
 pub(crate) struct Mutated {
     pub(crate) object: Value,
-    pub(crate) duplicates: Vec<String>,
+    pub(crate) notes: Notes,
     pub(crate) tracking: Tracking,
 }
 
@@ -432,19 +486,10 @@ pub(crate) async fn update(
         let old = shown.value().into_owned();
         let Mutated {
             object: mut new,
-            duplicates,
+            notes,
             tracking,
         } = mutate(&old)?;
-        prepare_update(
-            api,
-            cx,
-            target,
-            options,
-            &mut new,
-            &old,
-            &duplicates,
-            &tracking,
-        )?;
+        prepare_update(api, cx, target, options, &mut new, &old, &notes, &tracking)?;
         let draft = encode(resource, &new)?;
         let write = Write {
             resource,
@@ -482,8 +527,21 @@ pub(crate) async fn update(
         match api.store.write(change).await {
             Ok(stored) => {
                 target.strategy.after_write(api, &write);
+                if let Some(rest) = target.strategy.settle(api, &new) {
+                    rest.await;
+                }
+                let shown = if finished {
+                    // It was never stored so: the real server answers what it would have written.
+                    metadata_mut(&mut new).insert(
+                        "resourceVersion".to_owned(),
+                        current.revision.to_string().into(),
+                    );
+                    Outcome::Imagined(new)
+                } else {
+                    Outcome::Durable(show(resource, stored))
+                };
                 return Ok(Written {
-                    shown: Outcome::Durable(show(resource, stored)),
+                    shown,
                     created: false,
                 });
             }
@@ -519,7 +577,7 @@ fn prepare_update(
     options: &WriteOptions,
     new: &mut Value,
     old: &Value,
-    duplicates: &[String],
+    notes: &Notes,
     tracking: &Tracking,
 ) -> Result<(), StatusError> {
     let resource = &*target.resource;
@@ -531,14 +589,8 @@ fn prepare_update(
             error
         });
     }
-    let checked = structure::check_fields(
-        resource,
-        cx,
-        new,
-        duplicates,
-        options.field_validation,
-        tracking,
-    );
+    let checked =
+        structure::check_fields(resource, cx, new, notes, options.field_validation, tracking);
     checked.map_err(|error| {
         if matches!(tracking, Tracking::Patch) {
             unpatchable(new, &error)
@@ -628,12 +680,21 @@ fn prepare_update(
     errors.extend(object::validate_metadata_update(new, old));
     errors.extend(object::validate_metadata_update(new, old));
     errors.extend(strategy.validate_update(api, cx, new, old));
-    errors.extend(structure::validate(resource, new, Some(old)));
+    errors.extend(structure::validate(
+        resource,
+        cx,
+        &target.subresource,
+        new,
+        Some(old),
+    ));
     if !errors.is_empty() {
         return Err(target.invalid(&target.name, &errors));
     }
     for warning in strategy.warnings(new, Some(old)) {
         cx.warn(warning);
+    }
+    if target.subresource.is_empty() {
+        warn_of_finalizers(resource, cx, new, Some(old));
     }
     strategy.admit(
         api,
@@ -645,6 +706,31 @@ fn prepare_update(
         },
     )?;
     Ok(())
+}
+
+/// Warns of new finalizers of a custom resource that others may use too.
+fn warn_of_finalizers(resource: &Resource, cx: &Context, new: &Value, old: Option<&Value>) {
+    if !resource.custom {
+        return;
+    }
+    let held = old.map(object::finalizers).unwrap_or_default();
+    let mut added = object::finalizers(new);
+    added.retain(|name| !held.contains(name));
+    added.sort_unstable();
+    added.dedup();
+    for name in added
+        .into_iter()
+        .filter(|name| object::is_unqualified(name))
+    {
+        let path = if name.contains('.') {
+            " including a path (/)"
+        } else {
+            ""
+        };
+        cx.warn(format!(
+            "metadata.finalizers: {name:?}: prefer a domain-qualified finalizer name{path} to avoid accidental conflicts with other finalizer writers"
+        ));
+    }
 }
 
 /// Puts `managedFields` back as they were, whatever a strategy did to `metadata`.
@@ -677,21 +763,21 @@ pub(crate) async fn replace(
     cx: &Context,
     target: &Target,
     mut body: Value,
-    duplicates: &[String],
+    notes: &Notes,
     options: &WriteOptions,
 ) -> Result<Written, StatusError> {
     let resource = &target.resource;
-    check_type(resource, &mut body)?;
+    check_body(api, cx, target, &mut body, notes, options)?;
     let missing = api.store.get(&resource.storage, &target.key()).is_none();
     if missing && target.subresource.is_empty() && target.strategy.allow_create_on_update() {
         let mut target = target.clone();
         target.name.clear();
-        return create(api, cx, &target, body, duplicates, options).await;
+        return create(api, cx, &target, body, notes, options).await;
     }
     let mut mutate = |_old: &Value| {
         Ok(Mutated {
             object: body.clone(),
-            duplicates: duplicates.to_vec(),
+            notes: notes.clone(),
             tracking: Tracking::Update,
         })
     };
@@ -711,7 +797,7 @@ pub(crate) async fn amend(
         change(&mut object);
         Ok(Mutated {
             object,
-            duplicates: Vec::new(),
+            notes: Notes::default(),
             tracking: Tracking::Update,
         })
     };

@@ -11,6 +11,7 @@ use serde_json::{Map, Number, Value};
 
 use super::BoxError;
 use crate::protobuf::ProtobufError;
+use crate::rest::notes::Notes;
 use crate::status::StatusError;
 
 /// The body of a request.
@@ -28,8 +29,7 @@ impl<B> RequestBody for B where
 #[derive(Debug, Default)]
 pub(super) struct Decoded {
     pub(super) value: Value,
-    /// Paths of fields that occur more than once.
-    pub(super) duplicates: Vec<String>,
+    pub(super) notes: Notes,
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -57,7 +57,7 @@ pub(super) async fn read<B: RequestBody>(body: B, limit: usize) -> Result<Bytes,
 }
 
 /// Decodes JSON.
-pub(super) fn json(bytes: &[u8]) -> Result<Decoded, String> {
+pub(super) fn json(bytes: &Bytes) -> Result<Decoded, String> {
     let mut duplicates = Vec::new();
     let mut path = String::new();
     let mut reader = serde_json::Deserializer::from_slice(bytes);
@@ -71,11 +71,14 @@ pub(super) fn json(bytes: &[u8]) -> Result<Decoded, String> {
         serde_json::error::Category::Eof => "unexpected end of JSON input".to_owned(),
         _ => error.to_string(),
     })?;
-    Ok(Decoded { value, duplicates })
+    Ok(Decoded {
+        value,
+        notes: Notes::new(duplicates, bytes.clone()),
+    })
 }
 
 /// Decodes YAML, of which JSON is a part.
-pub(super) fn yaml(bytes: &[u8]) -> Result<Decoded, String> {
+pub(super) fn yaml(bytes: &Bytes) -> Result<Decoded, String> {
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
         && let Ok(decoded) = json(bytes)
     {
@@ -85,7 +88,7 @@ pub(super) fn yaml(bytes: &[u8]) -> Result<Decoded, String> {
     let value: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
     Ok(Decoded {
         value,
-        duplicates: Vec::new(),
+        notes: Notes::default(),
     })
 }
 
@@ -129,7 +132,7 @@ pub(super) fn protobuf(bytes: &[u8]) -> Result<Decoded, StatusError> {
     })?;
     Ok(Decoded {
         value,
-        duplicates: Vec::new(),
+        notes: Notes::default(),
     })
 }
 
@@ -228,34 +231,41 @@ mod tests {
 
     #[test]
     fn duplicates_are_noted_by_path() {
-        let decoded = json(br#"{"a":{"b":1,"b":2},"c":[{"d":1,"d":1}],"a":{}}"#).unwrap();
-        assert_eq!(decoded.duplicates, ["a.b", "c[0].d", "a"]);
+        let decoded = json(&Bytes::from_static(
+            br#"{"a":{"b":1,"b":2},"c":[{"d":1,"d":1}],"a":{}}"#,
+        ))
+        .unwrap();
+        assert_eq!(decoded.notes.duplicates, ["a.b", "c[0].d", "a"]);
         assert_eq!(decoded.value, json!({"a": {}, "c": [{"d": 1}]}));
     }
 
     #[test]
     fn deep_nesting_is_an_error_and_not_a_crash() {
-        let deep = "[".repeat(100_000);
-        assert!(json(deep.as_bytes()).is_err());
-        assert!(yaml(deep.as_bytes()).is_err());
+        let deep = Bytes::from("[".repeat(100_000));
+        assert!(json(&deep).is_err());
+        assert!(yaml(&deep).is_err());
     }
 
     #[test]
     fn yaml_and_json_are_yaml() {
         assert_eq!(
-            yaml(b"a: 1\nb: [x]\n").unwrap().value,
+            yaml(&Bytes::from_static(b"a: 1\nb: [x]\n")).unwrap().value,
             json!({"a": 1, "b": ["x"]})
         );
-        assert_eq!(yaml(b" {\"a\": 1}").unwrap().value, json!({"a": 1}));
+        assert_eq!(
+            yaml(&Bytes::from_static(b" {\"a\": 1}")).unwrap().value,
+            json!({"a": 1})
+        );
     }
 
     proptest! {
         #[test]
         fn what_serde_json_reads_is_read_the_same(text in "[\\[\\]{}:,\"a0. -]{0,24}") {
+            let body = Bytes::from(text.clone());
             if let Ok(value) = serde_json::from_str::<Value>(&text) {
-                prop_assert_eq!(json(text.as_bytes()).unwrap().value, value);
+                prop_assert_eq!(json(&body).unwrap().value, value);
             } else {
-                prop_assert!(json(text.as_bytes()).is_err());
+                prop_assert!(json(&body).is_err());
             }
         }
     }

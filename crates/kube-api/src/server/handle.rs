@@ -22,6 +22,7 @@ use super::{Body, Inner};
 use crate::identity::{self, Identity};
 use crate::registry::{Call, Resource, Subresource};
 use crate::rest::delete::{self, delete_collection};
+use crate::rest::notes::Notes;
 use crate::rest::options::{DeleteOptions, ListOptions, Query, WriteOptions};
 use crate::rest::patch::{self, PatchKind};
 use crate::rest::read::{self, Filter};
@@ -557,30 +558,16 @@ async fn run<B: RequestBody>(
                     accept,
                 ));
             }
-            let written = write::create(
-                api,
-                &cx,
-                &target,
-                decoded.value,
-                &decoded.duplicates,
-                &options,
-            )
-            .await?;
+            let written =
+                write::create(api, &cx, &target, decoded.value, &decoded.notes, &options).await?;
             Ok(written_response(&cx, resource, written, accept))
         }
         "update" => {
             let options = WriteOptions::parse(query, "UpdateOptions")?;
             let cx = request.context(&options);
             let decoded = object_body(request, &resource.kind, body).await?;
-            let written = write::replace(
-                api,
-                &cx,
-                &target,
-                decoded.value,
-                &decoded.duplicates,
-                &options,
-            )
-            .await?;
+            let written =
+                write::replace(api, &cx, &target, decoded.value, &decoded.notes, &options).await?;
             Ok(written_response(&cx, resource, written, accept))
         }
         "patch" => patch(request, &target, accept, body).await,
@@ -608,9 +595,9 @@ async fn run<B: RequestBody>(
                 ..WriteOptions::default()
             });
             let namespace = in_namespace.then_some(namespace);
-            let (revision, items) =
+            let deleted =
                 delete_collection(api, &cx, resource, namespace, &selection, &options).await?;
-            let bytes = render::list_of(resource, revision, items, accept.form, now);
+            let bytes = render::list(resource, deleted, accept.form, now);
             Ok(respond::json(StatusCode::OK, bytes, accept))
         }
         _ => Err(StatusError::method_not_allowed()),
@@ -636,7 +623,7 @@ async fn subresource<B: RequestBody>(
     let mut target = Target::object(resource, namespace, &path.name);
     target.subresource.clone_from(&path.subresource);
     match sub {
-        Subresource::Part(strategy) => {
+        Subresource::Part(strategy) | Subresource::Put(strategy) => {
             target.strategy = Arc::clone(strategy);
             match verb {
                 "get" => {
@@ -648,15 +635,9 @@ async fn subresource<B: RequestBody>(
                     let options = WriteOptions::parse(&request.query, "UpdateOptions")?;
                     let cx = request.context(&options);
                     let decoded = object_body(request, &resource.kind, body).await?;
-                    let written = write::replace(
-                        api,
-                        &cx,
-                        &target,
-                        decoded.value,
-                        &decoded.duplicates,
-                        &options,
-                    )
-                    .await?;
+                    let written =
+                        write::replace(api, &cx, &target, decoded.value, &decoded.notes, &options)
+                            .await?;
                     Ok(written_response(&cx, resource, written, accept))
                 }
                 _ => patch(request, &target, accept, body).await,
@@ -726,7 +707,7 @@ async fn patch<B: RequestBody>(
         target,
         kind,
         decoded.value,
-        &decoded.duplicates,
+        &decoded.notes,
         &options,
     )
     .await?;
@@ -794,7 +775,7 @@ async fn object_body<B: RequestBody>(
         // What a null leaves out is left out.
         Value::Null => Ok(Decoded {
             value: json!({}),
-            duplicates: Vec::new(),
+            notes: Notes::default(),
         }),
         other => Err(unrecognized(format!(
             "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",

@@ -162,18 +162,6 @@ pub(crate) const SCALE: Printer = Printer {
     },
 };
 
-/// The columns of a Status object.
-pub(crate) const STATUS: Printer = Printer {
-    columns: &[text("Status"), text("Reason"), text("Message")],
-    cells: |row| {
-        vec![
-            row.text("/status"),
-            row.text("/reason"),
-            row.text("/message"),
-        ]
-    },
-};
-
 const NODE: &[Column] = &[
     NAME,
     text("Status"),

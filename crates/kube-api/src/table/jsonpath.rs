@@ -98,22 +98,6 @@ impl JsonPath {
     pub(crate) fn first<'v>(&self, document: &'v Value) -> Option<&'v Value> {
         self.find(document).into_iter().next()
     }
-
-    /// The names of a path made of plain members only, as `.spec.replicas`.
-    #[must_use]
-    pub(crate) fn members(&self) -> Option<Vec<&str>> {
-        self.steps
-            .iter()
-            .map(|step| match step {
-                Step::Member(name) => Some(name.as_str()),
-                Step::Wildcard
-                | Step::Descend
-                | Step::Slice { .. }
-                | Step::Index(_)
-                | Step::Filter { .. } => None,
-            })
-            .collect()
-    }
 }
 
 fn evaluate<'v>(steps: &[Step], mut values: Vec<&'v Value>) -> Vec<&'v Value> {
@@ -492,14 +476,5 @@ mod tests {
         ] {
             JsonPath::parse(path).unwrap_err();
         }
-    }
-
-    #[test]
-    fn plain_members_are_known_as_such() {
-        assert_eq!(
-            JsonPath::parse(".spec.replicas").unwrap().members(),
-            Some(vec!["spec", "replicas"])
-        );
-        assert_eq!(JsonPath::parse(".spec.ports[0]").unwrap().members(), None);
     }
 }

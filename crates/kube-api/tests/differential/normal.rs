@@ -18,6 +18,7 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| {
 /// The Go type a decoding error names.
 static GO_TYPE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Go struct field \w+\.").unwrap());
 static RECORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"in record \(\d+\)").unwrap());
+static SERVER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^127\.0\.0\.1:\d+$").unwrap());
 static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d{1,2}s$").unwrap());
 
 /// What a controller manager makes in each namespace; ours does it by itself.
@@ -157,6 +158,9 @@ impl Normal {
         }
         if AGE.is_match(text) {
             "<age>".clone_into(text);
+        }
+        if SERVER.is_match(text) {
+            "<server>".clone_into(text);
         }
     }
 

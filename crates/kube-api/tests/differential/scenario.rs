@@ -11,7 +11,8 @@
 //! A line that begins with a space continues the one before. `$N` is the scenario's namespace; `let` defines further
 //! names; `->` keeps a part of an answer under a name, for each server its own. Bodies are YAML and sent as JSON, unless
 //! they begin with `raw`. `MERGE`, `STRATEGIC`, `JSONPATCH` and `APPLY` are patches; `<table>`, `<meta>`, `<metalist>`
-//! ask for these forms, `UNTIL` repeats a read until it succeeds, `<as NAME GROUP...>` impersonates.
+//! ask for these forms, `<at POINTER>` compares that part of the body alone, `<as NAME GROUP...>` impersonates. `UNTIL`
+//! repeats a read until it succeeds, `GONE` until nothing is found.
 
 use http::{HeaderName, HeaderValue, Method};
 
@@ -33,8 +34,10 @@ pub(crate) struct Request {
     pub(crate) body: String,
     /// Name and JSON pointer.
     pub(crate) keep: Vec<(String, String)>,
-    /// Repeated until it succeeds, and not compared.
-    pub(crate) until: bool,
+    /// Repeated until this status, and not compared.
+    pub(crate) until: Option<u16>,
+    /// The part of the body that is compared.
+    pub(crate) at: Option<String>,
 }
 
 const PATCHES: [(&str, &str); 4] = [
@@ -99,13 +102,17 @@ fn request(line: &str) -> Request {
     let rest = rest.trim_start();
     let (path, mut rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let mut headers = Vec::new();
+    let mut at = None;
     loop {
         rest = rest.trim_start();
         let Some((header, after)) = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'))
         else {
             break;
         };
-        headers.extend(header_of(header));
+        match header.strip_prefix("at ") {
+            Some(pointer) => at = Some(pointer.to_owned()),
+            None => headers.extend(header_of(header)),
+        }
         rest = after;
     }
     let (method, media) = method_of(verb);
@@ -132,7 +139,12 @@ fn request(line: &str) -> Request {
             format!("yaml {body}")
         },
         keep,
-        until: verb == "UNTIL",
+        until: match verb {
+            "UNTIL" => Some(200),
+            "GONE" => Some(404),
+            _ => None,
+        },
+        at,
     }
 }
 
@@ -141,7 +153,7 @@ fn method_of(verb: &str) -> (Method, &'static str) {
     let patch = PATCHES.iter().find(|(name, _)| *name == verb);
     match patch {
         Some((_, media)) => (Method::PATCH, media),
-        None if verb == "UNTIL" => (Method::GET, "application/json"),
+        None if matches!(verb, "UNTIL" | "GONE") => (Method::GET, "application/json"),
         None => (verb.parse().unwrap(), "application/json"),
     }
 }
@@ -192,7 +204,8 @@ impl Request {
             headers: media.into_iter().collect(),
             body,
             keep: Vec::new(),
-            until: false,
+            until: None,
+            at: None,
         }
     }
 

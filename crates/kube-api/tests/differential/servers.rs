@@ -8,11 +8,11 @@ use drover_testkit::control_plane::{self, ADMIN_TOKEN, ControlPlane};
 use drover_testkit::http::{Answer, Http};
 use drover_testkit::serve::Port;
 use drover_testkit::wait;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::compare::{Difference, compare};
 use crate::normal::Normal;
-use crate::scenario::Scenario;
+use crate::scenario::{Request, Scenario, replaced};
 
 /// How long an answer may take; watches in scenarios last a second. What takes longer counts as no answer.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
@@ -94,20 +94,33 @@ impl Pair {
                 .unwrap();
         }
         let mut differences = Vec::new();
+        let mut last = [String::new(), String::new()];
         for request in &scenario.requests {
-            if request.until {
+            if let Some(status) = request.until {
+                let mut waited = Vec::new();
                 for side in [0, 1] {
-                    wait::until(&request.line, LIMIT, || async {
+                    let came = wait::until(&request.line, LIMIT, || async {
                         clients[side]
                             .send(request.made(&names[side]))
                             .await?
-                            .expect(200)
+                            .expect(status)
                             .map(drop)
-                    })
-                    .await
-                    .unwrap();
+                    });
+                    waited.push(came.await.err().map(|_| json!(last[side])));
                 }
-                continue;
+                if waited.iter().all(Option::is_none) {
+                    continue;
+                }
+                // What follows would say nothing; the answer before tells why.
+                let ours = waited.pop().flatten();
+                differences.push(Difference {
+                    scenario: scenario.name.clone(),
+                    request: request.line.clone(),
+                    place: "/until".to_owned(),
+                    real: waited.pop().flatten(),
+                    ours,
+                });
+                break;
             }
             let send = |side: usize| {
                 tokio::time::timeout(LIMIT, clients[side].send(request.made(&names[side])))
@@ -127,10 +140,13 @@ impl Pair {
                     names.push((name.clone(), value.to_owned()));
                 }
             }
+            last = answers.each_ref().map(|answer| {
+                let body = answer.as_ref().map(|answer| answer.body.clone());
+                body.unwrap_or_default()
+            });
             let [real, ours] = [0, 1].map(|side| {
-                answers[side]
-                    .as_ref()
-                    .map(|answer| normals[side].answer(answer))
+                let answer = normals[side].answer(answers[side].as_ref()?);
+                Some(part_of(answer, request, &names[side]))
             });
             compare(
                 "",
@@ -149,4 +165,15 @@ impl Pair {
         }
         differences
     }
+}
+
+/// The answer with only that part of its body that a request asks about.
+fn part_of(mut answer: Value, request: &Request, names: &[(String, String)]) -> Value {
+    if let Some(pointer) = &request.at {
+        answer["body"] = answer["body"]
+            .pointer(&replaced(pointer, names))
+            .cloned()
+            .unwrap_or_default();
+    }
+    answer
 }

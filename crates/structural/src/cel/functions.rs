@@ -2,6 +2,7 @@
 //! (k8s.io/apiserver `cel/environment/base.go`, `cel/library`, v0.36).
 
 mod net;
+pub(super) mod semver;
 mod text;
 mod time;
 
@@ -52,6 +53,11 @@ const FUNCTIONS: &[&str] = &[
     "isIP",
     "cidr",
     "isCIDR",
+    "semver",
+    "isSemver",
+    "major",
+    "minor",
+    "patch",
     "quantity",
     "isQuantity",
     "contains",
@@ -196,6 +202,9 @@ pub(super) fn call<'a>(
         return outcome;
     }
     if let Some(outcome) = net::call(name, &all) {
+        return outcome;
+    }
+    if let Some(outcome) = semver::call(name, &all) {
         return outcome;
     }
     if let Some(outcome) = quantity(name, &all) {

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value as Json};
 
+use super::functions::semver::Semver;
 use crate::quantity::Quantity;
 use crate::schema::{Kind, ListType, View};
 
@@ -48,6 +49,8 @@ pub enum Value<'a> {
     Type(&'static str),
     /// A quantity.
     Quantity(Quantity),
+    /// A semantic version.
+    Semver(Rc<Semver>),
     /// An IP address.
     Ip(IpAddr),
     /// An IP network: an address and the length of its prefix.
@@ -123,6 +126,7 @@ impl<'a> Value<'a> {
             Self::Optional(_) => "optional_type",
             Self::Type(_) => "type",
             Self::Quantity(_) => "kubernetes.Quantity",
+            Self::Semver(_) => "kubernetes.Semver",
             Self::Ip(_) => "net.IP",
             Self::Cidr(..) => "net.CIDR",
             Self::Url(_) => "kubernetes.URL",
@@ -186,6 +190,11 @@ impl<'a> Value<'a> {
         match self {
             Self::JsonMap(object, view) => {
                 let value = object.get(key)?;
+                // Among declared fields, null is the same as nothing.
+                let declared = view.is_some_and(|view| view.properties().next().is_some());
+                if declared && value.is_null() {
+                    return None;
+                }
                 Some(Value::of(value, child(*view, key)))
             }
             Self::Map(entries) => entries
@@ -210,6 +219,7 @@ impl<'a> Value<'a> {
             (Self::Duration(a), Self::Duration(b)) => a == b,
             (Self::Type(a), Self::Type(b)) => a == b,
             (Self::Quantity(a), Self::Quantity(b)) => a == b,
+            (Self::Semver(a), Self::Semver(b)) => a.cmp(b).is_eq(),
             (Self::Ip(a), Self::Ip(b)) => a == b,
             (Self::Cidr(a, m), Self::Cidr(b, n)) => a == b && m == n,
             (Self::Url(a), Self::Url(b)) => a == b,
@@ -401,6 +411,7 @@ impl fmt::Display for Value<'_> {
             }
             Self::Type(name) => f.write_str(name),
             Self::Quantity(quantity) => write!(f, "{quantity}"),
+            Self::Semver(version) => write!(f, "{version}"),
             Self::Ip(address) => write!(f, "{address}"),
             Self::Cidr(address, length) => write!(f, "{address}/{length}"),
             Self::Url(url) => f.write_str(&url.text),

@@ -30,6 +30,7 @@ fn check(value: &Json, old: Option<&Json>) -> Vec<String> {
     assert!(rules.problems(&Path::field("s")).is_empty());
     rules
         .check(value, old, &schema, &[])
+        .errors
         .iter()
         .map(ToString::to_string)
         .collect()
@@ -116,7 +117,9 @@ fn rules_that_do_not_compile_are_told() {
 fn invalid_objects_are_not_ruled() {
     let schema = schema();
     let found = [FieldError::required("spec.x", "")];
-    let errors = Rules::compile(&schema).check(&object(&json!({})), None, &schema, &found);
+    let errors = Rules::compile(&schema)
+        .check(&object(&json!({})), None, &schema, &found)
+        .errors;
     assert_eq!(errors.len(), 1);
     assert!(
         errors[0]

@@ -159,13 +159,15 @@ pub(super) fn call<'a>(name: &str, all: &[Value<'a>], budget: &mut Budget) -> Op
                 [Value::Int(end)] => *end,
                 _ => return Some(Err(no_overload())),
             };
-            if !(0..=length).contains(start) || !(0..=length).contains(&end) {
-                return Some(Err(failed(format!("index out of range: {start}"))));
-            }
-            if *start > end {
+            if !rest.is_empty() && *start > end {
                 return Some(Err(failed(format!(
                     "invalid substring range. start: {start}, end: {end}"
                 ))));
+            }
+            for index in [*start, end] {
+                if !(0..=length).contains(&index) {
+                    return Some(Err(failed(format!("index out of range: {index}"))));
+                }
             }
             let (start, end) = (
                 usize::try_from(*start).unwrap_or(0),
