@@ -1,6 +1,6 @@
 //! JSON patch (RFC 6902), with the API server's limit.
 
-use json_patch::{AddOperation, PatchOperation, ReplaceOperation};
+use json_patch::{AddOperation, CopyOperation, PatchOperation, ReplaceOperation, TestOperation};
 use serde_json::Value;
 
 /// More operations than this are refused (k8s.io/apiserver `endpoints/handlers/patch.go`).
@@ -52,17 +52,32 @@ pub fn apply(target: &mut Value, patch: &Value) -> Result<(), JsonPatchError> {
     Ok(())
 }
 
-/// To replace a member that an object does not have is to add it, as the library of real servers understands it
-/// (github.com/evanphx/json-patch v4).
+/// What the library of real servers (github.com/evanphx/json-patch v4) makes of a member that an object does not have:
+/// to replace it is to add it, to copy it is to add a null, and it is equal to a null.
 fn lenient(target: &Value, operation: PatchOperation) -> PatchOperation {
+    let missing = |path: &json_patch::jsonptr::PointerBuf| {
+        let parent = path
+            .split_back()
+            .and_then(|(parent, _)| parent.resolve(target).ok());
+        parent.is_some_and(Value::is_object) && path.resolve(target).is_err()
+    };
     match operation {
-        PatchOperation::Replace(ReplaceOperation { path, value })
-            if path
-                .split_back()
-                .and_then(|(parent, _)| parent.resolve(target).ok())
-                .is_some_and(Value::is_object)
-                && path.resolve(target).is_err() =>
+        PatchOperation::Copy(CopyOperation { from, path }) if missing(&from) => {
+            PatchOperation::Add(AddOperation {
+                path,
+                value: Value::Null,
+            })
+        }
+        PatchOperation::Test(TestOperation { path, value })
+            if value.is_null() && missing(&path) =>
         {
+            // The whole is what it is.
+            PatchOperation::Test(TestOperation {
+                path: json_patch::jsonptr::PointerBuf::default(),
+                value: target.clone(),
+            })
+        }
+        PatchOperation::Replace(ReplaceOperation { path, value }) if missing(&path) => {
             PatchOperation::Add(AddOperation { path, value })
         }
         other => other,
@@ -103,6 +118,26 @@ mod tests {
             apply(&mut target, &many),
             Err(JsonPatchError::TooLarge(10_001))
         ));
+    }
+
+    #[test]
+    fn members_that_are_missing_are_null() {
+        let mut target = json!({"a": {}, "l": []});
+        let patch = json!([
+            {"op": "copy", "from": "/a/b", "path": "/c"},
+            {"op": "test", "path": "/a/b", "value": null},
+            {"op": "replace", "path": "/a/d", "value": 1},
+        ]);
+        apply(&mut target, &patch).unwrap();
+        assert_eq!(target, json!({"a": {"d": 1}, "c": null, "l": []}));
+        for refused in [
+            json!({"op": "copy", "from": "/x/y", "path": "/c"}),
+            json!({"op": "copy", "from": "/l/0", "path": "/c"}),
+            json!({"op": "move", "from": "/a/b", "path": "/c"}),
+            json!({"op": "test", "path": "/a/b", "value": 1}),
+        ] {
+            apply(&mut target, &json!([refused])).unwrap_err();
+        }
     }
 
     proptest! {

@@ -49,6 +49,17 @@ fn problem<'a>(view: View<'a>, value: &'a Value, path: &mut Vec<&'a str>) -> Opt
             .err()
             .map(|error| error.to_string());
     }
+    if view.int_or_string() {
+        return match value {
+            Value::String(_) | Value::Null => None,
+            Value::Number(number) if number.is_i64() => None,
+            Value::Number(number) => Some(format!(
+                "json: cannot unmarshal number {number} into Go struct field {} of type int32",
+                path.join(".")
+            )),
+            Value::Bool(_) | Value::Array(_) | Value::Object(_) => mismatch("int32"),
+        };
+    }
     match (view.kind(), value) {
         (None, _)
         | (_, Value::Null)
@@ -93,11 +104,8 @@ fn problem<'a>(view: View<'a>, value: &'a Value, path: &mut Vec<&'a str>) -> Opt
             .map(|error| error.to_string()),
         (Some(Kind::String), Value::String(_)) => None,
         (Some(Kind::Integer), Value::Number(number)) if number.is_i64() || number.is_u64() => None,
-        // Ports and the like are numbers or text; quantities are text that may be written as a number.
-        (Some(Kind::String), Value::Number(_)) if view.int_or_string() || view.is_quantity() => {
-            None
-        }
-        _ if view.int_or_string() => None,
+        // Quantities are text that may be written as a number.
+        (Some(Kind::String), Value::Number(_)) if view.is_quantity() => None,
         (Some(Kind::Boolean), _) => mismatch("bool"),
         (Some(Kind::Integer), _) => mismatch(if view.format() == Some("int64") {
             "int64"

@@ -69,6 +69,31 @@ impl Strategy for BuiltIn {
         }
     }
 
+    fn checks_as_new(&self) -> bool {
+        matches!(
+            self.id(),
+            (
+                "",
+                "Service"
+                    | "ConfigMap"
+                    | "Secret"
+                    | "ServiceAccount"
+                    | "Endpoints"
+                    | "Node"
+                    | "ReplicationController"
+                    | "PersistentVolume"
+                    | "PersistentVolumeClaim"
+            ) | ("apps", "ReplicaSet")
+                | ("discovery.k8s.io", "EndpointSlice")
+                | ("networking.k8s.io", "IngressClass")
+                | ("storage.k8s.io", "VolumeAttachment" | "CSINode")
+                | (
+                    "rbac.authorization.k8s.io" | "flowcontrol.apiserver.k8s.io",
+                    _
+                )
+        )
+    }
+
     fn returns_deleted_object(&self) -> bool {
         matches!(
             self.id(),
@@ -139,8 +164,15 @@ impl Strategy for BuiltIn {
         conform::forget_empty(&self.api_version, &self.kind, object);
     }
 
-    fn validate_create(&self, api: &Api, _cx: &Context, object: &Value) -> Vec<FieldError> {
-        validation::create(api, &self.group, &self.kind, object)
+    fn obstacles(&self, api: &Api, object: &Value) -> Vec<FieldError> {
+        match self.id() {
+            ("", "Service") => validation::service_obstacles(api, object),
+            _ => Vec::new(),
+        }
+    }
+
+    fn validate_create(&self, _api: &Api, _cx: &Context, object: &Value) -> Vec<FieldError> {
+        validation::create(&self.group, &self.kind, object)
     }
 
     fn prepare_for_update(
@@ -171,12 +203,12 @@ impl Strategy for BuiltIn {
 
     fn validate_update(
         &self,
-        api: &Api,
+        _api: &Api,
         _cx: &Context,
         new: &Value,
         old: &Value,
     ) -> Vec<FieldError> {
-        validation::update(api, &self.group, &self.kind, new, old)
+        validation::update(&self.group, &self.kind, new, old)
     }
 
     fn admit(&self, api: &Api, cx: &Context, write: &Write<'_>) -> Result<(), StatusError> {

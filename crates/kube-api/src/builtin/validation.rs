@@ -30,7 +30,7 @@ use crate::rest::{Api, object};
 const IMMUTABLE: &str = "field is immutable";
 
 /// What is wrong with a new object.
-pub(super) fn create(api: &Api, group: &str, kind: &str, object: &Value) -> Vec<FieldError> {
+pub(super) fn create(group: &str, kind: &str, object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     match (group, kind) {
         ("batch", "CronJob") => jobs::cron_job(object, None, &mut errors),
@@ -43,18 +43,12 @@ pub(super) fn create(api: &Api, group: &str, kind: &str, object: &Value) -> Vec<
         }
         _ => {}
     }
-    every_write(api, group, kind, object, true, &mut errors);
+    every_write(group, kind, object, true, &mut errors);
     errors
 }
 
 /// What is wrong with a changed object.
-pub(super) fn update(
-    api: &Api,
-    group: &str,
-    kind: &str,
-    new: &Value,
-    old: &Value,
-) -> Vec<FieldError> {
+pub(super) fn update(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     match (group, kind) {
         ("", "Secret") => {
@@ -104,7 +98,16 @@ pub(super) fn update(
         ("node.k8s.io", "RuntimeClass") => immutable(new, old, "/handler", &mut errors),
         _ => {}
     }
-    every_write(api, group, kind, new, false, &mut errors);
+    every_write(group, kind, new, false, &mut errors);
+    errors
+}
+
+/// What keeps addresses from being given to a service (kubernetes `pkg/registry/core/service/storage/alloc.go`).
+pub(super) fn service_obstacles(api: &Api, object: &Value) -> Vec<FieldError> {
+    let mut errors = service::addresses(object);
+    if errors.is_empty() {
+        services::validate(api, object, &mut errors);
+    }
     errors
 }
 
@@ -129,7 +132,6 @@ fn immutable(new: &Value, old: &Value, pointer: &str, errors: &mut Vec<FieldErro
 }
 
 fn every_write(
-    api: &Api,
     group: &str,
     kind: &str,
     object: &Value,
@@ -140,10 +142,7 @@ fn every_write(
     match (group, kind) {
         ("", "ConfigMap") => data::config_map(object, errors),
         ("", "Secret") => data::secret(object, errors),
-        ("", "Service") => {
-            service::check(object, errors);
-            services::validate(api, object, errors);
-        }
+        ("", "Service") => service::check(object, errors),
         ("", "Pod") => pod::check(&spec, errors),
         ("", "PodTemplate") => pod::template(&Place::of(object, "template"), errors),
         ("", "Node") => pod::taints(object, errors),

@@ -37,6 +37,11 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
         NameRule::Subdomain
     }
 
+    /// Whether an update checks everything that a create does, beside what it keeps.
+    fn checks_as_new(&self) -> bool {
+        false
+    }
+
     /// Whether a delete answers the object rather than a Status (pods, services, service accounts, claims ...).
     fn returns_deleted_object(&self) -> bool {
         false
@@ -136,6 +141,11 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
     /// Whether the object must stay although nothing in `metadata.finalizers` holds it (namespaces: `spec.finalizers`).
     fn holds_deletion(&self, _object: &Value) -> bool {
         false
+    }
+
+    /// What keeps a create or update from beginning, told before and instead of anything else that is wrong.
+    fn obstacles(&self, _api: &Api, _object: &Value) -> Vec<FieldError> {
+        Vec::new()
     }
 
     /// Warnings to send with a create or update.

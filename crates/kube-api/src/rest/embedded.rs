@@ -101,6 +101,7 @@ fn read(
         for name in object::drop_unknown_metadata(members) {
             unknown.push(format!("{field}.{name}"));
         }
+        object::fill_nulls(members);
         object::drop_empty(members);
     }
     Ok(())

@@ -151,6 +151,22 @@ pub(crate) fn validate_metadata(
             "not allowed on this type",
         ));
     }
+    errors.extend(labels_and_annotations(metadata));
+    errors.extend(owner_problems(metadata));
+    errors.extend(malformed_finalizers(object));
+    let held = finalizers(object);
+    if held.contains(&"orphan") && held.contains(&"foregroundDeletion") {
+        errors.push(FieldError::invalid(
+            "metadata.finalizers",
+            json!(held),
+            "finalizer orphan and foregroundDeletion cannot be both set",
+        ));
+    }
+    errors
+}
+
+fn labels_and_annotations(metadata: &Map<String, Value>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
     if let Some(labels) = metadata.get("labels").and_then(Value::as_object) {
         for (key, value) in labels {
             for problem in names::qualified_name(key) {
@@ -182,7 +198,12 @@ pub(crate) fn validate_metadata(
             errors.push(FieldError::too_long("metadata.annotations", 256 * 1024));
         }
     }
-    errors.extend(owner_problems(metadata));
+    errors
+}
+
+/// Finalizers that are no names.
+pub(crate) fn malformed_finalizers(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
     for finalizer in finalizers(object) {
         for problem in names::qualified_name(finalizer) {
             errors.push(FieldError::invalid(
@@ -191,14 +212,6 @@ pub(crate) fn validate_metadata(
                 problem,
             ));
         }
-    }
-    let held = finalizers(object);
-    if held.contains(&"orphan") && held.contains(&"foregroundDeletion") {
-        errors.push(FieldError::invalid(
-            "metadata.finalizers",
-            json!(held),
-            "finalizer orphan and foregroundDeletion cannot be both set",
-        ));
     }
     errors
 }
@@ -297,6 +310,10 @@ pub(crate) fn validate_metadata_update(new: &Value, old: &Value) -> Vec<FieldErr
             ));
         }
     }
+    if let Some(metadata) = new.get("metadata").and_then(Value::as_object) {
+        errors.extend(labels_and_annotations(metadata));
+        errors.extend(owner_problems(metadata));
+    }
     errors
 }
 
@@ -361,6 +378,18 @@ pub(crate) fn drop_unknown_metadata(metadata: &mut Map<String, Value>) -> Vec<St
         metadata.remove(name);
     }
     unknown
+}
+
+/// Makes of nulls among labels and annotations what Go reads in them.
+pub(crate) fn fill_nulls(metadata: &mut Map<String, Value>) {
+    for part in ["labels", "annotations"] {
+        let texts = metadata.get_mut(part).and_then(Value::as_object_mut);
+        for value in texts.into_iter().flat_map(Map::values_mut) {
+            if value.is_null() {
+                *value = json!("");
+            }
+        }
+    }
 }
 
 /// Fills in what an update may leave out, and resets what a client cannot set.

@@ -38,7 +38,9 @@ pub(crate) fn check_fields(
             }
             let unknown = drover_structural::prune::prune_recording(value, schema);
             found.extend(unknown.into_iter().map(Problem::Unknown));
-            object::drop_unknown_metadata(object::metadata_mut(value));
+            let metadata = object::metadata_mut(value);
+            object::drop_unknown_metadata(metadata);
+            object::fill_nulls(metadata);
             let unknown = embedded::coerce(value, schema.view()).map_err(|error| {
                 StatusError::undecodable(
                     &resource.kind,

@@ -424,6 +424,11 @@ fn prepare_create(
     strategy.prepare_for_create(api, resource, cx, object);
     structure::default(resource, object);
     keep_managed(object, managed);
+    let name = meta(object, "name").to_owned();
+    let obstacles = strategy.obstacles(api, object);
+    if !obstacles.is_empty() {
+        return Err(target.invalid(&name, &obstacles));
+    }
     let mut errors = object::validate_metadata(object, resource.namespaced, strategy.name_rule());
     if !resource.custom {
         errors.extend(object::unqualified_finalizers(object));
@@ -436,7 +441,6 @@ fn prepare_create(
         object,
         None,
     ));
-    let name = meta(object, "name").to_owned();
     if !errors.is_empty() {
         return Err(target.invalid(&name, &errors));
     }
@@ -675,10 +679,21 @@ fn prepare_update(
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
         metadata_mut(new).insert("generation".to_owned(), generation.into());
     }
-    let mut errors = object::validate_metadata(new, resource.namespaced, strategy.name_rule());
-    // The real server checks these twice, and says so.
+    let obstacles = strategy.obstacles(api, new);
+    if !obstacles.is_empty() {
+        return Err(target.invalid(&target.name, &obstacles));
+    }
+    // The real server checks these for all kinds and then for each, and tells of both.
+    let mut errors = object::validate_metadata_update(new, old);
     errors.extend(object::validate_metadata_update(new, old));
-    errors.extend(object::validate_metadata_update(new, old));
+    if !resource.custom {
+        errors.extend(object::malformed_finalizers(new));
+        errors.extend(object::unqualified_finalizers(new));
+    }
+    if strategy.checks_as_new() {
+        let rule = strategy.name_rule();
+        errors.extend(object::validate_metadata(new, resource.namespaced, rule));
+    }
     errors.extend(strategy.validate_update(api, cx, new, old));
     errors.extend(structure::validate(
         resource,

@@ -26,6 +26,7 @@ pub fn update(live: Option<&Value>, new: &mut Value, request: &Request<'_>) {
             .as_ref()
             .is_none_or(|given| given == before || !request.subresource.is_empty())
         && !differs(live, new)
+        && !repeats_a_manager(before)
     {
         put(new, Some(before.clone()));
         return;
@@ -75,6 +76,12 @@ pub fn update(live: Option<&Value>, new: &mut Value, request: &Request<'_>) {
         managed = Some(before.clone());
     }
     put(new, managed);
+}
+
+/// Whether two entries are of the same manager, as a Scale leaves them: the next write joins them.
+fn repeats_a_manager(managed: &Value) -> bool {
+    let entries = managed.as_array().map_or(0, Vec::len);
+    Entries::parse(managed).is_ok_and(|parsed| parsed.0.len() < entries)
 }
 
 fn equal_but_for_times(a: &Value, b: &Value) -> bool {

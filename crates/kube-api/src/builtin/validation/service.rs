@@ -55,9 +55,6 @@ pub(super) fn check(object: &Value, errors: &mut Vec<FieldError>) {
     }
     labels(&spec.child("selector"), errors);
     affinity(&spec, errors);
-    if kind.text() != "ExternalName" {
-        families(&spec, errors);
-    }
     for address in spec.child("externalIPs").items() {
         self::address(&address, errors);
     }
@@ -116,6 +113,16 @@ fn affinity(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
         }
         _ => {}
     }
+}
+
+/// What is wrong with the addresses and families of a service.
+pub(super) fn addresses(object: &Value) -> Vec<FieldError> {
+    let spec = Place::of(object, "spec");
+    let mut errors = Vec::new();
+    if spec.child("type").text() != "ExternalName" {
+        families(&spec, &mut errors);
+    }
+    errors
 }
 
 fn families(spec: &Place<'_>, errors: &mut Vec<FieldError>) {

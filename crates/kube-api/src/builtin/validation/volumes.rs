@@ -8,6 +8,40 @@ use super::place::{Place, problems, required};
 
 const MODE: &str = "must be a number between 0 and 0777 (octal), both inclusive";
 
+/// What a volume may be made of, in the order in which the real server looks: the first counts.
+const SOURCES: [&str; 30] = [
+    "emptyDir",
+    "hostPath",
+    "gitRepo",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "secret",
+    "nfs",
+    "iscsi",
+    "glusterfs",
+    "flocker",
+    "persistentVolumeClaim",
+    "rbd",
+    "cinder",
+    "cephfs",
+    "quobyte",
+    "downwardAPI",
+    "fc",
+    "flexVolume",
+    "configMap",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "storageos",
+    "projected",
+    "scaleIO",
+    "csi",
+    "ephemeral",
+    "image",
+];
+
 /// Checks the volumes and gives the names of those that are right, which alone may be mounted.
 pub(super) fn check<'o>(volumes: &Place<'o>, errors: &mut Vec<FieldError>) -> BTreeSet<&'o str> {
     let mut known = BTreeSet::new();
@@ -34,10 +68,9 @@ pub(super) fn check<'o>(volumes: &Place<'o>, errors: &mut Vec<FieldError>) -> BT
 
 fn source(volume: &Place<'_>, errors: &mut Vec<FieldError>) {
     let members = volume.value().as_object();
-    let mut sources = members
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, value)| (name != "name" && !value.is_null()).then_some(name.as_str()));
+    let given =
+        |name: &str| members.is_some_and(|all| all.get(name).is_some_and(|value| !value.is_null()));
+    let mut sources = SOURCES.into_iter().filter(|name| given(name));
     let Some(first) = sources.next() else {
         errors.push(volume.missing("must specify a volume type"));
         return;
