@@ -20,6 +20,7 @@ use std::time::Duration;
 use drover_auth::Clock;
 use drover_auth::web::ApiError;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -38,6 +39,8 @@ pub struct Limits {
     pub bytes: usize,
     /// How long a copy stays after the last look.
     pub idle: Duration,
+    /// Above this many copies a search makes no new ones: each is a watch in its cluster.
+    pub search_copies: usize,
 }
 
 impl Default for Limits {
@@ -45,6 +48,8 @@ impl Default for Limits {
         Self {
             bytes: 256 << 20,
             idle: Duration::from_secs(5 * 60),
+            // All that is searched in some fifteen clusters.
+            search_copies: 200,
         }
     }
 }
@@ -148,6 +153,45 @@ impl Caches {
         );
         let slots = self.slots.lock();
         slots.get(&id).map(Slot::hold)
+    }
+
+    /// How many copies a search may still make: none once they fill half of the bytes, so that it drives out nothing
+    /// that people look at.
+    pub(crate) fn room_for_search(&self) -> usize {
+        if self.bytes.load(Ordering::Relaxed) > self.limits.bytes / 2 {
+            return 0;
+        }
+        self.limits
+            .search_copies
+            .saturating_sub(self.slots.lock().len())
+    }
+
+    /// How many copies there are of each cluster, among these kinds.
+    pub(crate) fn n_copies(&self, kinds: &[&str]) -> HashMap<String, usize> {
+        let mut copies = HashMap::new();
+        let slots = self.slots.lock();
+        for slot in slots
+            .values()
+            .filter(|slot| kinds.contains(&&*slot.kind.id))
+        {
+            *copies.entry(slot.cluster.clone()).or_default() += 1;
+        }
+        copies
+    }
+
+    /// When each cluster was last looked at, of those with copies.
+    pub(crate) fn last_looks(&self) -> HashMap<String, Instant> {
+        let mut looks = HashMap::new();
+        for slot in self.slots.lock().values() {
+            let used = if slot.is_held() {
+                Instant::now()
+            } else {
+                slot.last_used()
+            };
+            let known = looks.entry(slot.cluster.clone()).or_insert(used);
+            *known = used.max(*known);
+        }
+        looks
     }
 
     fn forget(&self, id: &Id, slot: &Arc<Slot>) {

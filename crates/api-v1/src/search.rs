@@ -3,6 +3,12 @@
 //! Ours alone; the peer has none. Searches the copies of the kinds people look
 //! for, each under the caller's rights there. A cluster that does not answer in
 //! time is named, the others are answered.
+//!
+//! Each copy is a watch in its cluster, so there is a bound over all clusters
+//! ([`budget`]): those last looked at come first, the rest is named as not
+//! searched.
+
+mod budget;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,6 +28,7 @@ use crate::kind::Kind;
 use crate::list::{Source, visible};
 use crate::rights::is_withheld;
 use crate::urls::Urls;
+use budget::{Depth, Place};
 
 /// The kinds that are searched.
 const KINDS: [&str; 16] = [
@@ -99,28 +106,35 @@ pub(crate) async fn answer(call: &Call) -> Answer<Response> {
             })
         })?
         .min(MAX_LIMIT);
-    let clusters = clusters(call).await?;
-    let answers = futures::stream::iter(clusters.into_iter().map(|cluster| {
-        let (call, words) = (inside(call, &cluster), &words);
+    let places = places(call).await?;
+    let mut report = Report::default();
+    let answers = futures::stream::iter(places.into_iter().map(|place| {
+        let (call, words) = (inside(call, &place.cluster), &words);
         async move {
-            let found = tokio::time::timeout(PATIENCE, search(&call, words)).await;
-            (cluster, found)
+            let found = match place.depth {
+                Depth::Nothing => Ok(Ok(Found::default())),
+                depth => tokio::time::timeout(PATIENCE, search(&call, words, depth)).await,
+            };
+            (place, found)
         }
     }))
     .buffer_unordered(AT_ONCE)
     .collect::<Vec<_>>()
     .await;
-    let (mut hits, mut silent) = (Vec::new(), BTreeSet::new());
-    for (cluster, found) in answers {
+    let mut hits = Vec::new();
+    for (place, found) in answers {
         match found {
-            Ok(Ok(found)) => hits.extend(found),
+            Ok(Ok(found)) => {
+                report.left_out(&place, &found.unsearched);
+                hits.extend(found.hits);
+            }
             Ok(Err(Refused::NoEntry | Refused::NoType)) => {}
             Ok(Err(Refused::Error(error))) => {
-                tracing::debug!(%cluster, %error, "a cluster is not searched");
-                silent.insert(cluster);
+                tracing::debug!(cluster = %place.cluster, %error, "a cluster is not searched");
+                report.silent.insert(place.cluster);
             }
             Err(_) => {
-                silent.insert(cluster);
+                report.silent.insert(place.cluster);
             }
         }
     }
@@ -140,7 +154,7 @@ pub(crate) async fn answer(call: &Call) -> Answer<Response> {
     let collection = json!({
         "type": "collection", "resourceType": "searchResult", "actions": {}, "count": count,
         "links": {"self": call.urls.explorer("/search")},
-        "unreachable": silent, "data": data,
+        "unreachable": report.silent, "unsearched": report.unsearched, "data": data,
     });
     Ok(call.writer.answer(StatusCode::OK, &collection))
 }
@@ -151,6 +165,49 @@ fn inside(call: &Call, cluster: &str) -> Call {
         urls: Urls::new(call.urls.norman(""), cluster),
         ..call.clone()
     }
+}
+
+/// What an answer does not know.
+#[derive(Debug, Default)]
+struct Report {
+    silent: BTreeSet<String>,
+    unsearched: Vec<Value>,
+}
+
+impl Report {
+    fn left_out(&mut self, place: &Place, kinds: &[String]) {
+        if place.depth == Depth::Nothing {
+            self.unsearched.push(json!({"cluster": place.cluster}));
+        } else if !kinds.is_empty() {
+            self.unsearched
+                .push(json!({"cluster": place.cluster, "kinds": kinds}));
+        }
+    }
+}
+
+/// What a cluster gave.
+#[derive(Debug, Default)]
+struct Found {
+    hits: Vec<Hit>,
+    /// Ids of kinds that were not looked into.
+    unsearched: Vec<String>,
+}
+
+/// The clusters to search and how deep: the one asked in full; from the hub all that the caller sees, within the budget.
+async fn places(call: &Call) -> Answer<Vec<Place>> {
+    let clusters = clusters(call).await?;
+    if !call.is_hub() {
+        return Ok(clusters.into_iter().map(Place::in_full).collect());
+    }
+    let caches = &call.shared.caches;
+    let copies = caches.n_copies(&KINDS);
+    Ok(budget::places(
+        clusters,
+        &caches.last_looks(),
+        |cluster| copies.get(cluster).copied().unwrap_or_default(),
+        KINDS.len(),
+        caches.room_for_search(),
+    ))
 }
 
 /// The clusters to search: from the hub all that the caller sees, else the one asked.
@@ -187,32 +244,42 @@ async fn clusters(call: &Call) -> Answer<Vec<String>> {
 }
 
 /// What one cluster has.
-async fn search(call: &Call, words: &[String]) -> Answer<Vec<Hit>> {
+async fn search(call: &Call, words: &[String], depth: Depth) -> Answer<Found> {
     let rights = call.rights().await?;
     let kinds = call.shared.catalogs.kinds(&call.cluster).await?;
-    let mut hits = Vec::new();
+    let mut found = Found::default();
     for kind in kinds.iter() {
         let readable = rights.may_somewhere("list", kind) || rights.may_somewhere("get", kind);
         if is_withheld(kind) || !readable {
             continue;
         }
         if let Some(fit) = fit_of_kind(kind, words) {
-            hits.push(of_kind(call, kind, fit));
+            found.hits.push(of_kind(call, kind, fit));
         }
         if !KINDS.contains(&kind.id.as_str()) || !kind.is_watchable() {
             continue;
         }
-        let source = Source::open(call, kind).await?;
+        let caches = &call.shared.caches;
+        let held = match depth {
+            Depth::Full => caches.get(&call.cluster, kind).await?,
+            Depth::Copied | Depth::Nothing => caches.peek(&call.cluster, kind),
+        };
+        // What is too large to copy is not listed with every key that is pressed.
+        let Some(held) = held else {
+            found.unsearched.push(kind.id.clone());
+            continue;
+        };
+        held.settled().await;
         let extent = rights.extent(kind);
-        source.read(|entries, _| {
-            for entry in visible(entries, &extent) {
+        held.read(|contents| {
+            for entry in visible(&contents.entries, &extent) {
                 if let Some((fit, matched)) = fit_of_entry(kind, entry, words) {
-                    hits.push(of_entry(call, kind, entry, fit, &matched));
+                    found.hits.push(of_entry(call, kind, entry, fit, &matched));
                 }
             }
         });
     }
-    Ok(hits)
+    Ok(found)
 }
 
 fn fit_of_kind(kind: &Kind, words: &[String]) -> Option<Fit> {

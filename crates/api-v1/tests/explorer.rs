@@ -5,6 +5,7 @@
 mod common;
 
 use common::{INSIDE, World, ids};
+use drover_api_v1::Limits;
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -535,4 +536,31 @@ async fn definitions_counts_and_search_answer_by_rights() {
         .send("owner", "GET", "/v1/search?q=", Value::Null)
         .await;
     assert_eq!((status, body["fieldName"].as_str()), (422, Some("q")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_makes_no_more_watches_than_it_may_and_says_what_it_left_out() {
+    let world = World::with_limits(Limits {
+        search_copies: 3,
+        ..Limits::default()
+    })
+    .await;
+    let found = world.get("owner", "/v1/search?q=in-").await;
+    assert_eq!(ids(&found), Vec::<&str>::new());
+    assert_eq!(
+        found["unsearched"],
+        json!([{"cluster": "c-1"}, {"cluster": "local"}])
+    );
+    // What is copied already is searched for nothing.
+    world.get("owner", &format!("{INSIDE}/configmaps")).await;
+    let found = world.get("owner", "/v1/search?q=in-").await;
+    assert_eq!(ids(&found), ["mine/in-mine", "other/in-other"]);
+    let left_out = found["unsearched"].as_array().unwrap();
+    let inside = left_out.iter().find(|one| one["cluster"] == "c-1").unwrap();
+    let kinds = inside["kinds"].as_array().unwrap();
+    assert!(kinds.contains(&json!("pod")) && !kinds.contains(&json!("configmap")));
+    // The one cluster that is asked is searched in full.
+    let found = world.get("owner", &format!("{INSIDE}/search?q=in-")).await;
+    assert_eq!(found["unsearched"], json!([]));
+    assert_eq!(ids(&found).len(), 2);
 }

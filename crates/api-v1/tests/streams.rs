@@ -191,6 +191,7 @@ async fn what_is_too_large_to_copy_is_listed_all_the_same() {
     let world = World::with_limits(Limits {
         bytes: 6_000,
         idle: Duration::from_secs(60),
+        ..Limits::default()
     })
     .await;
     for at in 0..20 {

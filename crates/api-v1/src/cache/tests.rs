@@ -101,7 +101,12 @@ impl World {
             store: self.store.clone(),
             watches: Arc::clone(&self.watches),
         };
-        Caches::new(Arc::new(reach), Clock::system(), Limits { bytes, idle })
+        let limits = Limits {
+            bytes,
+            idle,
+            ..Limits::default()
+        };
+        Caches::new(Arc::new(reach), Clock::system(), limits)
     }
 }
 

@@ -189,9 +189,10 @@ class ExplorerList implements PagedList {
   private async read(): Promise<void> {
     const [signal, view, pages] = [this.signal(), this.view, this.lookedAt()]
     this.stale = false
-    const whole = view.filters.length > 0 ? this.countOf(EVERYTHING, signal) : undefined
-    const answers = await Promise.all(pages.map((page) => this.page(page, signal)))
-    const total = await whole
+    const [answers, total] = await Promise.all([
+      Promise.all(pages.map((page) => this.page(page, signal))),
+      view.filters.length > 0 ? this.countOf(EVERYTHING, signal) : undefined,
+    ])
     const [first] = answers
     this.revision = first?.revision ?? ''
     this.state.count = first?.count ?? 0

@@ -1,0 +1,195 @@
+/**
+ * Figures of a list of 50,000 pods in a real browser, against a real server and agent (`npm run bench`).
+ *
+ * Prints one line of JSON per figure. Not part of the tests: it measures the machine as well.
+ */
+
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+import { expect, test, type Page } from '@playwright/test'
+
+const PODS = Number(process.env.DROVER_BENCH_PODS ?? 50_000)
+const SECONDS = Number(process.env.DROVER_BENCH_SECONDS ?? 120)
+const PROFILE = process.env.DROVER_TEST_PROFILE ?? 'debug'
+
+interface Place {
+  url: string
+  password: string
+  cluster: string
+}
+
+function figure(name: string, value: number, unit: string, target?: number): void {
+  console.log(JSON.stringify({ figure: name, value: Math.round(value * 10) / 10, unit, target, profile: PROFILE }))
+}
+
+async function crowd(): Promise<{ place: Place; tell: (line: string) => Promise<void>; stop: () => Promise<void> }> {
+  const target = process.env.CARGO_TARGET_DIR ?? fileURLToPath(new URL('../../target', import.meta.url))
+  const child = spawn(`${target}/${PROFILE}/drover-crowd`, [String(PODS)], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const lines = createInterface({ input: child.stdout })
+  const answers: ((line: string) => void)[] = []
+  const next = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      answers.push(resolve)
+      child.once('exit', (code) => reject(new Error(`drover-crowd ended with ${code}`)))
+    })
+  lines.on('line', (line) => answers.shift()?.(line))
+  const place = JSON.parse(await next()) as Place
+  return {
+    place,
+    tell: async (line) => {
+      child.stdin.write(`${line}\n`)
+      expect(await next()).toBe('ok')
+    },
+    stop: async () => {
+      const ended = new Promise((resolve) => child.once('exit', resolve))
+      child.stdin.end()
+      await ended
+    },
+  }
+}
+
+/** Keeps the longest task since it was last asked for. */
+function watchTasks(): void {
+  const tasks: number[] = []
+  Object.assign(window, { takeTasks: () => tasks.splice(0) })
+  new PerformanceObserver((list) => tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({
+    type: 'longtask',
+    buffered: true,
+  })
+}
+
+/** Tasks over 50 ms; a task shorter than that is none to the browser. */
+async function longest(page: Page): Promise<number> {
+  const tasks = await page.evaluate(() => (window as unknown as { takeTasks: () => number[] }).takeTasks())
+  return Math.max(0, ...tasks)
+}
+
+/** Milliseconds from doing something in the page until the list says so. */
+async function timed(page: Page, act: string, done: string): Promise<number> {
+  return page.evaluate(
+    async ([act, done]) => {
+      const isDone = new Function(`return (${done})`) as () => boolean
+      const start = performance.now()
+      new Function(act!)()
+      await new Promise<void>((resolve) => {
+        const look = (): void => (isDone() ? resolve() : void requestAnimationFrame(look))
+        look()
+      })
+      return performance.now() - start
+    },
+    [act, done],
+  )
+}
+
+const median = (values: number[]): number => values.sort((one, other) => one - other)[Math.floor(values.length / 2)] ?? 0
+
+const ROW = "document.querySelector('tr[data-index] a')"
+const isAt = (index: number): string => `document.querySelector('tr[data-index="${index}"] a')`
+
+test('a list of very many pods', async ({ page }) => {
+  test.setTimeout(1_800_000)
+  const { place, tell, stop } = await crowd()
+  try {
+    await page.addInitScript(watchTasks)
+    const login = await page.context().request.post(`${place.url}/v3-public/localProviders/local?action=login`, {
+      data: { username: 'admin', password: place.password, responseType: 'cookie' },
+    })
+    expect(login.status()).toBe(200)
+    const base = `${place.url}/dashboard/c/${place.cluster}`
+
+    const cold = Date.now()
+    await page.goto(`${base}/r/pods`)
+    await expect(page.locator('tr[data-index] a').first()).toBeVisible({ timeout: 300_000 })
+    figure(`first list of ${PODS} pods, copy and page cold`, Date.now() - cold, 'ms')
+
+    const loads: number[] = []
+    const walks: number[] = []
+    for (let round = 0; round < 5; round += 1) {
+      const start = Date.now()
+      await page.goto(`${base}/r/pods`)
+      await page.locator('tr[data-index] a').first().waitFor()
+      loads.push(Date.now() - start)
+      await page.getByRole('link', { name: 'Nodes', exact: true }).click()
+      await expect(page.getByText('node-1', { exact: true })).toBeVisible()
+      await longest(page)
+      walks.push(
+        await timed(
+          page,
+          'document.querySelector(\'nav a[href$="/r/pods"]\').click()',
+          `${ROW} && document.querySelector('h1')?.textContent === 'Pods' && /^app-/.test(${ROW}.textContent)`,
+        ),
+      )
+    }
+    figure('the page loaded anew, until rows are there, median of 5', median(loads), 'ms', 1500)
+    figure('from another page, until rows are there, median of 5', median(walks), 'ms', 300)
+    figure('longest task on the way there', await longest(page), 'ms', 50)
+
+    const sorts: number[] = []
+    for (let round = 0; round < 4; round += 1) {
+      const before = await page.locator('tr[data-index] a').first().textContent()
+      const click = `[...document.querySelectorAll('th button')].find((one) => one.textContent.trim().startsWith('Name')).click()`
+      sorts.push(await timed(page, click, `${ROW} && ${ROW}.textContent !== ${JSON.stringify(before)}`))
+    }
+    figure('order by a column, median of 4', median(sorts), 'ms', 300)
+    figure('longest task while ordering', await longest(page), 'ms', 50)
+
+    await page.goto(`${base}/r/pods`)
+    await page.locator('tr[data-index] a').first().waitFor()
+    await longest(page)
+    const type = `const input = document.querySelector('input[data-filter]'); input.value = 'app-77-'; input.dispatchEvent(new Event('input'))`
+    figure('filter to what is typed', await timed(page, type, `${ROW} && ${ROW}.textContent.startsWith('app-77-')`), 'ms', 300)
+    figure('longest task while filtering', await longest(page), 'ms', 50)
+    await page.getByLabel('Filter Pods').fill('')
+    await expect(page.locator('tr[data-index] a').first()).not.toHaveText(/app-77-/)
+
+    const scrolls: number[] = []
+    for (const part of [0.5, 1, 0.25, 0.75, 0]) {
+      const index = Math.min(PODS - 30, Math.floor(part * PODS))
+      const scroll = `document.querySelector('.rows').scrollTop = ${index * 32}`
+      scrolls.push(await timed(page, scroll, isAt(index + 5)))
+    }
+    figure('jump to another place of the list, median of 5', median(scrolls), 'ms', 300)
+    figure('longest task while scrolling', await longest(page), 'ms', 50)
+
+    const heap = await live(page, tell)
+    figure('heap before updates', heap.before, 'MB')
+    figure(`heap after ${SECONDS} s of ${heap.changes} changes`, heap.after, 'MB', heap.before * 1.2)
+    figure('longest task while updates come', await longest(page), 'ms', 50)
+  } finally {
+    await stop()
+  }
+})
+
+/** Pods change, come and go while a person looks; the row under the pointer stays. */
+async function live(
+  page: Page,
+  tell: (line: string) => Promise<void>,
+): Promise<{ before: number; after: number; changes: number }> {
+  const session = await page.context().newCDPSession(page)
+  const used = async (): Promise<number> => {
+    await session.send('HeapProfiler.collectGarbage')
+    return (await session.send('Runtime.getHeapUsage')).usedSize / 1e6
+  }
+  const round = async (): Promise<void> => {
+    await tell('stir 150')
+    await tell('renew 25')
+  }
+  await page.getByRole('heading', { name: 'Pods' }).hover()
+  for (let warm = 0; warm < 5; warm += 1) await round()
+  await longest(page)
+  const before = await used()
+  const end = Date.now() + SECONDS * 1000
+  let changes = 0
+  for (let nth = 0; Date.now() < end; nth += 1) {
+    if (nth % 4 === 0) await page.getByRole('heading', { name: 'Pods' }).hover()
+    if (nth % 4 === 2) await page.locator('tr[data-index="3"] a').hover()
+    const row = nth % 4 === 2 ? await page.locator('tr[data-index="3"] a').textContent() : ''
+    await round()
+    changes += 200
+    if (row) await expect(page.locator('tr[data-index="3"] a')).toHaveText(row)
+  }
+  await page.getByRole('heading', { name: 'Pods' }).hover()
+  return { before, after: await used(), changes }
+}
