@@ -21,7 +21,10 @@ use crate::query::Pairs;
 use crate::reach::Reach;
 use crate::rights::Rights;
 use crate::urls::Urls;
-use crate::{action, counts, definitions, list, object, preferences, schemas, search, subscribe};
+use crate::{
+    action, counts, definitions, list, object, preferences, public, schemas, search, self_user,
+    subscribe,
+};
 
 /// Time between pings of event streams, as the peer has it; its dashboard reconnects after 35 seconds of silence.
 pub const PING: Duration = Duration::from_secs(30);
@@ -62,7 +65,7 @@ impl std::fmt::Debug for Explorer {
 
 /// Where a path leads.
 #[derive(Debug, PartialEq, Eq)]
-enum Target {
+pub(crate) enum Target {
     Root,
     Schemas(Option<String>),
     Definition(String),
@@ -70,6 +73,7 @@ enum Target {
     Preferences(Option<String>),
     Subscribe,
     Search,
+    SelfUser,
     /// A type, and up to three segments after it.
     Kind(String, Vec<String>),
     Nothing,
@@ -109,6 +113,7 @@ fn locate(path: &str) -> Target {
         ("userpreference" | "userpreferences", [id]) => Target::Preferences(Some(id.clone())),
         ("subscribe", []) => Target::Subscribe,
         ("search", []) => Target::Search,
+        ("ext.cattle.io.selfuser" | "ext.cattle.io.selfusers", []) => Target::SelfUser,
         (
             "schema" | "schemas" | "schemadefinition" | "schemadefinitions" | "count" | "counts"
             | "userpreference" | "userpreferences" | "subscribe" | "search",
@@ -158,33 +163,44 @@ impl Explorer {
         cluster: &str,
         path: &str,
     ) -> Response {
-        let Some(identity) = identity else {
-            return web::unauthorized();
-        };
         let (mut parts, body) = request.into_parts();
         let is_below = cluster != LOCAL_CLUSTER || parts.uri.path().starts_with("/k8s/");
+        let Some(identity) = identity else {
+            return match public::asked(&parts.method, locate(path)).filter(|_| !is_below) {
+                Some(name) => {
+                    let call = self.call(&parts, public::nobody(), cluster);
+                    let answer = public::answer(&call, name.as_deref()).await;
+                    answer.unwrap_or_else(|refused| refused.respond(&call.writer))
+                }
+                None => web::unauthorized(),
+            };
+        };
         // A token of one cluster is good for nothing else.
         if !identity.may_reach(is_below.then_some(cluster)) {
             return web::unauthorized();
         }
+        let call = self.call(&parts, identity, cluster);
+        route(&call, &mut parts, body, locate(path))
+            .await
+            .unwrap_or_else(|refused| refused.respond(&call.writer))
+    }
+
+    fn call(&self, parts: &request::Parts, identity: Identity, cluster: &str) -> Call {
         let pairs = Pairs::parse(parts.uri.query());
-        let urls = Urls::new(web::link_base(&parts), cluster);
+        let urls = Urls::new(web::link_base(parts), cluster);
         let writer = Writer::new(
             &parts.headers,
             pairs.get("_format"),
             urls.explorer("/schemas"),
         );
-        let call = Call {
+        Call {
             shared: Arc::clone(&self.shared),
             identity,
             cluster: cluster.to_owned(),
             pairs,
             urls,
-            writer: writer.clone(),
-        };
-        route(&call, &mut parts, body, locate(path))
-            .await
-            .unwrap_or_else(|refused| refused.respond(&writer))
+            writer,
+        }
     }
 }
 
@@ -210,6 +226,7 @@ async fn route(
             preferences::answer(call, &method, id.as_deref(), parts, body).await
         }
         Target::Kind(name, rest) => kind(call, parts, body, &method, &name, &rest).await,
+        Target::SelfUser => self_user::answer(call, &method, parts, body).await,
         Target::Nothing => Err(Refused::NoType),
         _ if !reads => Err(no_method(method.as_str(), "this path").into()),
         Target::Root => schemas::root(call).await,
@@ -319,6 +336,7 @@ mod tests {
             Target::Definition("pod".to_owned()),
         );
         check("/v1/counts/count", Target::Counts);
+        check("/v1/ext.cattle.io.selfuser", Target::SelfUser);
         check("/v1/pods", kind("pods", &[]));
         check("/v1/pods/ns/name/log", kind("pods", &["ns", "name", "log"]));
         check(

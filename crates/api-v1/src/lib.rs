@@ -24,12 +24,14 @@ mod kubernetes;
 mod list;
 mod object;
 mod preferences;
+mod public;
 mod query;
 mod reach;
 mod relate;
 mod rights;
 mod schemas;
 mod search;
+mod self_user;
 mod subscribe;
 mod urls;
 

@@ -148,6 +148,23 @@ pub(crate) fn is_withheld(kind: &Kind) -> bool {
 }
 
 impl Rights {
+    /// Rights to read some objects of one kind, and to nothing else.
+    pub(crate) fn to_read(group: &str, resource: &str, names: &[&str]) -> Self {
+        let rule = Rule {
+            verbs: ["get", "list"].map(str::to_owned).to_vec(),
+            groups: vec![group.to_owned()],
+            resources: vec![resource.to_owned()],
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+        };
+        Self {
+            rules: Rules {
+                everywhere: vec![rule],
+                ..Rules::default()
+            },
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn may(
         &self,
         verb: &str,

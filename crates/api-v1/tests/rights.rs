@@ -53,6 +53,10 @@ async fn every_route_is_closed_without_a_login_and_to_strangers() {
     for (method, route) in ROUTES.into_iter().chain([
         ("GET", "/userpreferences"),
         ("PUT", "/userpreferences/member"),
+        ("POST", "/ext.cattle.io.selfuser"),
+        ("POST", "/management.cattle.io.settings"),
+        ("PUT", "/management.cattle.io.settings/ui-brand"),
+        ("DELETE", "/management.cattle.io.settings/ui-brand"),
     ]) {
         for base in ["/v1", INSIDE] {
             let (status, answer) = world
@@ -299,4 +303,67 @@ async fn a_token_of_one_cluster_is_good_for_nothing_else() {
             .await;
         assert_eq!(answer.status, expected, "{cluster} {path}: {}", answer.body);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_in_page_reads_its_settings_and_no_others() {
+    let world = World::start().await;
+    for plural in [
+        "management.cattle.io.settings",
+        "management.cattle.io.setting",
+    ] {
+        let list = world
+            .get(
+                "",
+                &format!("/v1/{plural}?pagesize=100000&exclude=metadata.managedFields"),
+            )
+            .await;
+        let shown = ids(&list);
+        assert!(shown.contains(&"first-login") && shown.contains(&"ui-banners"));
+        for id in shown {
+            assert!(id == "first-login" || id.starts_with("ui-"), "{id}");
+        }
+        assert_eq!(list["data"][0]["links"].get("update"), None);
+        assert_eq!(list.get("createTypes"), None);
+        let one = world.get("", &format!("/v1/{plural}/ui-brand")).await;
+        assert_eq!(one["id"], "ui-brand");
+    }
+    for path in [
+        "/v1/management.cattle.io.settings/server-url",
+        "/v1/management.cattle.io.settings/no-such",
+        "/v1/management.cattle.io.settings/ui-brand/log",
+        "/k8s/clusters/local/v1/management.cattle.io.settings",
+        "/k8s/clusters/c-1/v1/management.cattle.io.settings",
+    ] {
+        let (status, _) = world.send("", "GET", path, Value::Null).await;
+        assert_eq!(status, 401, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_may_ask_who_they_are() {
+    let world = World::start().await;
+    for user in ["stranger", "member"] {
+        let (status, body) = world
+            .send(user, "POST", "/v1/ext.cattle.io.selfuser", json!({}))
+            .await;
+        assert_eq!(
+            (status, body["status"]["userID"].as_str()),
+            (201, Some(user))
+        );
+        assert_eq!(body["type"], "ext.cattle.io.selfuser");
+    }
+    let path = "/v1/ext.cattle.io.selfusers";
+    let (status, body) = world.send("member", "GET", path, Value::Null).await;
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (403, Some("PermissionDenied"))
+    );
+    let (status, body) = world.send("member", "POST", path, json!([])).await;
+    assert_eq!(
+        (status, body["code"].as_str()),
+        (422, Some("InvalidBodyContent"))
+    );
+    let inside = format!("{INSIDE}/ext.cattle.io.selfuser");
+    assert_eq!(world.send("owner", "POST", &inside, json!({})).await.0, 404);
 }
