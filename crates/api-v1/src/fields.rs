@@ -92,6 +92,7 @@ const CLUSTER: &[&str] = &[
     "status.requested.memoryRaw",
     "status.requested.pods",
 ];
+const MANAGED_NODE: &[&str] = &["status.nodeName"];
 const BINDING: &[&str] = &["userName", "userPrincipalName"];
 const ROLE_TEMPLATE: &[&str] = &["context"];
 const PROJECT: &[&str] = &["spec.clusterName", "spec.displayName"];
@@ -114,6 +115,7 @@ pub(crate) fn own(kind: &Kind) -> &'static [&'static str] {
         ("networking.k8s.io", "Ingress") => INGRESS,
         ("autoscaling", "HorizontalPodAutoscaler") => AUTOSCALER,
         (GROUP, "Cluster") => CLUSTER,
+        (GROUP, "Node") => MANAGED_NODE,
         (
             GROUP,
             "GlobalRoleBinding" | "ClusterRoleTemplateBinding" | "ProjectRoleTemplateBinding",

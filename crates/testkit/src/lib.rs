@@ -19,4 +19,5 @@ pub mod process;
 pub mod real;
 pub mod serve;
 pub mod simulated;
+pub mod socket;
 pub mod wait;

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stderr, reason = "a test that cannot run here says why")]
 
 mod audit;
+mod boot;
 mod cli;
 mod clients;
 mod cut;
@@ -19,3 +20,4 @@ mod norman;
 mod outage;
 mod proxy;
 mod refusals;
+mod streams;
