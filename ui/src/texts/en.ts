@@ -78,10 +78,11 @@ export const en = {
     cluster: (state: string) => `cluster · ${state}`,
     here: 'this cluster',
     hint: 'Find anything (Ctrl K or /)',
+    leftOut: (count: number) => `${many(count, 'cluster was', 'clusters were')} not searched in full.`,
     nothing: 'Nothing is called that.',
     open: 'Find',
     page: 'page',
-    placeholder: 'Go to a page, a kind, a cluster …',
+    placeholder: 'Go to a page, a kind, an object, a cluster …',
     title: 'Find anything',
   },
   scope: {

@@ -137,6 +137,11 @@ export function may(cluster: string, verb: string, resource: ResourceName, names
   return answer
 }
 
+/** Asks again at the next look, after rights changed. */
+export function forgetRights(): void {
+  answers.clear()
+}
+
 /** What an object owns, directly and further down, found among the kinds that controllers make. */
 export async function dependents(cluster: string, owner: KubernetesObject): Promise<KubernetesObject[]> {
   const served = await resources(cluster)

@@ -53,9 +53,10 @@ export function resources(cluster: string): Promise<Map<string, ApiResource>> {
   return found
 }
 
-/** Asks again at the next look, for instance after a definition was made. */
-export function forgetResources(cluster: string): void {
-  known.delete(cluster)
+/** Asks again at the next look, for instance after a definition was made; of all clusters when none is named. */
+export function forgetResources(cluster?: string): void {
+  if (cluster === undefined) known.clear()
+  else known.delete(cluster)
 }
 
 /** The resource of a kind, as manifests name it. */

@@ -74,6 +74,11 @@ export function forget(): void {
   old?.close()
 }
 
+/** Reads everything anew, after rights changed. */
+export function readAgain(): void {
+  for (const [type, live] of collections) void read(type, live)
+}
+
 /** Takes over what an answer told before the subscription does. */
 export function learn(type: string, resource: Resource): void {
   collections.get(type)?.items.set(resource.id, resource)
@@ -108,11 +113,6 @@ async function read(type: string, live: Live): Promise<void> {
     else live.state.error = messageOf(error)
   }
 }
-
-/** Rights change without a message about what they open: who comes back to the page sees what is there now. */
-document.addEventListener('visibilitychange', () => {
-  if (!document.hidden && connected.value) for (const [type, live] of collections) void read(type, live)
-})
 
 /** Types are gathered for a moment, since a page opens several collections at once. */
 function subscribeSoon(): void {
