@@ -39,6 +39,12 @@ const PAGES: [string, string, string][] = [
   ['deployment-pods', 'c:/r/deployments.apps/default/gallery?tab=pods', 'gallery-'],
   ['yaml', 'c:/r/deployments.apps/default/gallery?tab=yaml', 'apiVersion'],
   ['revisions', 'c:/r/deployments.apps/default/gallery?tab=revisions', 'current'],
+  ['form-service', 'c:/new/services', 'Port of the pods'],
+  ['form-ingress', 'c:/new/ingresses.networking.k8s.io', 'Ingress class'],
+  ['form-config-map', 'c:/new/configmaps', 'What will be created'],
+  ['form-secret', 'c:/new/secrets', 'Any keys and values'],
+  ['form-claim', 'c:/new/persistentvolumeclaims', 'Storage class'],
+  ['form-cron-job', 'c:/new/cronjobs.batch', 'Schedule'],
   ['config-map', 'c:/r/configmaps/default/kube-root-ca.crt', 'BEGIN CERTIFICATE'],
 ]
 
@@ -109,6 +115,45 @@ test('dialogs and the palette have no faults either', async ({ visit }) => {
   await expect(page.getByRole('dialog')).toContainText('ReplicaSet')
   await page.screenshot({ path: '../target/ui/delete.png' })
   expect(await faults(page)).toEqual([])
+})
+
+test('the quota of a project is set, shown and taken away', async ({ visit, world }) => {
+  const page = await visit('/projects')
+  const project = page.getByRole('listitem').filter({ hasText: 'Default' })
+  const edit = async (): Promise<void> => {
+    await page.getByRole('button', { name: 'Actions for Default' }).click()
+    await page.getByRole('menuitem', { name: 'Edit quota' }).click()
+  }
+  await edit()
+  const dialog = page.getByRole('dialog', { name: 'Quota of Default' })
+  await dialog.getByLabel('Pods of the project').fill('lots')
+  await dialog.getByLabel('Pods of each namespace').fill('5')
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await expect(dialog.getByRole('alert')).toContainText('lots')
+  await dialog.getByLabel('Pods of the project').fill('50')
+  for (const theme of THEMES) {
+    await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+    await page.screenshot({ path: `../target/ui/quota-${theme}.png` })
+    expect(await faults(page)).toEqual([])
+  }
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await expect(project).toContainText(/Pods\s*\d+ of 50/)
+  // The namespaces of the project take their part.
+  await expect(project).toContainText(/5 of 50/)
+  const id = await world.imported(page)
+  const found = await world.call(page.context().request, 'GET', `/v3/projects?clusterId=${id}&name=Default`)
+  expect(found.body.data[0].resourceQuota.limit.pods).toBe('50')
+  for (const [width, pixels] of Object.entries(WIDTHS)) {
+    await page.setViewportSize({ width: pixels, height: 900 })
+    await page.screenshot({ path: `../target/ui/projects-quota-${width}.png` })
+    expect(await excess(page)).toBe(0)
+  }
+  await page.setViewportSize({ width: WIDTHS.desktop, height: 900 })
+  await edit()
+  await dialog.getByLabel('Pods of the project').fill('')
+  await dialog.getByLabel('Pods of each namespace').fill('')
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await expect(project).not.toContainText('of 50')
 })
 
 test('the sign-in page has no faults', async ({ page }) => {

@@ -1,5 +1,7 @@
 /** The management API, `/v3`: typed by what the pages use of it. */
 
+import type { Quota } from '@/lib/quota'
+
 import { request } from './http'
 
 export interface Resource {
@@ -51,6 +53,8 @@ export interface RegistrationToken extends Resource {
 
 export interface Project extends Resource {
   clusterId: string
+  resourceQuota?: Quota | null
+  namespaceDefaultResourceQuota?: Quota | null
 }
 
 export interface Namespace extends Resource {

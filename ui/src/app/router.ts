@@ -39,6 +39,7 @@ export const router = createRouter({
     { path: '/c/:cluster/workloads', component: () => import('@/pages/WorkloadsPage.vue'), meta: { title: t.nav.allWorkloads } },
     { path: '/c/:cluster/deploy', component: () => import('@/pages/DeployPage.vue'), meta: { title: t.deploy.title } },
     { path: '/c/:cluster/create', component: () => import('@/pages/CreatePage.vue'), meta: { title: t.create.title } },
+    { path: '/c/:cluster/new/:resource', component: () => import('@/pages/FormPage.vue') },
     { path: '/c/:cluster/resources', component: () => import('@/pages/ResourcesPage.vue'), meta: { title: t.nav.resources } },
     { path: '/c/:cluster/r/:resource', component: () => import('@/pages/ListPage.vue') },
     { path: '/c/:cluster/r/:resource/:namespace/:name', component: () => import('@/pages/ObjectPage.vue') },

@@ -26,6 +26,7 @@ export const paths = {
     path: `/c/${cluster}/create`,
     query: kind === '' ? {} : { kind },
   }),
+  form: (cluster: string, resource: string): string => `/c/${cluster}/new/${resource}`,
   resources: (cluster: string): string => `/c/${cluster}/resources`,
   list: (cluster: string, resource: string): string => `/c/${cluster}/r/${resource}`,
   object: (cluster: string, resource: string, namespace: string | undefined, name: string, tab = ''): RouteLocationRaw => ({
