@@ -69,29 +69,27 @@ impl Strategy for BuiltIn {
         }
     }
 
-    fn checks_as_new(&self) -> bool {
-        matches!(
-            self.id(),
+    fn checks_as_new(&self) -> usize {
+        match self.id() {
+            ("", "Pod" | "PersistentVolume") => 2,
             (
                 "",
                 "Service"
-                    | "ConfigMap"
-                    | "Secret"
-                    | "ServiceAccount"
-                    | "Endpoints"
-                    | "Node"
-                    | "ReplicationController"
-                    | "PersistentVolume"
-                    | "PersistentVolumeClaim"
-            ) | ("apps", "ReplicaSet")
-                | ("discovery.k8s.io", "EndpointSlice")
-                | ("networking.k8s.io", "IngressClass")
-                | ("storage.k8s.io", "VolumeAttachment" | "CSINode")
-                | (
-                    "rbac.authorization.k8s.io" | "flowcontrol.apiserver.k8s.io",
-                    _
-                )
-        )
+                | "ConfigMap"
+                | "Secret"
+                | "ServiceAccount"
+                | "Endpoints"
+                | "Node"
+                | "ReplicationController"
+                | "PersistentVolumeClaim",
+            )
+            | ("apps", "ReplicaSet")
+            | ("discovery.k8s.io", "EndpointSlice")
+            | ("networking.k8s.io", "IngressClass")
+            | ("storage.k8s.io", "VolumeAttachment" | "CSINode")
+            | ("rbac.authorization.k8s.io" | "flowcontrol.apiserver.k8s.io", _) => 1,
+            _ => 0,
+        }
     }
 
     fn returns_deleted_object(&self) -> bool {
@@ -164,9 +162,9 @@ impl Strategy for BuiltIn {
         conform::forget_empty(&self.api_version, &self.kind, object);
     }
 
-    fn obstacles(&self, api: &Api, object: &Value) -> Vec<FieldError> {
+    fn obstacles(&self, api: &Api, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         match self.id() {
-            ("", "Service") => validation::service_obstacles(api, object),
+            ("", "Service") => validation::service_obstacles(api, new, old),
             _ => Vec::new(),
         }
     }

@@ -94,8 +94,8 @@ pub(super) fn allocate(api: &Api, service: &mut Value, old: Option<&Value>) {
         {
             spec.insert("clusterIPs".to_owned(), json!([address]));
         }
-        // A client that leaves the addresses out means the same ones.
-        for member in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+        // A client that leaves the addresses out means the same ones, and families follow from them.
+        for member in ["clusterIP", "clusterIPs", "ipFamilyPolicy"] {
             if let (None, Some(held)) = (spec.get(member), old.get(member)) {
                 spec.insert(member.to_owned(), held.clone());
             }
@@ -131,12 +131,18 @@ pub(super) fn allocate(api: &Api, service: &mut Value, old: Option<&Value>) {
     if address == "None" && !selects {
         spec.entry("ipFamilyPolicy")
             .or_insert_with(|| json!("RequireDualStack"));
-        spec.entry("ipFamilies")
-            .or_insert_with(|| json!(["IPv4", "IPv6"]));
+        let families = match text(spec, "ipFamilyPolicy") {
+            "SingleStack" => json!(["IPv4"]),
+            _ => json!(["IPv4", "IPv6"]),
+        };
+        spec.entry("ipFamilies").or_insert(families);
     } else {
         spec.entry("ipFamilyPolicy")
             .or_insert_with(|| json!("SingleStack"));
-        spec.entry("ipFamilies").or_insert_with(|| json!(["IPv4"]));
+        // Who requires both is refused, which families there are or not.
+        if text(spec, "ipFamilyPolicy") != "RequireDualStack" {
+            spec.entry("ipFamilies").or_insert_with(|| json!(["IPv4"]));
+        }
     }
     let wants_ports = kind == "NodePort"
         || (kind == "LoadBalancer"

@@ -103,10 +103,13 @@ pub(super) fn update(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
 }
 
 /// What keeps addresses from being given to a service (kubernetes `pkg/registry/core/service/storage/alloc.go`).
-pub(super) fn service_obstacles(api: &Api, object: &Value) -> Vec<FieldError> {
-    let mut errors = service::addresses(object);
+pub(super) fn service_obstacles(api: &Api, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = service::addresses(new);
+    if let (true, Some(old)) = (errors.is_empty(), old) {
+        service::released_families(new, old, &mut errors);
+    }
     if errors.is_empty() {
-        services::validate(api, object, &mut errors);
+        services::validate(api, new, &mut errors);
     }
     errors
 }

@@ -37,9 +37,9 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
         NameRule::Subdomain
     }
 
-    /// Whether an update checks everything that a create does, beside what it keeps.
-    fn checks_as_new(&self) -> bool {
-        false
+    /// How often an update checks everything that a create does, beside what it keeps.
+    fn checks_as_new(&self) -> usize {
+        0
     }
 
     /// Whether a delete answers the object rather than a Status (pods, services, service accounts, claims ...).
@@ -144,7 +144,7 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
     }
 
     /// What keeps a create or update from beginning, told before and instead of anything else that is wrong.
-    fn obstacles(&self, _api: &Api, _object: &Value) -> Vec<FieldError> {
+    fn obstacles(&self, _api: &Api, _new: &Value, _old: Option<&Value>) -> Vec<FieldError> {
         Vec::new()
     }
 
@@ -195,7 +195,10 @@ impl Strategy for StatusOnly {
             return;
         };
         match status {
-            Some(status) if !status.is_null() => map.insert("status".to_owned(), status),
+            // What an apply emptied is null, and refused as such.
+            Some(status) if resource.custom || !status.is_null() => {
+                map.insert("status".to_owned(), status)
+            }
             _ => map.remove("status"),
         };
         if resource.custom {

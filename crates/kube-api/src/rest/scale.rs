@@ -154,6 +154,9 @@ fn reached<'o>(object: &'o Value, path: &str) -> Result<Option<&'o Value>, Strin
     for part in path.split('.').filter(|part| !part.is_empty()) {
         way.push('.');
         way.push_str(part);
+        if value.is_null() {
+            return Ok(None);
+        }
         let Some(members) = value.as_object() else {
             return Err(accessor_error(&way, value, "map[string]interface{}"));
         };

@@ -425,7 +425,7 @@ fn prepare_create(
     structure::default(resource, object);
     keep_managed(object, managed);
     let name = meta(object, "name").to_owned();
-    let obstacles = strategy.obstacles(api, object);
+    let obstacles = strategy.obstacles(api, object, None);
     if !obstacles.is_empty() {
         return Err(target.invalid(&name, &obstacles));
     }
@@ -679,7 +679,7 @@ fn prepare_update(
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
         metadata_mut(new).insert("generation".to_owned(), generation.into());
     }
-    let obstacles = strategy.obstacles(api, new);
+    let obstacles = strategy.obstacles(api, new, Some(old));
     if !obstacles.is_empty() {
         return Err(target.invalid(&target.name, &obstacles));
     }
@@ -690,7 +690,7 @@ fn prepare_update(
         errors.extend(object::malformed_finalizers(new));
         errors.extend(object::unqualified_finalizers(new));
     }
-    if strategy.checks_as_new() {
+    for _ in 0..strategy.checks_as_new() {
         let rule = strategy.name_rule();
         errors.extend(object::validate_metadata(new, resource.namespaced, rule));
     }

@@ -11,7 +11,6 @@
 )]
 
 mod compare;
-mod kubectl;
 mod normal;
 mod ownership;
 mod scenario;

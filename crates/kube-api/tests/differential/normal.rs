@@ -33,38 +33,6 @@ const OPAQUE: [&str; 5] = [
     "serverRelativeURL",
 ];
 
-/// What a program printed, without what differs between servers and moments.
-pub(crate) fn printed(text: &str) -> String {
-    static ADDRESS: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"https?://127\.0\.0\.1:\d+").unwrap());
-    static DATE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} [+-]\d{4}|\w{3} \w{3} +\d+ \d{2}:\d{2}:\d{2} \d{4}|\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(\.\d+)? [+-]\d{4}( UTC)?").unwrap()
-    });
-    static ANY_AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d{1,2}s\b").unwrap());
-    static REVISION: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r#"resourceVersion: "\d+""#).unwrap());
-    static CLUSTER_IP: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"\b10\.\d+\.\d+\.\d+\b").unwrap());
-    static TEMPORARY: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"/tmp/(LIVE|MERGED)-\d+").unwrap());
-    static BLANKS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"  +").unwrap());
-    let text = UID.replace_all(text, "<uid>");
-    let text = TIME.replace_all(&text, "<time>");
-    let text = ADDRESS.replace_all(&text, "<server>");
-    let text = DATE.replace_all(&text, "<date>");
-    let text = ANY_AGE.replace_all(&text, "<age>");
-    let text = REVISION.replace_all(&text, "resourceVersion: <revision>");
-    let text = CLUSTER_IP.replace_all(&text, "<ip>");
-    let text = TEMPORARY.replace_all(&text, "<$1>");
-    // Columns are as wide as what was replaced.
-    let text = BLANKS
-        .replace_all(&text, "  ")
-        .replace(" \t", "\t")
-        .replace(" \t", "\t");
-    let own = |line: &&str| !line.contains(CONTROLLERS_OWN[0]);
-    text.split_inclusive('\n').filter(own).collect()
-}
-
 /// What one server answered in a scenario so far.
 #[derive(Debug, Default)]
 pub(crate) struct Normal {

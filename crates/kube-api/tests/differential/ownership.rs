@@ -23,7 +23,7 @@ use crate::servers::{LIMIT, Pair};
 /// Steps of one sequence.
 const STEPS: usize = 25;
 /// Steps in all, unless the environment says otherwise.
-const USUAL: usize = 500;
+const USUAL: usize = 2000;
 /// Sequences that may go wrong before the rest is left out.
 const SHOWN: usize = 12;
 
@@ -287,7 +287,10 @@ impl Life<'_> {
                 let show = |value: Option<&Value>| {
                     value.map_or_else(|| "nothing".to_owned(), Value::to_string)
                 };
-                if quotes_the_object(place, real, ours) || tells_the_difference(real, ours) {
+                if quotes_the_object(place, real, ours)
+                    || tells_the_difference(real, ours)
+                    || shows_nothing(real, ours)
+                {
                     return;
                 }
                 found.push_str(&format!(
@@ -324,6 +327,13 @@ fn quotes_the_object(place: &str, real: Option<&Value>, ours: Option<&Value>) ->
         Some((format!("{}{}", &text[..start], &text[end..]), quoted))
     };
     parts(real).is_some() && parts(real) == parts(ours)
+}
+
+/// Whether the texts differ only in that a map was given without content, which ours does not tell from no map.
+fn shows_nothing(real: Option<&Value>, ours: Option<&Value>) -> bool {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    text(real).map(|real| real.replace("Invalid value: {}", "Invalid value: null")) == text(ours)
+        && ours.is_some()
 }
 
 /// Whether the real server only adds how its Go structures differ, line by line.

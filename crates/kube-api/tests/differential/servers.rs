@@ -1,6 +1,5 @@
 //! The two servers: etcd with kube-apiserver, and ours on a port.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use drover_kube_api::{Config, Server, Storage};
@@ -19,7 +18,8 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 /// Both servers, with an administrator's client each.
 pub(crate) struct Pair {
-    pub(crate) real: ControlPlane,
+    /// Runs as long as it is held.
+    _real: ControlPlane,
     server: Server,
     real_client: Http,
     our_client: Http,
@@ -45,25 +45,10 @@ impl Pair {
                 None,
             )
             .unwrap(),
-            real,
+            _real: real,
             server,
             port,
         }
-    }
-
-    /// A kubeconfig of our server, in a folder of the control plane's.
-    pub(crate) fn our_kubeconfig(&self) -> PathBuf {
-        let folder = self.real.folder().join("ours");
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("kubeconfig");
-        let kubeconfig = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "test", "cluster": {"server": format!("http://127.0.0.1:{}", self.port.number())}}],
-            "users": [{"name": "admin", "user": {}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
-        });
-        std::fs::write(&path, kubeconfig.to_string()).unwrap();
-        path
     }
 
     /// Sends a request to each at once.

@@ -116,10 +116,10 @@ fn affinity(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
 }
 
 /// What is wrong with the addresses and families of a service.
-pub(super) fn addresses(object: &Value) -> Vec<FieldError> {
-    let spec = Place::of(object, "spec");
+pub(super) fn addresses(new: &Value) -> Vec<FieldError> {
+    let spec = Place::of(new, "spec");
     let mut errors = Vec::new();
-    if spec.child("type").text() != "ExternalName" {
+    if !is_name(&spec) {
         families(&spec, &mut errors);
     }
     errors
@@ -257,14 +257,8 @@ fn traffic(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
 pub(super) fn update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let (spec, held) = (Place::of(new, "spec"), Place::of(old, "spec"));
     let is = |place: &Place<'_>, member: &str, text: &str| place.child(member).text() == text;
-    let external = is(&spec, "type", "ExternalName") || is(&held, "type", "ExternalName");
-    if external {
+    if is_name(&spec) || is_name(&held) {
         return;
-    }
-    let families = |place: &Place<'_>| place.child("ipFamilies").items().len();
-    let policy = spec.child("ipFamilyPolicy");
-    if families(&held) == 2 && families(&spec) == 1 && policy.text() != "SingleStack" {
-        errors.push(policy.invalid("must be 'SingleStack' to release the secondary IP family"));
     }
     if is(&spec, "clusterIP", "None") && is(&held, "clusterIP", "None") {
         return;
@@ -295,6 +289,26 @@ pub(super) fn update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
             Value::Null,
             "primary clusterIP can not be unset",
         ));
+    }
+}
+
+/// Whether a service is another name of something elsewhere.
+fn is_name(spec: &Place<'_>) -> bool {
+    spec.child("type").text() == "ExternalName"
+}
+
+/// A second family goes only with a policy that says so.
+pub(super) fn released_families(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    let (spec, held) = (Place::of(new, "spec"), Place::of(old, "spec"));
+    let families = |place: &Place<'_>| place.child("ipFamilies").items().len();
+    let policy = spec.child("ipFamilyPolicy");
+    if !is_name(&spec)
+        && !is_name(&held)
+        && families(&held) == 2
+        && families(&spec) == 1
+        && policy.text() != "SingleStack"
+    {
+        errors.push(policy.invalid("must be 'SingleStack' to release the secondary IP family"));
     }
 }
 
