@@ -6,6 +6,9 @@ import type { Column } from '@/data/rows'
 
 import { base, columnsOf, typeOf, type SchemaColumn } from './query'
 
+/** Milliseconds for which they count. */
+const FRESH = 60_000
+
 const known = new Map<string, Promise<Column[]>>()
 
 export function listColumns(cluster: string, resource: ApiResource): Promise<Column[]> {
@@ -14,6 +17,8 @@ export function listColumns(cluster: string, resource: ApiResource): Promise<Col
   if (!found) {
     found = read(cluster, resource)
     known.set(key, found)
+    // Definitions change: the next look after a while asks again.
+    setTimeout(() => known.delete(key), FRESH)
     // A failure is not kept: the next look asks again.
     found.catch(() => known.delete(key))
   }

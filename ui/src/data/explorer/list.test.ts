@@ -1,0 +1,137 @@
+import { beforeEach, expect, test, vi } from 'vitest'
+
+import { ApiError } from '@/api/http'
+
+import { openPagedList, type PagedList } from './list'
+import type { Listener } from './socket'
+
+vi.stubGlobal('document', { hidden: false, addEventListener: () => undefined, removeEventListener: () => undefined })
+
+/** What the server has, and what it was asked. */
+let names: string[] = []
+let asked: URLSearchParams[] = []
+let refusal: Error | undefined
+let listener: Listener | undefined
+
+vi.mock('@/api/http', async (original) => ({
+  ...(await original<typeof import('@/api/http')>()),
+  request: async (_: string, path: string) => {
+    if (refusal) throw refusal
+    const query = new URLSearchParams(path.split('?')[1])
+    asked.push(query)
+    const ids = query
+      .getAll('filter')
+      .filter((filter) => filter.startsWith('id in'))
+      .flatMap((filter) => [...filter.matchAll(/"([^"]+)"/g)].map(([, id]) => id))
+    const found = ids.length > 0 ? names.filter((name) => ids.includes(name)) : names
+    const [page, size] = [Number(query.get('page')), Number(query.get('pagesize'))]
+    const data = found.slice((page - 1) * size, page * size).map((name) => ({ id: name, metadata: { name, fields: [name] } }))
+    return { count: found.length, revision: '7', data }
+  },
+}))
+vi.mock('./socket', () => ({
+  follow: (_: string, __: object, ___: string, one: Listener) => {
+    listener = one
+    one.started()
+    return () => (listener = undefined)
+  },
+}))
+
+const nodes = {
+  id: 'nodes',
+  group: '',
+  version: 'v1',
+  plural: 'nodes',
+  kind: 'Node',
+  namespaced: false,
+  verbs: [],
+  shortNames: [],
+  subresources: [],
+}
+const shown = (list: PagedList): string[] => [...list.state.pages.values()].flat().map((row) => row.name)
+const until = (holds: () => boolean): Promise<void> => vi.waitFor(() => expect(holds()).toBe(true))
+
+async function opened(pageSize: number): Promise<PagedList> {
+  const list = openPagedList({ cluster: 'c', resource: nodes, namespaces: [] }, { filters: [], sort: '' }, pageSize)
+  list.look(0, 3)
+  await until(() => list.state.phase === 'live' && listener !== undefined)
+  return list
+}
+
+beforeEach(() => {
+  names = Array.from({ length: 100 }, (_, at) => `n${at}`)
+  asked = []
+  refusal = undefined
+})
+
+test('only what is looked at is read, and only some of it kept', async () => {
+  const list = await opened(2)
+  expect(list.state.count).toBe(100)
+  for (let at = 0; at < 100; at += 4) {
+    list.look(at, at + 4)
+    await until(() => list.state.pages.has(at / 2) && list.state.pages.has(at / 2 + 1))
+  }
+  expect(list.state.pages.size).toBeLessThanOrEqual(12)
+  expect([...list.state.pages.keys()]).toContain(49)
+  list.close()
+})
+
+test('a change is read again where somebody looks', async () => {
+  const list = await opened(5)
+  names = ['a', ...names]
+  listener?.changed()
+  await until(() => shown(list)[0] === 'a')
+  expect(list.state.count).toBe(101)
+  list.close()
+})
+
+test('while a list is held its rows stay where they are', async () => {
+  const list = await opened(5)
+  list.hold(true)
+  names = ['a', 'b', ...names.filter((name) => name !== 'n1')]
+  listener?.changed()
+  await until(() => list.state.gone.size > 0)
+  expect(shown(list)).toEqual(['n0', 'n1', 'n2', 'n3', 'n4'])
+  expect([...list.state.gone]).toEqual(['n1'])
+  expect(list.state.waiting).toBe(2)
+  list.hold(false)
+  await until(() => list.state.gone.size === 0)
+  expect(shown(list)).toEqual(['a', 'b', 'n0', 'n2', 'n3'])
+  list.close()
+})
+
+test('another view is read from its beginning, also while the list is held', async () => {
+  const list = await opened(5)
+  list.look(20, 24)
+  await until(() => list.state.pages.has(4))
+  list.hold(true)
+  asked = []
+  list.ask({ filters: ['metadata.name~"n"'], sort: '-metadata.name' })
+  await until(() => asked.some((query) => query.get('sort') === '-metadata.name'))
+  await until(() => list.state.pages.has(0))
+  expect(asked.find((query) => query.get('sort'))?.get('page')).toBe('1')
+  list.close()
+})
+
+test('a watch that ends is followed by a new reading and a new watch', async () => {
+  const list = await opened(5)
+  const first = listener
+  names = names.slice(1)
+  first?.ended('resourceversion too old')
+  await until(() => listener !== undefined && listener !== first && shown(list)[0] === 'n1')
+  list.close()
+})
+
+test('a refusal is told and not repeated, a lost server is', async () => {
+  refusal = new ApiError(403, 'Forbidden', 'no')
+  const list = openPagedList({ cluster: 'c', resource: nodes, namespaces: [] }, { filters: [], sort: '' })
+  await until(() => list.state.phase === 'forbidden')
+  expect(list.state.message).toBe('no')
+  list.close()
+  refusal = new ApiError(503, 'Unavailable', 'away')
+  const other = openPagedList({ cluster: 'c', resource: nodes, namespaces: [] }, { filters: [], sort: '' })
+  await until(() => other.state.phase === 'lost')
+  refusal = undefined
+  await until(() => other.state.phase === 'live')
+  other.close()
+})
