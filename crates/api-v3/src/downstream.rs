@@ -240,12 +240,21 @@ impl Inside<'_> {
 
     async fn relocate(&self, id: &str, input: &Map<String, Value>) -> Result<(), ApiError> {
         let project = namespace::target(self.call, self.cluster, input).await?;
+        let (mut fields, mut turn) = (Map::new(), None);
         if let Some(project) = &project {
-            namespace::may_move_to(project)?;
+            // It brings its own quota; without one it gets what the project gives.
+            if let Some(own) = namespace::quota(&self.get(id).await?) {
+                fields.insert("resourceQuota".to_owned(), own);
+            }
+            turn = quota::fit(self.call, self.cluster, project, id, &mut fields).await?;
         }
-        self.change(id, |object| namespace::assign(object, project.as_ref()))
-            .await
-            .map(drop)
+        self.change(id, |object| {
+            namespace::assign(object, project.as_ref());
+            namespace::store(object, &fields);
+        })
+        .await?;
+        drop(turn);
+        Ok(())
     }
 
     /// Changes an object, again if somebody else was faster.

@@ -50,19 +50,6 @@ async fn namespaces_are_made_moved_and_removed_in_their_cluster() {
         Some("c-1:p-2")
     );
 
-    // Into a project with a quota nothing is moved; out of it, and into another, it is.
-    let (status, refused) = world
-        .send(
-            "owner",
-            "POST",
-            "/v3/clusters/c-1/namespaces/mine?action=move",
-            json!({"projectId": "c-1:p-2"}),
-        )
-        .await;
-    assert_eq!(
-        (status, refused["code"].as_str()),
-        (422, Some("InvalidState"))
-    );
     for (project, expected) in [(json!("c-1:p-1"), Some("c-1:p-1")), (Value::Null, None)] {
         let (status, _) = world
             .send(
@@ -289,5 +276,36 @@ async fn a_project_s_quota_is_not_given_twice() {
     assert_eq!(
         (status, &changed["resourceQuota"]["limit"]["pods"]),
         (200, &json!("1"))
+    );
+
+    // What is moved in has to fit too: with its own quota, or what the project gives.
+    let into = async |id: &str| {
+        let path = format!("{at}/mine?action=move");
+        world
+            .send("owner", "POST", &path, json!({"projectId": id}))
+            .await
+    };
+    let (status, error) = into(&id).await;
+    let message = error["message"].as_str().unwrap_or_default();
+    assert_eq!(
+        (status, error["code"].as_str()),
+        (422, Some("MaxLimitExceeded"))
+    );
+    assert!(
+        message.contains("pods: 2 asked for, 9 of 10 used"),
+        "{message}"
+    );
+    let (status, _) = world.send("owner", "DELETE", &own, Value::Null).await;
+    assert!(matches!(status, 200 | 204), "{status}");
+    assert_eq!(into(&id).await.0, 200);
+    let (_, moved) = world
+        .send("owner", "GET", &format!("{at}/mine"), Value::Null)
+        .await;
+    assert_eq!(
+        (
+            moved["projectId"].as_str(),
+            &moved["resourceQuota"]["limit"]["pods"]
+        ),
+        (Some(id.as_str()), &json!("2"))
     );
 }

@@ -7,7 +7,6 @@
 
 use drover_auth::web::ApiError;
 use drover_types::names::{CREATOR_ANNOTATION, DESCRIPTION_ANNOTATION, PROJECT_ANNOTATION};
-use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{cluster, object_of, text, text_at};
@@ -172,23 +171,6 @@ pub(crate) fn has_part(call: &Call<'_>, cluster: &str, project: &str) -> Result<
     Ok(call.may_everything()
         || call.may("own", object_of(call, "cluster")?, None, Some(cluster))
         || groups.is_some_and(|groups| groups.iter().any(|group| group.starts_with(&role))))
-}
-
-/// A namespace does not move into a project with a quota: what it uses was never counted there.
-pub(crate) fn may_move_to(project: &Value) -> Result<(), ApiError> {
-    let limited = project
-        .pointer("/spec/resourceQuota/limit")
-        .and_then(Value::as_object)
-        .is_some_and(|limit| !limit.is_empty());
-    if limited {
-        return Err(ApiError::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "InvalidState",
-            "the project has a resource quota; namespaces cannot be moved into it",
-        )
-        .with_field("projectId"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
