@@ -226,16 +226,20 @@ async fn route(
         let Some(object) = kind.object.filter(|_| !kind.announced) else {
             return virtual_resource(call, writer, method, kind, id.as_deref(), parts, body).await;
         };
-        if kind.behaviour == Behaviour::Inside {
-            let asked = inside::Asked {
-                method,
-                kind,
-                object,
-                context: context.as_ref(),
-                id: id.as_deref(),
-                link: link.as_deref(),
-            };
-            return inside::answer(call, writer, asked, parts, body).await;
+        let asked = inside::Asked {
+            method,
+            kind,
+            object,
+            context: context.as_ref(),
+            id: id.as_deref(),
+            link: link.as_deref(),
+        };
+        match kind.behaviour {
+            Behaviour::Inside => return inside::answer(call, writer, asked, parts, body).await,
+            Behaviour::CloudCredential => {
+                return kinds::credential::answer(call, writer, asked, parts, body).await;
+            }
+            _ => {}
         }
         if let Some(link) = link {
             return Err(ApiError::not_found(format!("Link not found: {link}")));
@@ -429,7 +433,7 @@ async fn virtual_resource(
     }
 }
 
-fn list_answer(
+pub(crate) fn list_answer(
     call: &Call<'_>,
     writer: &Writer,
     kind: &Type,

@@ -7,10 +7,12 @@
 mod access;
 mod cluster;
 mod config;
+mod credential;
 mod hosted;
 mod kubernetes;
 mod namespace;
 mod node;
+mod pod_security;
 mod project;
 mod review;
 mod settings;
@@ -26,10 +28,12 @@ pub(crate) fn all() -> Vec<Type> {
     types.extend(access::types());
     types.extend(cluster::types());
     types.extend(config::types());
+    types.extend(credential::types());
     types.extend(hosted::types());
     types.extend(kubernetes::types());
     types.extend(namespace::types());
     types.extend(node::types());
+    types.extend(pod_security::types());
     types.extend(project::types());
     types.extend(review::types());
     types.extend(settings::types());

@@ -5,8 +5,10 @@
 
 mod bindings;
 pub(crate) mod cluster;
+pub(crate) mod credential;
 pub(crate) mod namespace;
 mod node;
+mod pod_security;
 pub(crate) mod principal;
 mod project;
 pub(crate) mod quota;
@@ -202,7 +204,9 @@ pub(crate) async fn before_create(
         Behaviour::RoleTemplate => roles::before_create_template(call, fields).await,
         Behaviour::ClusterBinding => bindings::before_create_cluster(call, fields, draft).await,
         Behaviour::ProjectBinding => bindings::before_create_project(call, fields, draft).await,
+        Behaviour::PodSecurity => pod_security::check(fields),
         Behaviour::Plain
+        | Behaviour::CloudCredential
         | Behaviour::Principal
         | Behaviour::Token
         | Behaviour::Setting
@@ -259,6 +263,7 @@ pub(crate) async fn before_update(
         Behaviour::User => user::before_update(call, current, fields).await,
         Behaviour::GlobalRole => roles::before_update_global(call, current, fields),
         Behaviour::RoleTemplate => roles::before_update_template(call, current, fields).await,
+        Behaviour::PodSecurity => pod_security::check(fields),
         _ => Ok(()),
     }
 }
@@ -291,6 +296,7 @@ pub(crate) async fn before_delete(
             "nodes go with their cluster; they cannot be removed",
         )),
         Behaviour::Project => project::before_delete(current),
+        Behaviour::PodSecurity => pod_security::before_delete(current),
         Behaviour::Setting => Err(ApiError::method_not_allowed("settings cannot be removed")),
         Behaviour::Feature => Err(ApiError::method_not_allowed("features cannot be removed")),
         Behaviour::User => user::before_delete(call, current).await,

@@ -405,6 +405,9 @@ pub(crate) enum Behaviour {
     Namespace,
     /// Lies in a cluster or project; served by `inside`.
     Inside,
+    PodSecurity,
+    /// Secrets on the hub; served by `kinds::credential`.
+    CloudCredential,
     /// A question, answered at once and not kept.
     AccessReview,
 }

@@ -26,7 +26,7 @@ use crate::kinds;
 use crate::mapping::{self, Reveal};
 use crate::query::Query;
 use crate::resource::present_one;
-use crate::schema::{Base, Object, Type};
+use crate::schema::{Base, Behaviour, Object, Type};
 use crate::target::{Context, is_within};
 use crate::urls::Urls;
 
@@ -73,6 +73,8 @@ fn wanted(stream: &Subscription) -> Result<Vec<&'static str>, ApiError> {
         .filter(|kind| {
             kind.base == Base::Management
                 && kind.object.is_some()
+                // Secrets are of another group, and nobody asks for their changes.
+                && kind.behaviour != Behaviour::CloudCredential
                 && (asked.is_empty() || asked.contains(&kind.id))
         })
         .map(|kind| kind.id)

@@ -4,6 +4,8 @@
 //! that are drawn once follow from the unique id of the one Secret that only one
 //! replica can create, so that all make the same objects or find them made.
 
+mod pod_security;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -180,6 +182,7 @@ impl Bootstrap {
         self.settings.ensure(client, &self.entropy).await?;
         ensure_global_roles(client).await?;
         ensure_role_templates(client).await?;
+        pod_security::ensure(client).await?;
         self.admin(password).await
     }
 

@@ -56,8 +56,9 @@ mod tests {
             Cluster "Cluster", ClusterRegistrationToken "Namespaced", Node "Namespaced", Setting "Cluster",
             Feature "Cluster", Token "Cluster", User "Cluster", UserAttribute "Cluster", Project "Namespaced",
             GlobalRole "Cluster", GlobalRoleBinding "Cluster", RoleTemplate "Cluster",
-            ClusterRoleTemplateBinding "Namespaced", ProjectRoleTemplateBinding "Namespaced", Preference "Namespaced"
+            ClusterRoleTemplateBinding "Namespaced", ProjectRoleTemplateBinding "Namespaced", Preference "Namespaced",
+            PodSecurityAdmissionConfigurationTemplate "Cluster"
         );
-        assert_eq!(all.len(), 15);
+        assert_eq!(all.len(), 16);
     }
 }

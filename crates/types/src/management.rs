@@ -18,7 +18,10 @@ pub use cluster::{
     NodeSpec, NodeStatus, Project, ProjectSpec, ProjectStatus,
 };
 pub use people::{Token, User, UserAttribute, UserStatus};
-pub use settings::{Feature, FeatureSpec, FeatureStatus, Preference, Setting};
+pub use settings::{
+    Feature, FeatureSpec, FeatureStatus, PodSecurityAdmissionConfigurationTemplate, Preference,
+    Setting,
+};
 
 /// The group of all kinds here.
 pub const GROUP: &str = "management.cattle.io";

@@ -1,6 +1,7 @@
 //! Settings, features and preferences.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::kind::kind;
 
@@ -69,5 +70,17 @@ kind! {
         /// What was chosen.
         #[serde(default)]
         value: String,
+    }
+}
+
+kind! {
+    /// How strictly a cluster judges pods, unless a namespace says otherwise.
+    PodSecurityAdmissionConfigurationTemplate, "podsecurityadmissionconfigurationtemplates", ClusterResourceScope {
+        /// What it is for.
+        #[serde(default)]
+        description: String,
+        /// Levels and exemptions, as in the configuration of the Pod Security admission plugin.
+        #[serde(default)]
+        configuration: Map<String, Value>,
     }
 }
