@@ -145,8 +145,8 @@ pub(super) fn types() -> Vec<Type> {
         let mut part = Type::part(id, fields);
         part.base = Base::Project;
         // What is worked out from more than one place says no type (recorded).
-        part.marked = !(id.ends_with("Config") && part.field("nameservers").is_none())
-            && !matches!(id, "scheduling" | "nodeScheduling");
+        let config = id.ends_with("Config") && id != "podDNSConfig";
+        part.marked = !config && !matches!(id, "scheduling" | "nodeScheduling");
         part
     })
     .collect();
