@@ -430,7 +430,7 @@ fn prepare_create(
         return Err(target.invalid(&name, &obstacles));
     }
     let mut errors = object::validate_metadata(object, resource.namespaced, strategy.name_rule());
-    if !resource.custom {
+    if qualifies_finalizers(resource) {
         errors.extend(object::unqualified_finalizers(object));
     }
     errors.extend(strategy.validate_create(api, cx, object));
@@ -686,7 +686,7 @@ fn prepare_update(
     // The real server checks these for all kinds and then for each, and tells of both.
     let mut errors = object::validate_metadata_update(new, old);
     errors.extend(object::validate_metadata_update(new, old));
-    if !resource.custom {
+    if qualifies_finalizers(resource) {
         errors.extend(object::malformed_finalizers(new));
         errors.extend(object::unqualified_finalizers(new));
     }
@@ -721,6 +721,12 @@ fn prepare_update(
         },
     )?;
     Ok(())
+}
+
+/// Whether finalizers must be the system's or somebody's: of all kinds but definitions and what they define, whose own
+/// finalizer is neither.
+fn qualifies_finalizers(resource: &Resource) -> bool {
+    !resource.custom && &*resource.storage != crate::crd::TABLE
 }
 
 /// Warns of new finalizers of a custom resource that others may use too.
