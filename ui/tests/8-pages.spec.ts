@@ -121,7 +121,7 @@ test('the quota of a project is set, shown and taken away', async ({ visit, worl
   const page = await visit('/projects')
   const project = page.getByRole('listitem').filter({ hasText: 'Default' })
   const edit = async (): Promise<void> => {
-    await page.getByRole('button', { name: 'Actions for Default' }).click()
+    await project.getByRole('button', { name: 'Actions for Default' }).click()
     await page.getByRole('menuitem', { name: 'Edit quota' }).click()
   }
   await edit()
