@@ -160,10 +160,11 @@ async fn services_get_addresses_and_keep_them() {
 #[tokio::test]
 async fn a_definition_is_served_when_its_creation_is_acknowledged() {
     let api = Api::memory().await;
-    let made = api
-        .post(CRDS, &definition("things", "Thing"))
+    api.post(CRDS, &definition("things", "Thing"))
         .await
         .expect(201);
+    // The answer is the definition as it was written; what came of it is there to be read.
+    let made = api.get(&format!("{CRDS}/things.g.io")).await.expect(200);
     let conditions = made["status"]["conditions"].as_array().unwrap();
     assert!(
         conditions
@@ -201,10 +202,10 @@ async fn names_in_use_are_not_accepted_until_they_are_free() {
     api.post(CRDS, &definition("things", "Thing"))
         .await
         .expect(201);
-    let other = api
-        .post(CRDS, &definition("others", "Thing"))
+    api.post(CRDS, &definition("others", "Thing"))
         .await
         .expect(201);
+    let other = api.get(&format!("{CRDS}/others.g.io")).await.expect(200);
     let condition = |object: &Value, kind: &str| {
         let all = object["status"]["conditions"]
             .as_array()
