@@ -514,7 +514,8 @@ async fn roles_are_given_where_they_fit() {
             .await
             .ids()
             .len(),
-        0
+        1,
+        "bound by principal, found by name"
     );
 
     let global = world
