@@ -122,11 +122,13 @@ test('a watch that ends is followed by a new reading and a new watch', async () 
   list.close()
 })
 
-test('a refusal is told and not repeated, a lost server is', async () => {
+test('a refusal is told and ends with a right that is given, as a lost server does when it is back', async () => {
   refusal = new ApiError(403, 'Forbidden', 'no')
   const list = openPagedList({ cluster: 'c', resource: nodes, namespaces: [] }, { filters: [], sort: '' })
   await until(() => list.state.phase === 'forbidden')
   expect(list.state.message).toBe('no')
+  refusal = undefined
+  await until(() => list.state.phase === 'live' && list.state.message === '')
   list.close()
   refusal = new ApiError(503, 'Unavailable', 'away')
   const other = openPagedList({ cluster: 'c', resource: nodes, namespaces: [] }, { filters: [], sort: '' })

@@ -294,11 +294,19 @@ class ExplorerList implements PagedList {
     // Another view was asked for.
     if (error instanceof DOMException && error.name === 'AbortError') return true
     this.state.message = error instanceof ApiError && error.status === 404 ? t.list.notVisible : messageOf(error)
-    if (error instanceof ApiError && !isOffline(error) && ![429, 410].includes(error.status) && error.status < 500) {
-      this.state.phase = [403, 404].includes(error.status) ? 'forbidden' : 'failed'
+    // A right that somebody gives shows without asking for the page anew.
+    const isForbidden = error instanceof ApiError && [403, 404].includes(error.status)
+    if (
+      error instanceof ApiError &&
+      !isForbidden &&
+      !isOffline(error) &&
+      ![429, 410].includes(error.status) &&
+      error.status < 500
+    ) {
+      this.state.phase = 'failed'
       return false
     }
-    this.state.phase = 'lost'
+    this.state.phase = isForbidden ? 'forbidden' : 'lost'
     this.attempts += 1
     await sleep(pause(this.attempts - 1, Math.random()), this.signal()).catch(() => undefined)
     return true
