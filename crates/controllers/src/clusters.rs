@@ -19,9 +19,8 @@ mod tests;
 use std::sync::Arc;
 
 use drover_auth::Clock;
-use drover_auth::UserId;
 use drover_types::condition;
-use drover_types::management::{Cluster, ClusterRoleTemplateBinding, Project, RoleTemplate};
+use drover_types::management::{Cluster, ClusterRoleTemplateBinding, Project};
 use drover_types::names::{CREATOR_ANNOTATION, LOCAL_CLUSTER};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
@@ -30,6 +29,7 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::{Map, Value, json};
 
+use crate::creator::{self, Creator};
 use crate::facts::{Board, Facts};
 use crate::plan::{Action, Plan, Reference, Site, Sites};
 use crate::registration::{DEFAULT_TOKEN, registration_token};
@@ -256,16 +256,9 @@ fn creator_bindings(
     id: &str,
     roles: &[String],
 ) -> Vec<ClusterRoleTemplateBinding> {
-    let meta = &cluster.metadata;
-    let Some(creator) = annotation(meta, CREATOR_ANNOTATION).filter(|creator| !creator.is_empty())
-    else {
+    let Some(creator) = Creator::of(&cluster.metadata) else {
         return Vec::new();
     };
-    if annotation(meta, NO_CREATOR_RBAC) == Some("true") {
-        return Vec::new();
-    }
-    let principal =
-        annotation(meta, CREATOR_PRINCIPAL).filter(|principal| !principal.starts_with("local"));
     roles
         .iter()
         .map(|role| {
@@ -275,13 +268,8 @@ fn creator_bindings(
                 Some([(CREATOR_OWNER.to_owned(), "true".to_owned())].into());
             id.clone_into(&mut binding.cluster_name);
             role.clone_into(&mut binding.role_template_name);
-            if let Some(principal) = principal {
-                principal.clone_into(&mut binding.user_principal_name);
-            } else {
-                creator.clone_into(&mut binding.user_name);
-                // Recorded; clients name members by it.
-                binding.user_principal_name = UserId::new(creator).local_principal();
-            }
+            binding.user_name.clone_from(&creator.user);
+            binding.user_principal_name.clone_from(&creator.principal);
             binding
         })
         .collect()
@@ -402,25 +390,6 @@ pub(crate) struct Clusters {
     pub(crate) clock: Clock,
 }
 
-impl Clusters {
-    /// Role templates that creators of clusters get; before there are any, the peer's default.
-    async fn creator_roles(&self) -> Result<Vec<String>, kube::Error> {
-        let templates = Api::<RoleTemplate>::all(self.client.clone())
-            .list(&ListParams::default())
-            .await?
-            .items;
-        if templates.is_empty() {
-            return Ok(vec!["cluster-owner".to_owned()]);
-        }
-        let defaults = templates
-            .into_iter()
-            .filter(|template| template.cluster_creator_default && !template.locked);
-        Ok(defaults
-            .filter_map(|template| template.metadata.name)
-            .collect())
-    }
-}
-
 impl Controller for Clusters {
     const NAME: &'static str = "clusters";
 
@@ -461,7 +430,13 @@ impl Controller for Clusters {
                 .list(&all)
                 .await?
                 .items;
-            (self.creator_roles().await?, bindings)
+            (
+                creator::roles(&self.client, "cluster-owner", |template| {
+                    template.cluster_creator_default
+                })
+                .await?,
+                bindings,
+            )
         };
         let tokens = Api::<drover_types::management::ClusterRegistrationToken>::namespaced(
             self.client.clone(),

@@ -14,6 +14,7 @@
 pub mod agent_deploy;
 pub mod cleanup;
 pub mod clusters;
+mod creator;
 pub mod downstream;
 pub mod downstream_access;
 pub mod downstream_roles;

@@ -10,10 +10,9 @@
 use std::sync::Arc;
 
 use drover_auth::Clock;
-use drover_auth::UserId;
 use drover_types::condition::{self, Status};
-use drover_types::management::{Project, ProjectRoleTemplateBinding, RoleTemplate};
-use drover_types::names::{CREATOR_ANNOTATION, LOCAL_CLUSTER, PROJECT_ANNOTATION};
+use drover_types::management::{Project, ProjectRoleTemplateBinding};
+use drover_types::names::{LOCAL_CLUSTER, PROJECT_ANNOTATION};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -22,9 +21,10 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use crate::clusters::{
-    CREATOR_BINDINGS, CREATOR_PRINCIPAL, DEFAULT_PROJECT_LABEL, NO_CREATOR_RBAC,
-    SYSTEM_NAMESPACE_ANNOTATION, SYSTEM_PROJECT_LABEL, annotation, is_labelled, is_marked,
+    CREATOR_BINDINGS, DEFAULT_PROJECT_LABEL, SYSTEM_NAMESPACE_ANNOTATION, SYSTEM_PROJECT_LABEL,
+    annotation, is_labelled, is_marked,
 };
+use crate::creator::{self, Creator};
 use crate::downstream::Downstream;
 use crate::facts::Board;
 use crate::plan::{Action, Plan, Reference, Site, Sites};
@@ -274,28 +274,16 @@ fn creator_bindings(
     backing: &str,
     roles: &[String],
 ) -> Vec<ProjectRoleTemplateBinding> {
-    let meta = &project.metadata;
-    let Some(creator) = annotation(meta, CREATOR_ANNOTATION).filter(|creator| !creator.is_empty())
-    else {
+    let Some(creator) = Creator::of(&project.metadata) else {
         return Vec::new();
     };
-    if annotation(meta, NO_CREATOR_RBAC) == Some("true") {
-        return Vec::new();
-    }
-    let principal =
-        annotation(meta, CREATOR_PRINCIPAL).filter(|principal| !principal.starts_with("local"));
     let binding = |role: &String| {
         let mut binding = ProjectRoleTemplateBinding::named(&format!("creator-{role}"));
         binding.metadata.namespace = Some(backing.to_owned());
         binding.project_name = format!("{cluster}:{name}");
         role.clone_into(&mut binding.role_template_name);
-        if let Some(principal) = principal {
-            principal.clone_into(&mut binding.user_principal_name);
-        } else {
-            creator.clone_into(&mut binding.user_name);
-            // Recorded; clients name members by it.
-            binding.user_principal_name = UserId::new(creator).local_principal();
-        }
+        binding.user_name.clone_from(&creator.user);
+        binding.user_principal_name.clone_from(&creator.principal);
         binding
     };
     roles.iter().map(binding).collect()
@@ -313,22 +301,6 @@ pub(crate) struct Projects {
 }
 
 impl Projects {
-    async fn creator_roles(&self) -> Result<Vec<String>, kube::Error> {
-        let templates = Api::<RoleTemplate>::all(self.client.clone())
-            .list(&ListParams::default())
-            .await?
-            .items;
-        if templates.is_empty() {
-            return Ok(vec!["project-owner".to_owned()]);
-        }
-        let defaults = templates
-            .into_iter()
-            .filter(|template| template.project_creator_default && !template.locked);
-        Ok(defaults
-            .filter_map(|template| template.metadata.name)
-            .collect())
-    }
-
     async fn cluster(&self, id: &str) -> Result<Option<Client>, LookError> {
         let facts = self.board.get(id);
         if !facts.is_usable() {
@@ -375,7 +347,10 @@ impl Controller for Projects {
             }
             None => None,
         };
-        let creator_roles = self.creator_roles().await?;
+        let creator_roles = creator::roles(&self.client, "project-owner", |template| {
+            template.project_creator_default
+        })
+        .await?;
         let system_namespaces = Settings::read(&self.client)
             .await?
             .list("system-namespaces");
@@ -415,6 +390,8 @@ impl Controller for Projects {
 
 #[cfg(test)]
 mod tests {
+    use drover_types::names::CREATOR_ANNOTATION;
+
     use super::*;
 
     fn project(label: Option<&str>) -> Project {
