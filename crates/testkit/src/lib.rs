@@ -15,6 +15,7 @@ pub mod http;
 pub mod hub;
 pub mod kubelet;
 pub mod load;
+pub mod obey;
 pub mod process;
 pub mod real;
 pub mod serve;

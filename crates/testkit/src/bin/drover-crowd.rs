@@ -21,6 +21,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use drover_testkit::hub::{self, Hub};
 use drover_testkit::kubelet::{self, Kubelet};
+use drover_testkit::obey::obey;
 use drover_testkit::simulated::{self, Simulated};
 use drover_testkit::{apply, chance::Chance};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -28,7 +29,6 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// Writers at once.
@@ -78,14 +78,7 @@ async fn run() -> Result<()> {
         "{}",
         json!({"url": hub.url(), "password": hub::PASSWORD, "cluster": id})
     );
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Some(line) = lines.next_line().await? {
-        match crowd.obey(&line).await {
-            Ok(()) => println!("ok"),
-            Err(error) => println!("error: {error:#}"),
-        }
-    }
-    Ok(())
+    obey(async |line| crowd.obey(line).await).await
 }
 
 /// The pods, by their numbers.

@@ -22,8 +22,8 @@ use anyhow::{Context as _, Result, bail};
 use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::hub::{self, Hub};
 use drover_testkit::kubelet::Kubelet;
+use drover_testkit::obey::obey;
 use drover_testkit::real;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 /// The password that makes the server ask for another at the first login.
 const FIRST_PASSWORD: &str = "admin";
@@ -59,14 +59,7 @@ async fn run() -> Result<()> {
         kubelet,
     };
     world.announce()?;
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    while let Some(line) = lines.next_line().await? {
-        match world.obey(&line).await {
-            Ok(()) => println!("ok"),
-            Err(error) => println!("error: {error:#}"),
-        }
-    }
-    Ok(())
+    obey(async |line| world.obey(line).await).await
 }
 
 impl World {
