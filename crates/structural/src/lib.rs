@@ -13,7 +13,6 @@
 
 pub mod cel;
 pub mod default;
-pub mod duplicate_fields;
 pub mod error;
 pub mod field_set;
 pub mod int_or_string;

@@ -237,6 +237,16 @@ mod tests {
         .unwrap();
         assert_eq!(decoded.notes.duplicates, ["a.b", "c[0].d", "a"]);
         assert_eq!(decoded.value, json!({"a": {}, "c": [{"d": 1}]}));
+        let check = |body: &'static str, expected: &[&str]| {
+            let decoded = json(&Bytes::from_static(body.as_bytes())).unwrap();
+            assert_eq!(decoded.notes.duplicates, expected, "{body}");
+        };
+        check(r#"{"a": 1, "b": [1, {"c": null}]}"#, &[]);
+        check(r#"{"a": 1, "a": 2, "a": 3}"#, &["a", "a"]);
+        check(
+            r#"{"spec": {"list": [{"x": 1}, {"y": {"z": 1, "z": true}}], "a": "b", "\u0061": 1.5}}"#,
+            &["spec.list[1].y.z", "spec.a"],
+        );
     }
 
     #[test]
