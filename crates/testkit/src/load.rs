@@ -109,17 +109,60 @@ pub(crate) async fn connect(address: (Ipv4Addr, u16)) -> Result<TlsStream<TcpStr
 /// When a request fails.
 pub async fn latencies(target: &Target, n_requests: usize) -> Result<Vec<Duration>> {
     let mut connection = Connection::open(target).await?;
-    for _ in 0..n_requests / 10 + 1 {
-        connection.get().await?;
-    }
-    let mut times = Vec::with_capacity(n_requests);
-    for _ in 0..n_requests {
-        let start = Instant::now();
-        connection.get().await?;
-        times.push(start.elapsed());
+    let mut times = Vec::new();
+    while times.len() < n_requests {
+        turn(&mut connection, &mut times, Duration::ZERO).await?;
     }
     times.sort();
     Ok(times)
+}
+
+/// How many requests of one target follow each other before it is the other's turn.
+const TURN: usize = 25;
+
+/// Times of single requests over one connection to each of two targets, in turns so that what else the machine does
+/// meets both; sorted. Requests are `pause` apart: a machine whose cores have gone to sleep meanwhile answers later.
+///
+/// # Errors
+///
+/// When a request fails.
+pub async fn latencies_in_turns(
+    targets: [&Target; 2],
+    n_requests: usize,
+    pause: Duration,
+) -> Result<[Vec<Duration>; 2]> {
+    let [mut first, mut second] = [
+        Connection::open(targets[0]).await?,
+        Connection::open(targets[1]).await?,
+    ];
+    let mut times = [Vec::new(), Vec::new()];
+    while times[1].len() < n_requests {
+        turn(&mut first, &mut times[0], pause).await?;
+        turn(&mut second, &mut times[1], pause).await?;
+    }
+    for times in &mut times {
+        times.sort();
+    }
+    Ok(times)
+}
+
+/// The first requests after the other's turn warm up and do not count.
+async fn turn(
+    connection: &mut Connection,
+    times: &mut Vec<Duration>,
+    pause: Duration,
+) -> Result<()> {
+    for number in 0..TURN + TURN / 5 {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        let start = Instant::now();
+        connection.get().await?;
+        if number >= TURN / 5 {
+            times.push(start.elapsed());
+        }
+    }
+    Ok(())
 }
 
 /// Requests per second over several connections.

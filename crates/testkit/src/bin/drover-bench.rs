@@ -20,7 +20,7 @@ use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::http::Http;
 use drover_testkit::hub::{self, Hub, Session};
 use drover_testkit::kubelet::Kubelet;
-use drover_testkit::load::{Target, latencies, rate};
+use drover_testkit::load::{Target, latencies_in_turns, rate};
 use drover_testkit::process::Launch;
 use drover_testkit::{apply, real};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -29,6 +29,8 @@ use kube::api::{ObjectMeta, PostParams};
 use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(120);
+/// Between requests as controllers and people send them, in place of one right after the other.
+const PAUSE: Duration = Duration::from_millis(5);
 /// Requests of a latency figure.
 const N_REQUESTS: usize = 2_000;
 /// Time of a rate figure.
@@ -187,26 +189,24 @@ async fn proxy() -> Result<()> {
     };
     let through = through(&hub, &session, &id, &direct);
 
-    let plain = latencies(&direct, N_REQUESTS).await?;
-    let proxied = latencies(&through, N_REQUESTS).await?;
-    let at =
-        |times: &[Duration], share: usize| times[times.len() * share / 100].as_secs_f64() * 1e3;
-    figure(
-        "proxied GET, 1 connection, p50",
-        "ms",
-        at(&proxied, 50),
-        Some(at(&plain, 50)),
-        1.6,
-        Better::Less,
-    );
-    figure(
-        "proxied GET, 1 connection, p99",
-        "ms",
-        at(&proxied, 99),
-        Some(at(&plain, 99)),
-        3.0,
-        Better::Less,
-    );
+    for (what, pause, targets) in [
+        ("", Duration::ZERO, [Some((50, 1.6)), Some((99, 3.0))]),
+        (", 5 ms apart", PAUSE, [Some((50, 1.6)), None]),
+    ] {
+        let [plain, proxied] = latencies_in_turns([&direct, &through], N_REQUESTS, pause).await?;
+        let at =
+            |times: &[Duration], share: usize| times[times.len() * share / 100].as_secs_f64() * 1e3;
+        for (share, target) in targets.into_iter().flatten() {
+            figure(
+                &format!("proxied GET, 1 connection{what}, p{share}"),
+                "ms",
+                at(&proxied, share),
+                Some(at(&plain, share)),
+                target,
+                Better::Less,
+            );
+        }
+    }
     let plain = rate(&direct, 16, RATE_TIME).await?;
     let proxied = rate(&through, 16, RATE_TIME).await?;
     figure(
