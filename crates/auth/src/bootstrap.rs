@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 
 use drover_types::management::{GlobalRole, GlobalRoleBinding, RoleTemplate, Setting, User};
 use drover_types::names;
+use futures::future;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -39,6 +41,9 @@ const ROLE_ANNOTATION: &str = "authz.management.cattle.io/bootstrapped-role";
 const ADMIN_USER: &str = "admin-user";
 /// A password known to everybody; whoever gets it must choose another.
 const WEAK: &str = "admin";
+
+/// Objects that are made at once, so that they share the syncs of the disk.
+pub(crate) const AT_ONCE: usize = 32;
 
 /// Namespaces other parts write to without making them.
 const NAMESPACES: [&str; 6] = [
@@ -176,9 +181,7 @@ impl Bootstrap {
     /// [`BootstrapError`]; what was made stays, and the next run goes on from there.
     pub async fn run(&self, password: Option<&SecretString>) -> Result<Outcome, BootstrapError> {
         let client = &self.client.0;
-        for name in NAMESPACES {
-            ensure_namespace(client, name).await?;
-        }
+        future::try_join_all(NAMESPACES.map(|name| ensure_namespace(client, name))).await?;
         self.settings.ensure(client, &self.entropy).await?;
         ensure_global_roles(client).await?;
         ensure_role_templates(client).await?;
@@ -361,11 +364,11 @@ async fn ensure_global_roles(client: &Client) -> Result<(), BootstrapError> {
         .into_iter()
         .map(|role| (role.name_any(), role))
         .collect();
-    for wanted in global_roles() {
+    let ensure = async |wanted: GlobalRole| {
         let name = wanted.name_any();
         let Some(current) = there.get(&name) else {
             create(&api, &wanted, &format!("the global role {name}")).await?;
-            continue;
+            return Ok(());
         };
         let mut reset = current.clone();
         reset.display_name = wanted.display_name;
@@ -373,9 +376,12 @@ async fn ensure_global_roles(client: &Client) -> Result<(), BootstrapError> {
         reset.namespaced_rules = wanted.namespaced_rules;
         reset.inherited_cluster_roles = wanted.inherited_cluster_roles;
         reset.builtin = true;
-        replace(&api, current, &reset, &format!("the global role {name}")).await?;
-    }
-    Ok(())
+        replace(&api, current, &reset, &format!("the global role {name}")).await
+    };
+    stream::iter(global_roles())
+        .map(Ok)
+        .try_for_each_concurrent(AT_ONCE, ensure)
+        .await
 }
 
 /// As [`ensure_global_roles`]; people choose the creator defaults and what is locked.
@@ -390,11 +396,11 @@ async fn ensure_role_templates(client: &Client) -> Result<(), BootstrapError> {
         .into_iter()
         .map(|role| (role.name_any(), role))
         .collect();
-    for wanted in role_templates() {
+    let ensure = async |wanted: RoleTemplate| {
         let name = wanted.name_any();
         let Some(current) = there.get(&name) else {
             create(&api, &wanted, &format!("the role template {name}")).await?;
-            continue;
+            return Ok(());
         };
         let mut reset = current.clone();
         reset.display_name = wanted.display_name;
@@ -406,9 +412,12 @@ async fn ensure_role_templates(client: &Client) -> Result<(), BootstrapError> {
         reset.hidden = wanted.hidden;
         reset.administrative = wanted.administrative;
         reset.builtin = true;
-        replace(&api, current, &reset, &format!("the role template {name}")).await?;
-    }
-    Ok(())
+        replace(&api, current, &reset, &format!("the role template {name}")).await
+    };
+    stream::iter(role_templates())
+        .map(Ok)
+        .try_for_each_concurrent(AT_ONCE, ensure)
+        .await
 }
 
 async fn replace<K>(api: &Api<K>, current: &K, reset: &K, what: &str) -> Result<(), BootstrapError>

@@ -9,12 +9,14 @@ use std::sync::{Arc, LazyLock};
 
 use drover_types::management::{Feature, FeatureStatus, Setting};
 use drover_types::names;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::Entropy;
+use crate::bootstrap::AT_ONCE;
 use crate::clock::NoEntropy;
 use crate::mirror::{Mirror, Unobserved};
 
@@ -206,7 +208,7 @@ impl Settings {
             .into_iter()
             .map(|setting| (setting.name_any(), setting))
             .collect();
-        for (name, default) in DEFAULTS.iter() {
+        let ensure = async |(name, default): (&String, &String)| {
             let given = self.overrides.get(name);
             let mut wanted = there
                 .get(name)
@@ -252,8 +254,12 @@ impl Settings {
                 }
                 Some(_) => {}
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        stream::iter(DEFAULTS.iter())
+            .map(Ok)
+            .try_for_each_concurrent(AT_ONCE, ensure)
+            .await
     }
 
     /// Settings of these values, as if stored; for tests of what depends on them.
@@ -290,7 +296,7 @@ async fn ensure_features(client: &Client) -> Result<(), EnsureError> {
         .into_iter()
         .map(|feature| (feature.name_any(), feature))
         .collect();
-    for (&name, built_in) in FEATURES.iter() {
+    let ensure = async |(&name, built_in): (&&'static str, &BuiltInFeature)| {
         let hashing = name == TOKEN_HASHING;
         let status = FeatureStatus {
             dynamic: built_in.dynamic,
@@ -319,8 +325,12 @@ async fn ensure_features(client: &Client) -> Result<(), EnsureError> {
             }
             Some(_) => {}
         }
-    }
-    Ok(())
+        Ok(())
+    };
+    stream::iter(FEATURES.iter())
+        .map(Ok)
+        .try_for_each_concurrent(AT_ONCE, ensure)
+        .await
 }
 
 #[cfg(test)]

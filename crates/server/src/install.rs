@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use drover_types::names::{GLOBAL_DATA_NAMESPACE, PASSWORDS_NAMESPACE, SYSTEM_NAMESPACE};
+use futures::future;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams};
@@ -13,6 +15,8 @@ use kube::{Api, Client};
 
 /// Who writes what is installed.
 const MANAGER: &str = "drover";
+/// Kinds that are installed at once, so that they share the syncs of the disk.
+const AT_ONCE: usize = 32;
 /// How long a real API server may take to serve a new kind.
 const ESTABLISH_LIMIT: Duration = Duration::from_secs(30);
 
@@ -23,25 +27,29 @@ const ESTABLISH_LIMIT: Duration = Duration::from_secs(30);
 /// When the API refuses one.
 pub(crate) async fn namespaces(client: &Client) -> Result<()> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    for name in [
+    let ours = [
         SYSTEM_NAMESPACE,
         GLOBAL_DATA_NAMESPACE,
         PASSWORDS_NAMESPACE,
         "cattle-tokens",
-    ] {
-        let namespace = serde_json::json!({
-            "apiVersion": "v1", "kind": "Namespace",
-            "metadata": {"name": name, "annotations": {"management.cattle.io/system-namespace": "true"}},
-        });
-        namespaces
-            .patch(
-                name,
-                &PatchParams::apply(MANAGER).force(),
-                &Patch::Apply(&namespace),
-            )
-            .await
-            .with_context(|| format!("make the namespace {name}"))?;
-    }
+    ];
+    future::try_join_all(ours.map(|name| namespace(&namespaces, name))).await?;
+    Ok(())
+}
+
+async fn namespace(namespaces: &Api<Namespace>, name: &str) -> Result<()> {
+    let namespace = serde_json::json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": name, "annotations": {"management.cattle.io/system-namespace": "true"}},
+    });
+    namespaces
+        .patch(
+            name,
+            &PatchParams::apply(MANAGER).force(),
+            &Patch::Apply(&namespace),
+        )
+        .await
+        .with_context(|| format!("make the namespace {name}"))?;
     Ok(())
 }
 
@@ -53,7 +61,7 @@ pub(crate) async fn namespaces(client: &Client) -> Result<()> {
 pub(crate) async fn kinds(client: &Client) -> Result<()> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let all = drover_types::crds::all();
-    for definition in &all {
+    let install = async |definition: &CustomResourceDefinition| {
         let name = definition.metadata.name.as_deref().unwrap_or_default();
         definitions
             .patch(
@@ -62,8 +70,13 @@ pub(crate) async fn kinds(client: &Client) -> Result<()> {
                 &Patch::Apply(definition),
             )
             .await
-            .with_context(|| format!("install the kind {name}"))?;
-    }
+            .with_context(|| format!("install the kind {name}"))
+            .map(drop)
+    };
+    stream::iter(&all)
+        .map(Ok)
+        .try_for_each_concurrent(AT_ONCE, install)
+        .await?;
     for definition in &all {
         let name = definition.metadata.name.as_deref().unwrap_or_default();
         let established = await_condition(definitions.clone(), name, is_crd_established());

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,8 @@ use crate::store::{Change, ChangeAction, Draft, Key, Range};
 /// Events are kept this long (`--event-ttl`).
 const EVENT_LIFE: i64 = 3600;
 const EVENT_ROUND: Duration = Duration::from_secs(60);
+/// Objects that are made at once, so that they share the syncs of the disk.
+const AT_ONCE: usize = 32;
 const AUTO_UPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 
 /// Keeps default accounts, token secrets and old events in order until `stop`.
@@ -51,9 +54,10 @@ pub(crate) async fn start(api: &Arc<Api>) -> Result<(), StatusError> {
     identity::ensure_signing_key(api)
         .await
         .map_err(StatusError::internal)?;
-    for object in data::bootstrap_objects() {
-        ensure(api, object).await?;
-    }
+    stream::iter(data::bootstrap_objects())
+        .map(Ok)
+        .try_for_each_concurrent(AT_ONCE, |object| ensure(api, object))
+        .await?;
     ensure(
         api,
         json!({
