@@ -4,8 +4,9 @@
 //! session. The wire is `drover_tunnel`'s. Facts: reference tunnel-and-import 1.7, 2.1 to 2.3.
 //!
 //! Invariants: authorisation comes before the upgrade; a session is registered under the cluster its token belongs to
-//! and under no other key.
+//! and under no other key; only a replica that shows the replicas' token may announce clients.
 
+mod neighbours;
 mod params;
 mod registrations;
 mod report;
@@ -16,17 +17,19 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use drover_auth::web::{self, Actor, Lifeline, Request, Response};
-use drover_tunnel::{Options, RefuseAll, Role, Session, server_upgrade};
+use drover_tunnel::{Closed, Options, RefuseAll, Role, Session, server_upgrade};
 use drover_types::names::STEVE_PREFIX;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper_util::rt::TokioIo;
+use secrecy::SecretString;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::chain::Chain;
 use crate::clusters::Clusters;
+use neighbours::Neighbours;
 use params::{Params, ParamsError};
 use registrations::{LookupError, Registrations};
 use report::{Report, ReportError};
@@ -48,9 +51,26 @@ pub struct Connect {
 struct Inner {
     clusters: Clusters,
     registrations: Registrations,
+    neighbours: Neighbours,
     report: Report,
     tasks: TaskTracker,
     stop: CancellationToken,
+}
+
+/// Who opens a tunnel.
+enum Caller {
+    /// A client: an agent, by its key.
+    Client(String),
+    /// Another replica of this hub, by its name.
+    Neighbour(String),
+}
+
+impl Caller {
+    fn name(&self) -> &str {
+        match self {
+            Self::Client(name) | Self::Neighbour(name) => name,
+        }
+    }
 }
 
 /// Why a tunnel is refused.
@@ -75,6 +95,7 @@ impl Connect {
     pub fn new(clusters: Clusters, client: kube::Client) -> Self {
         let inner = Inner {
             registrations: Registrations::new(client.clone()),
+            neighbours: Neighbours::default(),
             report: Report::new(client),
             clusters,
             tasks: TaskTracker::new(),
@@ -91,6 +112,12 @@ impl Connect {
         self.inner.registrations.run().await;
     }
 
+    /// Takes whoever shows `token` for another replica of this hub from now on: its announcements of clients count, and
+    /// clients that only it has are reached through it.
+    pub fn expect_neighbours(&self, token: &SecretString) {
+        self.inner.neighbours.expect(token);
+    }
+
     /// Ends all sessions and waits for them.
     pub async fn shutdown(&self) {
         self.inner.stop.cancel();
@@ -100,15 +127,16 @@ impl Connect {
 
     /// Answers a request for a tunnel: 101 and a session, or why not.
     pub async fn handle(&self, mut request: Request) -> Response {
-        let key = match self.authorise(request.headers()).await {
-            Ok(key) => key,
+        let caller = match self.authorise(request.headers()).await {
+            Ok(caller) => caller,
             Err(error) => return refusal(&error),
         };
         let upgrade = match server_upgrade(request.method(), request.headers()) {
             Ok(upgrade) => upgrade,
             Err(error) => {
                 // First the library's text, then the peer's own (reference 1.7).
-                let text = format!("{error}\nError during upgrade for host [{key}]: {error}");
+                let name = caller.name();
+                let text = format!("{error}\nError during upgrade for host [{name}]: {error}");
                 return plain(error.status, text);
             }
         };
@@ -124,14 +152,17 @@ impl Connect {
         let (inner, stop) = (Arc::clone(&self.inner), self.inner.stop.clone());
         let lifeline = request.extensions_mut().remove::<Lifeline>();
         let actor = Actor {
-            cluster: Some(key.trim_start_matches(STEVE_PREFIX).to_owned()),
+            cluster: match &caller {
+                Caller::Client(key) => Some(key.trim_start_matches(STEVE_PREFIX).to_owned()),
+                Caller::Neighbour(_) => None,
+            },
             ..Actor::default()
         };
         self.inner.tasks.spawn(async move {
             match client.await {
-                Ok(socket) => inner.serve(key, TokioIo::new(socket), stop).await,
+                Ok(socket) => inner.serve(&caller, TokioIo::new(socket), stop).await,
                 Err(error) => {
-                    tracing::warn!(%key, error = %Chain(&error), "tunnel was not upgraded")
+                    tracing::warn!(key = caller.name(), error = %Chain(&error), "tunnel was not upgraded")
                 }
             }
             drop(lifeline);
@@ -141,8 +172,11 @@ impl Connect {
         response
     }
 
-    /// The client key of the tunnel that these headers may open.
-    async fn authorise(&self, headers: &HeaderMap) -> Result<String, Refused> {
+    /// Whose tunnel these headers may open.
+    async fn authorise(&self, headers: &HeaderMap) -> Result<Caller, Refused> {
+        if let Some(neighbour) = self.inner.neighbours.recognise(headers) {
+            return Ok(Caller::Neighbour(neighbour));
+        }
         if let Some(token) = steve_token(headers) {
             let cluster = self
                 .inner
@@ -150,7 +184,7 @@ impl Connect {
                 .lookup(token)
                 .await?
                 .ok_or(Refused::Unauthorized)?;
-            return Ok(format!("{STEVE_PREFIX}{cluster}"));
+            return Ok(Caller::Client(format!("{STEVE_PREFIX}{cluster}")));
         }
         let token = headers
             .get(TOKEN_HEADER)
@@ -180,35 +214,58 @@ impl Connect {
             }
             None => tracing::debug!(%cluster, "agent reported nothing new"),
         }
-        Ok(cluster)
+        Ok(Caller::Client(cluster))
     }
 }
 
 impl Inner {
     async fn serve(
         &self,
-        key: String,
+        caller: &Caller,
         socket: TokioIo<hyper::upgrade::Upgraded>,
         stop: CancellationToken,
     ) {
+        let sessions = self.clusters.sessions();
         // 63 bits, as the peer's.
         let session_key = (rand::random::<u64>() >> 1).cast_signed();
-        let mut options = Options::hub(&key, session_key);
+        let mut options = Options::hub(caller.name(), session_key);
         options.timers.silence = SILENCE;
-        let (session, driver) = Session::serve(socket, Role::Server, RefuseAll, options);
-        let registration = self.clusters.sessions().add(&key, session.clone());
-        tracing::info!(%key, session = session_key, "tunnel connected");
-        let mut driver = std::pin::pin!(driver);
-        let closed = tokio::select! {
-            closed = driver.as_mut() => closed,
-            () = stop.cancelled() => {
-                session.close("the server stops");
-                driver.await
+        match caller {
+            Caller::Client(key) => {
+                let (session, driver) = Session::serve(socket, Role::Server, RefuseAll, options);
+                let registered = sessions.add(key, session.clone());
+                drive(&session, driver, registered, stop).await;
             }
-        };
-        drop(registration);
-        tracing::info!(%key, session = session_key, reason = %Chain(&closed), "tunnel disconnected");
+            Caller::Neighbour(_) => {
+                let (neighbour, announcements) = sessions.neighbour();
+                let (session, driver) =
+                    Session::serve(socket, Role::Server, announcements, options);
+                neighbour.attach(&session);
+                drive(&session, driver, neighbour, stop).await;
+            }
+        }
     }
+}
+
+/// Drives a session to its end; `registered` keeps it in the registry until then.
+async fn drive(
+    session: &Session,
+    driver: impl Future<Output = Closed>,
+    registered: impl Sized,
+    stop: CancellationToken,
+) {
+    let key = session.client_key();
+    tracing::info!(%key, session = session.key(), "tunnel connected");
+    let mut driver = std::pin::pin!(driver);
+    let closed = tokio::select! {
+        closed = driver.as_mut() => closed,
+        () = stop.cancelled() => {
+            session.close("the server stops");
+            driver.await
+        }
+    };
+    drop(registered);
+    tracing::info!(%key, session = session.key(), reason = %Chain(&closed), "tunnel disconnected");
 }
 
 fn steve_token(headers: &HeaderMap) -> Option<&str> {

@@ -16,6 +16,8 @@ pub(crate) struct Backend {
     pub(crate) client: Client,
     /// Tells replicas apart in elections; stays the same over restarts where only one can run.
     pub(crate) identity: String,
+    /// Host and port of the Kubernetes API that other replicas may share with us.
+    pub(crate) shared: Option<(String, u16)>,
     embedded: Option<drover_kube_api::Server>,
 }
 
@@ -53,10 +55,17 @@ impl Backend {
     }
 
     fn real(config: kube::Config) -> Result<Self> {
+        let host = config.cluster_url.host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let shared = (
+            host.to_owned(),
+            config.cluster_url.port_u16().unwrap_or(443),
+        );
         let client = Client::try_from(config).context("make a client for the Kubernetes API")?;
         Ok(Self {
             client,
             identity: uuid::Uuid::new_v4().to_string(),
+            shared: Some(shared),
             embedded: None,
         })
     }
@@ -75,6 +84,7 @@ impl Backend {
             client: Client::new(service, "default"),
             // Only one process can hold the folder, so that after a restart the lease is ours at once.
             identity: "embedded".to_owned(),
+            shared: None,
             embedded: Some(server),
         })
     }

@@ -235,6 +235,11 @@ impl Certificates {
         &self.0.trusted
     }
 
+    /// The certificate that is served now, without its chain.
+    pub(crate) fn leaf(&self) -> Option<CertificateDer<'static>> {
+        self.0.current.load().cert.first().cloned()
+    }
+
     /// Makes sure that the certificate is good for `name` (a DNS name or an address).
     pub(crate) fn add(&self, name: &str) {
         let (Some(own), Some(name)) = (&self.0.own, acceptable(name)) else {

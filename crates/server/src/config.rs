@@ -44,6 +44,10 @@ pub struct ServerArgs {
     /// URL under which agents and people reach this server (setting `server-url`).
     #[arg(long, env = "DROVER_SERVER_URL")]
     pub server_url: Option<String>,
+    /// HOST:PORT under which other replicas reach this one, if they share a Kubernetes API; without it, the address from
+    /// which that API is reached, and the HTTPS port.
+    #[arg(long, env = "DROVER_REPLICA_ADDRESS", value_name = "HOST:PORT")]
+    pub replica_address: Option<String>,
     /// First password of the user `admin`; without it, one is generated and printed.
     #[arg(long, env = "DROVER_BOOTSTRAP_PASSWORD", hide_env_values = true, value_parser = secret)]
     pub bootstrap_password: Option<SecretString>,

@@ -19,6 +19,7 @@ mod install;
 mod lingering;
 mod listener;
 mod public;
+mod replicas;
 mod route;
 
 use std::collections::BTreeMap;
@@ -44,6 +45,7 @@ use crate::edge::Edge;
 use crate::hooks::ServerHooks;
 use crate::listener::Listeners;
 use crate::public::Public;
+use crate::replicas::Replicas;
 
 /// Runs the server until `shutdown`; running requests get the grace period.
 ///
@@ -105,6 +107,21 @@ pub async fn run(
     let sessions = drover_tunnel::Sessions::new();
     let clusters = drover_proxy::Clusters::new(client.clone(), sessions, client.clone());
     let connect = drover_proxy::Connect::new(clusters.clone(), client.clone());
+    if let Some(shared) = &backend.shared {
+        let address = replicas::address(&args, shared, ports.0).await?;
+        let token = replicas::token(&client, &entropy).await?;
+        connect.expect_neighbours(&token);
+        let replicas = Replicas::new(replicas::Parts {
+            client: client.clone(),
+            clock: clock.clone(),
+            identity: backend.identity.clone(),
+            address,
+            token,
+            sessions: clusters.sessions().clone(),
+            certificates: certificates.clone(),
+        })?;
+        tasks.spawn_graceful("replicas", replicas.run(shutdown.clone()));
+    }
     let proxy = drover_proxy::Proxy::new(
         clusters.clone(),
         auth.access.clone(),

@@ -20,4 +20,5 @@ mod norman;
 mod outage;
 mod proxy;
 mod refusals;
+mod replicas;
 mod streams;
