@@ -31,8 +31,28 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// The figures of access, which need nothing but libraries.
+const ACCESS: &str = "access";
+
 /// Prints figures as JSON lines.
 pub(crate) fn bench(names: &[String]) -> Result<()> {
+    let others: Vec<&str> = names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| *name != ACCESS)
+        .collect();
+    if names.is_empty() || !others.is_empty() {
+        of_programs(&others)?;
+    }
+    if names.is_empty() || names.iter().any(|name| name == ACCESS) {
+        let arguments = ["bench", "-p", "drover-controllers", "--bench", ACCESS];
+        run(&root(), "cargo", &arguments, &[])?;
+    }
+    Ok(())
+}
+
+/// Figures of running programs; all of them if none is named.
+fn of_programs(names: &[&str]) -> Result<()> {
     packages(&PACKAGES)?;
     real::build()?;
     let root = root();
@@ -55,11 +75,10 @@ pub(crate) fn bench(names: &[String]) -> Result<()> {
     )?;
     let program = crate::command::target().join("release/drover-bench");
     let program = program.to_str().context("the target folder is not UTF-8")?;
-    let arguments: Vec<&str> = names.iter().map(String::as_str).collect();
     run(
         &root,
         program,
-        &arguments,
+        names,
         &[("DROVER_TEST_PROFILE", "release".as_ref())],
     )
 }

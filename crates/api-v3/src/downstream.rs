@@ -190,11 +190,13 @@ impl Inside<'_> {
         }
         let mut turn = None;
         if let Some(project) = &project {
-            namespace::inherit(&mut fields, project);
             namespace::assign(&mut object, Some(project));
             let name = mapping::name(&object).to_owned();
-            turn = quota::fit(self.call, self.cluster, project, &name, &mut fields).await?;
+            let origin = quota::Origin::Sent;
+            turn = quota::fit(self.call, self.cluster, project, &name, &mut fields, origin).await?;
+            namespace::inherit(&mut fields, project);
         }
+        namespace::begin(&mut object, turn.is_some());
         namespace::store(&mut object, &fields);
         object["metadata"]["labels"][CREATOR_LABEL] = json!(CREATOR_NORMAN);
         object["metadata"]["annotations"][CREATOR_ANNOTATION] = json!(self.call.user());
@@ -207,12 +209,14 @@ impl Inside<'_> {
         let registry = self.call.registry();
         let mut fields = validate::fields(registry, self.kind, sent, Operation::Update)?;
         let mut turn = None;
-        if ["resourceQuota", "containerDefaultResourceLimit"]
-            .iter()
-            .any(|name| fields.contains_key(*name))
-            && let Some(project) = self.project_of(id).await?
-        {
-            turn = quota::fit(self.call, self.cluster, &project, id, &mut fields).await?;
+        if fields.contains_key("resourceQuota") {
+            if let Some(project) = self.project_of(id).await? {
+                let origin = quota::Origin::Sent;
+                turn =
+                    quota::fit(self.call, self.cluster, &project, id, &mut fields, origin).await?;
+            }
+        } else {
+            quota::check_containers(&fields)?;
         }
         let updated = self
             .change(id, |object| {
@@ -246,7 +250,8 @@ impl Inside<'_> {
             if let Some(own) = namespace::quota(&self.get(id).await?) {
                 fields.insert("resourceQuota".to_owned(), own);
             }
-            turn = quota::fit(self.call, self.cluster, project, id, &mut fields).await?;
+            let origin = quota::Origin::Kept;
+            turn = quota::fit(self.call, self.cluster, project, id, &mut fields, origin).await?;
         }
         self.change(id, |object| {
             namespace::assign(object, project.as_ref());

@@ -257,7 +257,7 @@ pub(crate) async fn before_update(
             node::before_update(fields);
             Ok(())
         }
-        Behaviour::Project => project::before_update(current, fields),
+        Behaviour::Project => project::before_update(call, current, fields).await,
         Behaviour::Setting => settings::before_update_setting(call, current, fields),
         Behaviour::Feature => settings::before_update_feature(current, fields),
         Behaviour::User => user::before_update(call, current, fields).await,

@@ -162,10 +162,36 @@ async fn certificates_say_what_they_are() {
             json!({"name": "x", "namespaceId": "mine", "certs": "hello", "key": "k"}),
         )
         .await;
+    let refused = (422, Some("InvalidBodyContent"), Some("certs"));
     assert_eq!(
         (status, error["code"].as_str(), error["fieldName"].as_str()),
-        (422, Some("InvalidFormat"), Some("certs"))
+        refused
     );
+    // A change is looked at like a new one, together with what stays.
+    let other =
+        rcgen::generate_simple_self_signed(["web.example".to_owned()]).expect("a certificate");
+    let unread = made.cert.pem().replace("MII", "AAA");
+    for certs in ["hello", &unread, &other.cert.pem()] {
+        let (status, error) = world
+            .send(
+                "owner",
+                "PUT",
+                &format!("{at}/mine:cert"),
+                json!({"certs": certs}),
+            )
+            .await;
+        assert_eq!(
+            (status, error["code"].as_str(), error["fieldName"].as_str()),
+            refused,
+            "{error}"
+        );
+        assert!(!error.to_string().contains("PRIVATE KEY"));
+    }
+    let both = json!({"certs": other.cert.pem(), "key": other.signing_key.serialize_pem()});
+    let (status, changed) = world
+        .send("owner", "PUT", &format!("{at}/mine:cert"), both)
+        .await;
+    assert_eq!((status, changed.get("key")), (200, None), "{changed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -229,6 +229,13 @@ async fn a_project_s_quota_is_not_given_twice() {
         )
     );
     let (status, error) = world
+        .send("owner", "POST", projects, project("10", "-2"))
+        .await;
+    assert_eq!(
+        (status, error["code"].as_str()),
+        (422, Some("MinLimitExceeded"))
+    );
+    let (status, error) = world
         .send("owner", "POST", projects, project("many", "2"))
         .await;
     assert_eq!(
@@ -307,5 +314,122 @@ async fn a_project_s_quota_is_not_given_twice() {
             &moved["resourceQuota"]["limit"]["pods"]
         ),
         (Some(id.as_str()), &json!("2"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quotas_of_namespaces_and_projects_speak_of_the_same_things() {
+    let world = World::start().await;
+    let (at, projects) = ("/v3/clusters/c-1/namespaces", "/v3/projects");
+    let body = json!({
+        "type": "project", "name": "two things", "clusterId": "c-1",
+        "resourceQuota": {"limit": {"pods": "10", "secrets": "9"}},
+        "namespaceDefaultResourceQuota": {"limit": {"pods": "2", "secrets": "3"}},
+    });
+    let (status, made) = world.send("owner", "POST", projects, body).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["id"].as_str().expect("an id").to_owned();
+    let one = format!("{projects}/{id}");
+
+    // What a namespace sends names everything and nothing else; what it leaves out altogether is the project's.
+    let create = async |name: &str, limit: Value| {
+        let body = json!({"name": name, "projectId": id, "resourceQuota": {"limit": limit}});
+        world.send("owner", "POST", at, body).await
+    };
+    let lacking = (422, Some("MissingRequired"), Some("resourceQuota"));
+    for limit in [
+        json!({"pods": "1"}),
+        json!({}),
+        json!({"pods": "1", "secrets": "1", "services": "1"}),
+    ] {
+        let (status, error) = create("wrong", limit).await;
+        assert_eq!(
+            (status, error["code"].as_str(), error["fieldName"].as_str()),
+            lacking,
+            "{error}"
+        );
+    }
+    let (status, own) = create("own", json!({"pods": "1", "secrets": "1"})).await;
+    assert_eq!(status, 201, "{own}");
+    let text = own["annotations"]["cattle.io/status"]
+        .as_str()
+        .expect("a status");
+    let waits: Value = serde_json::from_str(text).expect("JSON");
+    assert_eq!(
+        waits,
+        json!({"conditions": [
+            {"type": "InitialRolesPopulated", "status": "Unknown", "message": "Populating initial roles"},
+            {"type": "ResourceQuotaValidated", "status": "Unknown", "message": "Validating resource quota"},
+        ]})
+    );
+    assert_eq!(
+        (&own["state"], &own["transitioning"]),
+        (&json!("activating"), &json!("yes"))
+    );
+    let (status, error) = world
+        .send(
+            "owner",
+            "PUT",
+            &format!("{at}/own"),
+            json!({"resourceQuota": {"limit": {"pods": "1"}}}),
+        )
+        .await;
+    assert_eq!(
+        (status, error["code"].as_str()),
+        (422, Some("MissingRequired"))
+    );
+    // A change of something else leaves the quota as it is.
+    let containers = json!({"containerDefaultResourceLimit": {"limitsCpu": "50m"}});
+    let (status, kept) = world
+        .send("owner", "PUT", &format!("{at}/own"), containers)
+        .await;
+    assert_eq!(
+        (status, &kept["resourceQuota"]["limit"]),
+        (200, &json!({"pods": "1", "secrets": "1"}))
+    );
+    let (status, _) = world
+        .send(
+            "owner",
+            "POST",
+            at,
+            json!({"name": "default-one", "projectId": id}),
+        )
+        .await;
+    assert_eq!(status, 201);
+
+    // What is limited from now on, each of the two namespaces there are has to get.
+    let more = |all: &str, each: &str| {
+        json!({
+            "resourceQuota": {"limit": {"pods": "10", "secrets": "9", "services": all}},
+            "namespaceDefaultResourceQuota": {"limit": {"pods": "2", "secrets": "3", "services": each}},
+        })
+    };
+    let (status, error) = world.send("owner", "PUT", &one, more("5", "3")).await;
+    assert_eq!(
+        (status, error["code"].as_str(), error["fieldName"].as_str()),
+        (
+            422,
+            Some("MaxLimitExceeded"),
+            Some("namespaceDefaultResourceQuota")
+        ),
+        "{error}"
+    );
+    let message = error["message"].as_str().unwrap_or_default();
+    assert!(
+        message.contains("2 namespaces with the default have 6 together, of 5"),
+        "{message}"
+    );
+    let (status, changed) = world.send("owner", "PUT", &one, more("6", "3")).await;
+    assert_eq!(status, 200, "{changed}");
+    let unlike = json!({"namespaceDefaultResourceQuota": {"limit": {"pods": "2"}}});
+    let (status, error) = world.send("owner", "PUT", &one, unlike).await;
+    assert_eq!(
+        (status, error["code"].as_str(), error["fieldName"].as_str()),
+        (
+            422,
+            Some("MissingRequired"),
+            Some("namespaceDefaultResourceQuota")
+        ),
+        "{error}"
     );
 }

@@ -7,10 +7,15 @@
 //! Invariant: what no binding of an identity gives is refused, also while
 //! nothing has been read yet.
 
+mod compiler;
+mod decide;
 mod explain;
+mod facts;
 mod feed;
 mod index;
 mod rules;
+mod shards;
+mod template;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,10 +27,12 @@ use tokio::sync::watch;
 
 use crate::Identity;
 use crate::web::ApiError;
+use compiler::Compiler;
 pub use explain::{Explanation, Holder, HolderKind, Question};
-pub use index::MAX_DEPTH;
-use index::{Compiler, Index};
-pub use rules::PROMOTED;
+pub use feed::backing_namespace;
+use index::Index;
+pub use rules::{PROMOTED, PROMOTED_CLUSTER};
+pub use template::MAX_DEPTH;
 
 /// What somebody wants to do to an object of the management cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

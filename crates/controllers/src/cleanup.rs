@@ -10,6 +10,7 @@
 //! bounded time only; the agent's own rights go last, with its namespace.
 
 pub mod leftovers;
+pub mod removal;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,7 @@ use self::leftovers::Leftovers;
 use crate::clusters::{AGENT_FINALIZER, HUB_FINALIZER, is_marked};
 use crate::downstream::Downstream;
 use crate::plan::{Action, Plan, Reference, Site, Sites, chain};
-use crate::projects::backing_name;
+use crate::projects;
 use crate::runtime::{Controller, LookError};
 
 /// How long a cluster that was connected once is waited for.
@@ -93,7 +94,7 @@ pub fn reconcile(observed: &Observed<'_>, now: Timestamp) -> Plan {
             || !cluster.status.driver.is_empty();
         let again = match observed.in_cluster {
             InCluster::Read(leftovers) => {
-                plan.actions = leftovers::removal(id, leftovers);
+                plan.actions = removal::removal(id, leftovers);
                 None
             }
             InCluster::Away if was_connected => wait(WAIT_FOR_SESSION),
@@ -181,15 +182,12 @@ impl Cleanup {
     async fn read_hub(&self, id: &str) -> Result<InHub, kube::Error> {
         let all = ListParams::default();
         let namespaces = Api::<Namespace>::all(self.client.clone());
-        let projects = Api::<Project>::namespaced(self.client.clone(), id)
+        let all_projects = Api::<Project>::namespaced(self.client.clone(), id)
             .list(&all)
             .await?;
         let mut backing = Vec::new();
-        for project in projects {
-            let name = match project.status.backing_namespace.as_str() {
-                "" => backing_name(id, project.metadata.name.as_deref().unwrap_or_default()),
-                given => given.to_owned(),
-            };
+        for project in all_projects {
+            let name = projects::backing(&project);
             backing.extend(namespaces.get_opt(&name).await?);
         }
         Ok(InHub {

@@ -7,12 +7,11 @@
 //! Invariant: what somebody edits is put back; nothing else is touched.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use drover_auth::Clock;
 use drover_types::management::{
-    Cluster, ClusterRoleTemplateBinding, GlobalRole, ProjectRoleTemplateBinding, RoleTemplate,
+    ClusterRoleTemplateBinding, GlobalRole, ProjectRoleTemplateBinding, RoleTemplate,
 };
 use drover_types::names::{
     CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER, MEMBER_GROUP, OWNER_GROUP,
@@ -26,13 +25,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 
-use crate::downstream::Downstream;
+use crate::downstream::Reach;
 use crate::downstream_roles::reconcile as reconcile_roles;
 use crate::downstream_roles::{
-    Given, Ours, Wanted, downstream_rule, namespaces, reference, subject,
+    Given, Ours, Wanted, downstream_rule, in_projects, reference, subject,
 };
-use crate::facts::{Access, Board, Facts, Session};
-use crate::plan::{Action, Plan, Reference, Site, Sites, chain};
+use crate::facts::{Access, Session};
+use crate::namespaces;
+use crate::plan::{Action, Plan, Reference, Site, chain};
 use crate::runtime::{Controller, LookError, Trigger};
 
 /// Binds owners to Kubernetes' own `cluster-admin`.
@@ -149,9 +149,7 @@ pub fn member_rules(template: Option<&RoleTemplate>, local: bool) -> Vec<PolicyR
 
 /// Looks after roles in clusters; keys are cluster ids.
 pub(crate) struct DownstreamAccess {
-    pub(crate) client: Client,
-    pub(crate) downstream: Arc<dyn Downstream>,
-    pub(crate) board: Arc<Board>,
+    pub(crate) reach: Reach,
     pub(crate) clusters: Trigger,
     pub(crate) clock: Clock,
 }
@@ -196,7 +194,7 @@ impl DownstreamAccess {
     /// What the hub's bindings give in a cluster; its namespaces are not read here.
     async fn given(&self, id: &str) -> Result<Given, LookError> {
         let all = ListParams::default();
-        let hub = || self.client.clone();
+        let hub = || self.reach.hub.clone();
         let templates = Api::<RoleTemplate>::all(hub()).list(&all).await?.items;
         let bound = Api::<ClusterRoleTemplateBinding>::namespaced(hub(), id);
         let mut cluster: BTreeSet<String> = bound
@@ -231,17 +229,12 @@ impl DownstreamAccess {
     }
 
     /// Brings a cluster's roles to what they should be.
-    async fn give(&self, id: &str, facts: &Facts) -> Result<Access, LookError> {
+    async fn give(&self, id: &str, client: &Client) -> Result<Access, LookError> {
         let given = self.given(id).await?;
         let template = given
             .templates
             .iter()
             .find(|template| template.metadata.name.as_deref() == Some("cluster-member"));
-        let client = if id == LOCAL_CLUSTER {
-            self.client.clone()
-        } else {
-            self.downstream.client(id).await?
-        };
         let roles = Api::<ClusterRole>::all(client.clone());
         let bindings = Api::<ClusterRoleBinding>::all(client.clone());
         let observed = Observed {
@@ -250,22 +243,26 @@ impl DownstreamAccess {
             owner_binding: bindings.get_opt(OWNER_BINDING).await?,
         };
         let mut plan = reconcile(&observed, &member_rules(template, id == LOCAL_CLUSTER));
+        let all = namespaces::all(client).await?;
         let given = Given {
-            namespaces: namespaces(&client, id).await?,
+            namespaces: in_projects(&all, id),
             ..given
         };
-        let ours = Ours::read(&client).await?;
+        let ours = Ours::read(client).await?;
         plan.actions
             .extend(reconcile_roles(&ours, &Wanted::of(id, &given)).actions);
-        Sites {
-            hub: self.client.clone(),
-            cluster: Some(client.clone()),
-        }
-        .execute(&plan)
-        .await?;
-        Ok(match facts.access {
+        let now = self.clock.now();
+        plan.actions.extend(
+            all.iter()
+                .filter_map(|namespace| namespaces::populated(namespace, now)),
+        );
+        self.reach
+            .sites(Some(client.clone()))
+            .execute(&plan)
+            .await?;
+        Ok(match self.reach.board.get(id).access {
             Access::Given => Access::Given,
-            _ if in_force(&client).await? => Access::Given,
+            _ if in_force(client).await? => Access::Given,
             Access::Written { since } => Access::Written { since },
             Access::Unknown | Access::Failed(_) => Access::Written {
                 since: self.clock.now(),
@@ -278,17 +275,10 @@ impl Controller for DownstreamAccess {
     const NAME: &'static str = "downstream-access";
 
     async fn look(&self, id: &str) -> Result<Option<Timestamp>, LookError> {
-        let facts = self.board.get(id);
-        if !facts.is_usable() {
-            return Ok(None);
-        }
-        let Some(cluster) = Api::<Cluster>::all(self.client.clone()).get_opt(id).await? else {
+        let Some(client) = self.reach.ours(id).await? else {
             return Ok(None);
         };
-        if cluster.metadata.deletion_timestamp.is_some() {
-            return Ok(None);
-        }
-        let outcome = self.give(id, &facts).await;
+        let outcome = self.give(id, &client).await;
         let access = match &outcome {
             Ok(access) => access.clone(),
             Err(error) if error.is_refusal() => Access::Failed(format!(
@@ -300,8 +290,9 @@ impl Controller for DownstreamAccess {
         };
         let next = again(&access, self.clock.now());
         // The session may have ended meanwhile; then nothing is known any more.
-        let still = self.board.get(id).session == Session::Live;
-        if still && self.board.update(id, |facts| facts.access = access) {
+        let board = &self.reach.board;
+        let still = board.get(id).session == Session::Live;
+        if still && board.update(id, |facts| facts.access = access) {
             self.clusters.now(id);
         }
         outcome.map(|_| next)

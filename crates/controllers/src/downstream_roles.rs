@@ -9,12 +9,14 @@
 //! Invariants: what somebody edits is put back; what nobody uses is removed;
 //! only objects with our label are ever removed.
 
+mod flat;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use drover_auth::access::{MAX_DEPTH, PROMOTED};
-use drover_types::management::{self, RoleTemplate};
-use drover_types::names::{self, CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER, PROJECT_ANNOTATION};
-use k8s_openapi::api::core::v1::Namespace;
+use drover_types::management::RoleTemplate;
+use drover_types::names::{self, CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER};
 use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, RoleBinding, RoleRef, Subject,
 };
@@ -22,7 +24,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 
+use crate::namespaces::project_of;
 use crate::plan::{Action, Plan, Reference, Site};
+use flat::Flat;
+pub(crate) use flat::downstream_rule;
 
 /// Label of the objects kept here, so that they are found again.
 pub const ACCESS_LABEL: &str = "drover.cattle.io/access";
@@ -35,16 +40,6 @@ const EDIT_NAMESPACES: &str = "drover-namespaces-edit";
 /// The role of those who make namespaces.
 const CREATE_NAMESPACES: &str = "drover-namespaces-create";
 const RBAC: &str = "rbac.authorization.k8s.io";
-/// Groups whose objects lie on the hub; rights to them are decided by the index, not by the hub's own RBAC.
-const HUB_GROUPS: [&str; 6] = [
-    management::GROUP,
-    "provisioning.cattle.io",
-    "rke.cattle.io",
-    "rke-machine-config.cattle.io",
-    "rke-machine.cattle.io",
-    "cluster.x-k8s.io",
-];
-
 /// What a cluster's bindings say.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
@@ -66,101 +61,6 @@ pub struct Wanted {
     cluster: BTreeMap<String, BTreeSet<String>>,
     /// Namespace and ClusterRole to groups.
     namespaced: BTreeMap<(String, String), BTreeSet<String>>,
-}
-
-/// A template with all it inherits.
-#[derive(Debug, Default)]
-struct Flat {
-    rules: Vec<PolicyRule>,
-    /// ClusterRoles of the cluster's own that it stands for.
-    external: BTreeSet<String>,
-}
-
-impl Flat {
-    fn of(name: &str, all: &HashMap<&str, &RoleTemplate>, local: bool) -> Option<Self> {
-        all.get(name)?;
-        let mut flat = Self::default();
-        let mut seen = BTreeSet::from([name]);
-        let mut open = vec![(name, 0)];
-        while let Some((name, depth)) = open.pop() {
-            let Some(template) = all.get(name) else {
-                continue;
-            };
-            for inherited in template.role_template_names.iter().rev() {
-                if depth < MAX_DEPTH && seen.insert(inherited) {
-                    open.push((inherited, depth + 1));
-                }
-            }
-            if template.external {
-                flat.external.insert(name.to_owned());
-                continue;
-            }
-            for rule in &template.rules {
-                flat.rules.extend(downstream_rule(rule, local));
-            }
-        }
-        flat.rules.dedup();
-        Some(flat)
-    }
-
-    fn makes_namespaces(&self) -> bool {
-        self.rules.iter().any(|rule| {
-            covers(rule.api_groups.as_deref(), "")
-                && covers(rule.resources.as_deref(), "namespaces")
-                && covers(Some(&rule.verbs), "create")
-        })
-    }
-
-    /// The rules of a project's role that hold outside of namespaces too.
-    fn promoted(&self) -> Vec<PolicyRule> {
-        let mut promoted = Vec::new();
-        for rule in &self.rules {
-            for (group, resources) in PROMOTED {
-                let resources: Vec<String> = resources
-                    .iter()
-                    .filter(|name| covers(rule.resources.as_deref(), name))
-                    .map(|&name| name.to_owned())
-                    .collect();
-                if !resources.is_empty() && covers(rule.api_groups.as_deref(), group) {
-                    promoted.push(PolicyRule {
-                        api_groups: Some(vec![group.to_owned()]),
-                        resources: Some(resources),
-                        resource_names: rule.resource_names.clone(),
-                        non_resource_urls: None,
-                        verbs: rule.verbs.clone(),
-                    });
-                }
-            }
-        }
-        promoted.dedup();
-        promoted
-    }
-}
-
-fn covers(list: Option<&[String]>, wanted: &str) -> bool {
-    list.unwrap_or_default()
-        .iter()
-        .any(|entry| entry == "*" || entry == wanted)
-}
-
-/// A template's rule as Kubernetes takes it. On the hub itself rules for its own objects are left to the index:
-/// there they would reach the objects of every cluster.
-pub(crate) fn downstream_rule(rule: &management::PolicyRule, local: bool) -> Option<PolicyRule> {
-    let some = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
-    let mut groups = rule.api_groups.clone();
-    if local {
-        groups.retain(|group| !HUB_GROUPS.contains(&group.as_str()));
-    }
-    if groups.is_empty() && rule.non_resource_urls.is_empty() {
-        return None;
-    }
-    Some(PolicyRule {
-        api_groups: some(&groups),
-        resources: some(&rule.resources),
-        resource_names: some(&rule.resource_names),
-        non_resource_urls: some(&rule.non_resource_urls),
-        verbs: rule.verbs.clone(),
-    })
 }
 
 impl Wanted {
@@ -294,24 +194,16 @@ impl Ours {
 }
 
 /// The namespaces of a cluster that are in its projects and not going away.
-pub(crate) async fn namespaces(
-    client: &Client,
-    cluster: &str,
-) -> Result<Vec<(String, String)>, kube::Error> {
-    let listed = Api::<Namespace>::all(client.clone())
-        .list_metadata(&ListParams::default())
-        .await?;
-    let project = |meta: &ObjectMeta| -> Option<(String, String)> {
-        let assigned = meta.annotations.as_ref()?.get(PROJECT_ANNOTATION)?;
-        let (of, project) = assigned.split_once(':')?;
-        (of == cluster && meta.deletion_timestamp.is_none())
-            .then(|| Some((meta.name.clone()?, project.to_owned())))?
-    };
-    Ok(listed
-        .items
+pub(crate) fn in_projects(namespaces: &[ObjectMeta], cluster: &str) -> Vec<(String, String)> {
+    let staying = namespaces
         .iter()
-        .filter_map(|namespace| project(&namespace.metadata))
-        .collect())
+        .filter(|namespace| namespace.deletion_timestamp.is_none());
+    staying
+        .filter_map(|namespace| {
+            let project = project_of(namespace, cluster)?;
+            Some((namespace.name.clone()?, project.to_owned()))
+        })
+        .collect()
 }
 
 /// Decides what to change: what is wanted and missing or edited is applied, what is ours and not wanted is removed.
@@ -454,6 +346,3 @@ pub(crate) fn subject(group: &str) -> Subject {
         namespace: None,
     }
 }
-
-#[cfg(test)]
-mod tests;

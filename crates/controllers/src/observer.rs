@@ -234,69 +234,33 @@ impl Observers {
         tokio::select! {
             () = self.keep_probing(id, client, poke, n_failures) => {}
             () = self.follow_inventory(id, client) => {}
-            () = self.follow_roles::<ClusterRole>(id, client) => {}
-            () = self.follow_roles::<ClusterRoleBinding>(id, client) => {}
-            () = self.follow_roles::<RoleBinding>(id, client) => {}
+            () = self.follow_ours(id, client) => {}
             () = self.follow_namespaces(id, client) => {}
-            () = self.follow_copies(id, client) => {}
-            () = self.follow_quotas::<ResourceQuota>(id, client) => {}
-            () = self.follow_quotas::<LimitRange>(id, client) => {}
         }
     }
 
-    /// Asks for repair when copies of projects' Secrets change.
-    fn follow_copies(&self, id: &str, client: &Client) -> impl Future<Output = ()> + Send {
-        let (secrets, id) = (self.listeners.secrets.clone(), id.to_owned());
-        watch_metadata::<Secret>(
-            metadata_of(client),
-            watcher::Config::default().labels(crate::project_secrets::LABEL),
-            move |_, _| secrets.now(&id),
-            CancellationToken::new(),
-        )
-    }
-
-    /// Asks for repair when quotas and limits with our label change.
-    fn follow_quotas<K>(&self, id: &str, client: &Client) -> impl Future<Output = ()> + Send
-    where
-        K: kube::Resource<DynamicType = ()>
-            + Clone
-            + serde::de::DeserializeOwned
-            + std::fmt::Debug
-            + Send
-            + Sync
-            + 'static,
-    {
-        let config = watcher::Config::default().labels(&format!("{}=true", crate::quotas::LABEL));
-        let (quotas, id) = (self.listeners.quotas.clone(), id.to_owned());
-        watch_metadata::<K>(
-            metadata_of(client),
-            config,
-            // Kubernetes counts what is used in them, so that they change with every pod.
-            move |_, _| quotas.within(&id, CROWD),
-            CancellationToken::new(),
-        )
-    }
-
-    /// Asks for repair when roles with our label change.
-    fn follow_roles<K>(&self, id: &str, client: &Client) -> impl Future<Output = ()> + Send
-    where
-        K: kube::Resource<DynamicType = ()>
-            + Clone
-            + serde::de::DeserializeOwned
-            + std::fmt::Debug
-            + Send
-            + Sync
-            + 'static,
-    {
-        let config =
-            watcher::Config::default().labels(&format!("{CREATOR_LABEL}={CREATOR_NORMAN}"));
-        let (access, id) = (self.listeners.access.clone(), id.to_owned());
-        watch_metadata::<K>(
-            metadata_of(client),
-            config,
-            move |_, _| access.now(&id),
-            CancellationToken::new(),
-        )
+    /// Asks for repair when what we made changes.
+    async fn follow_ours(&self, id: &str, client: &Client) {
+        let ours = format!("{CREATOR_LABEL}={CREATOR_NORMAN}");
+        let quotas = format!("{}=true", crate::quotas::LABEL);
+        let copies = crate::project_secrets::LABEL;
+        let listeners = &self.listeners;
+        let roles = || listeners.access.clone();
+        // Kubernetes counts what is used in quotas, so that they change with every pod.
+        let limits = || (listeners.quotas.clone(), CROWD);
+        tokio::join!(
+            follow::<ClusterRole>(id, client, &ours, (roles(), Duration::ZERO)),
+            follow::<ClusterRoleBinding>(id, client, &ours, (roles(), Duration::ZERO)),
+            follow::<RoleBinding>(id, client, &ours, (roles(), Duration::ZERO)),
+            follow::<Secret>(
+                id,
+                client,
+                copies,
+                (listeners.secrets.clone(), Duration::ZERO)
+            ),
+            follow::<ResourceQuota>(id, client, &quotas, limits()),
+            follow::<LimitRange>(id, client, &quotas, limits()),
+        );
     }
 
     /// Has rights and quotas follow namespaces from project to project.
@@ -318,4 +282,20 @@ impl Observers {
             CancellationToken::new(),
         )
     }
+}
+
+/// Tells of changes to objects with some labels, within a time.
+async fn follow<K>(id: &str, client: &Client, labels: &str, (told, within): (Trigger, Duration))
+where
+    K: kube::Resource<DynamicType = ()>
+        + Clone
+        + serde::de::DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + Sync
+        + 'static,
+{
+    let config = watcher::Config::default().labels(labels);
+    let tell = |_: &_, _| told.within(id, within);
+    watch_metadata::<K>(metadata_of(client), config, tell, CancellationToken::new()).await;
 }

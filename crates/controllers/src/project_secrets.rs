@@ -6,21 +6,19 @@
 //! Invariants: a Secret that is not a copy is never written or deleted; contents are never logged.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use drover_types::management::{Cluster, Project};
-use drover_types::names::{LOCAL_CLUSTER, PROJECT_ANNOTATION};
+use drover_types::management::Project;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{ListParams, PartialObjectMeta};
-use kube::{Api, Client};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
 
 use crate::clusters::annotation;
-use crate::downstream::Downstream;
-use crate::facts::Board;
-use crate::plan::{Action, Plan, Reference, Site, Sites};
-use crate::projects::backing_name;
+use crate::downstream::Reach;
+use crate::namespaces::{self, project_of};
+use crate::plan::{Action, Plan, Reference, Site};
+use crate::projects::backing;
 use crate::runtime::{Controller, LookError};
 
 /// Label of copies; its value is the project.
@@ -56,13 +54,11 @@ impl std::fmt::Debug for Observed {
 pub fn reconcile(observed: &Observed, cluster: &str) -> Plan {
     let mut wanted: BTreeMap<(String, String), Secret> = BTreeMap::new();
     for namespace in &observed.namespaces {
-        let project = annotation(namespace, PROJECT_ANNOTATION)
-            .and_then(|id| id.split_once(':'))
-            .filter(|(of, _)| *of == cluster)
-            .map(|(_, project)| project);
-        let (Some(project), Some(place), None) =
-            (project, &namespace.name, &namespace.deletion_timestamp)
-        else {
+        let (Some(project), Some(place), None) = (
+            project_of(namespace, cluster),
+            &namespace.name,
+            &namespace.deletion_timestamp,
+        ) else {
             continue;
         };
         for (_, original) in observed.originals.iter().filter(|(of, _)| of == project) {
@@ -147,76 +143,54 @@ fn is_same(found: &Secret, wanted: &Secret) -> bool {
 
 /// Looks after copies; keys are cluster ids.
 pub(crate) struct ProjectSecrets {
-    pub(crate) client: Client,
-    pub(crate) downstream: Arc<dyn Downstream>,
-    pub(crate) board: Arc<Board>,
+    pub(crate) reach: Reach,
+}
+
+impl ProjectSecrets {
+    /// The Secrets of a cluster's projects, with their projects.
+    async fn originals(&self, id: &str) -> Result<Vec<(String, Secret)>, LookError> {
+        let all = ListParams::default();
+        let projects = Api::<Project>::namespaced(self.reach.hub.clone(), id);
+        let mut originals = Vec::new();
+        for project in projects.list(&all).await?.items {
+            if project.metadata.deletion_timestamp.is_some() {
+                continue;
+            }
+            let secrets = Api::<Secret>::namespaced(self.reach.hub.clone(), &backing(&project));
+            let secrets = secrets.list(&all).await?.items.into_iter();
+            originals.extend(
+                secrets
+                    .filter(|secret| secret.metadata.deletion_timestamp.is_none())
+                    .map(|secret| (project.name_any(), secret)),
+            );
+        }
+        Ok(originals)
+    }
 }
 
 impl Controller for ProjectSecrets {
     const NAME: &'static str = "project-secrets";
 
     async fn look(&self, id: &str) -> Result<Option<Timestamp>, LookError> {
-        let facts = self.board.get(id);
-        if !facts.is_usable() {
+        let Some(client) = self.reach.ours(id).await? else {
             return Ok(None);
-        }
-        let cluster = Api::<Cluster>::all(self.client.clone()).get_opt(id).await?;
-        if cluster.is_none_or(|cluster| cluster.metadata.deletion_timestamp.is_some()) {
-            return Ok(None);
-        }
-        let all = ListParams::default();
-        let projects = Api::<Project>::namespaced(self.client.clone(), id);
-        let mut originals = Vec::new();
-        for project in projects.list(&all).await?.items {
-            let Some(name) = project.metadata.name.clone() else {
-                continue;
-            };
-            if project.metadata.deletion_timestamp.is_some() {
-                continue;
-            }
-            let backing = match project.status.backing_namespace.as_str() {
-                "" => backing_name(id, &name),
-                given => given.to_owned(),
-            };
-            let secrets = Api::<Secret>::namespaced(self.client.clone(), &backing);
-            let secrets = secrets.list(&all).await?.items.into_iter();
-            originals.extend(
-                secrets
-                    .filter(|secret| secret.metadata.deletion_timestamp.is_none())
-                    .map(|secret| (name.clone(), secret)),
-            );
-        }
-        let client = if id == LOCAL_CLUSTER {
-            self.client.clone()
-        } else {
-            self.downstream.client(id).await?
         };
         let labelled = ListParams::default().labels(LABEL);
-        let copies = Api::<Secret>::all(client.clone()).list(&labelled).await?;
-        let namespaces = Api::<PartialObjectMeta<Namespace>>::all(client.clone())
-            .list(&all)
-            .await?;
+        let copies = Api::<Secret>::all(client.clone());
         let observed = Observed {
-            originals,
-            namespaces: namespaces
-                .items
-                .into_iter()
-                .map(|namespace| namespace.metadata)
-                .collect(),
-            copies: copies.items,
+            originals: self.originals(id).await?,
+            namespaces: namespaces::all(&client).await?,
+            copies: copies.list(&labelled).await?.items,
         };
-        Sites {
-            hub: self.client.clone(),
-            cluster: Some(client),
-        }
-        .execute(&reconcile(&observed, id))
-        .await?;
+        let plan = reconcile(&observed, id);
+        self.reach.sites(Some(client)).execute(&plan).await?;
         Ok(None)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use drover_types::names::PROJECT_ANNOTATION;
     use serde_json::{Value, json};
 
     use super::*;

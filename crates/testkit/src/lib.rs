@@ -11,6 +11,7 @@ pub mod apply;
 pub mod certificates;
 pub mod chance;
 pub mod control_plane;
+pub mod figure;
 pub mod http;
 pub mod hub;
 pub mod kubelet;

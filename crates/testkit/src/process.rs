@@ -211,17 +211,7 @@ impl Process {
     ///
     /// When the process has ended.
     pub fn resident_bytes(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .context("no VmRSS")?;
-        let kib: u64 = line
-            .split_whitespace()
-            .nth(1)
-            .context("no figure in VmRSS")?
-            .parse()?;
-        Ok(kib * 1024)
+        resident_bytes(self.child.id())
     }
 
     /// CPU time used so far, user and system.
@@ -245,4 +235,23 @@ impl Drop for Process {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The resident memory of any process, in bytes.
+///
+/// # Errors
+///
+/// When there is no such process.
+pub fn resident_bytes(process: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .context("no VmRSS")?;
+    let kib: u64 = line
+        .split_whitespace()
+        .nth(1)
+        .context("no figure in VmRSS")?
+        .parse()?;
+    Ok(kib * 1024)
 }

@@ -40,6 +40,8 @@ pub struct BadAmount {
     pub field: String,
     /// What stands there.
     pub value: String,
+    /// It would be an amount if it were not below zero.
+    pub negative: bool,
 }
 
 /// What a namespace asks for beyond what is left.
@@ -75,11 +77,13 @@ fn amount(field: &str, value: &Value) -> Result<Quantity, BadAmount> {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    Quantity::parse(&text)
+    let parsed = Quantity::parse(&text);
+    parsed
         .filter(|amount| !amount.is_negative())
         .ok_or_else(|| BadAmount {
             field: field.to_owned(),
             value: text,
+            negative: parsed.is_some(),
         })
 }
 
@@ -163,6 +167,31 @@ impl Amounts {
             (key.clone(), *amount)
         });
         Self(amounts.collect())
+    }
+
+    /// The fields that are limited here and not in `other`.
+    #[must_use]
+    pub fn fields_beyond(&self, other: &Self) -> Vec<&str> {
+        let beyond = self.0.keys().filter(|key| !other.0.contains_key(*key));
+        beyond.map(|key| field_of(key).unwrap_or(key)).collect()
+    }
+
+    /// Those of them that are not limited in `other`.
+    #[must_use]
+    pub fn beyond(&self, other: &Self) -> Self {
+        let mut amounts = self.clone();
+        amounts.0.retain(|key, _| !other.0.contains_key(key));
+        amounts
+    }
+
+    /// What so many namespaces have together if each has this.
+    #[must_use]
+    pub fn times(&self, n_namespaces: usize) -> Self {
+        let mut sum = Self::default();
+        for _ in 0..n_namespaces {
+            sum.add(self);
+        }
+        sum
     }
 
     fn add(&mut self, other: &Self) {
@@ -253,7 +282,16 @@ mod tests {
         );
         let bad = Amounts::read(Some(&json!({"limit": {"pods": "many"}}))).unwrap_err();
         assert_eq!((bad.field.as_str(), bad.value.as_str()), ("pods", "many"));
-        assert!(Amounts::read(Some(&json!({"limit": {"pods": "-1"}}))).is_err());
+        assert!(!bad.negative);
+        let bad = Amounts::read(Some(&json!({"limit": {"pods": "-1"}}))).unwrap_err();
+        assert!(bad.negative);
+        let few = amounts(&json!({"pods": "3"}));
+        assert_eq!(
+            quota.fields_beyond(&few),
+            ["count/jobs.batch", "limitsCpu", "servicesNodePorts"]
+        );
+        assert_eq!(few.times(4).hard()["pods"], "12");
+        assert!(few.beyond(&quota).is_empty());
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::call::{Call, Item, not_found};
 const QUOTA: &str = "field.cattle.io/resourceQuota";
 /// Annotation with the defaults of its containers, as JSON.
 const LIMITS: &str = "field.cattle.io/containerDefaultResourceLimit";
+/// Annotation with the conditions of a namespace, as JSON; controllers write it later.
+const STATUS: &str = "cattle.io/status";
 /// Fields that lie in annotations as JSON.
 const AS_JSON: [(&str, &str); 2] = [
     ("resourceQuota", QUOTA),
@@ -81,6 +83,24 @@ pub(crate) fn store(object: &mut Value, fields: &Map<String, Value>) {
             annotate(object, key, given.then_some(text.as_str()));
         }
     }
+}
+
+/// Says what a new namespace waits for (recorded/http/05-projects.txt).
+pub(crate) fn begin(object: &mut Value, has_quota: bool) {
+    let condition =
+        |kind: &str, message: &str| json!({"type": kind, "status": "Unknown", "message": message});
+    let mut conditions = vec![condition(
+        "InitialRolesPopulated",
+        "Populating initial roles",
+    )];
+    if has_quota {
+        conditions.push(condition(
+            "ResourceQuotaValidated",
+            "Validating resource quota",
+        ));
+    }
+    let text = json!({ "conditions": conditions }).to_string();
+    annotate(object, STATUS, Some(&text));
 }
 
 /// Puts the namespace into a project, or into none.

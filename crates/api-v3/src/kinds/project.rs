@@ -54,7 +54,8 @@ pub(super) async fn before_create(
     Ok(())
 }
 
-pub(super) fn before_update(
+pub(super) async fn before_update(
+    call: &Call<'_>,
     current: &Value,
     fields: &mut Map<String, Value>,
 ) -> Result<(), ApiError> {
@@ -86,7 +87,12 @@ pub(super) fn before_update(
     check_quotas(limit, default)?;
     let used = current.pointer("/spec/resourceQuota/usedLimit");
     quota::check_amounts(limit, default, used)?;
-    quota::check_containers(fields)
+    quota::check_containers(fields)?;
+    let sent = |name: &str| fields.get(name).is_some_and(|quota| !quota.is_null());
+    if sent("resourceQuota") || sent("namespaceDefaultResourceQuota") {
+        quota::check_namespaces(call, current, limit, default).await?;
+    }
+    Ok(())
 }
 
 pub(super) fn before_delete(current: &Value) -> Result<(), ApiError> {
@@ -122,17 +128,15 @@ fn check_quotas(project: Option<&Value>, namespaces: Option<&Value>) -> Result<(
     if project.is_empty() && !namespaces.is_empty() {
         return missing("resourceQuota");
     }
-    for (ours, theirs, field) in [
-        (&project, &namespaces, "namespaceDefaultResourceQuota"),
-        (&namespaces, &project, "resourceQuota"),
-    ] {
-        if let Some(lost) = ours.iter().find(|name| !theirs.contains(name)) {
-            return Err(ApiError::invalid(
-                "InvalidFormat",
-                format!("{lost} must be limited there too"),
-            )
-            .with_field(field));
-        }
+    let unlike = |message: String| {
+        Err(ApiError::invalid("MissingRequired", message)
+            .with_field("namespaceDefaultResourceQuota"))
+    };
+    if let Some(lost) = project.iter().find(|name| !namespaces.contains(name)) {
+        return unlike(format!("the project limits {lost} too"));
+    }
+    if let Some(lost) = namespaces.iter().find(|name| !project.contains(name)) {
+        return unlike(format!("the project does not limit {lost}"));
     }
     Ok(())
 }
@@ -160,7 +164,7 @@ mod tests {
         );
         assert_eq!(
             check(&["pods"], &["pods", "secrets"]),
-            Err("resourceQuota".to_owned())
+            Err("namespaceDefaultResourceQuota".to_owned())
         );
         assert_eq!(check_quotas(None, None), Ok(()));
     }

@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use drover_auth::web::ApiError;
 use drover_types::quantity::Quantity;
 use drover_types::quota::{Amounts, BadAmount, admit};
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -45,22 +46,45 @@ impl Turns {
 }
 
 fn bad(field: &'static str) -> impl FnOnce(BadAmount) -> ApiError {
-    move |error| ApiError::invalid("InvalidFormat", error.to_string()).with_field(field)
+    move |error| {
+        let code = if error.negative {
+            "MinLimitExceeded"
+        } else {
+            "InvalidFormat"
+        };
+        ApiError::invalid(code, error.to_string()).with_field(field)
+    }
+}
+
+/// Where the quota of a namespace comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The caller sends it, or leaves it to the project.
+    Sent,
+    /// The namespace has it already, from a project that may limit other things.
+    Kept,
 }
 
 /// Whether a namespace with these fields fits into the project; the fields are completed with what it has. The guard is
-/// to be kept until the namespace is there.
+/// to be kept until the namespace is there. A quota that is sent names everything that the project limits, and nothing
+/// else; what is kept is completed with the project's default.
 ///
 /// # Errors
-/// 422 `MaxLimitExceeded` with the numbers, or `InvalidFormat`; what the cluster answers.
+/// 422 `MissingRequired` naming what a quota lacks, `MaxLimitExceeded` with the numbers, `MinLimitExceeded` for negative
+/// amounts, `InvalidFormat` for what is none; what the cluster answers.
 pub(crate) async fn fit<'a>(
     call: &'a Call<'_>,
     cluster: &str,
     project: &Value,
     name: &str,
     fields: &mut Map<String, Value>,
+    origin: Origin,
 ) -> Result<Option<MutexGuard<'a, ()>>, ApiError> {
     check_containers(fields)?;
+    let is_sent = origin == Origin::Sent
+        && fields
+            .get("resourceQuota")
+            .is_some_and(|quota| !quota.is_null());
     let own = Amounts::read(fields.get("resourceQuota")).map_err(bad("resourceQuota"))?;
     let limit = Amounts::read(project.pointer("/spec/resourceQuota"));
     let default = Amounts::read(project.pointer("/spec/namespaceDefaultResourceQuota"));
@@ -69,6 +93,9 @@ pub(crate) async fn fit<'a>(
         // What cannot be read limits nothing, as for the controller.
         _ => return Ok(None),
     };
+    if is_sent {
+        names_the_same(&own, &limit)?;
+    }
     let own = Amounts::of_namespace(&default, &own);
     let project_name = mapping::name(project);
     let turn = call
@@ -76,14 +103,8 @@ pub(crate) async fn fit<'a>(
         .quotas
         .take(&format!("{cluster}:{project_name}"))
         .await;
-    let whole = Store::of_core(call.shared.hooks.cluster(cluster).await?);
-    let mut others: Vec<Value> = whole.list(NAMESPACES, None).await?;
-    others.retain(|other| {
-        let of = namespace::project(other, cluster).and_then(|id| id.split_once(':'));
-        of.is_some_and(|(_, of)| of == project_name)
-            && mapping::name(other) != name
-            && other.pointer("/metadata/deletionTimestamp").is_none()
-    });
+    let mut others = namespaces(call, cluster, project_name).await?;
+    others.retain(|other| mapping::name(other) != name);
     others.sort_by_key(|other| {
         (
             text_at(other, "/metadata/creationTimestamp").to_owned(),
@@ -114,6 +135,78 @@ pub(crate) async fn fit<'a>(
     Ok(Some(turn))
 }
 
+/// The namespaces of a project that are not going away.
+async fn namespaces(call: &Call<'_>, cluster: &str, project: &str) -> Result<Vec<Value>, ApiError> {
+    let whole = Store::of_core(call.shared.hooks.cluster(cluster).await?);
+    let mut found: Vec<Value> = whole.list(NAMESPACES, None).await?;
+    found.retain(|namespace| {
+        let of = namespace::project(namespace, cluster).and_then(|id| id.split_once(':'));
+        of.is_some_and(|(_, of)| of == project)
+            && namespace.pointer("/metadata/deletionTimestamp").is_none()
+    });
+    Ok(found)
+}
+
+/// Whether a namespace's quota speaks of all that the project limits, and of nothing else.
+fn names_the_same(own: &Amounts, limit: &Amounts) -> Result<(), ApiError> {
+    let missing = |message: String| {
+        Err(ApiError::invalid("MissingRequired", message).with_field("resourceQuota"))
+    };
+    let lacking = limit.fields_beyond(own);
+    if !lacking.is_empty() {
+        return missing(format!("the project limits {} too", lacking.join(", ")));
+    }
+    let foreign = own.fields_beyond(limit);
+    if !foreign.is_empty() {
+        return missing(format!("the project does not limit {}", foreign.join(", ")));
+    }
+    Ok(())
+}
+
+/// Whether the namespaces there are can have the default of what was not limited for them so far.
+///
+/// # Errors
+/// 422 `MaxLimitExceeded` with the numbers; what the cluster answers. A cluster that cannot be reached is not asked.
+pub(super) async fn check_namespaces(
+    call: &Call<'_>,
+    current: &Value,
+    limit: Option<&Value>,
+    default: Option<&Value>,
+) -> Result<(), ApiError> {
+    let limit = Amounts::read(limit).map_err(bad("resourceQuota"))?;
+    let default = Amounts::read(default).map_err(bad("namespaceDefaultResourceQuota"))?;
+    let used = current.pointer("/spec/resourceQuota/usedLimit");
+    let used = Amounts::read(used.map(|used| json!({ "limit": used })).as_ref());
+    let added = default.beyond(&used.unwrap_or_default());
+    if added.is_empty() {
+        return Ok(());
+    }
+    let (cluster, project) = (
+        mapping::namespace(current).unwrap_or_default(),
+        mapping::name(current),
+    );
+    let _turn = call
+        .shared
+        .quotas
+        .take(&format!("{cluster}:{project}"))
+        .await;
+    let n_namespaces = match namespaces(call, cluster, project).await {
+        Ok(found) => found.len(),
+        Err(error) if error.status == StatusCode::SERVICE_UNAVAILABLE => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let together = added.times(n_namespaces);
+    if let Some(excess) = limit.excess(&Amounts::default(), &together).first() {
+        let message = format!(
+            "{}: {n_namespaces} namespaces with the default have {} together, of {} in all",
+            excess.field, excess.wanted, excess.limit
+        );
+        return Err(ApiError::invalid("MaxLimitExceeded", message)
+            .with_field("namespaceDefaultResourceQuota"));
+    }
+    Ok(())
+}
+
 /// Whether the amounts of a project make sense: all are amounts, the default of namespaces fits, what is used fits.
 ///
 /// # Errors
@@ -141,7 +234,7 @@ pub(super) fn check_amounts(
             "{}: namespaces have {} already, more than {}",
             excess.field, excess.wanted, excess.limit
         );
-        return Err(ApiError::invalid("MinLimitExceeded", message).with_field("resourceQuota"));
+        return Err(ApiError::invalid("MaxLimitExceeded", message).with_field("resourceQuota"));
     }
     Ok(())
 }
@@ -150,7 +243,7 @@ pub(super) fn check_amounts(
 ///
 /// # Errors
 /// 422 naming the field.
-pub(super) fn check_containers(fields: &Map<String, Value>) -> Result<(), ApiError> {
+pub(crate) fn check_containers(fields: &Map<String, Value>) -> Result<(), ApiError> {
     const FIELD: &str = "containerDefaultResourceLimit";
     let invalid = |code, message: String| Err(ApiError::invalid(code, message).with_field(FIELD));
     let amount = |name: &str| {
@@ -212,7 +305,28 @@ mod tests {
             "9",
             "2",
             &json!({"pods": "10"}),
-            Some("MinLimitExceeded pods: namespaces have 10"),
+            Some("MaxLimitExceeded pods: namespaces have 10"),
+        );
+        check("-1", "2", &Value::Null, Some("MinLimitExceeded pods: -1"));
+    }
+
+    #[test]
+    fn a_namespace_names_what_its_project_limits() {
+        let amounts = |limit: &Value| Amounts::read(Some(&json!({ "limit": limit }))).unwrap();
+        let project = amounts(&json!({"pods": "10", "limitsCpu": "1"}));
+        let check = |own: &Value| {
+            names_the_same(&amounts(own), &project)
+                .map_err(|error| (error.code.to_string(), error.message))
+        };
+        assert_eq!(check(&json!({"pods": "1", "limitsCpu": "1m"})), Ok(()));
+        let missing = |message: &str| Err(("MissingRequired".to_owned(), message.to_owned()));
+        assert_eq!(
+            check(&json!({"pods": "1"})),
+            missing("the project limits limitsCpu too")
+        );
+        assert_eq!(
+            check(&json!({"pods": "1", "limitsCpu": "1", "secrets": "2"})),
+            missing("the project does not limit secrets")
         );
     }
 

@@ -7,6 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use drover_auth::web::ApiError;
 use jiff::Timestamp;
+use rustls::InconsistentKeys;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 use x509_parser::prelude::{FromDer as _, GeneralName, Pem, X509Certificate};
@@ -236,11 +241,6 @@ pub(crate) fn store(
             }
         }
         Secret::Certificate => {
-            if let Some(pem) = fields.get("certs").and_then(Value::as_str) {
-                facts(pem).map_err(|reason| {
-                    ApiError::invalid("InvalidFormat", reason).with_field("certs")
-                })?;
-            }
             // Recorded: without the line ends around it. Terraform compares.
             for (field, key) in [("certs", "tls.crt"), ("key", "tls.key")] {
                 if let Some(pem) = fields.get(field).and_then(Value::as_str) {
@@ -251,6 +251,16 @@ pub(crate) fn store(
                 if datum(object, key).is_none_or(|value| value.is_empty()) {
                     return Err(ApiError::invalid("MissingRequired", "").with_field(field));
                 }
+            }
+            if ["certs", "key"]
+                .iter()
+                .any(|field| fields.contains_key(*field))
+            {
+                let texts =
+                    ["tls.crt", "tls.key"].map(|key| datum(object, key).unwrap_or_default());
+                pair(&texts[0], &texts[1]).map_err(|reason| {
+                    ApiError::invalid("InvalidBodyContent", reason).with_field("certs")
+                })?;
             }
         }
         Secret::Basic => {
@@ -269,6 +279,26 @@ pub(crate) fn store(
         }
     }
     Ok(())
+}
+
+/// Whether a certificate can be read, and the key is the certificate's.
+fn pair(certificate: &str, key: &str) -> Result<(), String> {
+    facts(certificate)?;
+    let chain: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(certificate.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("it is not a chain of certificates: {error}"))?;
+    // What the key is is nobody's business, not even in part.
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+        .ok()
+        .and_then(|key| any_supported_type(&key).ok())
+        .ok_or("the key is not a private key in PEM form")?;
+    match CertifiedKey::new(chain, key).keys_match() {
+        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err("the key is not that of the certificate".to_owned())
+        }
+        Err(rustls::Error::InconsistentKeys(_)) | Ok(()) => Ok(()),
+        Err(error) => Err(format!("it is not a certificate: {error}")),
+    }
 }
 
 /// What a certificate says of itself, in the peer's words.

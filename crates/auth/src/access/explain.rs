@@ -12,8 +12,11 @@ use std::sync::Arc;
 use drover_types::management::{GROUP, PolicyRule};
 use drover_types::names::{LOCAL_CLUSTER, MEMBER_GROUP, OWNER_GROUP, cluster_group};
 
-use super::index::{Index, Subject, Template};
+use super::decide::Reason;
+use super::facts::Subject;
+use super::index::Index;
 use super::rules::{self, covers};
+use super::template::Template;
 use super::{Attributes, Grant};
 use crate::Identity;
 
@@ -82,7 +85,7 @@ pub(super) fn who_can(index: &Index, question: &Question<'_>) -> Vec<Holder> {
     let mut holders: Vec<Holder> = index
         .subjects()
         .filter_map(|subject| {
-            let (kind, name, identity) = alone(subject);
+            let (kind, name, identity) = alone(&subject);
             let grant = grant(index, &identity, question)?;
             Some(Holder { kind, name, grant })
         })
@@ -111,9 +114,7 @@ fn alone(subject: &Subject) -> (HolderKind, String, Identity) {
 
 fn grant(index: &Index, identity: &Identity, question: &Question<'_>) -> Option<Grant> {
     match question.cluster {
-        None => index
-            .decide(identity, &question.asked)
-            .map(super::index::Reason::grant),
+        None => index.decide(identity, &question.asked).map(Reason::grant),
         Some(cluster) => in_cluster(index, identity, cluster, question),
     }
 }
@@ -137,32 +138,28 @@ fn in_cluster(
     }
     let local = cluster == LOCAL_CLUSTER;
     let by_cluster = index.in_cluster(identity, cluster).find_map(|held| {
-        let group = cluster_group(held.template);
-        let chain = [held.template.to_owned()];
+        let group = cluster_group(held.name);
         if group == OWNER_GROUP {
-            return Some(everything(held.binding.name.clone(), held.roles(&chain)));
+            return Some(everything(held.binding.name.clone(), held.role().names()));
         }
-        let template = index.template(held.template)?;
         // Members have the template's own rules only (controllers, `downstream_access`).
         let whole = group != MEMBER_GROUP;
-        let (chain, rule) = rule(template, question, local, whole)?;
+        let (chain, rule) = rule(held.template, question, local, whole)?;
         Some(Grant {
             binding: held.binding.name.clone(),
-            roles: held.roles(&chain),
+            roles: held.roles(&chain).names(),
             rule,
         })
     });
     by_cluster.or_else(|| {
-        index
-            .in_projects(identity, cluster)
-            .find_map(|(binding, project, template)| {
-                let (chain, rule) = in_project(template, question, local, project)?;
-                Some(Grant {
-                    binding: binding.name.clone(),
-                    roles: chain.unwrap_or_else(|| vec![binding.role.clone()]),
-                    rule,
-                })
+        index.in_projects(identity, cluster).find_map(|held| {
+            let (chain, rule) = in_project(held.template, question, local, held.project)?;
+            Some(Grant {
+                binding: held.binding.name.clone(),
+                roles: chain.unwrap_or_else(|| held.role().names()),
+                rule,
             })
+        })
     })
 }
 
@@ -194,7 +191,7 @@ fn in_project(
     {
         return Some((None, "making namespaces".to_owned()));
     }
-    if rules::is_promoted(asked.group, asked.resource) {
+    if rules::is_promoted(asked, local) {
         let (chain, rule) = template
             .rules
             .iter()

@@ -10,9 +10,8 @@ use drover_types::management::{
 use kube::{Client, ResourceExt};
 use sha2::{Digest, Sha256};
 
-use super::index::{
-    Binding, Compiler, GlobalRoleFacts, ProjectFacts, Scope, Subject, TemplateFacts,
-};
+use super::compiler::Compiler;
+use super::facts::{Binding, GlobalRoleFacts, ProjectFacts, Scope, Subject, TemplateFacts};
 use super::{Access, rules};
 use crate::mirror::{Mirror, Observer};
 
@@ -168,7 +167,7 @@ pub(super) fn template(template: RoleTemplate) -> TemplateFacts {
     TemplateFacts {
         context: template.context,
         external: template.external,
-        rules,
+        rules: rules.into_iter().map(Arc::new).collect(),
         inherits: template.role_template_names,
     }
 }
@@ -234,9 +233,10 @@ pub(super) fn project_binding(binding: &ProjectRoleTemplateBinding) -> Binding {
     }
 }
 
-/// `<cluster>-<project>` in lower case, the backing namespace of new projects; when that is no name any more (64 bytes
+/// `<cluster>-<project>` in lower case, the namespace for a new project's own objects; when that is no name any more (64 bytes
 /// and longer), cut and ended with a digest (rancher/wrangler `pkg/name/name.go`).
-fn backing_namespace(cluster: &str, project: &str) -> String {
+#[must_use]
+pub fn backing_namespace(cluster: &str, project: &str) -> String {
     const LONGEST: usize = 63;
     let joined = format!("{cluster}-{}", project.to_lowercase());
     if joined.len() <= LONGEST || !joined.is_ascii() {
@@ -253,10 +253,9 @@ fn backing_namespace(cluster: &str, project: &str) -> String {
 
 pub(super) fn project(project: &Project) -> ProjectFacts {
     let (cluster, name) = (project.namespace().unwrap_or_default(), project.name_any());
-    let namespaces = vec![backing_namespace(&cluster, &name), name.clone()];
     ProjectFacts {
+        backing: backing_namespace(&cluster, &name),
         cluster,
         project: name,
-        namespaces,
     }
 }

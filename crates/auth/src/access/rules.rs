@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use drover_types::management::{GROUP, PolicyRule};
+use drover_types::names::LOCAL_CLUSTER;
 
 use super::Attributes;
 
@@ -83,9 +84,15 @@ pub(super) fn is_of_projects(group: &str, resource: &str) -> bool {
     listed(&OF_PROJECTS, group, resource)
 }
 
-/// Whether roles of projects reach this outside of namespaces.
-pub(super) fn is_promoted(group: &str, resource: &str) -> bool {
-    listed(&PROMOTED, group, resource)
+/// The one cluster object that roles of projects speak of inside a cluster, whatever others their rules name (reference
+/// section 2.6): the cluster's own.
+pub const PROMOTED_CLUSTER: &str = LOCAL_CLUSTER;
+
+/// Whether roles of projects reach this outside of namespaces; on the hub itself its own objects are left to the index.
+pub(super) fn is_promoted(asked: &Attributes<'_>, local: bool) -> bool {
+    let own =
+        (asked.group, asked.resource, asked.name) == (GROUP, "clusters", Some(PROMOTED_CLUSTER));
+    listed(&PROMOTED, asked.group, asked.resource) || (own && !local)
 }
 
 /// Whether a rule makes an owner: the verb `own` on literally these resources.

@@ -191,7 +191,7 @@ fn foreign_objects_of_our_names_stay() {
         binding.metadata.labels = None;
         binding.subjects = None;
     }
-    let actions = leftovers::removal("c-abcde", &found);
+    let actions = removal::removal("c-abcde", &found);
     assert_eq!(actions.len(), 1, "only the namespace: {actions:?}");
 }
 
@@ -203,7 +203,7 @@ fn a_system_namespace_with_foreign_workloads_stays_and_loses_only_our_parts() {
         .push(("Deployment".to_owned(), "theirs".to_owned()));
     found.secrets.push(meta("theirs"));
     let plan = Plan {
-        actions: leftovers::removal("c-abcde", &found),
+        actions: removal::removal("c-abcde", &found),
         ..Plan::default()
     };
     let targets = targets(&plan);
@@ -229,7 +229,7 @@ fn only_namespaces_in_this_clusters_projects_lose_their_annotation() {
     annotated(&mut found.namespaces[1], "c-abcde:p-x");
     annotated(&mut found.namespaces[2], "c-other:p-y");
     let plan = Plan {
-        actions: leftovers::removal("c-abcde", &found),
+        actions: removal::removal("c-abcde", &found),
         ..Plan::default()
     };
     let namespaces: Vec<_> = targets(&plan)
@@ -253,7 +253,7 @@ fn webhooks_go_only_when_their_service_goes() {
         "other".to_owned(),
     ));
     let plan = Plan {
-        actions: leftovers::removal("c-abcde", &found),
+        actions: removal::removal("c-abcde", &found),
         ..Plan::default()
     };
     let webhooks: Vec<_> = targets(&plan)
@@ -326,7 +326,7 @@ proptest! {
         }
         found.roles.push(ClusterRole { metadata: foreign.clone(), ..ClusterRole::default() });
         found.bindings.push(ClusterRoleBinding { metadata: foreign.clone(), ..ClusterRoleBinding::default() });
-        let touched = leftovers::removal("c-abcde", &found).iter().any(|action| Some(action.target().name()) == foreign.name.as_deref());
+        let touched = removal::removal("c-abcde", &found).iter().any(|action| Some(action.target().name()) == foreign.name.as_deref());
         prop_assert!(!touched);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use drover_types::condition::Condition;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::facts::{Access, Deployed, Health, Session};

@@ -1,3 +1,6 @@
+use drover_types::names::PROJECT_ANNOTATION;
+
+use super::objects::meta;
 use super::*;
 
 fn now() -> Timestamp {

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use drover_testkit::control_plane::{self, ControlPlane};
+use drover_testkit::figure::{self, Better, megabytes};
 use drover_testkit::http::Http;
 use drover_testkit::hub::{self, Hub, Session};
 use drover_testkit::kubelet::Kubelet;
@@ -26,7 +27,6 @@ use drover_testkit::{apply, real};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
-use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(120);
 /// Between requests as controllers and people send them, in place of one right after the other.
@@ -85,36 +85,13 @@ async fn run(names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// One figure: `better` says whether the value should be at most or at least the target.
+/// Prints one figure: `better` says whether the value should be at most or at least the target.
 fn figure(name: &str, unit: &str, value: f64, reference: Option<f64>, target: f64, better: Better) {
-    let compared = reference.map_or(value, |reference| value / reference);
-    let met = match better {
-        Better::Less => compared <= target,
-        Better::More => compared >= target,
-    };
-    let line = json!({
-        "name": name, "unit": unit, "value": round(value), "reference": reference.map(round),
-        "ratio": reference.map(|reference| round(value / reference)), "target": target, "met": met,
-    });
-    print(&line);
+    print(&figure::line(name, unit, value, reference, target, better));
 }
 
 fn print(line: &serde_json::Value) {
     println!("{line}");
-}
-
-#[derive(Clone, Copy)]
-enum Better {
-    Less,
-    More,
-}
-
-fn round(value: f64) -> f64 {
-    (value * 1_000.0).round() / 1_000.0
-}
-
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
 }
 
 fn sizes() -> Result<()> {

@@ -1,4 +1,4 @@
-use super::super::tests::World;
+use super::super::tests::world::World;
 use super::*;
 
 fn asked<'a>(

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::*;
+use super::super::Attributes;
+use super::world::{World, name};
+use crate::{Identity, bootstrap};
 
 const ALL_VERBS: [&str; 13] = [
     "get",

@@ -1,263 +1,29 @@
-//! A cluster from import to deletion, over two embedded Kubernetes APIs: one
-//! is the hub, one plays the managed cluster. Only the session is played.
+//! A cluster from import to deletion, over two Kubernetes APIs: one is the hub, one is the managed cluster.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
-
-use std::any::Any;
 use std::collections::BTreeSet;
-use std::fmt::Debug;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drover_auth::web;
-use drover_controllers::{Config, Controllers, Downstream, ImportApi, Unreachable};
-use drover_kube_api::{Config as ApiConfig, Identity, Server, Storage};
+use drover_controllers::ImportApi;
 use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::real::component;
 use drover_types::condition;
-use drover_types::management::{Cluster, ClusterRegistrationToken, Node, Project, Setting};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use drover_types::management::{Cluster, ClusterRegistrationToken, Node, Project};
 use http_body_util::BodyExt as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{
     ConfigMap, LimitRange, Namespace, Node as KubeNode, ResourceQuota, Secret,
 };
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// The longest any single step may take.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Waits until `look` finds what it looks for.
-async fn until<T, F, Fut>(what: &str, look: F) -> T
-where
-    F: Fn() -> Fut,
-    Fut: Future<Output = Option<T>>,
-{
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-async fn api_server() -> (Server, Client) {
-    let server = Server::open(ApiConfig::new(Storage::Memory)).await.unwrap();
-    let client = Client::new(server.client_service(Identity::admin()), "default");
-    (server, client)
-}
-
-/// A session that is switched by hand.
-struct Switch {
-    client: Client,
-    connected: Mutex<BTreeSet<String>>,
-    changes: broadcast::Sender<String>,
-}
-
-impl Switch {
-    fn set(&self, id: &str, connected: bool) {
-        let mut ids = self.connected.lock();
-        if connected {
-            ids.insert(id.to_owned());
-        } else {
-            ids.remove(id);
-        }
-        let _ = self.changes.send(id.to_owned());
-    }
-}
-
-impl Downstream for Switch {
-    fn client<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<Client, Unreachable>> {
-        let client = self.connected(cluster).then(|| self.client.clone());
-        let error = Unreachable {
-            cluster: cluster.to_owned(),
-            reason: "no session".to_owned(),
-        };
-        async move { client.ok_or(error) }.boxed()
-    }
-
-    fn connected(&self, cluster: &str) -> bool {
-        self.connected.lock().contains(cluster)
-    }
-
-    fn changes(&self) -> broadcast::Receiver<String> {
-        self.changes.subscribe()
-    }
-}
-
-struct World {
-    hub: Client,
-    cluster: Client,
-    switch: Arc<Switch>,
-    shutdown: CancellationToken,
-    tasks: JoinSet<()>,
-    _servers: Box<dyn Any + Send>,
-}
-
-impl World {
-    /// Two embedded APIs.
-    async fn start() -> Self {
-        let (hub_server, hub) = api_server().await;
-        let (cluster_server, cluster) = api_server().await;
-        Self::over(hub, cluster, Box::new((hub_server, cluster_server))).await
-    }
-
-    async fn over(hub: Client, cluster: Client, servers: Box<dyn Any + Send>) -> Self {
-        let definitions = Api::<CustomResourceDefinition>::all(hub.clone());
-        for definition in drover_types::crds::all() {
-            definitions
-                .create(&PostParams::default(), &definition)
-                .await
-                .unwrap();
-        }
-        until("the kinds to be served", || async {
-            Api::<Setting>::all(hub.clone())
-                .list(&ListParams::default())
-                .await
-                .ok()
-        })
-        .await;
-        until("clusters to be served", || async {
-            Api::<Cluster>::all(hub.clone())
-                .list(&ListParams::default())
-                .await
-                .ok()
-        })
-        .await;
-        until("nodes to be served", || async {
-            Api::<Node>::all(hub.clone())
-                .list(&ListParams::default())
-                .await
-                .ok()
-        })
-        .await;
-        let mut setting = Setting::named("server-url");
-        "https://server.example:8443".clone_into(&mut setting.value);
-        Api::all(hub.clone())
-            .create(&PostParams::default(), &setting)
-            .await
-            .unwrap();
-        let (changes, _) = broadcast::channel(16);
-        let switch = Arc::new(Switch {
-            client: cluster.clone(),
-            connected: Mutex::default(),
-            changes,
-        });
-        let shutdown = CancellationToken::new();
-        let mut world = Self {
-            hub,
-            cluster,
-            switch,
-            shutdown,
-            tasks: JoinSet::new(),
-            _servers: servers,
-        };
-        world.lead();
-        world
-    }
-
-    fn lead(&mut self) {
-        self.shutdown = CancellationToken::new();
-        let controllers = Controllers::new(
-            self.hub.clone(),
-            Arc::clone(&self.switch) as Arc<dyn Downstream>,
-            Config::system(),
-        );
-        let shutdown = self.shutdown.clone();
-        self.tasks
-            .spawn(async move { controllers.run(shutdown).await });
-    }
-
-    async fn stop(&mut self) {
-        self.shutdown.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            ended.unwrap();
-        }
-    }
-
-    async fn create_cluster(&self, id: &str) {
-        let mut cluster = Cluster::named(id);
-        cluster.metadata.annotations = Some(
-            [(
-                "field.cattle.io/creatorId".to_owned(),
-                "user-p8sfq".to_owned(),
-            )]
-            .into(),
-        );
-        "oracle1".clone_into(&mut cluster.spec.display_name);
-        Api::all(self.hub.clone())
-            .create(&PostParams::default(), &cluster)
-            .await
-            .unwrap();
-    }
-
-    /// What the tunnel's side does when an agent registers.
-    async fn connect(&self, id: &str) {
-        let patch =
-            json!({ "status": { "driver": "imported", "apiEndpoint": "https://10.43.0.1:443" } });
-        let clusters = Api::<Cluster>::all(self.hub.clone());
-        clusters
-            .patch_status(id, &PatchParams::default(), &Patch::Merge(patch))
-            .await
-            .unwrap();
-        self.switch.set(id, true);
-    }
-
-    async fn create<K>(&self, api: Api<K>, value: Value)
-    where
-        K: Clone + Debug + serde::de::DeserializeOwned + serde::Serialize,
-    {
-        let object: K = serde_json::from_value(value).unwrap();
-        api.create(&PostParams::default(), &object).await.unwrap();
-    }
-
-    async fn create_node(&self, name: &str) {
-        let node = json!({
-            "apiVersion": "v1", "kind": "Node",
-            "metadata": { "name": name, "labels": { "kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux" } },
-            "status": {
-                "capacity": { "cpu": "32", "memory": "256Gi", "pods": "110" },
-                "allocatable": { "cpu": "32", "memory": "256Gi", "pods": "110" },
-                "conditions": [{ "type": "Ready", "status": "True" }],
-            },
-        });
-        let nodes = Api::<KubeNode>::all(self.cluster.clone());
-        self.create(nodes.clone(), node.clone()).await;
-        nodes
-            .patch_status(
-                name,
-                &PatchParams::default(),
-                &Patch::Merge(json!({ "status": node["status"] })),
-            )
-            .await
-            .unwrap();
-    }
-
-    /// Waits for a condition of a cluster.
-    async fn condition(&self, id: &str, kind: &str, status: &str) -> Cluster {
-        let clusters = Api::<Cluster>::all(self.hub.clone());
-        let what = format!("{kind} of {id} to be {status}");
-        until(&what, || async {
-            let cluster = clusters.get_opt(id).await.unwrap()?;
-            let found = condition::find(&cluster.status.conditions, kind)
-                .is_some_and(|found| found.status == status);
-            found.then_some(cluster)
-        })
-        .await
-    }
-}
+use crate::world::{LIMIT, World, api_server, apply, until};
 
 /// Everything in the managed cluster that a user could have, by kind and name, with its contents.
 async fn contents(client: &Client) -> Vec<String> {
@@ -693,22 +459,6 @@ async fn live(mut world: World) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     world.stop().await;
-}
-
-async fn apply(client: &Client, value: Value) {
-    let types: kube::core::TypeMeta = serde_json::from_value(value.clone()).unwrap();
-    let kind = kube::core::GroupVersionKind::try_from(&types).unwrap();
-    let resource = kube::discovery::ApiResource::from_gvk(&kind);
-    let object: DynamicObject = serde_json::from_value(value.clone()).unwrap();
-    let api: Api<DynamicObject> = match (object.namespace(), kind.kind.starts_with("Cluster")) {
-        (Some(namespace), false) => Api::namespaced_with(client.clone(), &namespace, &resource),
-        _ => Api::all_with(client.clone(), &resource),
-    };
-    let mut object = object;
-    if kind.kind.starts_with("Cluster") {
-        object.metadata.namespace = None;
-    }
-    api.create(&PostParams::default(), &object).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,120 @@
+//! A role template with all it inherits, as Kubernetes takes its rules.
+
+use std::collections::{BTreeSet, HashMap};
+
+use drover_auth::access::{MAX_DEPTH, PROMOTED, PROMOTED_CLUSTER};
+use drover_types::management::{self, RoleTemplate};
+use k8s_openapi::api::rbac::v1::PolicyRule;
+
+/// Groups whose objects lie on the hub; rights to them are decided by the index, not by the hub's own RBAC.
+const HUB_GROUPS: [&str; 6] = [
+    management::GROUP,
+    "provisioning.cattle.io",
+    "rke.cattle.io",
+    "rke-machine-config.cattle.io",
+    "rke-machine.cattle.io",
+    "cluster.x-k8s.io",
+];
+
+/// A template with all it inherits.
+#[derive(Debug, Default)]
+pub(super) struct Flat {
+    pub(super) rules: Vec<PolicyRule>,
+    /// ClusterRoles of the cluster's own that it stands for.
+    pub(super) external: BTreeSet<String>,
+}
+
+impl Flat {
+    pub(super) fn of(name: &str, all: &HashMap<&str, &RoleTemplate>, local: bool) -> Option<Self> {
+        all.get(name)?;
+        let mut flat = Self::default();
+        let mut seen = BTreeSet::from([name]);
+        let mut open = vec![(name, 0)];
+        while let Some((name, depth)) = open.pop() {
+            let Some(template) = all.get(name) else {
+                continue;
+            };
+            for inherited in template.role_template_names.iter().rev() {
+                if depth < MAX_DEPTH && seen.insert(inherited) {
+                    open.push((inherited, depth + 1));
+                }
+            }
+            if template.external {
+                flat.external.insert(name.to_owned());
+                continue;
+            }
+            for rule in &template.rules {
+                flat.rules.extend(downstream_rule(rule, local));
+            }
+        }
+        flat.rules.dedup();
+        Some(flat)
+    }
+
+    pub(super) fn makes_namespaces(&self) -> bool {
+        self.rules.iter().any(|rule| {
+            covers(rule.api_groups.as_deref(), "")
+                && covers(rule.resources.as_deref(), "namespaces")
+                && covers(Some(&rule.verbs), "create")
+        })
+    }
+
+    /// The rules of a project's role that hold outside of namespaces too.
+    pub(super) fn promoted(&self) -> Vec<PolicyRule> {
+        let mut promoted = Vec::new();
+        for rule in &self.rules {
+            let mut promote = |group: &str, resources: &[&str], names: Option<Vec<String>>| {
+                let resources: Vec<String> = resources
+                    .iter()
+                    .filter(|name| covers(rule.resources.as_deref(), name))
+                    .map(|&name| name.to_owned())
+                    .collect();
+                if !resources.is_empty() && covers(rule.api_groups.as_deref(), group) {
+                    promoted.push(PolicyRule {
+                        api_groups: Some(vec![group.to_owned()]),
+                        resources: Some(resources),
+                        resource_names: names,
+                        non_resource_urls: None,
+                        verbs: rule.verbs.clone(),
+                    });
+                }
+            };
+            for (group, resources) in PROMOTED {
+                promote(group, resources, rule.resource_names.clone());
+            }
+            let names = rule.resource_names.as_deref().unwrap_or_default();
+            if names.is_empty() || names.iter().any(|name| name == PROMOTED_CLUSTER) {
+                let own = vec![PROMOTED_CLUSTER.to_owned()];
+                promote(management::GROUP, &["clusters"], Some(own));
+            }
+        }
+        promoted.dedup();
+        promoted
+    }
+}
+
+fn covers(list: Option<&[String]>, wanted: &str) -> bool {
+    list.unwrap_or_default()
+        .iter()
+        .any(|entry| entry == "*" || entry == wanted)
+}
+
+/// A template's rule as Kubernetes takes it. On the hub itself rules for its own objects are left to the index:
+/// there they would reach the objects of every cluster.
+pub(crate) fn downstream_rule(rule: &management::PolicyRule, local: bool) -> Option<PolicyRule> {
+    let some = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
+    let mut groups = rule.api_groups.clone();
+    if local {
+        groups.retain(|group| !HUB_GROUPS.contains(&group.as_str()));
+    }
+    if groups.is_empty() && rule.non_resource_urls.is_empty() {
+        return None;
+    }
+    Some(PolicyRule {
+        api_groups: some(&groups),
+        resources: some(&rule.resources),
+        resource_names: some(&rule.resource_names),
+        non_resource_urls: some(&rule.non_resource_urls),
+        verbs: rule.verbs.clone(),
+    })
+}

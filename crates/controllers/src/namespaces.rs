@@ -1,0 +1,157 @@
+//! Namespaces of clusters: which project each is in, and its conditions.
+//!
+//! Conditions of namespaces lie in an annotation, for their status belongs to Kubernetes (reference rbac-and-projects 5,
+//! recorded/http/05-projects.txt). Several controllers write some of them each, so every write names the version that
+//! was read.
+
+use drover_types::condition::timestamp;
+use drover_types::names::PROJECT_ANNOTATION;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{ListParams, PartialObjectMeta};
+use kube::{Api, Client};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::clusters::annotation;
+use crate::plan::{Action, Reference, Site};
+
+/// Annotation with the conditions of a namespace.
+pub(crate) const STATUS_ANNOTATION: &str = "cattle.io/status";
+/// Those with rights in the project have them in the namespace too.
+const POPULATED: &str = "InitialRolesPopulated";
+
+/// The metadata of all namespaces of a cluster.
+pub(crate) async fn all(client: &Client) -> Result<Vec<ObjectMeta>, kube::Error> {
+    let api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
+    let listed = api.list(&ListParams::default()).await?;
+    Ok(listed
+        .items
+        .into_iter()
+        .map(|object| object.metadata)
+        .collect())
+}
+
+/// The project of this cluster that a namespace is in.
+pub(crate) fn project_of<'a>(namespace: &'a ObjectMeta, cluster: &str) -> Option<&'a str> {
+    let (of, project) = annotation(namespace, PROJECT_ANNOTATION)?.split_once(':')?;
+    (of == cluster).then_some(project)
+}
+
+/// Writes annotations of a namespace as it was read; null takes one away.
+pub(crate) fn annotate(namespace: &ObjectMeta, annotations: Map<String, Value>) -> Action {
+    let name = namespace.name.as_deref().unwrap_or_default();
+    let version = &namespace.resource_version;
+    Action::patch(
+        Site::Cluster,
+        Reference::new::<Namespace>(None, name),
+        json!({ "metadata": { "resourceVersion": version, "annotations": annotations } }),
+    )
+}
+
+/// Says of a namespace that waits for it that its project's people have their rights there. What gives them stands
+/// before it in the plan.
+pub(crate) fn populated(namespace: &ObjectMeta, now: Timestamp) -> Option<Action> {
+    let mut conditions = Conditions::of(namespace)?;
+    let changed = conditions.set(POPULATED, true, "", now);
+    let annotations = [(STATUS_ANNOTATION.to_owned(), json!(conditions.text()))];
+    (changed && namespace.deletion_timestamp.is_none())
+        .then(|| annotate(namespace, annotations.into_iter().collect()))
+}
+
+/// The conditions of a namespace.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Conditions {
+    // Written with capitals by controllers and without by the management API; the peer does the same.
+    #[serde(rename = "Conditions", alias = "conditions", default)]
+    all: Vec<Condition>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Condition {
+    #[serde(rename = "Type", alias = "type")]
+    kind: String,
+    #[serde(alias = "status", default)]
+    status: String,
+    #[serde(alias = "message", default)]
+    message: String,
+    #[serde(alias = "lastUpdateTime", default)]
+    last_update_time: String,
+}
+
+impl Conditions {
+    /// Those of a namespace that has any. What cannot be read is as good as none.
+    pub(crate) fn of(namespace: &ObjectMeta) -> Option<Self> {
+        let text = annotation(namespace, STATUS_ANNOTATION)?;
+        Some(serde_json::from_str(text).unwrap_or_default())
+    }
+
+    /// Sets one; says whether it was otherwise.
+    pub(crate) fn set(&mut self, kind: &str, is_true: bool, message: &str, now: Timestamp) -> bool {
+        let status = if is_true { "True" } else { "False" };
+        let known = self.all.iter_mut().find(|known| known.kind == kind);
+        if known
+            .as_ref()
+            .is_some_and(|known| known.status == status && known.message == message)
+        {
+            return false;
+        }
+        let condition = Condition {
+            kind: kind.to_owned(),
+            status: status.to_owned(),
+            message: message.to_owned(),
+            last_update_time: timestamp(now),
+        };
+        match known {
+            Some(known) => *known = condition,
+            None => self.all.push(condition),
+        }
+        true
+    }
+
+    /// As the annotation has it.
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string(self).expect("there is nothing but texts in it, so it serialises")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn namespace(status: Option<&str>) -> ObjectMeta {
+        ObjectMeta {
+            name: Some("shop".to_owned()),
+            resource_version: Some("7".to_owned()),
+            annotations: status
+                .map(|status| [(STATUS_ANNOTATION.to_owned(), status.to_owned())].into()),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_waits_for_roles_is_told_once_and_others_are_left_alone() {
+        assert_eq!(populated(&namespace(None), Timestamp::UNIX_EPOCH), None);
+        // As the management API makes it (recorded/http/05-projects.txt).
+        let waiting = r#"{"conditions": [{"type": "InitialRolesPopulated", "status": "Unknown", "message": "Populating initial roles"}]}"#;
+        let Some(Action::Patch { patch, .. }) =
+            populated(&namespace(Some(waiting)), Timestamp::UNIX_EPOCH)
+        else {
+            panic!("no patch")
+        };
+        assert_eq!(patch["metadata"]["resourceVersion"], "7");
+        let text = patch["metadata"]["annotations"][STATUS_ANNOTATION]
+            .as_str()
+            .unwrap();
+        assert_eq!(
+            text,
+            r#"{"Conditions":[{"Type":"InitialRolesPopulated","Status":"True","Message":"","LastUpdateTime":"1970-01-01T00:00:00Z"}]}"#
+        );
+        assert_eq!(
+            populated(&namespace(Some(text)), Timestamp::UNIX_EPOCH),
+            None
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! The hub's own objects whose changes controllers look at.
+
+use std::sync::Arc;
+
+use drover_types::management::{
+    Cluster, ClusterRegistrationToken, ClusterRoleTemplateBinding, Feature, GlobalRole, Project,
+    ProjectRoleTemplateBinding, RoleTemplate, Setting,
+};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::runtime::watcher;
+use tokio_util::sync::CancellationToken;
+
+use crate::observer::Known;
+use crate::runtime::{Presence, metadata_of, watch_metadata};
+use crate::{Triggers, settings_follow};
+
+/// The watches, each to be run.
+pub(crate) fn all(
+    client: &Client,
+    triggers: &Triggers,
+    known: &Arc<Known>,
+    shutdown: &CancellationToken,
+) -> Vec<BoxFuture<'static, ()>> {
+    let everything = watcher::Config::default;
+    let Triggers {
+        registration,
+        clusters,
+        access,
+        projects,
+        cleanup,
+        settings,
+        ..
+    } = triggers;
+    let (clusters, cleanup, known_clusters) =
+        (clusters.clone(), cleanup.clone(), Arc::clone(known));
+    let cluster = watch_metadata::<Cluster>(
+        metadata_of(client),
+        everything(),
+        move |object, presence| {
+            let Some(id) = object.metadata.name.as_deref() else {
+                return;
+            };
+            known_clusters.set(id, presence == Presence::There);
+            clusters.now(id);
+            if object.metadata.deletion_timestamp.is_some() {
+                cleanup.now(id);
+            }
+        },
+        shutdown.clone(),
+    );
+    let (registration, clusters) = (registration.clone(), triggers.clusters.clone());
+    let token = watch_metadata::<ClusterRegistrationToken>(
+        metadata_of(client),
+        everything(),
+        move |object, presence| {
+            let (Some(namespace), Some(name)) = (&object.metadata.namespace, &object.metadata.name)
+            else {
+                return;
+            };
+            registration.now(format_args!("{namespace}/{name}"));
+            if presence == Presence::Gone {
+                clusters.now(namespace);
+            }
+        },
+        shutdown.clone(),
+    );
+    let (projects, quotas) = (projects.clone(), triggers.quotas.clone());
+    let project = watch_metadata::<Project>(
+        metadata_of(client),
+        everything(),
+        move |object, _| {
+            if let Some(id) = &object.metadata.namespace {
+                projects.now(id);
+                quotas.now(id);
+            }
+        },
+        shutdown.clone(),
+    );
+    let (of_roles, known_to_roles) = (access.clone(), Arc::clone(known));
+    let role = watch_metadata::<RoleTemplate>(
+        metadata_of(client),
+        everything(),
+        move |_, _| known_to_roles.all().iter().for_each(|id| of_roles.now(id)),
+        shutdown.clone(),
+    );
+    let (of_global, known_to_global) = (access.clone(), Arc::clone(known));
+    let global = watch_metadata::<GlobalRole>(
+        metadata_of(client),
+        everything(),
+        move |_, _| {
+            known_to_global
+                .all()
+                .iter()
+                .for_each(|id| of_global.now(id))
+        },
+        shutdown.clone(),
+    );
+    let of_clusters = access.clone();
+    let cluster_binding = watch_metadata::<ClusterRoleTemplateBinding>(
+        metadata_of(client),
+        everything(),
+        move |object, _| {
+            object
+                .metadata
+                .namespace
+                .iter()
+                .for_each(|id| of_clusters.now(id))
+        },
+        shutdown.clone(),
+    );
+    let (of_secrets, known_to_secrets) = (triggers.secrets.clone(), Arc::clone(known));
+    let secret = watch_metadata::<Secret>(
+        metadata_of(client),
+        everything(),
+        move |object, _| {
+            let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+            for id in of_cluster(&known_to_secrets.all(), namespace) {
+                of_secrets.now(id);
+            }
+        },
+        shutdown.clone(),
+    );
+    let (of_projects, known) = (access.clone(), Arc::clone(known));
+    let project_binding = watch_metadata::<ProjectRoleTemplateBinding>(
+        metadata_of(client),
+        everything(),
+        move |object, _| {
+            let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+            let ids = known.all();
+            let own = of_cluster(&ids, namespace);
+            if own.is_empty() {
+                // Namespaces of old projects are not named after their cluster.
+                ids.iter().for_each(|id| of_projects.now(id));
+            } else {
+                own.iter().for_each(|id| of_projects.now(id));
+            }
+        },
+        shutdown.clone(),
+    );
+    let (of_settings, of_features) = (settings.clone(), settings.clone());
+    let setting = watch_metadata::<Setting>(
+        metadata_of(client),
+        everything(),
+        move |_, _| of_settings.now(settings_follow::ALL),
+        shutdown.clone(),
+    );
+    let feature = watch_metadata::<Feature>(
+        metadata_of(client),
+        everything(),
+        move |_, _| of_features.now(settings_follow::ALL),
+        shutdown.clone(),
+    );
+    vec![
+        cluster.boxed(),
+        token.boxed(),
+        project.boxed(),
+        role.boxed(),
+        global.boxed(),
+        cluster_binding.boxed(),
+        project_binding.boxed(),
+        secret.boxed(),
+        setting.boxed(),
+        feature.boxed(),
+    ]
+}
+
+/// The clusters whose projects a namespace of the hub may belong to: it is named after its cluster.
+fn of_cluster<'a>(ids: &'a [String], namespace: &str) -> Vec<&'a String> {
+    ids.iter()
+        .filter(|id| {
+            namespace
+                .strip_prefix(id.as_str())
+                .is_some_and(|rest| rest.starts_with('-'))
+        })
+        .collect()
+}
