@@ -1,29 +1,39 @@
 //! Expressions of the Common Expression Language, as validation rules use them.
 //!
-//! Owns parsing and evaluation over JSON that a schema may describe: the language's operators and macros, optional
-//! values, and the function libraries a Kubernetes API server offers to rules (strings, lists, sets, regular expressions,
-//! URLs, IP addresses, CIDRs, quantities, formats). Which rules an object has is in [`crate::rules`].
+//! Owns parsing, checking and evaluation over JSON that a schema may describe: the language's operators and macros,
+//! optional values, and the function libraries a Kubernetes API server offers to rules (strings, lists, sets, regular
+//! expressions, URLs, IP addresses, CIDRs, quantities, formats). Which rules an object has is in [`crate::rules`].
 //!
 //! Expressions are foreign input: parsing is bounded in size and depth, evaluation by a [`Budget`] that every step
-//! and every byte touched is charged to. There is no static type check; what a type checker would refuse is an error of
-//! evaluation here (`no such overload`). Macros are expanded by the evaluator, so a macro's name is not a function.
+//! and every byte touched is charged to. [`Checker`] tells the types of an expression and the most it can cost before it
+//! ever runs; evaluation relies on neither. Macros are expanded by the evaluator, so a macro's name is not a function.
 
+mod ast;
+pub(crate) mod check;
+mod escape;
 mod eval;
 mod functions;
 mod lexer;
+mod names;
 mod parse;
+mod problem;
 mod value;
 
+pub(crate) use self::check::{Checker, Declared};
 pub use self::eval::{Budget, Scope};
-pub use self::parse::ParseError;
 pub use self::value::Value;
-use crate::cel::parse::Expr;
+use crate::cel::ast::Expr;
 
 /// A parsed expression.
 #[derive(Debug)]
 pub struct Program {
     root: Expr,
 }
+
+/// Why a text is no expression: what is wrong, with the line and a mark at the place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ParseError(String);
 
 /// Why an evaluation gave no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,9 +53,14 @@ impl Program {
     ///
     /// What is no expression, is too large, names an unknown variable (other than those in `variables`) or function.
     pub fn parse(source: &str, variables: &[&str]) -> Result<Self, ParseError> {
-        let root = parse::parse(source)?;
-        parse::check_names(&root, variables)?;
-        Ok(Self { root })
+        let parsed = parse::parse(source).and_then(|root| {
+            names::check(&root, variables)?;
+            Ok(root)
+        });
+        match parsed {
+            Ok(root) => Ok(Self { root }),
+            Err(problem) => Err(ParseError(problem::print(vec![problem], source))),
+        }
     }
 
     /// Whether the variable `name` occurs.

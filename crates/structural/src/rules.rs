@@ -3,16 +3,19 @@
 //! Owns which rules an object has to satisfy, on which values they run, and their errors
 //! (k8s.io/apiextensions-apiserver `apiserver/schema/cel/validation.go`, v0.36): a rule sees the value it stands at as
 //! `self`; a rule that mentions `oldSelf` runs only where there is an old value to compare with, unless it asks for an
-//! optional one; on update, errors of unchanged values do not count.
+//! optional one; on update, errors of unchanged values do not count. What is wrong with rules themselves is told when
+//! they are defined, by [`problems`].
 //!
 //! Rules are compiled once for a schema, by [`Rules::compile`], and share one [`Budget`] per object.
+
+mod definition;
 
 use serde_json::Value as Json;
 
 use crate::cel::{Budget, EvalError, ParseError, Program, Scope, Value};
 use crate::error::{FieldError, FieldErrorKind};
 use crate::path::Path;
-use crate::schema::{Kind, ListType, MapType, Node, Rule, Schema, View};
+use crate::schema::{Kind, ListType, Node, Rule, Schema, View};
 
 /// What one rule may cost, and all rules of an object.
 const PER_RULE: u64 = 1_000_000;
@@ -96,10 +99,6 @@ struct Tree {
     additional: Option<Box<Self>>,
     items: Option<Box<Self>>,
     all_of: Vec<Self>,
-    /// Of a list: its items have keys.
-    keyed: bool,
-    /// Of a map: it is one value.
-    atomic: bool,
 }
 
 impl Tree {
@@ -131,8 +130,6 @@ impl Tree {
                 .iter()
                 .filter_map(|branch| Self::compile(view.branch(branch), depth + 1))
                 .collect(),
-            keyed: view.declared_list_type() == Some(ListType::Map),
-            atomic: view.map_type() == Some(MapType::Atomic),
         };
         let empty = tree.rules.is_empty()
             && tree.properties.is_empty()
@@ -140,54 +137,6 @@ impl Tree {
             && tree.items.is_none()
             && tree.all_of.is_empty();
         (!empty).then_some(tree)
-    }
-
-    /// `within` is the place from which on no old value can be told to be that of a new one.
-    fn problems(&self, path: &Path<'_>, within: Option<&str>, errors: &mut Vec<FieldError>) {
-        let place = path.child("x-kubernetes-validations");
-        for (index, rule) in self.rules.iter().enumerate() {
-            let place = place.index(index);
-            if let Err(error) = &rule.program {
-                errors.push(FieldError::invalid_printed(
-                    place.child("rule"),
-                    &printed(&rule.rule),
-                    format!("compilation failed: {error}"),
-                ));
-            } else if let (true, Some(within)) = (rule.uses_old, within) {
-                errors.push(FieldError::invalid(
-                    place.child("rule"),
-                    rule.rule.rule.as_str(),
-                    format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {within}"),
-                ));
-            } else if !rule.uses_old && rule.rule.optional_old_self {
-                errors.push(FieldError::invalid(
-                    place.child("optionalOldSelf"),
-                    true,
-                    "may not be set if oldSelf is not used in rule",
-                ));
-            }
-            if let Some(expression) = &rule.rule.message_expression
-                && let Err(error) = Program::parse(expression, &VARIABLES)
-            {
-                errors.push(FieldError::invalid_printed(
-                    place.child("messageExpression"),
-                    &printed(&rule.rule),
-                    format!("messageExpression compilation failed: {error}"),
-                ));
-            }
-        }
-        let here = path.to_string();
-        let inside = |loses: bool| within.or(loses.then_some(here.as_str()));
-        let place = path.child("properties");
-        for (name, tree) in &self.properties {
-            tree.problems(&place.key(name), inside(self.atomic), errors);
-        }
-        if let Some(tree) = &self.additional {
-            tree.problems(&path.child("additionalProperties"), within, errors);
-        }
-        if let Some(tree) = &self.items {
-            tree.problems(&path.child("items"), inside(!self.keyed), errors);
-        }
     }
 }
 
@@ -215,6 +164,13 @@ fn printed(rule: &Rule) -> String {
     )
 }
 
+/// What is wrong with the rules of `schema`, which stands at `path`: those that do not compile, have no type or the
+/// wrong one, or may cost too much.
+#[must_use]
+pub fn problems(schema: &Schema, path: &Path<'_>) -> Vec<FieldError> {
+    definition::problems(schema.view(), path)
+}
+
 /// The compiled rules of a schema.
 #[derive(Debug, Default)]
 pub struct Rules {
@@ -222,7 +178,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Compiles the rules of `schema`. Rules that do not compile are errors when they run; see [`Rules::problems`].
+    /// Compiles the rules of `schema`. Rules that do not compile are errors when they run; see [`problems`].
     #[must_use]
     pub fn compile(schema: &Schema) -> Self {
         Self {
@@ -234,16 +190,6 @@ impl Rules {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.tree.is_none()
-    }
-
-    /// The rules that do not compile, as errors of the schema at `path`.
-    #[must_use]
-    pub fn problems(&self, path: &Path<'_>) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        if let Some(tree) = &self.tree {
-            tree.problems(path, None, &mut errors);
-        }
-        errors
     }
 
     /// The errors of `value` (replacing `old`), a value of the schema that the rules were compiled from. To be called

@@ -393,6 +393,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether `additionalProperties` is given, whatever it says.
+    pub(crate) fn has_additional_properties(self) -> bool {
+        !matches!(self.node.additional, Additional::Unset)
+    }
+
     /// The schema of items.
     #[must_use]
     pub fn items(self) -> Option<Self> {

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::parse::{Binary, Expr, Fold};
+use super::ast::{Binary, Expr, Fold, Node};
 use super::value::Value;
-use super::{EvalError, functions};
+use super::{EvalError, escape, functions};
 use crate::schema::Pattern;
 
 /// What evaluations may still cost. One unit is about one step of evaluation, or ten bytes looked at.
@@ -93,22 +93,25 @@ pub(super) fn evaluate<'a>(
     budget: &mut Budget,
 ) -> Outcome<'a> {
     budget.charge(1)?;
-    match expr {
-        Expr::Null => Ok(Value::Null),
-        Expr::Bool(value) => Ok(Value::Bool(*value)),
-        Expr::Int(value) => Ok(Value::Int(*value)),
-        Expr::Uint(value) => Ok(Value::Uint(*value)),
-        Expr::Double(value) => Ok(Value::Double(*value)),
-        Expr::Text(text) => Ok(Value::Text(Cow::Borrowed(text))),
-        Expr::Bytes(bytes) => Ok(Value::Bytes(bytes.as_slice().into())),
-        Expr::Ident(name) => ident(name, scope),
-        Expr::Select {
+    match &expr.node {
+        Node::Null => Ok(Value::Null),
+        Node::Bool(value) => Ok(Value::Bool(*value)),
+        Node::Int(value) => Ok(Value::Int(*value)),
+        Node::Uint(value) => Ok(Value::Uint(*value)),
+        Node::Double(value) => Ok(Value::Double(*value)),
+        Node::Text(text) => Ok(Value::Text(Cow::Borrowed(text))),
+        Node::Bytes(bytes) => Ok(Value::Bytes(bytes.as_slice().into())),
+        Node::Ident(name) => ident(name, scope),
+        Node::Select {
             operand,
             field,
             optional,
-        } => select(&evaluate(operand, scope, budget)?, field, *optional),
-        Expr::Has { operand, field } => has(&evaluate(operand, scope, budget)?, field),
-        Expr::Index {
+        } => match type_named(operand, field) {
+            Some(value) => Ok(value),
+            None => select(&evaluate(operand, scope, budget)?, field, *optional),
+        },
+        Node::Has { operand, field } => has(&evaluate(operand, scope, budget)?, field),
+        Node::Index {
             operand,
             index: key,
             optional,
@@ -116,32 +119,32 @@ pub(super) fn evaluate<'a>(
             let operand = evaluate(operand, scope, budget)?;
             index(&operand, &evaluate(key, scope, budget)?, *optional)
         }
-        Expr::Call { name, args } => {
+        Node::Call { name, args } => {
             functions::call(name, None, evaluate_all(args, scope, budget)?, budget)
         }
-        Expr::Method { target, name, args } => method(target, name, args, scope, budget),
-        Expr::Matches { target, pattern } => {
+        Node::Method { target, name, args } => method(target, name, args, scope, budget),
+        Node::Matches { target, pattern, .. } => {
             matches(&evaluate(target, scope, budget)?, pattern, budget)
         }
-        Expr::List(items) => list(items, scope, budget),
-        Expr::Map(entries) => map(entries, scope, budget),
-        Expr::Not(operand) => match evaluate(operand, scope, budget)? {
+        Node::List(items) => list(items, scope, budget),
+        Node::Map(entries) => map(entries, scope, budget),
+        Node::Not(operand) => match evaluate(operand, scope, budget)? {
             Value::Bool(value) => Ok(Value::Bool(!value)),
             _ => Err(no_overload()),
         },
-        Expr::Negate(operand) => negate(&evaluate(operand, scope, budget)?),
-        Expr::And(a, b) => logic(a, b, false, scope, budget),
-        Expr::Or(a, b) => logic(a, b, true, scope, budget),
-        Expr::Ternary(parts) => match evaluate(&parts.0, scope, budget)? {
+        Node::Negate(operand) => negate(&evaluate(operand, scope, budget)?),
+        Node::And(a, b) => logic(a, b, false, scope, budget),
+        Node::Or(a, b) => logic(a, b, true, scope, budget),
+        Node::Ternary(parts) => match evaluate(&parts.0, scope, budget)? {
             Value::Bool(true) => evaluate(&parts.1, scope, budget),
             Value::Bool(false) => evaluate(&parts.2, scope, budget),
             _ => Err(no_overload()),
         },
-        Expr::Binary(operator, parts) => {
+        Node::Binary(operator, parts) => {
             let a = evaluate(&parts.0, scope, budget)?;
             binary(*operator, &a, &evaluate(&parts.1, scope, budget)?, budget)
         }
-        Expr::Fold {
+        Node::Fold {
             kind,
             range,
             first,
@@ -159,7 +162,7 @@ pub(super) fn evaluate<'a>(
             };
             fold.run(&range, scope, budget)
         }
-        Expr::OptionalMap {
+        Node::OptionalMap {
             target,
             variable,
             body,
@@ -168,7 +171,38 @@ pub(super) fn evaluate<'a>(
             let target = evaluate(target, scope, budget)?;
             optional_map(&target, variable, body, *flat, scope, budget)
         }
+        Node::SortBy {
+            target,
+            variable,
+            key,
+        } => {
+            let target = evaluate(target, scope, budget)?;
+            sort_by(&target, variable, key, scope, budget)
+        }
     }
+}
+
+/// The items in the order of their keys.
+fn sort_by<'a>(
+    target: &Value<'a>,
+    variable: &'a str,
+    key: &'a Expr,
+    scope: &Scope<'a, '_>,
+    budget: &mut Budget,
+) -> Outcome<'a> {
+    let items = target.items().ok_or_else(no_overload)?;
+    let length = u64::try_from(items.len()).unwrap_or(u64::MAX);
+    budget.charge(length.saturating_mul(length))?;
+    let mut keyed = Vec::with_capacity(items.len());
+    for item in items.iter() {
+        let inner = scope.inner(vec![(variable, item.clone())]);
+        keyed.push((evaluate(key, &inner, budget)?, item.clone()));
+    }
+    if keyed.windows(2).any(|pair| pair[0].0.order(&pair[1].0).is_none()) {
+        return Err(no_overload());
+    }
+    keyed.sort_by(|a, b| a.0.order(&b.0).unwrap_or(Ordering::Equal));
+    Ok(Value::list(keyed.into_iter().map(|(_, item)| item).collect()))
 }
 
 fn ident<'a>(name: &str, scope: &Scope<'a, '_>) -> Outcome<'a> {
@@ -177,6 +211,15 @@ fn ident<'a>(name: &str, scope: &Scope<'a, '_>) -> Outcome<'a> {
         None => functions::type_named(name)
             .ok_or_else(|| failed(format!("no such attribute(s): {name}"))),
     }
+}
+
+/// A type whose name has several parts: `google.protobuf.Timestamp`.
+fn type_named<'a>(operand: &Expr, field: &str) -> Option<Value<'a>> {
+    // Looked for only where it may be one.
+    if !matches!(field, "Timestamp" | "Duration") {
+        return None;
+    }
+    functions::type_named(&format!("{}.{field}", operand.qualified()?))
 }
 
 fn has<'a>(operand: &Value<'a>, field: &str) -> Outcome<'a> {
@@ -195,7 +238,7 @@ fn method<'a>(
     scope: &Scope<'a, '_>,
     budget: &mut Budget,
 ) -> Outcome<'a> {
-    if let Expr::Ident(library) = target
+    if let Node::Ident(library) = &target.node
         && functions::is_library(library)
         && scope.get(library).is_none()
     {
@@ -334,54 +377,7 @@ fn logic<'a>(
 fn field_of<'a>(operand: &Value<'a>, field: &str) -> Option<Value<'a>> {
     operand
         .get(field)
-        .or_else(|| unescape(field).and_then(|field| operand.get(&field)))
-}
-
-/// The name that `__dash__` and the like stand for, if there are any
-/// (k8s.io/apiserver `cel/escaping.go`).
-fn unescape(field: &str) -> Option<String> {
-    const KEYWORDS: [&str; 22] = [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-        "__",
-    ];
-    if !field.contains("__") {
-        return None;
-    }
-    if let Some(keyword) = field
-        .strip_prefix("__")
-        .and_then(|rest| rest.strip_suffix("__"))
-        && KEYWORDS.contains(&keyword)
-    {
-        return Some(keyword.to_owned());
-    }
-    Some(
-        field
-            .replace("__underscores__", "\u{0}")
-            .replace("__dot__", ".")
-            .replace("__dash__", "-")
-            .replace("__slash__", "/")
-            .replace('\u{0}', "__"),
-    )
+        .or_else(|| escape::unescaped(field).and_then(|field| operand.get(&field)))
 }
 
 fn select<'a>(operand: &Value<'a>, field: &str, optional: bool) -> Outcome<'a> {
@@ -659,6 +655,7 @@ impl<'a> FoldParts<'a> {
             match self.kind {
                 Fold::Map => out.push(value?),
                 Fold::TransformMap => pairs.push((key, value?)),
+                Fold::TransformMapEntry => insert(&mut pairs, &value?)?,
                 Fold::Filter | Fold::ExistsOne => match value? {
                     Value::Bool(true) => {
                         count += 1;
@@ -689,7 +686,18 @@ impl<'a> FoldParts<'a> {
             Fold::Exists => Value::Bool(false),
             Fold::ExistsOne => Value::Bool(count == 1),
             Fold::Filter | Fold::Map => Value::list(out),
-            Fold::TransformMap => Value::Map(Rc::new(pairs)),
+            Fold::TransformMap | Fold::TransformMapEntry => Value::Map(Rc::new(pairs)),
         })
     }
+}
+
+/// Takes over the entries of a map; keys may not come twice.
+fn insert<'a>(pairs: &mut Vec<(Value<'a>, Value<'a>)>, map: &Value<'a>) -> Result<(), EvalError> {
+    for (key, value) in map.entries().ok_or_else(no_overload)? {
+        if pairs.iter().any(|(other, _)| other.equals(&key)) {
+            return Err(failed(format!("insert failed: key {key} already exists")));
+        }
+        pairs.push((key, value));
+    }
+    Ok(())
 }

@@ -15,7 +15,7 @@ use crate::quantity::Quantity;
 
 type Outcome<'a> = Result<Value<'a>, EvalError>;
 
-const TYPES: [&str; 14] = [
+const TYPES: [&str; 15] = [
     "int",
     "uint",
     "double",
@@ -28,127 +28,12 @@ const TYPES: [&str; 14] = [
     "null_type",
     "google.protobuf.Timestamp",
     "google.protobuf.Duration",
+    "timestamp",
+    "duration",
     "optional_type",
-    "dyn",
 ];
 
 const LIBRARIES: [&str; 6] = ["optional", "sets", "ip", "format", "strings", "lists"];
-
-const FUNCTIONS: &[&str] = &[
-    "size",
-    "int",
-    "uint",
-    "double",
-    "string",
-    "bytes",
-    "bool",
-    "timestamp",
-    "duration",
-    "type",
-    "dyn",
-    "matches",
-    "url",
-    "isURL",
-    "ip",
-    "isIP",
-    "cidr",
-    "isCIDR",
-    "semver",
-    "isSemver",
-    "major",
-    "minor",
-    "patch",
-    "quantity",
-    "isQuantity",
-    "contains",
-    "startsWith",
-    "endsWith",
-    "charAt",
-    "indexOf",
-    "lastIndexOf",
-    "lowerAscii",
-    "upperAscii",
-    "replace",
-    "split",
-    "substring",
-    "trim",
-    "join",
-    "format",
-    "reverse",
-    "find",
-    "findAll",
-    "isSorted",
-    "sum",
-    "min",
-    "max",
-    "slice",
-    "flatten",
-    "distinct",
-    "sort",
-    "getFullYear",
-    "getMonth",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getDayOfYear",
-    "getHours",
-    "getMinutes",
-    "getSeconds",
-    "getMilliseconds",
-    "getScheme",
-    "getHost",
-    "getHostname",
-    "getPort",
-    "getEscapedPath",
-    "getQuery",
-    "sign",
-    "isGreaterThan",
-    "isLessThan",
-    "compareTo",
-    "asApproximateFloat",
-    "asInteger",
-    "isInteger",
-    "add",
-    "sub",
-    "family",
-    "isUnspecified",
-    "isLoopback",
-    "isLinkLocalMulticast",
-    "isLinkLocalUnicast",
-    "isGlobalUnicast",
-    "containsIP",
-    "containsCIDR",
-    "prefixLength",
-    "masked",
-    "validate",
-    "hasValue",
-    "value",
-    "orValue",
-    "or",
-    // Of libraries, by their last name.
-    "of",
-    "none",
-    "ofNonZeroValue",
-    "equivalent",
-    "intersects",
-    "isCanonical",
-    "named",
-    "quote",
-    "range",
-    "dns1123Label",
-    "dns1123Subdomain",
-    "dns1035Label",
-    "qualifiedName",
-    "dns1123LabelPrefix",
-    "dns1123SubdomainPrefix",
-    "dns1035LabelPrefix",
-    "labelValue",
-    "uri",
-    "uuid",
-    "byte",
-    "date",
-    "datetime",
-];
 
 pub(super) fn is_type(name: &str) -> bool {
     TYPES.contains(&name)
@@ -158,11 +43,12 @@ pub(super) fn is_library(name: &str) -> bool {
     LIBRARIES.contains(&name)
 }
 
-pub(super) fn is_known(name: &str) -> bool {
-    FUNCTIONS.contains(&name)
-}
-
 pub(super) fn type_named<'a>(name: &str) -> Option<Value<'a>> {
+    let name = match name {
+        "timestamp" => "google.protobuf.Timestamp",
+        "duration" => "google.protobuf.Duration",
+        other => other,
+    };
     TYPES
         .into_iter()
         .find(|known| *known == name)
@@ -391,6 +277,18 @@ fn lists<'a>(name: &str, all: &[Value<'a>], budget: &mut Budget) -> Outcome<'a> 
     }
     let items = list.items().ok_or_else(no_overload)?;
     match (name, rest) {
+        ("first", []) => Ok(Value::Optional(items.first().cloned().map(Rc::new))),
+        ("last", []) => Ok(Value::Optional(items.last().cloned().map(Rc::new))),
+        ("unwrapOpt" | "optional.unwrap", []) => {
+            let mut out = Vec::with_capacity(items.len());
+            for item in items.iter() {
+                match item {
+                    Value::Optional(inner) => out.extend(inner.as_deref().cloned()),
+                    _ => return Err(no_overload()),
+                }
+            }
+            Ok(Value::list(out))
+        }
         ("sets.contains", [other]) => every(other, list, budget).map(Value::Bool),
         ("sets.equivalent", [other]) => Ok(Value::Bool(
             every(other, list, budget)? && every(list, other, budget)?,

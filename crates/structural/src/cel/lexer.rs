@@ -1,6 +1,6 @@
 //! Tokens of the language.
 
-use super::ParseError;
+use super::problem::Problem;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
@@ -21,7 +21,7 @@ const SYMBOLS: [&str; 27] = [
 ];
 
 /// Splits `source` into tokens with their places.
-pub(super) fn tokens(source: &str) -> Result<Vec<(Token, usize)>, ParseError> {
+pub(super) fn tokens(source: &str) -> Result<Vec<(Token, usize)>, Problem> {
     let mut out = Vec::new();
     let mut rest = source;
     loop {
@@ -45,16 +45,13 @@ pub(super) fn tokens(source: &str) -> Result<Vec<(Token, usize)>, ParseError> {
                 .unwrap_or(rest.len());
             (Token::Ident(rest[..length].to_owned()), length)
         } else if first == '`' {
-            let length = rest[1..]
-                .find('`')
-                .ok_or_else(|| ParseError::at(place, "unterminated name"))?;
-            (Token::Ident(rest[1..=length].to_owned()), length + 2)
+            return Err(Problem::at(place, "unsupported syntax: '`'"));
         } else {
             let symbol = SYMBOLS
                 .into_iter()
                 .find(|symbol| rest.starts_with(symbol))
                 .ok_or_else(|| {
-                    ParseError::at(place, format!("token recognition error at: '{first}'"))
+                    Problem::at(place, format!("token recognition error at: '{first}'"))
                 })?;
             (Token::Symbol(symbol), symbol.len())
         };
@@ -80,9 +77,9 @@ fn skip_blank(mut text: &str) -> &str {
     }
 }
 
-fn number(text: &str, place: usize) -> Result<(Token, usize), ParseError> {
-    let wrong = || ParseError::at(place, "invalid number");
-    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+fn number(text: &str, place: usize) -> Result<(Token, usize), Problem> {
+    let wrong = || Problem::at(place, "invalid number");
+    if let Some(hex) = text.strip_prefix("0x") {
         let length = hex
             .find(|c: char| !c.is_ascii_hexdigit())
             .unwrap_or(hex.len());
@@ -128,21 +125,15 @@ fn number(text: &str, place: usize) -> Result<(Token, usize), ParseError> {
 }
 
 /// A string or bytes literal, if one begins here.
-fn string(text: &str, place: usize) -> Result<Option<(Token, usize)>, ParseError> {
-    let prefix = text
-        .find(|c: char| !matches!(c, 'r' | 'R' | 'b' | 'B'))
-        .filter(|&length| length <= 2)
-        .unwrap_or(0);
-    let rest = &text[prefix..];
+fn string(text: &str, place: usize) -> Result<Option<(Token, usize)>, Problem> {
+    let rest = text.strip_prefix(['b', 'B']).unwrap_or(text);
+    let bytes = rest.len() < text.len();
+    let unmarked = rest.strip_prefix(['r', 'R']).unwrap_or(rest);
+    let raw = unmarked.len() < rest.len();
+    let rest = unmarked;
+    let prefix = text.len() - rest.len();
     if !rest.starts_with(['"', '\'']) {
         return Ok(None);
-    }
-    let (mut raw, mut bytes) = (false, false);
-    for c in text[..prefix].chars() {
-        match c {
-            'r' | 'R' => raw = true,
-            _ => bytes = true,
-        }
     }
     let quote = if rest.starts_with("\"\"\"") || rest.starts_with("'''") {
         &rest[..3]
@@ -151,7 +142,7 @@ fn string(text: &str, place: usize) -> Result<Option<(Token, usize)>, ParseError
     };
     let mut out: Vec<u8> = Vec::new();
     let mut at = quote.len();
-    let unterminated = || ParseError::at(place, "unterminated string");
+    let unterminated = || Problem::at(place, "unterminated string");
     loop {
         let here = &rest[at..];
         if here.starts_with(quote) {
@@ -169,13 +160,13 @@ fn string(text: &str, place: usize) -> Result<Option<(Token, usize)>, ParseError
             continue;
         }
         at += escape(&rest[at..], bytes, &mut out)
-            .ok_or_else(|| ParseError::at(place, "invalid escape in string"))?;
+            .ok_or_else(|| Problem::at(place, "invalid escape in string"))?;
     }
     let token = if bytes {
         Token::Bytes(out)
     } else {
         Token::Text(
-            String::from_utf8(out).map_err(|_| ParseError::at(place, "string is not UTF-8"))?,
+            String::from_utf8(out).map_err(|_| Problem::at(place, "string is not UTF-8"))?,
         )
     };
     Ok(Some((token, prefix + at)))

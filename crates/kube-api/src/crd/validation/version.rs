@@ -2,7 +2,7 @@
 //!
 //! What all versions say alike is checked once, under the path of the older form.
 
-use drover_structural::rules::Rules;
+use drover_structural::rules;
 use drover_structural::{FieldError, Path, Schema};
 use serde_json::{Map, Value, json};
 
@@ -266,7 +266,7 @@ fn schema(schema: &Value, field: &str, status: bool, before: &Value, errors: &mu
         return;
     }
     match Schema::from_crd(schema) {
-        Ok(schema) => errors.extend(Rules::compile(&schema).problems(&Path::ROOT.child(field))),
+        Ok(schema) => errors.extend(rules::problems(&schema, &Path::ROOT.child(field))),
         Err(error) => errors.push(FieldError::invalid(field, "", error.to_string())),
     }
 }

@@ -1,0 +1,425 @@
+//! The types of an expression (google/cel-go `checker/checker.go`, v0.26).
+
+use super::super::escape;
+use super::super::problem::Problem;
+use super::core::{Core, Fold, Kind, Literal};
+use super::declared::Shape;
+use super::signatures::{self, Signature};
+use super::types::{Bindings, Object, Type, most_general};
+
+/// What is known of each node, by its number.
+#[derive(Debug)]
+pub(super) struct Inferred {
+    pub(super) types: Vec<Type>,
+    /// The signatures that a call may be of.
+    pub(super) calls: Vec<Vec<&'static Signature>>,
+    /// Members and methods that are names as a whole: `sets.contains`, `google.protobuf.Duration`.
+    pub(super) whole: Vec<bool>,
+}
+
+/// The types of all nodes, or what is wrong.
+pub(super) fn infer(
+    root: &Core<'_>,
+    nodes: usize,
+    variables: Vec<(&str, Type)>,
+) -> Result<Inferred, Vec<Problem>> {
+    let mut inference = Inference {
+        variables,
+        bindings: Bindings::default(),
+        problems: Vec::new(),
+        found: Inferred {
+            types: vec![Type::Error; nodes],
+            calls: vec![Vec::new(); nodes],
+            whole: vec![false; nodes],
+        },
+    };
+    inference.node(root);
+    if !inference.problems.is_empty() {
+        return Err(inference.problems);
+    }
+    let mut found = inference.found;
+    for known in &mut found.types {
+        *known = inference.bindings.resolved(known, true);
+    }
+    Ok(found)
+}
+
+struct Inference<'v> {
+    /// The innermost last.
+    variables: Vec<(&'v str, Type)>,
+    bindings: Bindings,
+    problems: Vec<Problem>,
+    found: Inferred,
+}
+
+/// A type as a value, by its name.
+fn type_named(name: &str) -> Option<Type> {
+    let named = match name {
+        "bool" => Type::Bool,
+        "bytes" => Type::Bytes,
+        "double" => Type::Double,
+        "int" => Type::Int,
+        "uint" => Type::Uint,
+        "string" => Type::Text,
+        "null_type" => Type::Null,
+        "google.protobuf.Timestamp" | "timestamp" => Type::Timestamp,
+        "google.protobuf.Duration" | "duration" => Type::Duration,
+        "list" => Type::list(Type::Dyn),
+        "map" => Type::map(Type::Dyn, Type::Dyn),
+        "optional_type" => Type::optional(Type::Dyn),
+        "type" => return Some(Type::Type(Some(Type::Type(None).into()))),
+        _ => return None,
+    };
+    Some(Type::Type(Some(named.into())))
+}
+
+impl<'v> Inference<'v> {
+    fn wrong(&mut self, at: usize, text: String) {
+        self.problems.push(Problem::at(at, text));
+    }
+
+    fn undeclared(&mut self, at: usize, name: &str) {
+        self.wrong(
+            at,
+            format!("undeclared reference to '{name}' (in container '')"),
+        );
+    }
+
+    fn mismatch(&mut self, at: usize, expected: &Type, actual: &Type) {
+        self.wrong(
+            at,
+            format!("expected type '{expected}' but found '{actual}'"),
+        );
+    }
+
+    fn type_of(&self, node: &Core<'_>) -> &Type {
+        &self.found.types[node.id]
+    }
+
+    fn set(&mut self, node: &Core<'_>, to: Type) {
+        self.found.types[node.id] = to;
+    }
+
+    fn named(&self, name: &str) -> Option<Type> {
+        let variable = self.variables.iter().rev().find(|(known, _)| *known == name);
+        variable
+            .map(|(_, known)| known.clone())
+            .or_else(|| type_named(name))
+    }
+
+    fn node(&mut self, node: &Core<'v>) {
+        match &node.kind {
+            Kind::Literal(literal) => self.set(node, literal_type(*literal)),
+            Kind::Ident(name) => match self.named(name) {
+                Some(known) => self.set(node, known),
+                None => self.undeclared(node.at, name),
+            },
+            Kind::Select {
+                operand,
+                field,
+                test,
+            } => self.select(node, operand, field, *test),
+            Kind::Call {
+                function: "_?._",
+                args,
+                ..
+            } => self.optional_select(node, args),
+            Kind::Call {
+                function,
+                target,
+                args,
+            } => self.call(node, function, target.as_deref(), args),
+            Kind::List(items) => self.list(node, items),
+            Kind::Map(entries) => self.map(node, entries),
+            Kind::Fold(fold) => self.fold(node, fold),
+        }
+    }
+
+    fn select(&mut self, node: &Core<'v>, operand: &Core<'v>, field: &str, test: bool) {
+        if !test
+            && let Some(name) = node.qualified()
+            && let Some(known) = self.named(&name)
+        {
+            self.found.whole[node.id] = true;
+            self.set(node, known);
+            return;
+        }
+        let mut result = self.field(node, operand, field, false);
+        if test {
+            result = Type::Bool;
+        }
+        let result = self.bindings.resolved(&result, false);
+        self.set(node, result);
+    }
+
+    fn optional_select(&mut self, node: &Core<'v>, args: &[Core<'v>]) {
+        if let [operand, name] = args
+            && let Kind::Literal(Literal::Text(field)) = &name.kind
+        {
+            let result = self.field(node, operand, field, true);
+            let result = self.bindings.resolved(&result, false);
+            self.set(node, result);
+            self.set(name, Type::Text);
+            let signatures = signatures::of("_?._").unwrap_or_default();
+            self.found.calls[node.id] = signatures.iter().collect();
+        }
+    }
+
+    fn field(&mut self, node: &Core<'v>, operand: &Core<'v>, field: &str, optional: bool) -> Type {
+        self.node(operand);
+        let operand = self.bindings.resolved(self.type_of(operand), false);
+        let (target, unwrapped) = operand.unwrapped();
+        let result = match target {
+            Type::Map(parts) => parts.1.clone(),
+            Type::Object(object) => self.member(node.at, object, field),
+            Type::Variable(_) => {
+                self.bindings.fit(&Type::Dyn, target);
+                Type::Dyn
+            }
+            other => {
+                if !other.unknown() {
+                    let text = format!("type '{other}' does not support field selection");
+                    self.wrong(node.at, text);
+                }
+                Type::Dyn
+            }
+        };
+        if unwrapped || optional {
+            Type::optional(result)
+        } else {
+            result
+        }
+    }
+
+    fn member(&mut self, at: usize, object: &Object, field: &str) -> Type {
+        let Some(declared) = &object.declared else {
+            let text = format!("unexpected failed resolution of '{}'", object.name);
+            self.wrong(at, text);
+            return Type::Error;
+        };
+        let Shape::Object(fields) = &declared.shape else {
+            return Type::Error;
+        };
+        // Words that the grammar takes for itself may stand as they are after a dot.
+        let found = fields.get(field).or_else(|| {
+            let reserved = escape::is_reserved(field);
+            reserved.then(|| fields.get(&format!("__{field}__")))?
+        });
+        match found {
+            Some(found) => Type::declared(found, &format!("{}.{field}", object.name)),
+            None => {
+                self.wrong(at, format!("undefined field '{field}'"));
+                Type::Error
+            }
+        }
+    }
+
+    fn call(
+        &mut self,
+        node: &Core<'v>,
+        function: &str,
+        target: Option<&Core<'v>>,
+        args: &[Core<'v>],
+    ) {
+        for arg in args {
+            self.node(arg);
+        }
+        if let Some(target) = target {
+            let whole = target
+                .qualified()
+                .map(|library| format!("{library}.{function}"));
+            if let Some(name) = whole
+                && let Some(signatures) = signatures::of(&name)
+            {
+                self.found.whole[node.id] = true;
+                self.resolve(node, &name, signatures, None, args);
+                return;
+            }
+            self.node(target);
+        }
+        match signatures::of(function) {
+            Some(signatures) => self.resolve(node, function, signatures, target, args),
+            None => self.undeclared(node.at, function),
+        }
+    }
+
+    fn resolve(
+        &mut self,
+        node: &Core<'v>,
+        function: &str,
+        signatures: &'static [Signature],
+        target: Option<&Core<'v>>,
+        args: &[Core<'v>],
+    ) {
+        if matches!(function, "_&&_" | "_||_") {
+            return self.logic(node, signatures, args);
+        }
+        let given: Vec<Type> = target
+            .into_iter()
+            .chain(args)
+            .map(|arg| self.type_of(arg).clone())
+            .collect();
+        let mut result: Option<Type> = None;
+        for signature in signatures {
+            if signature.method != target.is_some() {
+                continue;
+            }
+            let (wanted, gives) = signature.instance(&mut self.bindings);
+            if !self.bindings.fit_all(&given, &wanted) {
+                continue;
+            }
+            self.found.calls[node.id].push(signature);
+            let gives = self.bindings.resolved(&gives, false);
+            result = Some(match result {
+                None => gives,
+                Some(before) if before == Type::Dyn || before == gives => before,
+                Some(_) => Type::Dyn,
+            });
+        }
+        match result {
+            Some(result) => self.set(node, result),
+            None => {
+                let mut shown = given
+                    .iter()
+                    .map(|given| self.bindings.resolved(given, true).to_string());
+                let on = match target {
+                    Some(_) => format!("{}.", shown.next().unwrap_or_default()),
+                    None => String::new(),
+                };
+                let arguments = shown.collect::<Vec<_>>().join(", ");
+                let text = format!(
+                    "found no matching overload for '{function}' applied to '{on}({arguments})'"
+                );
+                self.wrong(node.at, text);
+            }
+        }
+    }
+
+    fn logic(&mut self, node: &Core<'v>, signatures: &'static [Signature], args: &[Core<'v>]) {
+        let mut right = true;
+        for arg in args {
+            let given = self.type_of(arg).clone();
+            if !self.bindings.fit(&given, &Type::Bool) {
+                self.mismatch(arg.at, &Type::Bool, &given);
+                right = false;
+            }
+        }
+        if right {
+            self.found.calls[node.id] = signatures.iter().collect();
+            self.set(node, Type::Bool);
+        }
+    }
+
+    /// The type of an optional item, if it is one.
+    fn inside(&mut self, node: &Core<'v>, optional: bool) -> Type {
+        let given = self.type_of(node).clone();
+        if !optional {
+            return given;
+        }
+        let (inner, unwrapped) = given.unwrapped();
+        if !unwrapped && *inner != Type::Dyn {
+            self.mismatch(node.at, &Type::optional(inner.clone()), inner);
+        }
+        inner.clone()
+    }
+
+    fn join(&mut self, at: usize, before: Option<Type>, current: Type) -> Type {
+        let Some(before) = before else {
+            return current;
+        };
+        if self.bindings.fit(&before, &current) {
+            return most_general(&before, &current).clone();
+        }
+        self.mismatch(at, &before, &current);
+        Type::Error
+    }
+
+    fn list(&mut self, node: &Core<'v>, items: &[(Core<'v>, bool)]) {
+        let mut joined = None;
+        for (item, optional) in items {
+            self.node(item);
+            let given = self.inside(item, *optional);
+            joined = Some(self.join(item.at, joined, given));
+        }
+        let item = joined.unwrap_or_else(|| self.bindings.fresh());
+        self.set(node, Type::list(item));
+    }
+
+    fn map(&mut self, node: &Core<'v>, entries: &[(Core<'v>, Core<'v>, bool)]) {
+        let (mut keys, mut values) = (None, None);
+        for (key, value, optional) in entries {
+            self.node(key);
+            let given = self.type_of(key).clone();
+            keys = Some(self.join(key.at, keys, given));
+            self.node(value);
+            let given = self.inside(value, *optional);
+            values = Some(self.join(value.at, values, given));
+        }
+        let key = keys.unwrap_or_else(|| self.bindings.fresh());
+        let value = values.unwrap_or_else(|| self.bindings.fresh());
+        self.set(node, Type::map(key, value));
+    }
+
+    fn fold(&mut self, node: &Core<'v>, fold: &Fold<'v>) {
+        self.node(&fold.range);
+        self.node(&fold.init);
+        let range = self.bindings.resolved(self.type_of(&fold.range), false);
+        let collected = self.type_of(&fold.init).clone();
+        let outside = self.variables.len();
+        self.variables.push((fold.accumulator, collected.clone()));
+        let (first, second) = self.steps(&range, fold);
+        let inside = self.variables.len();
+        self.variables.push((fold.first, first));
+        if let Some(name) = fold.second {
+            self.variables.push((name, second));
+        }
+        self.node(&fold.condition);
+        self.expect(&fold.condition, &Type::Bool);
+        self.node(&fold.step);
+        self.expect(&fold.step, &collected);
+        self.variables.truncate(inside);
+        self.node(&fold.result);
+        self.variables.truncate(outside);
+        let result = self.bindings.resolved(self.type_of(&fold.result), false);
+        self.set(node, result);
+    }
+
+    /// The types of a fold's variables.
+    fn steps(&mut self, range: &Type, fold: &Fold<'v>) -> (Type, Type) {
+        match range {
+            Type::List(item) if fold.second.is_some() => (Type::Int, item.as_ref().clone()),
+            Type::List(item) => (item.as_ref().clone(), Type::Error),
+            Type::Map(parts) => parts.as_ref().clone(),
+            Type::Dyn | Type::Error | Type::Variable(_) => {
+                self.bindings.fit(&Type::Dyn, range);
+                (Type::Dyn, Type::Dyn)
+            }
+            other => {
+                let text = format!(
+                    "expression of type '{other}' cannot be range of a comprehension (must be list, map, or dynamic)"
+                );
+                self.wrong(fold.range.at, text);
+                (Type::Error, Type::Error)
+            }
+        }
+    }
+
+    fn expect(&mut self, node: &Core<'v>, expected: &Type) {
+        let given = self.type_of(node).clone();
+        if !self.bindings.fit(expected, &given) {
+            self.mismatch(node.at, expected, &given);
+        }
+    }
+}
+
+const fn literal_type(literal: Literal<'_>) -> Type {
+    match literal {
+        Literal::Null => Type::Null,
+        Literal::Bool(_) => Type::Bool,
+        Literal::Int(_) => Type::Int,
+        Literal::Uint => Type::Uint,
+        Literal::Double => Type::Double,
+        Literal::Text(_) => Type::Text,
+        Literal::Bytes(_) => Type::Bytes,
+    }
+}

@@ -1,0 +1,70 @@
+//! Names that an expression uses without anything behind them.
+
+use super::ast::{Expr, Node};
+use super::check::signatures;
+use super::functions;
+use super::problem::Problem;
+
+fn undeclared(at: usize, name: &str) -> Problem {
+    Problem::at(
+        at,
+        format!("undeclared reference to '{name}' (in container '')"),
+    )
+}
+
+/// Refuses variables that nothing defines, and unknown functions.
+pub(super) fn check(expr: &Expr, variables: &[&str]) -> Result<(), Problem> {
+    match &expr.node {
+        Node::Ident(name) if !variables.contains(&name.as_str()) && !functions::is_type(name) => {
+            Err(undeclared(expr.at, name))
+        }
+        Node::Call { name, .. } | Node::Method { name, .. } if !signatures::is_known(name) => {
+            Err(undeclared(expr.at, name))
+        }
+        // Names of libraries stand where variables do.
+        Node::Method { target, args, .. } if matches!(&target.node, Node::Ident(name) if functions::is_library(name)) => {
+            args.iter().try_for_each(|arg| check(arg, variables))
+        }
+        // So do those of types: `google.protobuf.Timestamp`.
+        Node::Select {
+            optional: false, ..
+        } if expr.qualified().is_some_and(|name| functions::is_type(&name)) => Ok(()),
+        Node::Fold {
+            range,
+            first,
+            second,
+            condition,
+            body,
+            ..
+        } => {
+            check(range, variables)?;
+            let mut inner = variables.to_vec();
+            inner.push(first);
+            inner.extend(second.as_deref());
+            if let Some(condition) = condition {
+                check(condition, &inner)?;
+            }
+            check(body, &inner)
+        }
+        Node::OptionalMap {
+            target,
+            variable,
+            body,
+            ..
+        }
+        | Node::SortBy {
+            target,
+            variable,
+            key: body,
+        } => {
+            check(target, variables)?;
+            let mut inner = variables.to_vec();
+            inner.push(variable);
+            check(body, &inner)
+        }
+        _ => expr
+            .children()
+            .into_iter()
+            .try_for_each(|child| check(child, variables)),
+    }
+}
