@@ -16,7 +16,9 @@ use http::request;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::call::{Call, Credentials, Hooks, Item, Rights, Shared, not_found, split_id};
+use crate::call::{
+    Call, Credentials, Hooks, Item, Rights, Shared, link_not_found, not_found, split_id,
+};
 use crate::collection::{Collection, Extent};
 use crate::downstream;
 use crate::encode::{Writer, read_fields};
@@ -223,7 +225,7 @@ async fn route(
         link,
     } = target
     {
-        let Some(object) = kind.object.filter(|_| !kind.announced) else {
+        let Some(object) = kind.object else {
             return virtual_resource(call, writer, method, kind, id.as_deref(), parts, body).await;
         };
         let asked = inside::Asked {
@@ -242,7 +244,7 @@ async fn route(
             _ => {}
         }
         if let Some(link) = link {
-            return Err(ApiError::not_found(format!("Link not found: {link}")));
+            return Err(link_not_found(&link));
         }
         if kind.base == Base::Cluster {
             let (context, id) = (context.as_ref(), id.as_deref());

@@ -373,3 +373,8 @@ pub(crate) fn split_id<'b>(
 pub(crate) fn not_found(object: Object, id: &str) -> ApiError {
     ApiError::not_found(format!("{}.{GROUP} \"{id}\" not found", object.resource))
 }
+
+/// 404 for what a resource has no link to.
+pub(crate) fn link_not_found(link: &str) -> ApiError {
+    ApiError::not_found(format!("Link not found: {link}"))
+}

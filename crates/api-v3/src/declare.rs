@@ -5,43 +5,49 @@
 //! validation, filters, links and routes follow from the declaration.
 
 mod access;
+mod api_service;
+mod autoscaler;
 mod cluster;
 mod config;
 mod credential;
 mod hosted;
+mod ingress;
 mod kubernetes;
 mod namespace;
 mod node;
 mod pod_security;
 mod project;
 mod review;
+mod service;
 mod settings;
 mod storage;
 mod volumes;
 mod workload;
 
-use crate::schema::{Base, Type};
+use crate::schema::Type;
 
 /// Every type, in no particular order.
 pub(crate) fn all() -> Vec<Type> {
     let mut types = Vec::new();
     types.extend(access::types());
+    types.extend(api_service::types());
+    types.extend(autoscaler::types());
     types.extend(cluster::types());
     types.extend(config::types());
     types.extend(credential::types());
     types.extend(hosted::types());
+    types.extend(ingress::types());
     types.extend(kubernetes::types());
     types.extend(namespace::types());
     types.extend(node::types());
     types.extend(pod_security::types());
     types.extend(project::types());
     types.extend(review::types());
+    types.extend(service::types());
     types.extend(settings::types());
     types.extend(storage::types());
     types.extend(volumes::types());
     types.extend(workload::types());
-    // Served inside a cluster by a later landing; clusters already link to it.
-    types.push(Type::announced("apiService", Base::Cluster));
     types.push(subscribe());
     types
 }

@@ -15,7 +15,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::api::read;
-use crate::call::{Call, Item, split_id};
+use crate::call::{Call, Item, link_not_found, split_id};
 use crate::collection::{Collection, Extent};
 use crate::encode::Writer;
 use crate::kinds::{self, namespace, secret, text_at, workload};
@@ -28,6 +28,7 @@ use crate::target::Context;
 const ATTEMPTS: usize = 5;
 
 mod change;
+mod provide;
 mod show;
 mod workloads;
 
@@ -101,7 +102,7 @@ pub(crate) async fn answer(
             let items = inside.revisions(id).await?;
             Ok(writer.answer(StatusCode::OK, &inside.collection(asked.kind, items)))
         }
-        (_, _, Some(link)) => Err(ApiError::not_found(format!("Link not found: {link}"))),
+        (_, _, Some(link)) => Err(link_not_found(link)),
         (&Method::GET, None, None) => {
             let items = if all {
                 inside.all_kinds().await?

@@ -6,6 +6,7 @@
 mod bindings;
 pub(crate) mod cluster;
 pub(crate) mod credential;
+pub(crate) mod form;
 pub(crate) mod namespace;
 mod node;
 mod pod_security;

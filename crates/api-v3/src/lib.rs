@@ -16,6 +16,7 @@ mod inside;
 mod kinds;
 mod kubeconfig;
 mod mapping;
+mod paths;
 mod query;
 mod registry;
 mod resource;

@@ -232,8 +232,8 @@ pub(crate) fn apply(
 }
 
 /// Annotations `field.cattle.io/...` that resources show as fields (reference section 2.3). Clients do not see them among
-/// the annotations, so that leaving them out there says nothing about them.
-const AS_FIELDS: [&str; 11] = [
+/// the annotations, or not what they hold, so that leaving them out there says nothing about them.
+const AS_FIELDS: [&str; 13] = [
     "creatorId",
     "ports",
     "description",
@@ -245,6 +245,8 @@ const AS_FIELDS: [&str; 11] = [
     "targetWorkloadIds",
     "targetDnsRecordIds",
     "ipAddresses",
+    "displayName",
+    "ingressState",
 ];
 
 /// A sent map of labels or annotations replaces the old one, but entries of the system stay as they are

@@ -50,14 +50,12 @@ impl Registry {
         self.by_id.get(id).map(|index| &self.types[*index])
     }
 
-    /// The types of `base` that have documents: all but those only announced.
+    /// The types of `base`.
     pub(crate) fn documented(&self, base: Base) -> impl Iterator<Item = &Type> {
-        self.types
-            .iter()
-            .filter(move |kind| kind.base == base && !kind.announced)
+        self.types.iter().filter(move |kind| kind.base == base)
     }
 
-    /// The types of `base` that can be listed, announced ones too.
+    /// The types of `base` that can be listed.
     pub(crate) fn listed(&self, base: Base) -> impl Iterator<Item = &Type> {
         self.types
             .iter()

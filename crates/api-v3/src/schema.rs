@@ -382,6 +382,17 @@ pub(crate) enum Workload {
     Pod,
 }
 
+/// Types in projects whose fields lie otherwise in their objects; `kinds::form` knows how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A Service, with all that it has.
+    Service,
+    /// A Service as a name in DNS.
+    DnsRecord,
+    Ingress,
+    Autoscaler,
+}
+
 /// What a type does beyond the ordinary, implemented in `kinds`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
@@ -459,14 +470,14 @@ pub(crate) struct Type {
     pub(crate) stateful: bool,
     /// Nested values say their type (`"type": "/v3/schemas/..."`).
     pub(crate) marked: bool,
-    /// Named in links only: nothing answers there yet.
-    pub(crate) announced: bool,
     /// Group and version of objects in a cluster.
     pub(crate) api: &'static str,
     /// What its Secrets hold, if its objects are Secrets.
     pub(crate) secret: Option<Secret>,
     /// What its objects run, if they run pods.
     pub(crate) workload: Option<Workload>,
+    /// How its fields lie in its objects, if not as declared.
+    pub(crate) form: Option<Form>,
     /// Its objects lie on the hub, in the project's namespace.
     pub(crate) on_hub: bool,
 }
@@ -493,10 +504,10 @@ impl Type {
             collection_actions: Vec::new(),
             stateful: false,
             marked: true,
-            announced: false,
             api: "v1",
             secret: None,
             workload: None,
+            form: None,
             on_hub: false,
         }
     }
@@ -506,15 +517,6 @@ impl Type {
         let mut part = Self::part(id, fields);
         part.marked = false;
         part
-    }
-
-    /// A type that is named in links, but not served yet.
-    pub(crate) fn announced(id: &'static str, base: Base) -> Self {
-        let mut announced = Self::part(id, &[]);
-        announced.base = base;
-        announced.collection_methods = &["GET"];
-        announced.announced = true;
-        announced
     }
 
     /// A type whose resources are Kubernetes objects.
@@ -592,6 +594,11 @@ impl Type {
                 place.required = true;
             }
         }
+        self
+    }
+
+    pub(crate) fn formed(mut self, form: Form) -> Self {
+        self.form = Some(form);
         self
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ATTEMPTS, Inside, Place};
 use crate::call::Item;
-use crate::kinds::{cluster, secret, text, workload};
+use crate::kinds::{cluster, form, secret, text};
 use crate::mapping::{self, Merge, Reveal};
 use crate::schema::Base;
 use crate::validate::{self, Operation};
@@ -45,23 +45,27 @@ impl Inside<'_> {
             }
         };
         let mut object = json!({});
+        if let Some(namespace) = &namespace {
+            object["metadata"]["namespace"] = json!(namespace);
+        }
         self.apply(&mut object, &fields, Merge::Keep)?;
         self.write(&mut object, &fields, Operation::Create)?;
         if mapping::name(&object).is_empty() {
             object["metadata"]["generateName"] = json!(self.kind.name_prefix());
         }
-        if let Some(namespace) = &namespace {
-            object["metadata"]["namespace"] = json!(namespace);
-        }
-        if let Some(workload) = self.kind.workload {
-            workload::begin(self.kind, workload, &mut object);
-        }
+        form::begin(self.kind, &sent, &mut object);
+        self.aim(&mut object).await?;
+        self.find_pull_secrets(None, &mut object).await?;
         object["metadata"]["labels"][CREATOR_LABEL] = json!(CREATOR_NORMAN);
         object["metadata"]["annotations"][CREATOR_ANNOTATION] = json!(self.call.user());
         let created = self
             .store
             .create(self.object, namespace.as_deref(), object)
             .await?;
+        if let Err(error) = self.provide(None, &created).await {
+            self.take_back(&created).await;
+            return Err(error);
+        }
         Ok(self.item(&created, Reveal::Once))
     }
 
@@ -73,13 +77,9 @@ impl Inside<'_> {
         merge: Merge,
     ) -> Result<(), ApiError> {
         let registry = self.call.registry();
-        let Some(workload) = self.kind.workload else {
-            mapping::apply(registry, self.kind, object, fields, merge);
-            return Ok(());
-        };
-        let mut view = workload::view(self.kind, workload, object);
+        let mut view = form::view(self.kind, object).into_owned();
         mapping::apply(registry, self.kind, &mut view, fields, merge);
-        workload::store(workload, &view, object)
+        form::store(self.kind, view, object)
     }
 
     /// A project named in the body must be the one in the path.
@@ -131,14 +131,21 @@ impl Inside<'_> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let mut object = self.get(id, "update").await?;
+            let before = self.get(id, "update").await?;
+            let mut object = before.clone();
             self.apply(&mut object, &fields, merge)?;
             self.write(&mut object, &fields, Operation::Update)?;
+            self.aim(&mut object).await?;
+            self.find_pull_secrets(Some(&before), &mut object).await?;
             match self.store.replace(self.object, &object).await {
                 Err(error) if error.status == StatusCode::CONFLICT && attempt < ATTEMPTS => {
                     tracing::debug!(attempt, "somebody else changed it first, trying again");
                 }
-                other => return Ok(self.item(&other?, Reveal::No)),
+                other => {
+                    let updated = other?;
+                    self.provide(Some(&before), &updated).await?;
+                    return Ok(self.item(&updated, Reveal::No));
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Inside, Place};
 use crate::call::Item;
-use crate::kinds::{secret, text, workload};
+use crate::kinds::{form, secret, text};
 use crate::mapping::{self, Reveal};
 use crate::schema::{Type, Workload};
 use crate::summary::{Fresh, summarize};
@@ -15,13 +15,7 @@ impl Inside<'_> {
     pub(super) fn item(&self, object: &Value, reveal: Reveal) -> Item {
         let registry = self.call.registry();
         let kind = secret::shown_as(registry, self.kind, object);
-        let mut item = match kind.workload {
-            Some(workload) => {
-                let view = workload::view(kind, workload, object);
-                mapping::to_resource(registry, kind, &view, reveal)
-            }
-            None => mapping::to_resource(registry, kind, object, reveal),
-        };
+        let mut item = mapping::to_resource(registry, kind, &form::view(kind, object), reveal);
         if kind.stateful {
             let summary = summarize(object, self.call.now, Fresh::Active);
             item.insert("state".to_owned(), json!(summary.state));
@@ -44,9 +38,7 @@ impl Inside<'_> {
         if kind.secret.is_some() {
             secret::amend(kind, object, reveal, &mut item);
         }
-        if let Some(workload) = kind.workload {
-            workload::amend(kind, workload, object, &mut item);
-        }
+        form::amend(kind, object, self.call.now, &mut item);
         let links = self.links(kind, text(&item, "id"));
         item.insert("links".to_owned(), links);
         let actions = self.actions(kind, text(&item, "id"));

@@ -13,7 +13,7 @@ use crate::schema::Workload;
 use crate::store::Store;
 
 /// The types that `workload` stands for.
-const KINDS: [&str; 7] = [
+pub(super) const KINDS: [&str; 7] = [
     "deployment",
     "daemonSet",
     "statefulSet",
@@ -32,7 +32,7 @@ impl<'a> Inside<'a> {
     }
 
     /// The same place with objects of another type.
-    fn among(&self, id: &str) -> Result<Self, ApiError> {
+    pub(super) fn among(&self, id: &str) -> Result<Self, ApiError> {
         let unknown = || ApiError::not_found(format!("failed to find schema {id}"));
         let kind = self.call.registry().get(id).ok_or_else(unknown)?;
         Ok(Self {

@@ -1,13 +1,13 @@
 //! Clusters: names, kubeconfigs, imports.
 
 use drover_auth::web::ApiError;
+use drover_ext::kubeconfig::{self, Credential};
 use drover_types::names::LOCAL_CLUSTER;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{Outcome, object_of, settings, text, text_at};
 use crate::call::{Call, YamlImport, not_found, split_id};
-use crate::kubeconfig::{self, Credential};
 use crate::mapping;
 use crate::schema::Type;
 
@@ -188,7 +188,9 @@ async fn kubeconfig(call: &Call<'_>, cluster: &Value) -> Result<Outcome, ApiErro
     } else {
         Credential::Token(super::token::for_kubeconfig(call).await?)
     };
-    let config = kubeconfig::text(name, id, &server, &ca, &credential).map_err(|error| {
+    let entry = kubeconfig::Entry::through(&server, id, name);
+    let written = kubeconfig::text(&[entry], name, name, &ca, &credential);
+    let config = written.map_err(|error| {
         ApiError::server_error(format!("the kubeconfig could not be written: {error}"))
     })?;
     Ok(Outcome::Document(

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 
 use super::{text_at, unknown_action};
 use crate::api::{list_answer, read};
-use crate::call::{Call, Item, not_found, split_id};
+use crate::call::{Call, Item, link_not_found, not_found, split_id};
 use crate::collection::Extent;
 use crate::encode::Writer;
 use crate::inside::Asked;
@@ -55,7 +55,7 @@ pub(crate) async fn answer(
         return Err(unknown_action(action));
     }
     if let Some(link) = asked.link {
-        return Err(ApiError::not_found(format!("Link not found: {link}")));
+        return Err(link_not_found(link));
     }
     let kind = asked.kind;
     match (asked.method, asked.id) {

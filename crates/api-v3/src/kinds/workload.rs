@@ -8,12 +8,15 @@
 mod affinity;
 mod container;
 mod places;
+pub(crate) mod registries;
+pub(crate) mod services;
 
 use drover_auth::web::ApiError;
 use serde_json::{Map, Value, json};
 
 use self::places::{ELSEWHERE, POD, places, template};
 use crate::mapping::{self, merge_metadata};
+use crate::paths::{at, copy, put};
 use crate::schema::{Type, Workload};
 
 /// By this label a workload finds its pods.
@@ -22,22 +25,6 @@ const SELECTOR: &str = "workload.user.cattle.io/workloadselector";
 const PORTS: &str = "field.cattle.io/ports";
 /// A new value makes new pods.
 const TIMESTAMP: &str = "cattle.io/timestamp";
-
-fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('/')
-        .try_fold(value, |value, step| value.get(step))
-}
-
-fn put(into: &mut Value, path: &str, value: Value) {
-    let steps: Vec<_> = path.split('/').map(|step| step.to_owned().into()).collect();
-    mapping::place(into, &steps, value);
-}
-
-fn copy(from: &Value, source: &str, into: &mut Value, target: &str) {
-    if let Some(value) = at(from, source).filter(|value| !value.is_null()) {
-        put(into, target, value.clone());
-    }
-}
 
 /// The fields of a resource by their names.
 pub(crate) fn view(kind: &Type, workload: Workload, object: &Value) -> Value {
@@ -263,6 +250,20 @@ pub(crate) fn redeploy(workload: Workload, object: &mut Value, now: jiff::Timest
     let mut all = at(object, place).cloned().unwrap_or_else(|| json!({}));
     all[TIMESTAMP] = json!(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     put(object, place, all);
+}
+
+/// The kind and its version that a word of identifiers stands for.
+pub(crate) fn of_word(word: &str) -> Option<(&'static str, &'static str)> {
+    Some(match word {
+        "deployment" => ("Deployment", "apps/v1"),
+        "daemonset" => ("DaemonSet", "apps/v1"),
+        "statefulset" => ("StatefulSet", "apps/v1"),
+        "replicaset" => ("ReplicaSet", "apps/v1"),
+        "replicationcontroller" => ("ReplicationController", "v1"),
+        "job" => ("Job", "batch/v1"),
+        "cronjob" => ("CronJob", "batch/v1"),
+        _ => return None,
+    })
 }
 
 /// The kind that a new workload is of: the one whose configuration is given, else a deployment.

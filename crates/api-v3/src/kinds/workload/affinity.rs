@@ -5,6 +5,8 @@
 use drover_auth::web::ApiError;
 use serde_json::{Map, Value, json};
 
+use crate::paths;
+
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 /// What a preference weighs that was written here.
@@ -176,9 +178,9 @@ pub(super) fn store(view: &Value, spec: &mut Value) -> Result<(), ApiError> {
     } else {
         Value::Object(affinity)
     };
-    super::put(spec, "affinity/nodeAffinity", affinity);
+    paths::put(spec, "affinity/nodeAffinity", affinity);
     if spec["affinity"].as_object().is_some_and(Map::is_empty) {
-        super::put(spec, "affinity", Value::Null);
+        paths::put(spec, "affinity", Value::Null);
     }
     Ok(())
 }

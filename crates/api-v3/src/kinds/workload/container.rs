@@ -3,7 +3,7 @@
 use drover_auth::web::ApiError;
 use serde_json::{Map, Value, json};
 
-use super::{at, copy, put};
+use crate::paths::{at, copy, put};
 
 /// Fields with the same name on both sides.
 const SAME: [&str; 15] = [
