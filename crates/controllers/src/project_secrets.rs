@@ -25,6 +25,10 @@ use crate::runtime::{Controller, LookError};
 pub const LABEL: &str = "management.cattle.io/project-scoped-secret";
 /// Annotation of copies.
 pub(crate) const COPY: &str = "management.cattle.io/project-scoped-secret-copy";
+/// Annotation of originals: namespaces that get no copy, divided by commas; with an asterisk, a regular expression.
+const IGNORED: &str = "management.cattle.io/project-scoped-secret-ignore-namespaces";
+/// Largest regular expression, in bytes when it is compiled.
+const LARGEST: usize = 1 << 16;
 /// Hides copies in `/v3`.
 const HIDDEN: &str = "secret.user.cattle.io/secret";
 
@@ -62,6 +66,9 @@ pub fn reconcile(observed: &Observed, cluster: &str) -> Plan {
             continue;
         };
         for (_, original) in observed.originals.iter().filter(|(of, _)| of == project) {
+            if ignores(original, place) {
+                continue;
+            }
             let copy = copy(original, project, place);
             let name = copy.metadata.name.clone().unwrap_or_default();
             wanted.insert((place.clone(), name), copy);
@@ -101,6 +108,19 @@ pub fn reconcile(observed: &Observed, cluster: &str) -> Plan {
             .map(|copy| Action::create(Site::Cluster, copy)),
     );
     plan
+}
+
+/// Whether a Secret says that it is not to be copied to a namespace.
+fn ignores(original: &Secret, namespace: &str) -> bool {
+    let ignored = annotation(&original.metadata, IGNORED).unwrap_or_default();
+    ignored.split(',').map(str::trim).any(|entry| {
+        let matches = || {
+            let expression = regex::RegexBuilder::new(entry).size_limit(LARGEST).build();
+            // What is no expression is a name that no namespace can have.
+            expression.is_ok_and(|expression| expression.is_match(namespace))
+        };
+        entry == namespace || (entry.contains('*') && matches())
+    })
 }
 
 fn delete((namespace, name): &(String, String)) -> Action {
@@ -225,6 +245,34 @@ mod tests {
                 format!("{verb} {}", action.target())
             })
             .collect()
+    }
+
+    #[test]
+    fn a_namespace_that_the_original_names_has_no_copy() {
+        let (_, mut secret) = original("dg==");
+        let mut ignored = |text: &str, namespace: &str| {
+            secret.metadata.annotations = Some([(IGNORED.to_owned(), text.to_owned())].into());
+            ignores(&secret, namespace)
+        };
+        for (text, namespace, expected) in [
+            ("", "one", false),
+            ("two, one", "one", true),
+            ("on", "one", false),
+            ("two,o.*e", "one", true),
+            ("^t.*", "one", false),
+            ("*", "one", false),
+            ("(a*){1000}{1000}", "a", false),
+        ] {
+            assert_eq!(ignored(text, namespace), expected, "{text} {namespace}");
+        }
+        let mut observed = Observed {
+            originals: vec![original("dg==")],
+            namespaces: vec![namespace("one", "c-1:p-1")],
+            copies: vec![copy(&original("dg==").1, "p-1", "one")],
+        };
+        let annotations = [(IGNORED.to_owned(), "one".to_owned())].into();
+        observed.originals[0].1.metadata.annotations = Some(annotations);
+        assert_eq!(shown(&reconcile(&observed, "c-1")), ["delete Secret one/s"]);
     }
 
     #[test]
