@@ -13,6 +13,7 @@
 mod compare;
 mod normal;
 mod ownership;
+mod rules;
 mod scenario;
 mod servers;
 

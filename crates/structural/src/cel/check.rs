@@ -97,6 +97,11 @@ impl Checker {
         if inferred.types[root.id] != right {
             return Err(Wrong::Type);
         }
+        if let Some(name) = inferred.nameless {
+            return Err(Wrong::Constant(format!(
+                "reference to undefined type: {name}"
+            )));
+        }
         if let Some(problem) = failing_constant(&expr) {
             return Err(Wrong::Constant(problem));
         }

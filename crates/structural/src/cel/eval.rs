@@ -216,7 +216,7 @@ fn ident<'a>(name: &str, scope: &Scope<'a, '_>) -> Outcome<'a> {
 /// A type whose name has several parts: `google.protobuf.Timestamp`.
 fn type_named<'a>(operand: &Expr, field: &str) -> Option<Value<'a>> {
     // Looked for only where it may be one.
-    if !matches!(field, "Timestamp" | "Duration") {
+    if !matches!(field, "Timestamp" | "Duration" | "IP" | "CIDR") {
         return None;
     }
     functions::type_named(&format!("{}.{field}", operand.qualified()?))

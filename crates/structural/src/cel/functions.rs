@@ -28,9 +28,9 @@ const TYPES: [&str; 15] = [
     "null_type",
     "google.protobuf.Timestamp",
     "google.protobuf.Duration",
-    "timestamp",
-    "duration",
     "optional_type",
+    "net.IP",
+    "net.CIDR",
 ];
 
 const LIBRARIES: [&str; 6] = ["optional", "sets", "ip", "format", "strings", "lists"];
@@ -44,11 +44,6 @@ pub(super) fn is_library(name: &str) -> bool {
 }
 
 pub(super) fn type_named<'a>(name: &str) -> Option<Value<'a>> {
-    let name = match name {
-        "timestamp" => "google.protobuf.Timestamp",
-        "duration" => "google.protobuf.Duration",
-        other => other,
-    };
     TYPES
         .into_iter()
         .find(|known| *known == name)

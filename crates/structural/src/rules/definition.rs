@@ -11,7 +11,7 @@ use crate::cel::check::Wanted;
 use crate::cel::{Checker, Declared};
 use crate::error::FieldError;
 use crate::path::Path;
-use crate::schema::{Kind, ListType, MapType, Rule, View};
+use crate::schema::{Kind, ListType, Rule, View};
 
 /// The most that one rule may cost, and all rules of a schema.
 const PER_RULE: u64 = 10_000_000;
@@ -80,9 +80,8 @@ impl Review {
         }
         let properties = path.child("properties");
         for (name, property) in view.properties() {
-            let loses = view.map_type() == Some(MapType::Atomic);
             let known = declared.and_then(|declared| declared.property(name));
-            self.schema(property, &inner(property, known, inside(loses)), &properties.key(name));
+            self.schema(property, &inner(property, known, place.within), &properties.key(name));
         }
         if let Some(items) = view.items() {
             let loses = view.declared_list_type() != Some(ListType::Map);

@@ -15,6 +15,8 @@ pub(super) struct Inferred {
     pub(super) calls: Vec<Vec<&'static Signature>>,
     /// Members and methods that are names as a whole: `sets.contains`, `google.protobuf.Duration`.
     pub(super) whole: Vec<bool>,
+    /// A type that has a name for the checker alone.
+    pub(super) nameless: Option<&'static str>,
 }
 
 /// The types of all nodes, or what is wrong.
@@ -31,6 +33,7 @@ pub(super) fn infer(
             types: vec![Type::Error; nodes],
             calls: vec![Vec::new(); nodes],
             whole: vec![false; nodes],
+            nameless: None,
         },
     };
     inference.node(root);
@@ -52,6 +55,9 @@ struct Inference<'v> {
     found: Inferred,
 }
 
+/// Names of types that mean nothing when the expression runs.
+const NAMELESS: [&str; 2] = ["timestamp", "duration"];
+
 /// A type as a value, by its name.
 fn type_named(name: &str) -> Option<Type> {
     let named = match name {
@@ -67,6 +73,8 @@ fn type_named(name: &str) -> Option<Type> {
         "list" => Type::list(Type::Dyn),
         "map" => Type::map(Type::Dyn, Type::Dyn),
         "optional_type" => Type::optional(Type::Dyn),
+        "net.IP" => Type::Opaque("net.IP"),
+        "net.CIDR" => Type::Opaque("net.CIDR"),
         "type" => return Some(Type::Type(Some(Type::Type(None).into()))),
         _ => return None,
     };
@@ -100,11 +108,14 @@ impl<'v> Inference<'v> {
         self.found.types[node.id] = to;
     }
 
-    fn named(&self, name: &str) -> Option<Type> {
+    fn named(&mut self, name: &str) -> Option<Type> {
         let variable = self.variables.iter().rev().find(|(known, _)| *known == name);
-        variable
-            .map(|(_, known)| known.clone())
-            .or_else(|| type_named(name))
+        if let Some((_, known)) = variable {
+            return Some(known.clone());
+        }
+        let nameless = NAMELESS.into_iter().find(|nameless| *nameless == name);
+        self.found.nameless = self.found.nameless.or(nameless);
+        type_named(name)
     }
 
     fn node(&mut self, node: &Core<'v>) {
@@ -323,15 +334,15 @@ impl<'v> Inference<'v> {
         inner.clone()
     }
 
-    fn join(&mut self, at: usize, before: Option<Type>, current: Type) -> Type {
+    fn join(&mut self, before: Option<Type>, current: Type) -> Type {
         let Some(before) = before else {
             return current;
         };
         if self.bindings.fit(&before, &current) {
             return most_general(&before, &current).clone();
         }
-        self.mismatch(at, &before, &current);
-        Type::Error
+        // Whether that is meant is another question.
+        Type::Dyn
     }
 
     fn list(&mut self, node: &Core<'v>, items: &[(Core<'v>, bool)]) {
@@ -339,7 +350,7 @@ impl<'v> Inference<'v> {
         for (item, optional) in items {
             self.node(item);
             let given = self.inside(item, *optional);
-            joined = Some(self.join(item.at, joined, given));
+            joined = Some(self.join(joined, given));
         }
         let item = joined.unwrap_or_else(|| self.bindings.fresh());
         self.set(node, Type::list(item));
@@ -350,10 +361,10 @@ impl<'v> Inference<'v> {
         for (key, value, optional) in entries {
             self.node(key);
             let given = self.type_of(key).clone();
-            keys = Some(self.join(key.at, keys, given));
+            keys = Some(self.join(keys, given));
             self.node(value);
             let given = self.inside(value, *optional);
-            values = Some(self.join(value.at, values, given));
+            values = Some(self.join(values, given));
         }
         let key = keys.unwrap_or_else(|| self.bindings.fresh());
         let value = values.unwrap_or_else(|| self.bindings.fresh());

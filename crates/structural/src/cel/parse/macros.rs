@@ -40,7 +40,7 @@ impl Form {
         let (kind, variables, filtered) = match (name, args) {
             ("all", 2 | 3) => (Fold::All, args - 1, false),
             ("exists", 2 | 3) => (Fold::Exists, args - 1, false),
-            ("exists_one" | "existsOne", 2 | 3) => (Fold::ExistsOne, args - 1, false),
+            ("exists_one", 2 | 3) | ("existsOne", 3) => (Fold::ExistsOne, args - 1, false),
             ("filter", 2) => (Fold::Filter, 1, false),
             ("map", 2 | 3) => (Fold::Map, 1, args == 3),
             ("transformList", 3 | 4) => (Fold::Map, 2, args == 4),
