@@ -102,9 +102,13 @@ fn answer(status: u16, body: &Value) -> (u16, Vec<(String, String)>) {
 
 /// What is wrong with the text itself is told in other words, by another parser; so is what other libraries say.
 fn in_other_words(message: &str) -> bool {
-    ["Syntax error", "program instantiation failed", "instantiation failed"]
-        .iter()
-        .any(|words| message.contains(words))
+    [
+        "Syntax error",
+        "program instantiation failed",
+        "instantiation failed",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
 }
 
 impl Pair {
@@ -122,12 +126,19 @@ impl Pair {
 }
 
 fn shown(answer: &(u16, Vec<(String, String)>)) -> String {
-    let causes = answer.1.iter().map(|(field, message)| format!("\n      {field}: {message}"));
+    let causes = answer
+        .1
+        .iter()
+        .map(|(field, message)| format!("\n      {field}: {message}"));
     format!("{}{}", answer.0, causes.collect::<String>())
 }
 
 /// What differs, if the answers are not alike; `whole` compares fields and texts too.
-fn differ(case: &Case, [real, ours]: &[(u16, Vec<(String, String)>); 2], whole: bool) -> Option<String> {
+fn differ(
+    case: &Case,
+    [real, ours]: &[(u16, Vec<(String, String)>); 2],
+    whole: bool,
+) -> Option<String> {
     let fields = |answer: &(u16, Vec<(String, String)>)| -> Vec<String> {
         answer.1.iter().map(|(field, _)| field.clone()).collect()
     };

@@ -122,7 +122,11 @@ fn failing_constant(expr: &Expr) -> Option<String> {
             if !is_constant(expr) {
                 return None;
             }
-            let outcome = eval::evaluate(expr, &Scope::new(Vec::new()), &mut Budget::new(LITERAL_BUDGET));
+            let outcome = eval::evaluate(
+                expr,
+                &Scope::new(Vec::new()),
+                &mut Budget::new(LITERAL_BUDGET),
+            );
             outcome.err().map(|error| error.to_string())
         }
         Node::Method { name, args, .. } if matches!(name.as_str(), "find" | "findAll") => {
@@ -139,7 +143,16 @@ fn failing_constant(expr: &Expr) -> Option<String> {
 fn is_conversion(name: &str) -> bool {
     matches!(
         name,
-        "bool" | "bytes" | "double" | "duration" | "dyn" | "int" | "string" | "timestamp" | "type" | "uint"
+        "bool"
+            | "bytes"
+            | "double"
+            | "duration"
+            | "dyn"
+            | "int"
+            | "string"
+            | "timestamp"
+            | "type"
+            | "uint"
     )
 }
 
@@ -152,7 +165,9 @@ fn is_constant(expr: &Expr) -> bool {
         | Node::Double(_)
         | Node::Text(_)
         | Node::Bytes(_) => true,
-        Node::Call { name, args } if is_conversion(name) && args.len() == 1 => is_constant(&args[0]),
+        Node::Call { name, args } if is_conversion(name) && args.len() == 1 => {
+            is_constant(&args[0])
+        }
         _ => false,
     }
 }
@@ -170,13 +185,14 @@ impl Wrong {
     /// As a definition is told of the expression of a message.
     pub(crate) fn of_message(&self) -> String {
         match self {
-            Self::Compilation(problems) => format!("messageExpression compilation failed: {problems}"),
+            Self::Compilation(problems) => {
+                format!("messageExpression compilation failed: {problems}")
+            }
             Self::Type => "messageExpression must evaluate to a string".to_owned(),
             Self::Constant(problem) => format!("messageExpression instantiation failed: {problem}"),
         }
     }
 }
-
 
 #[cfg(test)]
 mod tests;

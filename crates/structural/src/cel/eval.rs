@@ -123,9 +123,9 @@ pub(super) fn evaluate<'a>(
             functions::call(name, None, evaluate_all(args, scope, budget)?, budget)
         }
         Node::Method { target, name, args } => method(target, name, args, scope, budget),
-        Node::Matches { target, pattern, .. } => {
-            matches(&evaluate(target, scope, budget)?, pattern, budget)
-        }
+        Node::Matches {
+            target, pattern, ..
+        } => matches(&evaluate(target, scope, budget)?, pattern, budget),
         Node::List(items) => list(items, scope, budget),
         Node::Map(entries) => map(entries, scope, budget),
         Node::Not(operand) => match evaluate(operand, scope, budget)? {
@@ -198,11 +198,16 @@ fn sort_by<'a>(
         let inner = scope.inner(vec![(variable, item.clone())]);
         keyed.push((evaluate(key, &inner, budget)?, item.clone()));
     }
-    if keyed.windows(2).any(|pair| pair[0].0.order(&pair[1].0).is_none()) {
+    if keyed
+        .windows(2)
+        .any(|pair| pair[0].0.order(&pair[1].0).is_none())
+    {
         return Err(no_overload());
     }
     keyed.sort_by(|a, b| a.0.order(&b.0).unwrap_or(Ordering::Equal));
-    Ok(Value::list(keyed.into_iter().map(|(_, item)| item).collect()))
+    Ok(Value::list(
+        keyed.into_iter().map(|(_, item)| item).collect(),
+    ))
 }
 
 fn ident<'a>(name: &str, scope: &Scope<'a, '_>) -> Outcome<'a> {

@@ -165,9 +165,7 @@ fn string(text: &str, place: usize) -> Result<Option<(Token, usize)>, Problem> {
     let token = if bytes {
         Token::Bytes(out)
     } else {
-        Token::Text(
-            String::from_utf8(out).map_err(|_| Problem::at(place, "string is not UTF-8"))?,
-        )
+        Token::Text(String::from_utf8(out).map_err(|_| Problem::at(place, "string is not UTF-8"))?)
     };
     Ok(Some((token, prefix + at)))
 }

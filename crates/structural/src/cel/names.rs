@@ -28,7 +28,12 @@ pub(super) fn check(expr: &Expr, variables: &[&str]) -> Result<(), Problem> {
         // So do those of types: `google.protobuf.Timestamp`.
         Node::Select {
             optional: false, ..
-        } if expr.qualified().is_some_and(|name| functions::is_type(&name)) => Ok(()),
+        } if expr
+            .qualified()
+            .is_some_and(|name| functions::is_type(&name)) =>
+        {
+            Ok(())
+        }
         Node::Fold {
             range,
             first,

@@ -28,12 +28,7 @@ impl Problem {
         let line = before.matches('\n').count() + 1;
         let column = before[start..].chars().count();
         // Writing into a String does not fail.
-        let _ = write!(
-            out,
-            "ERROR: <input>:{line}:{}: {}",
-            column + 1,
-            self.text
-        );
+        let _ = write!(out, "ERROR: <input>:{line}:{}: {}", column + 1, self.text);
         let shown = source[start..].lines().next().unwrap_or_default();
         if shown.len() > MAX_SNIPPET {
             return;

@@ -81,12 +81,20 @@ impl Review {
         let properties = path.child("properties");
         for (name, property) in view.properties() {
             let known = declared.and_then(|declared| declared.property(name));
-            self.schema(property, &inner(property, known, place.within), &properties.key(name));
+            self.schema(
+                property,
+                &inner(property, known, place.within),
+                &properties.key(name),
+            );
         }
         if let Some(items) = view.items() {
             let loses = view.declared_list_type() != Some(ListType::Map);
             let known = declared.and_then(Declared::inner);
-            self.schema(items, &inner(items, known, inside(loses)), &path.child("items"));
+            self.schema(
+                items,
+                &inner(items, known, inside(loses)),
+                &path.child("items"),
+            );
         }
         self.rules(view, place, path);
     }
@@ -166,11 +174,7 @@ impl Review {
                 &printed(rule),
                 wrong.of_message(),
             )),
-            Ok(checked) => self.spend(
-                checked.max_cost,
-                &field,
-                "estimated messageExpression cost",
-            ),
+            Ok(checked) => self.spend(checked.max_cost, &field, "estimated messageExpression cost"),
         }
     }
 
@@ -199,8 +203,10 @@ impl Review {
             ));
         }
         let what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema";
-        self.errors
-            .push(FieldError::forbidden(path, exceeds(what, self.cost, PER_SCHEMA)));
+        self.errors.push(FieldError::forbidden(
+            path,
+            exceeds(what, self.cost, PER_SCHEMA),
+        ));
     }
 }
 
@@ -214,10 +220,7 @@ fn most(view: View<'_>) -> Option<u64> {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a factor for people to read"
-)]
+#[expect(clippy::cast_precision_loss, reason = "a factor for people to read")]
 fn exceeds(what: &str, cost: u64, limit: u64) -> String {
     let factor = cost as f64 / limit as f64;
     let factor = if factor > 100.0 {

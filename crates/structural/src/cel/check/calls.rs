@@ -170,7 +170,10 @@ impl<'e> Estimate<'e, '_> {
             }
             "reverse" => Call::list(1.0, size),
             "flatten" => {
-                let depth = form.args.first().map_or(1, |depth| whole_number(depth, u64::MAX));
+                let depth = form
+                    .args
+                    .first()
+                    .map_or(1, |depth| whole_number(depth, u64::MAX));
                 Call::list(as_double(depth), size)
             }
             "distinct" | "sort" | "sort-by" => Call::list(2.0, square()),
@@ -183,15 +186,44 @@ impl<'e> Estimate<'e, '_> {
     fn of_libraries(&mut self, form: Form<'_, 'e>) -> Option<Call> {
         match form.function {
             "check" => Some(Call::costs(Range::exactly(350_000))),
-            "serviceAccount" | "path" | "group" | "resource" | "subresource" | "namespace"
-            | "name" | "allowed" | "reason" | "error" | "errored" | "format.named" | "sign"
-            | "asInteger" | "isInteger" | "asApproximateFloat" | "isGreaterThan" | "isLessThan"
-            | "compareTo" | "add" | "sub" | "major" | "minor" | "patch" | "getScheme"
-            | "getHostname" | "getHost" | "getPort" | "getEscapedPath" | "getQuery" | "masked"
-            | "prefixLength" | "family" | "isUnspecified" | "isLoopback"
-            | "isLinkLocalMulticast" | "isLinkLocalUnicast" | "isGlobalUnicast" => {
-                Some(Call::costs(Range::ONE))
-            }
+            "serviceAccount"
+            | "path"
+            | "group"
+            | "resource"
+            | "subresource"
+            | "namespace"
+            | "name"
+            | "allowed"
+            | "reason"
+            | "error"
+            | "errored"
+            | "format.named"
+            | "sign"
+            | "asInteger"
+            | "isInteger"
+            | "asApproximateFloat"
+            | "isGreaterThan"
+            | "isLessThan"
+            | "compareTo"
+            | "add"
+            | "sub"
+            | "major"
+            | "minor"
+            | "patch"
+            | "getScheme"
+            | "getHostname"
+            | "getHost"
+            | "getPort"
+            | "getEscapedPath"
+            | "getQuery"
+            | "masked"
+            | "prefixLength"
+            | "family"
+            | "isUnspecified"
+            | "isLoopback"
+            | "isLinkLocalMulticast"
+            | "isLinkLocalUnicast"
+            | "isGlobalUnicast" => Some(Call::costs(Range::ONE)),
             "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" => {
                 let target = form.target?;
                 let size = self.size_or_unknown(target);
@@ -325,9 +357,7 @@ impl<'e> Estimate<'e, '_> {
             "ip" | "cidr" | "isIP" | "isCIDR" => self.size_or_unknown(first?).scaled(TRAVERSAL),
             "ip.isCanonical" => self.size_or_unknown(first?).scaled(2.0 * TRAVERSAL),
             "containsIP" => compared,
-            "containsCIDR" => compared
-                .plus(ADDRESS.scaled(TRAVERSAL))
-                .plus(Range::ONE),
+            "containsCIDR" => compared.plus(ADDRESS.scaled(TRAVERSAL)).plus(Range::ONE),
             _ => return None,
         };
         if form.known == "text" {
@@ -368,18 +398,12 @@ impl<'e> Estimate<'e, '_> {
             ("encode", _, [text]) => {
                 let size = self.size_or_unknown(text);
                 let max = size.max.wrapping_mul(4);
-                Some(Call::gives(
-                    size.scaled(TRAVERSAL),
-                    Range { max, ..size },
-                ))
+                Some(Call::gives(size.scaled(TRAVERSAL), Range { max, ..size }))
             }
             ("decode", _, [bytes]) => {
                 let size = self.size_or_unknown(bytes);
                 let min = size.min / 4;
-                Some(Call::gives(
-                    size.scaled(TRAVERSAL),
-                    Range { min, ..size },
-                ))
+                Some(Call::gives(size.scaled(TRAVERSAL), Range { min, ..size }))
             }
             ("quote", _, [text]) => {
                 let size = self.size_or_unknown(text);

@@ -212,9 +212,7 @@ impl Expansion {
             Node::Negate(operand) => self.operator(at, "-_", [operand.as_ref()]),
             Node::And(a, b) => self.operator(at, "_&&_", [a.as_ref(), b.as_ref()]),
             Node::Or(a, b) => self.operator(at, "_||_", [a.as_ref(), b.as_ref()]),
-            Node::Ternary(parts) => {
-                self.operator(at, "_?_:_", [&parts.0, &parts.1, &parts.2])
-            }
+            Node::Ternary(parts) => self.operator(at, "_?_:_", [&parts.0, &parts.1, &parts.2]),
             Node::Binary(operator, parts) => {
                 self.operator(at, function_of(*operator), [&parts.0, &parts.1])
             }

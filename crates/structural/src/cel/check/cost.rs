@@ -139,7 +139,11 @@ impl<'e> Estimate<'e, '_> {
 
     fn list(&mut self, node: &Core<'e>, items: &[(Core<'e>, bool)]) -> Range {
         let mut cost = NEW_LIST;
-        let mut value = if items.is_empty() { Range::ZERO } else { Range::NONE };
+        let mut value = if items.is_empty() {
+            Range::ZERO
+        } else {
+            Range::NONE
+        };
         for (item, _) in items {
             cost = cost.plus(self.node(item));
             value = value.joined(self.size_or_unknown(item));
@@ -154,7 +158,11 @@ impl<'e> Estimate<'e, '_> {
 
     fn map(&mut self, node: &Core<'e>, pairs: &[(Core<'e>, Core<'e>, bool)]) -> Range {
         let mut cost = NEW_MAP;
-        let start = if pairs.is_empty() { Range::ZERO } else { Range::NONE };
+        let start = if pairs.is_empty() {
+            Range::ZERO
+        } else {
+            Range::NONE
+        };
         let (mut keys, mut values) = (start, start);
         for (key, value, _) in pairs {
             cost = cost.plus(self.node(key)).plus(self.node(value));

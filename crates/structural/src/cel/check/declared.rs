@@ -135,7 +135,10 @@ fn string(view: View<'_>, max_length: Option<u64>) -> Declared {
             // Lengths are in characters, of which each has up to four bytes.
             let longest = || {
                 let values = view.constraints()?.enumeration.as_deref()?;
-                let lengths = values.iter().filter_map(|value| value.as_str()).map(str::len);
+                let lengths = values
+                    .iter()
+                    .filter_map(|value| value.as_str())
+                    .map(str::len);
                 u64::try_from(lengths.max().unwrap_or(0)).ok()
             };
             let max = match max_length {
@@ -168,7 +171,11 @@ fn object(view: View<'_>, resource: bool, depth: usize) -> Declared {
     if implied {
         let names = ["name", "generateName"].map(|name| (name.to_owned(), Rc::new(text())));
         let metadata = Declared::new(Shape::Object(names.into()), 0, 2);
-        for (name, field) in [("apiVersion", text()), ("kind", text()), ("metadata", metadata)] {
+        for (name, field) in [
+            ("apiVersion", text()),
+            ("kind", text()),
+            ("metadata", metadata),
+        ] {
             if view.required().any(|required| required == name) {
                 bytes += u64::try_from(name.len()).unwrap_or(u64::MAX) + field.min_bytes + 4;
             }
@@ -180,7 +187,8 @@ fn object(view: View<'_>, resource: bool, depth: usize) -> Declared {
 
 /// Whether the schema of a resource itself says that it has what each resource has.
 fn names_itself(view: View<'_>) -> bool {
-    let is = |view: Option<View<'_>>, kind: Kind| view.is_some_and(|view| view.kind() == Some(kind));
+    let is =
+        |view: Option<View<'_>>, kind: Kind| view.is_some_and(|view| view.kind() == Some(kind));
     let metadata = view.property("metadata");
     let inside = |name: &str| metadata.and_then(|metadata| metadata.property(name));
     is(view.property("kind"), Kind::String)

@@ -109,7 +109,11 @@ impl<'v> Inference<'v> {
     }
 
     fn named(&mut self, name: &str) -> Option<Type> {
-        let variable = self.variables.iter().rev().find(|(known, _)| *known == name);
+        let variable = self
+            .variables
+            .iter()
+            .rev()
+            .find(|(known, _)| *known == name);
         if let Some((_, known)) = variable {
             return Some(known.clone());
         }

@@ -55,7 +55,9 @@ impl Review<'_> {
             }
             Kind::Map(entries) if !formatted => {
                 self.same(entries.iter().map(|(key, _, _)| (key, false)), false);
-                let values = entries.iter().map(|(_, value, optional)| (value, *optional));
+                let values = entries
+                    .iter()
+                    .map(|(_, value, optional)| (value, *optional));
                 self.same(values, false);
             }
             _ => {}
@@ -112,7 +114,9 @@ impl Review<'_> {
         let (Kind::Literal(Literal::Text(template)), [list]) = (&target.kind, args) else {
             return;
         };
-        let Kind::List(items) = &list.kind else { return };
+        let Kind::List(items) = &list.kind else {
+            return;
+        };
         let mut used = 0;
         let mut rest = *template;
         while let Some(place) = rest.find('%') {
@@ -154,7 +158,10 @@ impl Review<'_> {
         let parsing = |text: String| (None, format!("could not parse formatting clause: {text}"));
         if let Some(after) = rest.strip_prefix('.') {
             let end = after.find(|c: char| !c.is_ascii_digit()).ok_or_else(|| {
-                parsing("error while parsing precision: could not find end of precision specifier".to_owned())
+                parsing(
+                    "error while parsing precision: could not find end of precision specifier"
+                        .to_owned(),
+                )
             })?;
             if after[..end].parse::<i64>().is_err() {
                 return Err(parsing(format!(
@@ -171,7 +178,10 @@ impl Review<'_> {
         let number = |kind: &Type| matches!(kind, Type::Int | Type::Uint);
         let (fits, takes): (fn(&Type, bool) -> bool, &str) = match verb {
             's' => (|_, _| true, ""),
-            'd' => (|_, number| number, "decimal clause can only be used on integers"),
+            'd' => (
+                |_, number| number,
+                "decimal clause can only be used on integers",
+            ),
             'f' => (
                 |kind, _| matches!(kind, Type::Double | Type::Text),
                 "fixed-point clause can only be used on doubles",
@@ -188,7 +198,10 @@ impl Review<'_> {
                 |kind, number| number || matches!(kind, Type::Text | Type::Bytes),
                 "only integers, byte buffers, and strings can be formatted as hex",
             ),
-            'o' => (|_, number| number, "octal clause can only be used on integers"),
+            'o' => (
+                |_, number| number,
+                "octal clause can only be used on integers",
+            ),
             other => {
                 return Err(parsing(format!(
                     "unrecognized formatting clause \"{other}\""
@@ -221,11 +234,7 @@ impl Review<'_> {
     fn unprintable<'c, 'e>(&self, node: &'c Core<'e>) -> Option<&'c Core<'e>> {
         let none = matches!(
             self.type_of(node),
-            Type::Error
-                | Type::Optional(_)
-                | Type::Opaque(_)
-                | Type::Object(_)
-                | Type::Variable(_)
+            Type::Error | Type::Optional(_) | Type::Opaque(_) | Type::Object(_) | Type::Variable(_)
         );
         if none {
             return Some(node);

@@ -138,7 +138,10 @@ fn read(line: &'static str) -> Option<(&'static str, Signature)> {
 }
 
 fn is_library(name: &str) -> bool {
-    matches!(name, "cel" | "strings" | "lists" | "sets" | "optional" | "ip" | "format") || name.starts_with('_')
+    matches!(
+        name,
+        "cel" | "strings" | "lists" | "sets" | "optional" | "ip" | "format"
+    ) || name.starts_with('_')
 }
 
 /// The bracket that the last one closes.
@@ -196,9 +199,16 @@ mod tests {
             .iter()
             .map(|signature| {
                 let (arguments, result) = signature.instance(&mut Bindings::default());
-                let arguments = arguments.iter().map(ToString::to_string).collect::<Vec<_>>();
+                let arguments = arguments
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>();
                 let cost = signature.cost;
-                format!("{} {} -> {result} {cost}", signature.method, arguments.join(", "))
+                format!(
+                    "{} {} -> {result} {cost}",
+                    signature.method,
+                    arguments.join(", ")
+                )
             })
             .collect()
     }
@@ -215,7 +225,10 @@ mod tests {
 
     #[test]
     fn signatures_are_read() {
-        assert_eq!(shown("_?_:_"), ["false bool, _var0, _var0 -> _var0 conditional"]);
+        assert_eq!(
+            shown("_?_:_"),
+            ["false bool, _var0, _var0 -> _var0 conditional"]
+        );
         assert_eq!(
             shown("unwrapOpt"),
             ["true list(optional_type(_var0)) -> list(_var0) "]
@@ -231,7 +244,10 @@ mod tests {
                 "true net.CIDR, net.IP -> bool "
             ]
         );
-        assert_eq!(shown("_?._"), ["false dyn, string -> optional_type(_var0) "]);
+        assert_eq!(
+            shown("_?._"),
+            ["false dyn, string -> optional_type(_var0) "]
+        );
         assert_eq!(
             shown("getQuery"),
             ["true kubernetes.URL -> map(string, list(string)) "]

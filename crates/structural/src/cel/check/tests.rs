@@ -56,11 +56,26 @@ fn typed_rules_pass() {
 #[test]
 fn mistyped_rules_are_refused_with_their_place() {
     for (source, expected) in [
-        ("self.nope", "ERROR: <input>:1:5: undefined field 'nope'\n | self.nope\n | ....^"),
-        ("self.rest", "ERROR: <input>:1:5: undefined field 'rest'\n | self.rest\n | ....^"),
-        ("self.open.x", "ERROR: <input>:1:10: undefined field 'x'\n | self.open.x\n | .........^"),
-        ("nope", "ERROR: <input>:1:1: undeclared reference to 'nope' (in container '')\n | nope\n | ^"),
-        ("nope(1)", "ERROR: <input>:1:5: undeclared reference to 'nope' (in container '')\n | nope(1)\n | ....^"),
+        (
+            "self.nope",
+            "ERROR: <input>:1:5: undefined field 'nope'\n | self.nope\n | ....^",
+        ),
+        (
+            "self.rest",
+            "ERROR: <input>:1:5: undefined field 'rest'\n | self.rest\n | ....^",
+        ),
+        (
+            "self.open.x",
+            "ERROR: <input>:1:10: undefined field 'x'\n | self.open.x\n | .........^",
+        ),
+        (
+            "nope",
+            "ERROR: <input>:1:1: undeclared reference to 'nope' (in container '')\n | nope\n | ^",
+        ),
+        (
+            "nope(1)",
+            "ERROR: <input>:1:5: undeclared reference to 'nope' (in container '')\n | nope(1)\n | ....^",
+        ),
         (
             "self.int + 'a' == 'b'",
             "ERROR: <input>:1:10: found no matching overload for '_+_' applied to '(int, string)'\n | self.int + 'a' == 'b'\n | .........^",
@@ -101,8 +116,14 @@ fn mistyped_rules_are_refused_with_their_place() {
         let expected = format!("compilation failed: {expected}");
         assert_eq!(problem(source), expected, "{source}");
     }
-    assert_eq!(problem("self.int"), "cel expression must evaluate to a bool");
-    assert_eq!(problem("self.either"), "cel expression must evaluate to a bool");
+    assert_eq!(
+        problem("self.int"),
+        "cel expression must evaluate to a bool"
+    );
+    assert_eq!(
+        problem("self.either"),
+        "cel expression must evaluate to a bool"
+    );
     assert!(problem("int('x') == 1").starts_with("program instantiation failed: "));
 }
 
@@ -110,11 +131,22 @@ fn mistyped_rules_are_refused_with_their_place() {
 fn old_values_may_be_optional() {
     assert!(
         checker(true)
-            .check("oldSelf.hasValue() && oldSelf.int.value() == 1", Wanted::Bool)
+            .check(
+                "oldSelf.hasValue() && oldSelf.int.value() == 1",
+                Wanted::Bool
+            )
             .is_ok_and(|checked| checked.uses_old)
     );
-    assert!(checker(true).check("oldSelf.int == 1", Wanted::Bool).is_err());
-    assert!(checker(false).check("oldSelf.hasValue()", Wanted::Bool).is_err());
+    assert!(
+        checker(true)
+            .check("oldSelf.int == 1", Wanted::Bool)
+            .is_err()
+    );
+    assert!(
+        checker(false)
+            .check("oldSelf.hasValue()", Wanted::Bool)
+            .is_err()
+    );
 }
 
 #[test]

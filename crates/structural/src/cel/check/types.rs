@@ -187,8 +187,8 @@ impl Bindings {
     /// Whether each of `given` may stand for that of `wanted`; only then are variables bound.
     pub(super) fn fit_all(&mut self, given: &[Type], wanted: &[Type]) -> bool {
         let mark = self.log.len();
-        let fits = given.len() == wanted.len()
-            && given.iter().zip(wanted).all(|(a, b)| self.assign(a, b));
+        let fits =
+            given.len() == wanted.len() && given.iter().zip(wanted).all(|(a, b)| self.assign(a, b));
         if !fits {
             self.undo(mark);
         }
@@ -283,9 +283,7 @@ impl Bindings {
             Type::List(inner) | Type::Optional(inner) | Type::Type(Some(inner)) => {
                 self.occurs(variable, inner)
             }
-            Type::Map(parts) => {
-                self.occurs(variable, &parts.0) || self.occurs(variable, &parts.1)
-            }
+            Type::Map(parts) => self.occurs(variable, &parts.0) || self.occurs(variable, &parts.1),
             _ => false,
         }
     }

@@ -82,7 +82,16 @@ fn variable(expr: Option<Expr>, wrong: &str) -> Result<String, Problem> {
 
 /// A method call, or the macro it stands for.
 pub(super) fn method(target: Box<Expr>, name: String, args: Vec<Expr>) -> Result<Node, Problem> {
-    if let ("matches", [Expr { node: Node::Text(pattern), at }]) = (name.as_str(), args.as_slice()) {
+    if let (
+        "matches",
+        [
+            Expr {
+                node: Node::Text(pattern),
+                at,
+            },
+        ],
+    ) = (name.as_str(), args.as_slice())
+    {
         return Ok(Node::Matches {
             target,
             pattern: Pattern::new(pattern),
