@@ -130,7 +130,7 @@ impl Review {
         let mut uses_old = false;
         match checker.check(&rule.rule, Wanted::Bool) {
             Err(wrong) => self.errors.push(FieldError::invalid_printed(
-                &field,
+                field,
                 &printed(rule),
                 wrong.of_rule(),
             )),
@@ -170,7 +170,7 @@ impl Review {
         let field = path.child("messageExpression");
         match checker.check(expression, Wanted::Text) {
             Err(wrong) => self.errors.push(FieldError::invalid_printed(
-                &field,
+                field,
                 &printed(rule),
                 wrong.of_message(),
             )),
@@ -187,7 +187,8 @@ impl Review {
         // What is less than a hundredth of the whole is not worth a word.
         if cost >= PER_SCHEMA / 100 {
             self.dearest.push((cost, field.to_string()));
-            self.dearest.sort_by(|a, b| b.0.cmp(&a.0));
+            self.dearest
+                .sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
             self.dearest.truncate(NAMED);
         }
     }

@@ -127,3 +127,45 @@ fn invalid_objects_are_not_ruled() {
             .starts_with("some validation rules were not checked")
     );
 }
+
+#[test]
+fn expensive_rules_are_told() {
+    let told = |schema: Json| -> Vec<String> {
+        let schema = Schema::from_crd(&json!({"type": "object", "properties": {"a": schema}}));
+        let problems = problems(&schema.unwrap(), &Path::field("s"));
+        problems.iter().map(ToString::to_string).collect()
+    };
+    let advice = "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)";
+    let rule = |rule: &str| json!([{"rule": rule}]);
+    let place = "s.properties[a].items.x-kubernetes-validations[0].rule";
+    assert_eq!(
+        told(
+            json!({"type": "array", "maxItems": 10, "items": {"type": "string", "x-kubernetes-validations": rule("self.contains('abc')")}})
+        ),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        told(
+            json!({"type": "array", "maxItems": 40, "items": {"type": "string", "x-kubernetes-validations": rule("self.contains('abc')")}})
+        ),
+        [format!(
+            "{place}: Forbidden: estimated rule cost exceeds budget by factor of 1.258296x {advice}"
+        )]
+    );
+    assert_eq!(
+        told(
+            json!({"type": "array", "items": {"type": "string", "x-kubernetes-validations": rule("self.contains('abc')")}})
+        ),
+        [
+            format!(
+                "{place}: Forbidden: estimated rule cost exceeds budget by factor of more than 100x {advice}"
+            ),
+            format!(
+                "{place}: Forbidden: contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
+            ),
+            format!(
+                "s: Forbidden: x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of more than 100x {advice}"
+            ),
+        ]
+    );
+}

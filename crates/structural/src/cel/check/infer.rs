@@ -75,10 +75,10 @@ fn type_named(name: &str) -> Option<Type> {
         "optional_type" => Type::optional(Type::Dyn),
         "net.IP" => Type::Opaque("net.IP"),
         "net.CIDR" => Type::Opaque("net.CIDR"),
-        "type" => return Some(Type::Type(Some(Type::Type(None).into()))),
+        "type" => return Some(Type::Meta(Some(Type::Meta(None).into()))),
         _ => return None,
     };
-    Some(Type::Type(Some(named.into())))
+    Some(Type::Meta(Some(named.into())))
 }
 
 impl<'v> Inference<'v> {

@@ -46,7 +46,7 @@ impl Form {
             Self::Plain(name) => plain(name),
             Self::List(item) => Type::list(item.instance(bindings, variables)),
             Self::Optional(inner) => Type::optional(inner.instance(bindings, variables)),
-            Self::Type(inner) => Type::Type(Some(inner.instance(bindings, variables).into())),
+            Self::Type(inner) => Type::Meta(Some(inner.instance(bindings, variables).into())),
             Self::Map(parts) => Type::map(
                 parts.0.instance(bindings, variables),
                 parts.1.instance(bindings, variables),

@@ -158,7 +158,7 @@ fn costs_are_estimated() {
         ("self.int == 1", 2),
         ("self.text == self.any", 4 + 4),
         ("self.list.all(x, x > 0)", 2 + 1 + 5 * (2 + 1 + 2)),
-        ("self.any.matches('^a+$')", 2 + 314_573 * 1),
+        ("self.any.matches('^a+$')", 2 + 314_573),
         ("[1, 2].size() == 2", 10 + 1 + 1),
     ] {
         let checked = checker(false).check(source, Wanted::Bool).unwrap();

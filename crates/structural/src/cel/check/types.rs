@@ -27,7 +27,7 @@ pub(super) enum Type {
     List(Rc<Self>),
     Map(Rc<(Self, Self)>),
     /// A type as a value.
-    Type(Option<Rc<Self>>),
+    Meta(Option<Rc<Self>>),
     Optional(Rc<Self>),
     /// A type of a library without members: `net.IP`.
     Opaque(&'static str),
@@ -132,7 +132,7 @@ impl Type {
             Self::Duration => "google.protobuf.Duration",
             Self::List(_) => "list",
             Self::Map(_) => "map",
-            Self::Type(_) => "type",
+            Self::Meta(_) => "type",
             Self::Optional(_) => "optional_type",
             Self::Opaque(name) => name,
             Self::Object(object) => &object.name,
@@ -151,7 +151,7 @@ impl fmt::Display for Type {
             Self::Duration => f.write_str("duration"),
             Self::List(item) => write!(f, "list({item})"),
             Self::Map(parts) => write!(f, "map({}, {})", parts.0, parts.1),
-            Self::Type(Some(inner)) => write!(f, "type({inner})"),
+            Self::Meta(Some(inner)) => write!(f, "type({inner})"),
             Self::Optional(inner) => write!(f, "optional_type({inner})"),
             Self::Variable(number) => write!(f, "_var{number}"),
             other => f.write_str(other.name()),
@@ -238,7 +238,7 @@ impl Bindings {
                     | Type::Timestamp
                     | Type::Duration
             ),
-            (Type::Type(_), Type::Type(_)) => true,
+            (Type::Meta(_), Type::Meta(_)) => true,
             (Type::List(a), Type::List(b)) | (Type::Optional(a), Type::Optional(b)) => {
                 self.assign(a, b)
             }
@@ -280,7 +280,7 @@ impl Bindings {
                         .of(*other)
                         .is_some_and(|known| self.occurs(variable, known))
             }
-            Type::List(inner) | Type::Optional(inner) | Type::Type(Some(inner)) => {
+            Type::List(inner) | Type::Optional(inner) | Type::Meta(Some(inner)) => {
                 self.occurs(variable, inner)
             }
             Type::Map(parts) => self.occurs(variable, &parts.0) || self.occurs(variable, &parts.1),
@@ -298,7 +298,7 @@ impl Bindings {
             },
             Type::List(item) => Type::list(self.resolved(item, settle)),
             Type::Optional(inner) => Type::optional(self.resolved(inner, settle)),
-            Type::Type(Some(inner)) => Type::Type(Some(Rc::new(self.resolved(inner, settle)))),
+            Type::Meta(Some(inner)) => Type::Meta(Some(Rc::new(self.resolved(inner, settle)))),
             Type::Map(parts) => Type::map(
                 self.resolved(&parts.0, settle),
                 self.resolved(&parts.1, settle),
@@ -323,7 +323,7 @@ fn no_more_specific(a: &Type, b: &Type) -> bool {
         (Type::Map(a), Type::Map(b)) => {
             no_more_specific(&a.0, &b.0) && no_more_specific(&a.1, &b.1)
         }
-        (Type::Type(_), Type::Type(_)) => true,
+        (Type::Meta(_), Type::Meta(_)) => true,
         (a, b) => a == b,
     }
 }
