@@ -185,9 +185,7 @@ fn in_project(
             }
         }
     }
-    if makes_namespaces
-        && (asked.group, asked.resource, asked.verb) == ("", "namespaces", "create")
-        && asked.namespace.is_none()
+    if makes_namespaces && (asked.group, asked.resource, asked.verb) == ("", "namespaces", "create")
     {
         return Some((None, "making namespaces".to_owned()));
     }
