@@ -22,7 +22,7 @@ const ALL_VERBS: [&str; 13] = [
     "manage-namespaces",
 ];
 
-/// All kinds that built-in roles name, and one that none does.
+/// All kinds that built-in roles name, all kinds of ours, and one that is neither.
 fn kinds() -> BTreeSet<(String, String)> {
     let of_roles = bootstrap::global_roles()
         .flat_map(|role| role.rules)
@@ -39,6 +39,8 @@ fn kinds() -> BTreeSet<(String, String)> {
         })
         .filter(|(group, resource)| group != "*" && resource != "*")
         .collect();
+    let ours = drover_types::crds::all().into_iter();
+    kinds.extend(ours.map(|kind| (kind.spec.group, kind.spec.names.plural)));
     kinds.insert(("nobody.example".to_owned(), "things".to_owned()));
     kinds
 }
