@@ -10,7 +10,7 @@ use crate::command::{output, root, run, say};
 /// Which crates a crate may name (normal dependencies), as `ARCHITECTURE.md` draws it.
 ///
 /// Protocol crates name no product crate; siblings do not import each other.
-const GRAPH: [(&str, &[&str]); 19] = [
+const GRAPH: [(&str, &[&str]); 20] = [
     ("structural", &[]),
     ("tunnel", &[]),
     ("types", &[]),
@@ -23,8 +23,9 @@ const GRAPH: [(&str, &[&str]); 19] = [
     ("controllers", &["types", "auth"]),
     ("proxy", &["types", "auth", "tunnel"]),
     ("api", &["auth", "tunnel"]),
+    ("ext", &["types", "auth"]),
     ("api-v1", &["types", "auth", "api"]),
-    ("api-v3", &["types", "auth", "api"]),
+    ("api-v3", &["types", "auth", "api", "ext"]),
     ("agent", &["types", "tunnel", "dial"]),
     ("cli", &["types", "dial"]),
     (
@@ -37,6 +38,7 @@ const GRAPH: [(&str, &[&str]); 19] = [
             "audit",
             "controllers",
             "proxy",
+            "ext",
             "api-v1",
             "api-v3",
             "cli",

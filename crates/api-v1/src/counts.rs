@@ -136,7 +136,7 @@ pub(crate) async fn of(call: &Call) -> Answer<Map<String, Value>> {
         .iter()
         .filter(|kind| {
             let readable = rights.may_somewhere("list", kind) || rights.may_somewhere("get", kind);
-            !is_withheld(kind) && kind.has("list") && readable
+            !is_withheld(kind) && !kind.is_personal() && kind.has("list") && readable
         })
         .map(|kind| {
             let (client, rights) = (&client, &rights);

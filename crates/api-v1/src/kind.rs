@@ -50,6 +50,11 @@ impl Kind {
         self.verbs.iter().any(|known| known == verb)
     }
 
+    /// Whether its objects are their owners' alone, so that only the caller itself can ask for them.
+    pub(crate) fn is_personal(&self) -> bool {
+        self.group == "ext.cattle.io"
+    }
+
     /// Whether changes of it can be followed.
     pub(crate) fn is_watchable(&self) -> bool {
         self.has("list") && self.has("watch")

@@ -43,7 +43,11 @@ impl Source {
             }
             tracing::warn!(cluster = %call.cluster, kind = %kind.id, "a copy is behind what was written");
         }
-        let client = call.whole().await?;
+        let client = if kind.is_personal() {
+            call.as_caller()
+        } else {
+            call.whole().await?
+        };
         let listed = list_directly(&client, kind, call.now(), usize::MAX).await?;
         let (entries, revision) = listed.map_or_else(Default::default, |listed| {
             let entries = listed

@@ -94,7 +94,8 @@ pub(crate) async fn written(
         namespace: namespace.as_deref(),
         name: &name,
     };
-    let dry = call.pairs.get("dryRun").is_some();
+    // What is personal shows its secrets in this answer only.
+    let dry = call.pairs.get("dryRun").is_some() || kind.is_personal();
     let client = call.as_caller();
     let entry = match read(&client, call, kind, named).await {
         Ok(entry) if !dry => Some(entry),

@@ -14,7 +14,6 @@ mod declare;
 mod downstream;
 mod inside;
 mod kinds;
-mod kubeconfig;
 mod mapping;
 mod paths;
 mod query;

@@ -15,18 +15,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use drover_types::condition::timestamp;
 use drover_types::management::{Token, User, UserAttribute};
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
+use crate::ext;
 use crate::identity::{GROUP_AUTHENTICATED, GROUP_CATTLE_AUTHENTICATED, TokenRef};
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, Scope};
 use crate::people::{Person, groups};
 use crate::settings::Settings;
 use crate::token::{self, Record};
@@ -86,6 +90,8 @@ struct Inner {
     clock: Clock,
     settings: Settings,
     tokens: Mirror<Record>,
+    /// Tokens of `ext.cattle.io`, by the keys of their Secrets.
+    ext_tokens: Mirror<Record>,
     people: Mirror<Person>,
     memberships: Mirror<BTreeSet<String>>,
     lookups: Semaphore,
@@ -116,6 +122,7 @@ impl Authenticator {
             clock,
             settings,
             tokens: Mirror::new(),
+            ext_tokens: Mirror::new(),
             people: Mirror::new(),
             memberships: Mirror::new(),
             lookups: Semaphore::new(LOOKUPS),
@@ -136,6 +143,7 @@ impl Authenticator {
     /// looked up one by one, and group memberships are not known.
     pub async fn ready(&self) {
         self.0.tokens.ready().await;
+        self.0.ext_tokens.ready().await;
         self.0.people.ready().await;
         self.0.memberships.ready().await;
     }
@@ -193,7 +201,9 @@ impl Authenticator {
             extras.insert("username".to_owned(), vec![person.username.clone()]);
         }
         if let Some(record) = record {
-            extras.insert("requesttokenid".to_owned(), vec![record.name.clone()]);
+            let name = record.name.strip_prefix(ext::PREFIX);
+            let name = name.unwrap_or(&record.name).to_owned();
+            extras.insert("requesttokenid".to_owned(), vec![name]);
         }
         Identity {
             user: person.id.clone(),
@@ -212,12 +222,27 @@ impl Authenticator {
     }
 
     async fn token(&self, name: &str) -> Result<Option<Arc<Record>>, AuthError> {
+        if let Some(name) = name.strip_prefix(ext::PREFIX) {
+            return self.ext_token(name).await;
+        }
         if let Some(record) = self.0.tokens.get(name) {
             return Ok(Some(record));
         }
         let record = self.lookup::<Token>(name).await?.map(Record::of);
         Ok(record
             .filter(|record| !self.0.tokens.is_buried(&record.uid))
+            .map(Arc::new))
+    }
+
+    async fn ext_token(&self, name: &str) -> Result<Option<Arc<Record>>, AuthError> {
+        if let Some(record) = self.0.ext_tokens.get(&ext_key(name)) {
+            return Ok(Some(record));
+        }
+        let secrets = Api::<Secret>::namespaced(self.0.client.clone(), ext::NAMESPACE);
+        let record = self.lookup_in(&secrets, name).await?;
+        let record = record.map(|secret| ext::record(&secret));
+        Ok(record
+            .filter(|record| !self.0.ext_tokens.is_buried(&record.uid))
             .map(Arc::new))
     }
 
@@ -246,10 +271,17 @@ impl Authenticator {
             + serde::de::DeserializeOwned
             + fmt::Debug,
     {
+        self.lookup_in(&Api::all(self.0.client.clone()), name).await
+    }
+
+    async fn lookup_in<K>(&self, api: &Api<K>, name: &str) -> Result<Option<K>, AuthError>
+    where
+        K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + fmt::Debug,
+    {
         let Ok(_permit) = self.0.lookups.acquire().await else {
             return Ok(None);
         };
-        match Api::<K>::all(self.0.client.clone()).get_opt(name).await {
+        match api.get_opt(name).await {
             Ok(found) => Ok(found.filter(|found| found.meta().deletion_timestamp.is_none())),
             // What the store cannot say anything sensible about is not a credential.
             Err(kube::Error::SerdeError(error)) => {
@@ -276,7 +308,10 @@ impl Authenticator {
 
     /// Refuses a token from now on whose deletion the store has acknowledged.
     pub(crate) fn forget_token(&self, name: &str, uid: &str) {
-        self.0.tokens.bury(name, uid);
+        match name.strip_prefix(ext::PREFIX) {
+            Some(bare) => self.0.ext_tokens.bury(&ext_key(bare), uid),
+            None => self.0.tokens.bury(name, uid),
+        };
         self.0.used.lock().remove(name);
         self.revoke(Revocation::Token(name.to_owned()));
     }
@@ -387,16 +422,28 @@ impl Authenticator {
     }
 }
 
+/// Where the mirror has a token of `ext.cattle.io`.
+fn ext_key(name: &str) -> String {
+    format!("{}/{name}", ext::NAMESPACE)
+}
+
 impl Feeder {
     /// Follows the store for as long as it is polled.
     pub(crate) async fn run(mut self) {
         let Authenticator(inner) = self.authenticator.clone();
         let client = || inner.client.clone();
         let tokens = watchers::Tokens(self.authenticator.clone());
+        let ext_tokens = watchers::ExtTokens(watchers::Tokens(self.authenticator.clone()));
         let people = watchers::People(self.authenticator.clone());
         let memberships = watchers::Memberships(self.authenticator.clone());
         tokio::join!(
             inner.tokens.follow::<Token>(client(), Record::of, tokens),
+            inner.ext_tokens.follow_in::<Secret>(
+                Scope::labelled(ext::NAMESPACE, ext::HOLDS_LABEL, ext::TOKEN),
+                client(),
+                |secret| ext::record(&secret),
+                ext_tokens
+            ),
             inner.people.follow::<User>(client(), Person::of, people),
             inner.memberships.follow::<UserAttribute>(
                 client(),
@@ -408,11 +455,24 @@ impl Feeder {
     }
 
     async fn write_uses(&mut self) {
-        let tokens: Api<Token> = Api::all(self.authenticator.0.client.clone());
+        let client = &self.authenticator.0.client;
+        let tokens: Api<Token> = Api::all(client.clone());
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), ext::NAMESPACE);
         while let Some((name, at)) = self.uses.recv().await {
-            let change = Patch::Merge(json!({ "lastUsedAt": timestamp(at) }));
-            match tokens.patch(&name, &PatchParams::default(), &change).await {
-                Ok(_) => {}
+            let params = PatchParams::default();
+            let written = match name.strip_prefix(ext::PREFIX) {
+                Some(name) => {
+                    let text = STANDARD.encode(timestamp(at));
+                    let change = Patch::Merge(json!({"data": {ext::LAST_USED: text}}));
+                    secrets.patch(name, &params, &change).await.map(drop)
+                }
+                None => {
+                    let change = Patch::Merge(json!({ "lastUsedAt": timestamp(at) }));
+                    tokens.patch(&name, &params, &change).await.map(drop)
+                }
+            };
+            match written {
+                Ok(()) => {}
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
                 Err(error) => {
                     tracing::warn!(token = %name, %error, "last use could not be written")

@@ -12,6 +12,7 @@ pub mod authenticator;
 pub mod bootstrap;
 pub mod clock;
 pub mod csrf;
+pub mod ext;
 #[cfg(test)]
 mod fake;
 pub mod identity;

@@ -6,6 +6,8 @@
 //! Invariant: an unknown user, a user without a password and a wrong password
 //! take the same work and get the same answer.
 
+mod ext;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ use crate::settings::Settings;
 use crate::token::{self, HASHED_ANNOTATION, KIND_LABEL, KUBECONFIG, SESSION, USER_LABEL};
 use crate::web::{self, ApiError};
 use crate::{Clock, Entropy, Identity, UserId};
+
+pub use ext::{NewExtToken, Session};
 
 /// Label of a user with the second of its last login.
 const LAST_LOGIN_LABEL: &str = "cattle.io/last-login";
@@ -515,6 +519,9 @@ impl Logins {
     /// # Errors
     /// [`LoginError::Store`].
     pub async fn delete_token(&self, name: &str) -> Result<(), LoginError> {
+        if let Some(name) = name.strip_prefix(crate::ext::PREFIX) {
+            return self.delete_ext_token(name).await;
+        }
         let tokens: Api<Token> = Api::all(self.0.client.clone());
         let Some(token) = tokens
             .get_opt(name)
@@ -614,14 +621,23 @@ impl Logins {
         }
         self.set_password(&identity.user, &identity.username, new)
             .await?;
+        self.password_was_changed(&identity.user).await
+    }
+
+    /// Ends the request to a user to change the password.
+    ///
+    /// # Errors
+    /// [`PasswordError::Store`].
+    pub async fn password_was_changed(&self, user: &UserId) -> Result<(), PasswordError> {
         let users: Api<User> = Api::all(self.0.client.clone());
         let done = Patch::Merge(json!({ "mustChangePassword": false }));
         let patched = users
-            .patch(identity.user.as_str(), &PatchParams::default(), &done)
+            .patch(user.as_str(), &PatchParams::default(), &done)
             .await;
-        patched
-            .map(drop)
-            .map_err(failed("note that the password was changed"))
+        patched.map(drop).map_err(|source| PasswordError::Store {
+            step: "note that the password was changed",
+            source,
+        })
     }
 
     /// Any change of a password ends the first-login greeting (reference section 4.5); not worth failing over.

@@ -60,6 +60,23 @@ impl<V> fmt::Debug for Mirror<V> {
     }
 }
 
+/// Which objects of a kind are followed; by default all.
+#[derive(Debug, Default)]
+pub(crate) struct Scope {
+    namespace: Option<&'static str>,
+    labels: Option<String>,
+}
+
+impl Scope {
+    /// Those of one namespace with one label.
+    pub(crate) fn labelled(namespace: &'static str, label: &str, value: &str) -> Self {
+        Self {
+            namespace: Some(namespace),
+            labels: Some(format!("{label}={value}")),
+        }
+    }
+}
+
 /// Told what changed. `settled` follows every batch of changes.
 pub(crate) trait Observer<V>: Send {
     /// One object came, changed or went.
@@ -219,9 +236,23 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
         self.0.ready.send_replace(true);
     }
 
-    /// Follows the store for as long as it is polled.
+    /// Follows all objects of a kind for as long as it is polled.
     pub(crate) async fn follow<K>(
         &self,
+        client: Client,
+        reduce: impl Fn(K) -> V + Send,
+        observer: impl Observer<V>,
+    ) where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        self.follow_in(Scope::default(), client, reduce, observer)
+            .await;
+    }
+
+    /// Follows some objects of a kind for as long as it is polled.
+    pub(crate) async fn follow_in<K>(
+        &self,
+        scope: Scope,
         client: Client,
         reduce: impl Fn(K) -> V + Send,
         mut observer: impl Observer<V>,
@@ -229,7 +260,14 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
         let kind = ApiResource::erase::<K>(&());
-        let api: Api<DynamicObject> = Api::all_with(client, &kind);
+        let api: Api<DynamicObject> = match scope.namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, &kind),
+            None => Api::all_with(client, &kind),
+        };
+        let config = watcher::Config {
+            label_selector: scope.labels,
+            ..watcher::Config::default()
+        };
         let reduce = |object: DynamicObject| -> (String, String, Option<V>) {
             let key = match object.namespace() {
                 Some(namespace) => format!("{namespace}/{}", object.name_any()),
@@ -248,7 +286,7 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
                 }
             }
         };
-        let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+        let mut events = std::pin::pin!(watcher(api, config).default_backoff());
         let mut listed = HashMap::new();
         while let Some(event) = events.next().await {
             match event {

@@ -15,6 +15,7 @@ use crate::audit::{Auditor, Record};
 use crate::listener::Handler;
 use crate::public::Public;
 use crate::route::{Route, route};
+use crate::way::Way;
 
 /// Everything that answers requests.
 pub(crate) struct Edge {
@@ -27,7 +28,7 @@ pub(crate) struct Edge {
     /// The explorer API.
     pub(crate) explorer: drover_api_v1::Explorer,
     /// Requests into clusters.
-    pub(crate) proxy: drover_proxy::Proxy,
+    pub(crate) way: Way,
     /// Agents' tunnels.
     pub(crate) connect: drover_proxy::Connect,
     /// Import manifests.
@@ -152,7 +153,7 @@ impl Edge {
         match route {
             Route::Cluster { cluster, path } => {
                 let (cluster, path) = (cluster.to_owned(), path.to_owned());
-                self.proxy.handle(request, identity, &cluster, &path).await
+                self.way.handle(request, identity, &cluster, &path).await
             }
             Route::Logout => match identity {
                 None => web::unauthorized(),

@@ -6,8 +6,8 @@ use drover_api_v1::Reach;
 use drover_api_v3::{Hooks, YamlImport};
 use drover_auth::web::{ApiError, boxed};
 use drover_auth::{Authenticator, Identity};
-use drover_proxy::{Clusters, Proxy, Unreachable};
-use drover_types::names::PROJECT_ANNOTATION;
+use drover_proxy::{Clusters, Unreachable};
+use drover_types::names::{LOCAL_CLUSTER, PROJECT_ANNOTATION};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use kube::api::{DynamicObject, Patch, PatchParams};
@@ -15,21 +15,23 @@ use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client, ResourceExt as _};
 
+use crate::way::Way;
+
 /// Who writes what people import.
 const MANAGER: &str = "drover-import";
 
 /// The hooks of a running server.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerHooks {
-    proxy: Proxy,
+    way: Way,
     clusters: Clusters,
     authenticator: Authenticator,
 }
 
 impl ServerHooks {
-    pub(crate) fn new(proxy: Proxy, clusters: Clusters, authenticator: Authenticator) -> Self {
+    pub(crate) fn new(way: Way, clusters: Clusters, authenticator: Authenticator) -> Self {
         Self {
-            proxy,
+            way,
             clusters,
             authenticator,
         }
@@ -37,13 +39,13 @@ impl ServerHooks {
 
     /// A client of a cluster whose every request goes the way of the user's own.
     fn as_user(&self, identity: &Identity, cluster: &str) -> Client {
-        let (proxy, identity, cluster) = (self.proxy.clone(), identity.clone(), cluster.to_owned());
+        let (way, identity, cluster) = (self.way.clone(), identity.clone(), cluster.to_owned());
         let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
-            let (proxy, identity, cluster) = (proxy.clone(), identity.clone(), cluster.clone());
+            let (way, identity, cluster) = (way.clone(), identity.clone(), cluster.clone());
             async move {
                 let path = request.uri().path().to_owned();
                 let request = request.map(boxed);
-                Ok::<_, Infallible>(proxy.handle(request, Some(identity), &cluster, &path).await)
+                Ok::<_, Infallible>(way.handle(request, Some(identity), &cluster, &path).await)
             }
         });
         Client::new(service, "default")
@@ -88,7 +90,7 @@ impl Reach for ServerHooks {
 
     fn whole<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<Client, ApiError>> {
         Box::pin(async move {
-            self.clusters.client(cluster).await.map_err(|error| {
+            let client = self.clusters.client(cluster).await.map_err(|error| {
                 if matches!(error, Unreachable::Unknown(_)) {
                     return ApiError::not_found(chain(&error));
                 }
@@ -97,6 +99,11 @@ impl Reach for ServerHooks {
                     "ClusterUnavailable",
                     chain(&error),
                 )
+            })?;
+            Ok(if cluster == LOCAL_CLUSTER {
+                drover_ext::discovery::completed(client)
+            } else {
+                client
             })
         })
     }

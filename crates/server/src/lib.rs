@@ -21,6 +21,7 @@ mod listener;
 mod public;
 mod replicas;
 mod route;
+mod way;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -46,6 +47,7 @@ use crate::hooks::ServerHooks;
 use crate::listener::Listeners;
 use crate::public::Public;
 use crate::replicas::Replicas;
+use crate::way::Way;
 
 /// Runs the server until `shutdown`; running requests get the grace period.
 ///
@@ -135,8 +137,16 @@ pub async fn run(
         let connect = connect.clone();
         async move { connect.run().await }
     });
+    let ext = drover_ext::Ext::new(drover_ext::Parts {
+        client: drover_ext::HubClient(client.clone()),
+        access: auth.access.clone(),
+        logins: auth.logins.clone(),
+        settings: auth.settings.clone(),
+        clock: clock.clone(),
+    });
+    let way = Way::new(proxy.clone(), ext);
     let hooks = Arc::new(ServerHooks::new(
-        proxy.clone(),
+        way.clone(),
         clusters.clone(),
         auth.authenticator.clone(),
     ));
@@ -187,7 +197,7 @@ pub async fn run(
         login: auth.public.clone(),
         api,
         explorer: explorer.clone(),
-        proxy: proxy.clone(),
+        way,
         connect: connect.clone(),
         import: ImportApi::new(client.clone()),
         public: Public {

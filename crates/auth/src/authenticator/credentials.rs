@@ -8,6 +8,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use super::AuthError;
+use crate::ext;
 use crate::web::cookie;
 
 /// A token's name and key.
@@ -51,8 +52,10 @@ pub(super) fn find(headers: &HeaderMap) -> Result<Option<Pair<'_>>, AuthError> {
             (Cow::Owned(name.to_owned()), Cow::Owned(key.to_owned()))
         }
     };
-    let name_is_fine = (1..=MAX_LENGTH).contains(&name.len())
-        && name.bytes().all(|byte| {
+    // Tokens of `ext.cattle.io` say so.
+    let bare = name.strip_prefix(ext::PREFIX).unwrap_or(&name);
+    let name_is_fine = (1..=MAX_LENGTH).contains(&bare.len())
+        && bare.bytes().all(|byte| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.')
         });
     if name_is_fine && (1..=MAX_LENGTH).contains(&key.len()) {
@@ -119,6 +122,10 @@ mod tests {
             Ok(Some(("token-abcde", "key"))),
         );
         check(
+            &[("authorization", "Bearer ext/token-abcde:key")],
+            Ok(Some(("ext/token-abcde", "key"))),
+        );
+        check(
             &[("authorization", "bearer  token-abcde:key")],
             Ok(Some(("token-abcde", "key"))),
         );
@@ -145,7 +152,10 @@ mod tests {
             "Basic !!!",
             "Bearer Token:key",
             "Bearer ../x:key",
-            "Bearer ext/token-abcde:key",
+            "Bearer ext/:key",
+            "Bearer ext/ext/token-abcde:key",
+            "Bearer ext/../token-abcde:key",
+            "Bearer v3/token-abcde:key",
             "Basic dG9rZW4=",
         ] {
             check(&[("authorization", header), cookie], Err(()));

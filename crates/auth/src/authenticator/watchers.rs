@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Authenticator, Revocation};
 use crate::UserId;
+use crate::ext;
 use crate::mirror::Observer;
 use crate::people::Person;
 use crate::token::Record;
@@ -27,6 +28,17 @@ impl Observer<Record> for Tokens {
         if !same {
             self.0.revoke(Revocation::Token(key.to_owned()));
         }
+    }
+}
+
+/// Tokens of `ext.cattle.io`, whose names here are those of their Secrets.
+pub(super) struct ExtTokens(pub(super) Tokens);
+
+impl Observer<Record> for ExtTokens {
+    fn changed(&mut self, key: &str, before: Option<&Arc<Record>>, after: Option<&Arc<Record>>) {
+        let name = key.rsplit('/').next().unwrap_or_default();
+        self.0
+            .changed(&format!("{}{name}", ext::PREFIX), before, after);
     }
 }
 

@@ -1,0 +1,526 @@
+//! `kubeconfigs`: one file for many clusters, with tokens of its own that end with it.
+//!
+//! Kept as a ConfigMap without the file itself, which holds a key and is shown once.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use drover_auth::ext::{HOLDS_LABEL, NAMESPACE, OWNER_LABEL, PREFIX};
+use drover_auth::logins::NewExtToken;
+use drover_auth::token::KUBECONFIG;
+use drover_auth::web::{self, ApiError, Response};
+use drover_auth::{ClustersVisible, Logins};
+use drover_types::condition::timestamp;
+use drover_types::management::Cluster;
+use http::request::Parts;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::{Api, ResourceExt};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::kubeconfig::{self, Credential, Entry};
+use crate::request::{flag, merge, number, text, texts};
+use crate::tokens::{Metadata, metadata, own_labels};
+use crate::{Call, bad_request};
+
+const PLURAL: &str = "kubeconfigs";
+const KIND: &str = "Kubeconfig";
+const GENERATED: &str = "kubeconfig-";
+/// Value of [`HOLDS_LABEL`].
+const HOLDS: &str = "kubeconfig";
+/// The kubeconfig's own unique id.
+const UID: &str = "cattle.io/uid";
+/// Label of a token with the kubeconfig it is part of.
+const PART_OF: &str = "authn.management.cattle.io/kubeconfig-id";
+/// Name of the entry for the server itself, and of the user.
+const DEFAULT: &str = "rancher";
+const ATTEMPTS: usize = 5;
+
+const CLUSTERS: &str = "clusters";
+const CONTEXT: &str = "current-context";
+const DESCRIPTION: &str = "description";
+const TTL: &str = "ttl";
+const WITH_DEFAULT: &str = "include-default-entry";
+const CONDITIONS: &str = "status-conditions";
+const SUMMARY: &str = "status-summary";
+const TOKENS: &str = "status-tokens";
+
+/// What is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Spec {
+    clusters: Vec<String>,
+    current: String,
+    description: String,
+    /// Seconds.
+    ttl: i64,
+    with_default: Option<bool>,
+}
+
+impl Spec {
+    fn of(object: &Value) -> Result<Self, ApiError> {
+        let clusters = object.pointer("/spec/clusters").cloned();
+        let clusters = clusters.filter(|list| !list.is_null()).unwrap_or(json!([]));
+        Ok(Self {
+            clusters: serde_json::from_value(clusters)
+                .map_err(|_| bad_request("spec.clusters must be a list of texts"))?,
+            current: text(object, "/spec/currentContext")?,
+            description: text(object, "/spec/description")?,
+            ttl: number(object, "/spec/ttl")?,
+            with_default: flag(object, "/spec/includeDefaultEntry")?,
+        })
+    }
+
+    fn of_config_map(config: &ConfigMap) -> Self {
+        let data = |key: &str| value(config, key);
+        Self {
+            clusters: serde_json::from_str(data(CLUSTERS)).unwrap_or_default(),
+            current: data(CONTEXT).to_owned(),
+            description: data(DESCRIPTION).to_owned(),
+            ttl: data(TTL).parse().unwrap_or_default(),
+            with_default: data(WITH_DEFAULT).parse().ok(),
+        }
+    }
+
+    fn shown(&self) -> Value {
+        let mut spec = json!({"ttl": self.ttl});
+        if !self.clusters.is_empty() {
+            spec["clusters"] = json!(self.clusters);
+        }
+        for (name, value) in [
+            ("currentContext", &self.current),
+            ("description", &self.description),
+        ] {
+            if !value.is_empty() {
+                spec[name] = json!(value);
+            }
+        }
+        if let Some(with_default) = self.with_default {
+            spec["includeDefaultEntry"] = json!(with_default);
+        }
+        spec
+    }
+
+    fn write(&self, data: &mut BTreeMap<String, String>) {
+        let mut put = |key: &str, value: String| drop(data.insert(key.to_owned(), value));
+        if !self.clusters.is_empty() {
+            put(CLUSTERS, json!(self.clusters).to_string());
+        }
+        put(CONTEXT, self.current.clone());
+        put(DESCRIPTION, self.description.clone());
+        put(TTL, self.ttl.to_string());
+        if let Some(with_default) = self.with_default {
+            put(WITH_DEFAULT, with_default.to_string());
+        }
+    }
+}
+
+fn value<'a>(config: &'a ConfigMap, key: &str) -> &'a str {
+    let data = config.data.as_ref();
+    data.and_then(|data| data.get(key))
+        .map_or("", String::as_str)
+}
+
+fn tokens_of(config: &ConfigMap) -> Vec<String> {
+    serde_json::from_str(value(config, TOKENS)).unwrap_or_default()
+}
+
+fn owner_of(config: &ConfigMap) -> &str {
+    config.labels().get(OWNER_LABEL).map_or("", String::as_str)
+}
+
+/// A kubeconfig as clients see it, without the file.
+fn shown(config: &ConfigMap) -> Value {
+    let mut labels = config.labels().clone();
+    labels.remove(HOLDS_LABEL);
+    let mut annotations = config.annotations().clone();
+    let uid = annotations.remove(UID).unwrap_or_default();
+    let mut status = json!({"summary": value(config, SUMMARY)});
+    let tokens = tokens_of(config);
+    if !tokens.is_empty() {
+        status["tokens"] = json!(tokens);
+    }
+    if let Ok(conditions @ Value::Array(_)) = serde_json::from_str(value(config, CONDITIONS)) {
+        status["conditions"] = conditions;
+    }
+    json!({
+        "apiVersion": "ext.cattle.io/v1", "kind": KIND,
+        "metadata": metadata(&Metadata {
+            name: &config.name_any(), prefix: GENERATED, uid: &uid,
+            version: &config.resource_version().unwrap_or_default(),
+            created: config.metadata.creation_timestamp.as_ref().map(|at| at.0),
+            labels: &labels, annotations: &annotations,
+        }),
+        "spec": Spec::of_config_map(config).shown(), "status": status,
+    })
+}
+
+fn condition(kind: &str, message: &str, now: Timestamp) -> Value {
+    json!({
+        "type": kind, "status": "True", "reason": kind, "message": message, "lastTransitionTime": timestamp(now),
+    })
+}
+
+impl Call<'_> {
+    fn config_maps(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.parts.client.0.clone(), NAMESPACE)
+    }
+
+    pub(crate) async fn kubeconfigs(
+        &self,
+        sent: Value,
+        parts: &Parts,
+    ) -> Result<Response, ApiError> {
+        match self.asked.verb {
+            "create" => self.create_kubeconfig(&sent, parts).await,
+            "get" => {
+                let found = self.kubeconfig().await?;
+                Ok(self.shown(KIND, vec![shown(&found)]))
+            }
+            "list" => {
+                let found = self.listed_kubeconfigs().await?;
+                Ok(self.shown(KIND, found.iter().map(shown).collect()))
+            }
+            "update" | "patch" => self.update_kubeconfig(sent).await,
+            _ => self.delete_kubeconfigs().await,
+        }
+    }
+
+    async fn kubeconfig(&self) -> Result<ConfigMap, ApiError> {
+        let name = self.asked.name.as_deref().unwrap_or_default();
+        let found = self.config_maps().get_opt(name).await?;
+        found
+            .filter(|found| found.labels().get(HOLDS_LABEL).map(String::as_str) == Some(HOLDS))
+            .filter(|found| self.reaches(owner_of(found)))
+            .ok_or_else(|| self.absent(PLURAL))
+    }
+
+    async fn listed_kubeconfigs(&self) -> Result<Vec<ConfigMap>, ApiError> {
+        let mut labels = format!("{HOLDS_LABEL}={HOLDS}");
+        if let Some(owner) = self.owner() {
+            labels.push_str(&format!(",{OWNER_LABEL}={owner}"));
+        }
+        if let Some(asked) = &self.asked.labels {
+            labels.push(',');
+            labels.push_str(asked);
+        }
+        let listed = self
+            .config_maps()
+            .list(&ListParams::default().labels(&labels))
+            .await?;
+        let name = self.asked.name.as_deref();
+        let fits = |found: &ConfigMap| name.is_none_or(|name| found.name_any() == name);
+        Ok(listed.items.into_iter().filter(fits).collect())
+    }
+
+    /// Seconds the tokens live.
+    fn lifetime(&self, asked: i64) -> Result<i64, ApiError> {
+        if asked < 0 {
+            return Err(bad_request("spec.ttl can't be negative (infinite)"));
+        }
+        let settings = &self.parts.settings;
+        let most = settings
+            .number("auth-token-max-ttl-minutes")
+            .saturating_mul(60);
+        let default = settings
+            .number("kubeconfig-default-token-ttl-minutes")
+            .saturating_mul(60);
+        let wanted = if asked == 0 { default } else { asked };
+        if asked > 0 && most > 0 && asked > most {
+            return Err(bad_request(format!(
+                "spec.ttl {asked} exceeds max ttl {most}"
+            )));
+        }
+        Ok(if most > 0 && (wanted <= 0 || wanted > most) {
+            most
+        } else {
+            wanted
+        })
+    }
+
+    /// The clusters that are named, or all that the caller may see.
+    async fn clusters(&self, named: &[String]) -> Result<Vec<Cluster>, ApiError> {
+        if named.first().is_some_and(|first| first == "*") {
+            let clusters: Api<Cluster> = Api::all(self.parts.client.0.clone());
+            let mut all = clusters.list(&ListParams::default()).await?.items;
+            if let ClustersVisible::These(names) = self.parts.access.clusters_visible(self.identity)
+            {
+                all.retain(|cluster| names.contains(&cluster.name_any()));
+            }
+            return Ok(all);
+        }
+        let mut found = Vec::new();
+        for name in named {
+            found.push(self.cluster(name).await?);
+        }
+        Ok(found)
+    }
+
+    async fn create_kubeconfig(&self, sent: &Value, parts: &Parts) -> Result<Response, ApiError> {
+        let mut spec = Spec::of(sent)?;
+        let with_default = spec.with_default.unwrap_or(true);
+        let unique: std::collections::BTreeSet<&String> = spec.clusters.iter().collect();
+        if unique.len() != spec.clusters.len() {
+            return Err(bad_request("spec.clusters must be unique"));
+        }
+        if !with_default && spec.clusters.is_empty() {
+            return Err(bad_request(
+                "at least one cluster is required when includeDefaultEntry is false",
+            ));
+        }
+        spec.ttl = self.lifetime(spec.ttl)?;
+        let clusters = self.clusters(&spec.clusters).await?;
+        let is_current = |cluster: &Cluster| cluster.name_any() == spec.current;
+        if !spec.current.is_empty() && !clusters.iter().any(is_current) {
+            return Err(bad_request(format!(
+                "invalid currentContext {}",
+                spec.current
+            )));
+        }
+        if let (true, Some(first)) = (spec.current.is_empty(), clusters.first()) {
+            spec.current = first.name_any();
+        }
+        let (labels, annotations) = (own_labels(sent)?, texts(sent, "/metadata/annotations")?);
+        if self.asked.dry {
+            return Ok(self.made(sent));
+        }
+        let mut kept = self.keep(&spec, labels, annotations).await?;
+        let file = match self
+            .file(&spec, with_default, &clusters, &mut kept, parts)
+            .await
+        {
+            Ok(file) => file,
+            Err(error) => {
+                self.remove(&kept).await?;
+                return Err(error);
+            }
+        };
+        let mut answer = shown(&kept);
+        answer["status"]["value"] = json!(file);
+        Ok(self.made(&answer))
+    }
+
+    /// Stores what is to be remembered.
+    async fn keep(
+        &self,
+        spec: &Spec,
+        mut labels: BTreeMap<String, String>,
+        mut annotations: BTreeMap<String, String>,
+    ) -> Result<ConfigMap, ApiError> {
+        let logins = &self.parts.logins;
+        labels.insert(HOLDS_LABEL.to_owned(), HOLDS.to_owned());
+        labels.insert(OWNER_LABEL.to_owned(), self.identity.user.to_string());
+        annotations.insert(UID.to_owned(), logins.unique_id()?);
+        let mut data = BTreeMap::new();
+        spec.write(&mut data);
+        data.insert(SUMMARY.to_owned(), "Pending".to_owned());
+        logins.ensure_ext_namespace().await?;
+        let mut left = ATTEMPTS;
+        loop {
+            let config = ConfigMap {
+                metadata: ObjectMeta {
+                    name: Some(format!("{GENERATED}{}", logins.name_suffix()?)),
+                    generate_name: Some(GENERATED.to_owned()),
+                    labels: Some(labels.clone()),
+                    annotations: Some(annotations.clone()),
+                    ..ObjectMeta::default()
+                },
+                data: Some(data.clone()),
+                ..ConfigMap::default()
+            };
+            left -= 1;
+            match self
+                .config_maps()
+                .create(&PostParams::default(), &config)
+                .await
+            {
+                Err(kube::Error::Api(status)) if status.is_already_exists() && left > 0 => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    /// Makes the token, notes it, and writes the file.
+    async fn file(
+        &self,
+        spec: &Spec,
+        with_default: bool,
+        clusters: &[Cluster],
+        kept: &mut ConfigMap,
+        parts: &Parts,
+    ) -> Result<String, ApiError> {
+        let settings = &self.parts.settings;
+        let server = match settings.get("server-url") {
+            url if url.is_empty() && parts.headers.contains_key(http::header::HOST) => {
+                web::link_base(parts)
+            }
+            url if url.is_empty() => {
+                return Err(ApiError::server_error(
+                    "the URL of this server is not known",
+                ));
+            }
+            url => url,
+        };
+        let host = server
+            .split_once("://")
+            .map_or(server.as_str(), |(_, host)| host);
+        let now = self.parts.clock.now();
+        let data = kept.data.get_or_insert_default();
+        let credential = if settings.is_true("kubeconfig-generate-token") {
+            let id = kept.metadata.name.clone().unwrap_or_default();
+            let new = NewExtToken {
+                kind: KUBECONFIG.to_owned(),
+                description: "Kubeconfig token".to_owned(),
+                ttl: spec.ttl.saturating_mul(1_000),
+                enabled: true,
+                labels: [(PART_OF.to_owned(), id)].into(),
+                ..NewExtToken::default()
+            };
+            let (token, key) = self
+                .parts
+                .logins
+                .create_ext_token(self.identity, new)
+                .await?;
+            data.insert(TOKENS.to_owned(), json!([token.name]).to_string());
+            let made = json!([condition("TokenCreated", &token.name, now)]);
+            data.insert(CONDITIONS.to_owned(), made.to_string());
+            let bearer = Logins::ext_bearer(&token.name, &key);
+            Credential::Token(bearer.expose_secret().to_owned())
+        } else {
+            Credential::Command {
+                server: host.trim_end_matches('/').to_owned(),
+                user: self.identity.user.to_string(),
+            }
+        };
+        data.insert(SUMMARY.to_owned(), "Complete".to_owned());
+        let name = kept.name_any();
+        // The token is known from here on to whoever removes what could not be finished.
+        let stored = self
+            .config_maps()
+            .replace(&name, &PostParams::default(), kept)
+            .await;
+        *kept = stored?;
+
+        let called = |cluster: &Cluster| match cluster.spec.display_name.as_str() {
+            "" => cluster.name_any(),
+            shown => shown.to_owned(),
+        };
+        let mut entries = Vec::new();
+        if with_default {
+            entries.push(Entry {
+                name: DEFAULT.to_owned(),
+                server: server.trim_end_matches('/').to_owned(),
+            });
+        }
+        entries.extend(
+            clusters
+                .iter()
+                .map(|cluster| Entry::through(&server, &cluster.name_any(), &called(cluster))),
+        );
+        let current = clusters
+            .iter()
+            .find(|cluster| cluster.name_any() == spec.current)
+            .map_or_else(|| DEFAULT.to_owned(), called);
+        let ca = settings.get("cacerts");
+        let ca = match ca.trim_end() {
+            "" => String::new(),
+            pem => STANDARD.encode(pem),
+        };
+        let file = kubeconfig::text(&entries, &current, DEFAULT, &ca, &credential)
+            .map_err(|error| ApiError::server_error(error.to_string()))?;
+        let made = kept.metadata.creation_timestamp.as_ref();
+        let made = made.map(|at| timestamp(at.0)).unwrap_or_default();
+        Ok(format!(
+            "# name: {name}\n# createdTimestamp: {made}\n# ttl: {}\n{file}",
+            spec.ttl
+        ))
+    }
+
+    async fn update_kubeconfig(&self, sent: Value) -> Result<Response, ApiError> {
+        let mut config = self.kubeconfig().await?;
+        let before = shown(&config);
+        let wanted = if self.asked.verb == "patch" {
+            let mut merged = before.clone();
+            merge(&mut merged, &sent);
+            merged
+        } else {
+            sent
+        };
+        let (old, new) = (Spec::of_config_map(&config), Spec::of(&wanted)?);
+        for (field, same) in [
+            ("clusters", old.clusters == new.clusters),
+            ("currentContext", old.current == new.current),
+            ("ttl", old.ttl == new.ttl),
+            ("includeDefaultEntry", old.with_default == new.with_default),
+        ] {
+            if !same {
+                return Err(bad_request(format!("spec.{field} is immutable")));
+            }
+        }
+        let mut labels = own_labels(&wanted)?;
+        for ours in [HOLDS_LABEL, OWNER_LABEL] {
+            if let Some(value) = config.labels().get(ours) {
+                labels.insert(ours.to_owned(), value.clone());
+            }
+        }
+        let mut annotations = texts(&wanted, "/metadata/annotations")?;
+        if let Some(uid) = config.annotations().get(UID) {
+            annotations.insert(UID.to_owned(), uid.clone());
+        }
+        config.metadata.labels = Some(labels);
+        config.metadata.annotations = Some(annotations);
+        let mut conditions: Vec<Value> =
+            serde_json::from_str(value(&config, CONDITIONS)).unwrap_or_default();
+        conditions.retain(|condition| condition["type"] != "Updated");
+        conditions.push(condition("Updated", "", self.parts.clock.now()));
+        let data = config.data.get_or_insert_default();
+        data.insert(DESCRIPTION.to_owned(), new.description);
+        data.insert(CONDITIONS.to_owned(), json!(conditions).to_string());
+        let version = text(&wanted, "/metadata/resourceVersion")?;
+        if !version.is_empty() {
+            config.metadata.resource_version = Some(version);
+        }
+        if !self.asked.dry {
+            config = self
+                .config_maps()
+                .replace(&config.name_any(), &PostParams::default(), &config)
+                .await?;
+        }
+        Ok(self.shown(KIND, vec![shown(&config)]))
+    }
+
+    async fn delete_kubeconfigs(&self) -> Result<Response, ApiError> {
+        let one = self.asked.verb == "delete";
+        let doomed = if one {
+            vec![self.kubeconfig().await?]
+        } else {
+            self.listed_kubeconfigs().await?
+        };
+        for config in doomed.iter().filter(|_| !self.asked.dry) {
+            self.remove(config).await?;
+        }
+        Ok(self.gone(KIND, one, doomed.iter().map(shown).collect()))
+    }
+
+    /// Ends the tokens first: what is left of a kubeconfig then lets nobody in.
+    async fn remove(&self, config: &ConfigMap) -> Result<(), ApiError> {
+        for token in tokens_of(config) {
+            self.parts
+                .logins
+                .delete_token(&format!("{PREFIX}{token}"))
+                .await?;
+        }
+        let deleted = self
+            .config_maps()
+            .delete(&config.name_any(), &DeleteParams::default())
+            .await;
+        match deleted {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What a request asks for, and its body.
+
+use drover_auth::web::{self, ApiError, Body, Request};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::bad_request;
+use crate::status::no_method;
+
+/// How much of an object a table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Include {
+    None,
+    Metadata,
+    Object,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) verb: &'static str,
+    pub(crate) name: Option<String>,
+    /// Lists and collections to delete are those with these labels.
+    pub(crate) labels: Option<String>,
+    /// Nothing is to be changed.
+    pub(crate) dry: bool,
+    pub(crate) wants_table: bool,
+    pub(crate) include: Include,
+}
+
+impl Asked {
+    pub(crate) fn of(request: &Request, name: Option<String>) -> Result<Self, ApiError> {
+        let query = request.uri().query().unwrap_or_default();
+        let get = |wanted: &str| {
+            form_urlencoded::parse(query.as_bytes())
+                .find(|(key, _)| key == wanted)
+                .map(|(_, value)| value.into_owned())
+                .filter(|value| !value.is_empty())
+        };
+        let verb = match (request.method(), &name) {
+            (&Method::GET, Some(_)) => "get",
+            (&Method::GET, None) => "list",
+            (&Method::POST, None) => "create",
+            (&Method::PUT, Some(_)) => "update",
+            (&Method::PATCH, Some(_)) => "patch",
+            (&Method::DELETE, Some(_)) => "delete",
+            (&Method::DELETE, None) => "deletecollection",
+            _ => return Err(no_method()),
+        };
+        if get("watch").is_some_and(|watch| watch == "true" || watch == "1") {
+            return Err(no_method());
+        }
+        let fits = |name: &String| {
+            name.len() <= 253
+                && name.bytes().all(|byte| {
+                    byte.is_ascii_lowercase()
+                        || byte.is_ascii_digit()
+                        || matches!(byte, b'-' | b'.')
+                })
+        };
+        if name.as_ref().is_some_and(|name| !fits(name)) {
+            return Err(bad_request("it is no name of an object"));
+        }
+        let mut name = name;
+        if verb == "list"
+            && let Some(selector) = get("fieldSelector")
+        {
+            match selector.strip_prefix("metadata.name=") {
+                Some(only) => name = Some(only.trim_start_matches('=').to_owned()),
+                None => return Err(bad_request("only metadata.name can be selected by")),
+            }
+        }
+        let dry = match get("dryRun").as_deref() {
+            None => false,
+            Some("All") => true,
+            Some(other) => return Err(bad_request(format!("{other} is no dry run"))),
+        };
+        let accept = request.headers().get(ACCEPT);
+        let accept = accept
+            .and_then(|accept| accept.to_str().ok())
+            .unwrap_or_default();
+        Ok(Self {
+            verb,
+            name,
+            labels: get("labelSelector"),
+            dry,
+            wants_table: accept.contains("as=Table"),
+            include: match get("includeObject").as_deref() {
+                Some("None") => Include::None,
+                Some("Object") => Include::Object,
+                _ => Include::Metadata,
+            },
+        })
+    }
+}
+
+/// Reads the body: an object, or a patch that is merged into one.
+pub(crate) async fn read(parts: &Parts, body: Body) -> Result<Value, ApiError> {
+    let kind = parts.headers.get(CONTENT_TYPE);
+    let kind = kind
+        .and_then(|kind| kind.to_str().ok())
+        .and_then(|kind| kind.split(';').next())
+        .unwrap_or("application/json")
+        .trim()
+        .to_ascii_lowercase();
+    let known: &[&str] = if parts.method == Method::PATCH {
+        // What nobody has declared otherwise is merged by the strategic form as by the other.
+        &[
+            "application/merge-patch+json",
+            "application/strategic-merge-patch+json",
+        ]
+    } else {
+        &["application/json", "application/yaml"]
+    };
+    if !known.contains(&kind.as_str()) {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UnsupportedMediaType",
+            format!("the body must be {}", known.join(" or ")),
+        ));
+    }
+    let bytes = web::read(&parts.headers, body, web::MAX_BODY).await?;
+    let read: Result<Value, String> = if kind == "application/yaml" {
+        std::str::from_utf8(&bytes)
+            .map_err(|error| error.to_string())
+            .and_then(|text| serde_saphyr::from_str(text).map_err(|error| error.to_string()))
+    } else if bytes.is_empty() {
+        Ok(json!({}))
+    } else {
+        serde_json::from_slice(&bytes).map_err(|error| {
+            // Never what it holds: it may be a password.
+            format!("line {} column {}", error.line(), error.column())
+        })
+    };
+    match read {
+        Ok(object @ Value::Object(_)) => Ok(object),
+        Ok(_) => Err(bad_request("the body is no object")),
+        Err(_) if kind == "application/yaml" => Err(bad_request("the body is no YAML")),
+        Err(place) => Err(bad_request(format!("the body is no JSON: {place}"))),
+    }
+}
+
+/// A text of the object, empty if absent.
+///
+/// # Errors
+/// 400 naming the field for what is no text.
+pub(crate) fn text(object: &Value, pointer: &'static str) -> Result<String, ApiError> {
+    match object.pointer(pointer) {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => Err(wrong(pointer, "a text")),
+    }
+}
+
+/// A whole number of the object, zero if absent.
+///
+/// # Errors
+/// 400 naming the field for what is no whole number.
+pub(crate) fn number(object: &Value, pointer: &'static str) -> Result<i64, ApiError> {
+    match object.pointer(pointer) {
+        None | Some(Value::Null) => Ok(0),
+        Some(value) => value
+            .as_i64()
+            .ok_or_else(|| wrong(pointer, "a whole number")),
+    }
+}
+
+/// True or false of the object, if it is there.
+///
+/// # Errors
+/// 400 naming the field for what is neither.
+pub(crate) fn flag(object: &Value, pointer: &'static str) -> Result<Option<bool>, ApiError> {
+    match object.pointer(pointer) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(_) => Err(wrong(pointer, "true or false")),
+    }
+}
+
+/// Texts by names, as labels and annotations are.
+///
+/// # Errors
+/// 400 naming the field for what is none.
+pub(crate) fn texts(
+    object: &Value,
+    pointer: &'static str,
+) -> Result<std::collections::BTreeMap<String, String>, ApiError> {
+    match object.pointer(pointer) {
+        None | Some(Value::Null) => Ok(Default::default()),
+        Some(value) => {
+            serde_json::from_value(value.clone()).map_err(|_| wrong(pointer, "texts by names"))
+        }
+    }
+}
+
+fn wrong(pointer: &str, expected: &str) -> ApiError {
+    let field = pointer.trim_start_matches('/').replace('/', ".");
+    bad_request(format!("{field} must be {expected}"))
+}
+
+/// Merges a patch into an object (RFC 7386).
+pub(crate) fn merge(object: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *object = patch.clone();
+        return;
+    };
+    if !object.is_object() {
+        *object = json!({});
+    }
+    let Value::Object(entries) = object else {
+        return;
+    };
+    for (key, value) in patch {
+        if value.is_null() {
+            entries.remove(key);
+        } else {
+            merge(entries.entry(key).or_insert(Value::Null), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn asked(method: &str, uri: &str, name: Option<&str>) -> Result<Asked, u16> {
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+            .body(web::empty())
+            .unwrap();
+        Asked::of(&request, name.map(str::to_owned)).map_err(|error| error.status.as_u16())
+    }
+
+    #[test]
+    fn methods_and_queries_say_what_is_asked() {
+        let list = asked("GET", "/x?labelSelector=a%3Db&includeObject=Object", None).unwrap();
+        assert_eq!((list.verb, list.labels.as_deref()), ("list", Some("a=b")));
+        assert!(list.wants_table && list.include == Include::Object && !list.dry);
+        let one = asked("GET", "/x?fieldSelector=metadata.name%3Dy", None).unwrap();
+        assert_eq!((one.verb, one.name.as_deref()), ("list", Some("y")));
+        assert!(asked("DELETE", "/x?dryRun=All", Some("y")).unwrap().dry);
+        for (method, uri, name, status) in [
+            ("GET", "/x?watch=true", None, 405),
+            ("POST", "/x", Some("y"), 405),
+            ("PUT", "/x", None, 405),
+            ("GET", "/x?fieldSelector=spec.a%3Db", None, 400),
+            ("GET", "/x", Some("A/b"), 400),
+            ("POST", "/x?dryRun=some", None, 400),
+        ] {
+            assert_eq!(
+                asked(method, uri, name).err(),
+                Some(status),
+                "{method} {uri}"
+            );
+        }
+    }
+
+    #[test]
+    fn patches_are_merged() {
+        let mut object = json!({"spec": {"a": 1, "b": 2}, "c": [1]});
+        merge(
+            &mut object,
+            &json!({"spec": {"a": null, "d": {"e": 1}}, "c": [2]}),
+        );
+        assert_eq!(object, json!({"spec": {"b": 2, "d": {"e": 1}}, "c": [2]}));
+    }
+}

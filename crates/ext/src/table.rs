@@ -1,0 +1,159 @@
+//! Lists as tables, for kubectl (columns of recorded/v1-schemas.json).
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::request::Include;
+
+/// Name, priority, and what stands there.
+type Column = (&'static str, i32, fn(&Value, Timestamp) -> Value);
+
+const TOKENS: [Column; 6] = [
+    ("Name", 0, |object, _| at(object, "/metadata/name")),
+    ("User", 1, |object, _| at(object, "/spec/userID")),
+    ("Kind", 0, |object, _| at(object, "/spec/kind")),
+    ("TTL", 0, |object, _| {
+        let ttl = object["spec"]["ttl"].as_i64().unwrap_or_default();
+        json!(if ttl < 0 {
+            "<never>".to_owned()
+        } else {
+            span(ttl / 1_000)
+        })
+    }),
+    ("Age", 0, age),
+    ("Description", 1, |object, _| {
+        at(object, "/spec/description")
+    }),
+];
+const KUBECONFIGS: [Column; 8] = [
+    ("Name", 0, |object, _| at(object, "/metadata/name")),
+    ("TTL", 0, |object, _| {
+        json!(span(object["spec"]["ttl"].as_i64().unwrap_or_default()))
+    }),
+    ("Tokens", 0, |object, _| {
+        let tokens = object["status"]["tokens"].as_array().map_or(0, Vec::len);
+        json!(tokens.to_string())
+    }),
+    ("Status", 0, |object, _| at(object, "/status/summary")),
+    ("Age", 0, age),
+    ("User", 1, |object, _| {
+        at(object, "/metadata/labels/cattle.io~1user-id")
+    }),
+    ("Clusters", 1, |object, _| {
+        let clusters = object["spec"]["clusters"].as_array();
+        let names = clusters.into_iter().flatten().filter_map(Value::as_str);
+        json!(names.collect::<Vec<_>>().join(","))
+    }),
+    ("Description", 1, |object, _| {
+        at(object, "/spec/description")
+    }),
+];
+
+fn at(object: &Value, pointer: &str) -> Value {
+    object.pointer(pointer).cloned().unwrap_or(json!(""))
+}
+
+fn age(object: &Value, now: Timestamp) -> Value {
+    let created = object["metadata"]["creationTimestamp"]
+        .as_str()
+        .and_then(|text| text.parse::<Timestamp>().ok());
+    json!(created.map_or("<unknown>".to_owned(), |created| {
+        span(now.duration_since(created).as_secs())
+    }))
+}
+
+/// A time span as kubectl writes it: two units at most, one where the first is large.
+fn span(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
+    let two = |one: i64, unit: char, other: i64, small: char| {
+        if other == 0 {
+            format!("{one}{unit}")
+        } else {
+            format!("{one}{unit}{other}{small}")
+        }
+    };
+    match () {
+        () if seconds < 120 => format!("{seconds}s"),
+        () if minutes < 10 => two(minutes, 'm', seconds % 60, 's'),
+        () if minutes < 180 => format!("{minutes}m"),
+        () if hours < 8 => two(hours, 'h', minutes % 60, 'm'),
+        () if hours < 48 => format!("{hours}h"),
+        () if days < 8 => two(days, 'd', hours % 24, 'h'),
+        () if days < 730 => format!("{days}d"),
+        () if days < 2_920 => two(days / 365, 'y', days % 365, 'd'),
+        () => format!("{}y", days / 365),
+    }
+}
+
+/// The objects as a table.
+pub(crate) fn table(kind: &str, objects: &[Value], include: Include, now: Timestamp) -> Value {
+    let columns: &[Column] = if kind == "Token" {
+        &TOKENS
+    } else {
+        &KUBECONFIGS
+    };
+    let definitions: Vec<Value> = columns
+        .iter()
+        .map(|(name, priority, _)| {
+            let format = if *name == "Name" { "name" } else { "" };
+            json!({"name": name, "type": "string", "format": format, "description": "", "priority": priority})
+        })
+        .collect();
+    let rows: Vec<Value> = objects
+        .iter()
+        .map(|object| {
+            let cells: Vec<Value> = columns.iter().map(|(_, _, cell)| cell(object, now)).collect();
+            let object = match include {
+                Include::None => Value::Null,
+                Include::Object => object.clone(),
+                Include::Metadata => json!({
+                    "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"],
+                }),
+            };
+            json!({"cells": cells, "object": object})
+        })
+        .collect();
+    json!({
+        "apiVersion": "meta.k8s.io/v1", "kind": "Table", "metadata": {}, "columnDefinitions": definitions, "rows": rows,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_written_as_kubectl_writes_them() {
+        for (seconds, text) in [
+            (-1, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (599, "9m59s"),
+            (3_600, "60m"),
+            (10_800, "3h"),
+            (12_000, "3h20m"),
+            (90_000, "25h"),
+            (172_800, "2d"),
+            (2_592_000, "30d"),
+        ] {
+            assert_eq!(span(seconds), text, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_cell_for_each_column_and_as_much_of_objects_as_is_asked_for() {
+        let object = json!({
+            "metadata": {"name": "token-a", "creationTimestamp": "1970-01-01T00:00:00Z"},
+            "spec": {"userID": "u", "kind": "", "ttl": -1, "description": "d"},
+        });
+        let now = Timestamp::from_second(5).unwrap();
+        let shown = table("Token", &[object], Include::Metadata, now);
+        assert_eq!(
+            shown["rows"][0]["cells"],
+            json!(["token-a", "u", "", "<never>", "5s", "d"])
+        );
+        assert_eq!(shown["rows"][0]["object"]["metadata"]["name"], "token-a");
+        assert_eq!(shown["rows"][0]["object"].get("spec"), None);
+    }
+}
