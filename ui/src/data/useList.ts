@@ -2,8 +2,9 @@
 
 import { computed, onScopeDispose, shallowRef, watch, type ComputedRef } from 'vue'
 
-import { ApiError, messageOf } from '@/api/http'
+import { messageOf } from '@/api/http'
 
+import { isRefusal, untilAnswered } from './backoff'
 import { listColumns } from './explorer/columns'
 import { openPagedList, type PagedList } from './explorer/list'
 import { EVERYTHING, type ListQuery, type View } from './explorer/query'
@@ -19,23 +20,27 @@ export function useColumnsOf(
 ): { columns: ComputedRef<Column[][]>; problem: ComputedRef<string> } {
   const found = shallowRef(new Map<string, Column[]>())
   const problem = shallowRef('')
+  async function read(where: string, resource: ApiResource, signal: AbortSignal): Promise<void> {
+    const columns = await untilAnswered(
+      () => listColumns(where, resource),
+      // A kind without a schema is one the person may not see; the list itself says so.
+      (error) => {
+        if (!isRefusal(error)) problem.value = messageOf(error)
+      },
+      signal,
+    )
+    if (!columns || signal.aborted) return
+    problem.value = ''
+    found.value = new Map(found.value).set(`${where} ${resource.id}`, columns)
+  }
   watch(
     () => [cluster(), resources()] as const,
-    async ([where, wanted]) => {
+    ([where, wanted], _, onCleanup) => {
       if (where === '') return
+      const left = new AbortController()
+      onCleanup(() => left.abort())
       problem.value = ''
-      const answers = await Promise.all(
-        wanted.map(async (resource): Promise<[string, Column[]]> => {
-          try {
-            return [`${where} ${resource.id}`, await listColumns(where, resource)]
-          } catch (error) {
-            // A kind without a schema is one the person may not see; the list itself says so.
-            if (!(error instanceof ApiError && error.status === 404)) problem.value = messageOf(error)
-            return [`${where} ${resource.id}`, []]
-          }
-        }),
-      )
-      if (cluster() === where) found.value = new Map(answers)
+      for (const resource of wanted) void read(where, resource, left.signal)
     },
     { immediate: true },
   )

@@ -1,10 +1,10 @@
-/** One live object: read, then watched; a lost watch is opened again. */
+/** One live object: read, then watched; a lost watch is opened again, a refusal is asked about again. */
 
 import { onScopeDispose, shallowReactive, watch } from 'vue'
 
-import { ApiError, fetchOk, isOffline, messageOf } from '@/api/http'
+import { ApiError, fetchOk, messageOf } from '@/api/http'
 
-import { pause, sleep } from './backoff'
+import { isRefusal, mayPass, pause, sleep } from './backoff'
 import { collectionPath, getObject, type KubernetesObject, type ResourceName } from './kubernetes/objects'
 
 export interface ObjectAddress {
@@ -16,9 +16,12 @@ export interface ObjectAddress {
 
 export interface LiveObject {
   object: KubernetesObject | undefined
-  phase: 'loading' | 'live' | 'lost' | 'gone' | 'missing' | 'failed'
+  phase: 'loading' | 'live' | 'lost' | 'gone' | 'missing' | 'forbidden' | 'failed'
   message: string
 }
+
+/** Milliseconds between readings of what may not be watched. */
+const POLL = 15_000
 
 export function useObject(address: () => ObjectAddress | undefined): LiveObject {
   const state = shallowReactive<LiveObject>({ object: undefined, phase: 'loading', message: '' })
@@ -43,28 +46,44 @@ async function follow(address: ObjectAddress, state: LiveObject, signal: AbortSi
   for (let attempt = 0; !signal.aborted; attempt += 1) {
     try {
       const { cluster, resource, namespace, name } = address
-      state.object = await getObject(cluster, resource, namespace, name)
-      state.phase = 'live'
+      const object = await getObject(cluster, resource, namespace, name)
+      if (signal.aborted) return
+      Object.assign(state, { object, phase: 'live', message: '' })
       attempt = 0
-      if (await watchObject(address, state, signal)) {
+      if (await watchOrWait(address, state, signal)) {
         state.phase = 'gone'
         return
       }
     } catch (error) {
       if (signal.aborted) return
+      const isMissing = error instanceof ApiError && error.status === 404
+      if (isMissing && state.object) {
+        state.phase = 'gone'
+        return
+      }
       state.message = messageOf(error)
-      if (error instanceof ApiError && error.status === 404) {
-        state.phase = state.object ? 'gone' : 'missing'
-        return
-      }
-      if (error instanceof ApiError && !isOffline(error) && error.status !== 410 && error.status < 500) {
-        // Who may read but not watch sees the object as it was.
-        if (!state.object) state.phase = 'failed'
-        return
-      }
-      state.phase = 'lost'
+      state.phase = phaseOf(error)
+      if (state.phase === 'failed') return
       await sleep(pause(attempt, Math.random()), signal).catch(() => undefined)
     }
+  }
+}
+
+function phaseOf(error: unknown): LiveObject['phase'] {
+  if (!mayPass(error)) return 'failed'
+  if (!isRefusal(error)) return 'lost'
+  return error instanceof ApiError && error.status === 404 ? 'missing' : 'forbidden'
+}
+
+/** Follows changes; who may read but not watch reads again after a while. Whether the object was deleted. */
+async function watchOrWait(address: ObjectAddress, state: LiveObject, signal: AbortSignal): Promise<boolean> {
+  try {
+    return await watchObject(address, state, signal)
+  } catch (error) {
+    const isUnwatchable = error instanceof ApiError && [401, 403, 404, 405].includes(error.status)
+    if (!isUnwatchable || signal.aborted) throw error
+    await sleep(POLL, signal)
+    return false
   }
 }
 

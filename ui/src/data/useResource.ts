@@ -5,6 +5,7 @@ import { computed, ref, shallowRef, watch, type ComputedRef, type Ref } from 'vu
 import { messageOf } from '@/api/http'
 import { t } from '@/texts'
 
+import { untilAnswered } from './backoff'
 import { resources, type ApiResource } from './kubernetes/resources'
 
 export interface Served {
@@ -20,15 +21,19 @@ export function useResource(cluster: () => string, id: () => string): Served {
   const problem = ref('')
   watch(
     [cluster, id],
-    async ([where, wanted]) => {
+    async ([where, wanted], _, onCleanup) => {
       problem.value = ''
       if (where === '') return
-      try {
-        all.value = await resources(where)
-        if (wanted !== '' && !all.value.has(wanted)) problem.value = t.list.unknownKind(wanted)
-      } catch (error) {
-        problem.value = messageOf(error)
-      }
+      const left = new AbortController()
+      onCleanup(() => left.abort())
+      const found = await untilAnswered(
+        () => resources(where),
+        (error) => (problem.value = messageOf(error)),
+        left.signal,
+      )
+      if (!found || left.signal.aborted) return
+      all.value = found
+      problem.value = wanted !== '' && !found.has(wanted) ? t.list.unknownKind(wanted) : ''
     },
     { immediate: true },
   )

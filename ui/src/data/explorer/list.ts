@@ -9,8 +9,8 @@
 
 import { markRaw, shallowReactive, type ShallowReactive } from 'vue'
 
-import { ApiError, isOffline, messageOf, request } from '@/api/http'
-import { pause, sleep } from '@/data/backoff'
+import { ApiError, messageOf, request } from '@/api/http'
+import { isRefusal, mayPass, pause, sleep } from '@/data/backoff'
 import type { ListPhase, Row } from '@/data/rows'
 import { t } from '@/texts'
 
@@ -294,19 +294,12 @@ class ExplorerList implements PagedList {
     // Another view was asked for.
     if (error instanceof DOMException && error.name === 'AbortError') return true
     this.state.message = error instanceof ApiError && error.status === 404 ? t.list.notVisible : messageOf(error)
-    // A right that somebody gives shows without asking for the page anew.
-    const isForbidden = error instanceof ApiError && [403, 404].includes(error.status)
-    if (
-      error instanceof ApiError &&
-      !isForbidden &&
-      !isOffline(error) &&
-      ![429, 410].includes(error.status) &&
-      error.status < 500
-    ) {
+    if (!mayPass(error)) {
       this.state.phase = 'failed'
       return false
     }
-    this.state.phase = isForbidden ? 'forbidden' : 'lost'
+    // A right that somebody gives shows without asking for the page anew.
+    this.state.phase = isRefusal(error) ? 'forbidden' : 'lost'
     this.attempts += 1
     await sleep(pause(this.attempts - 1, Math.random()), this.signal()).catch(() => undefined)
     return true

@@ -10,7 +10,7 @@ import { computed, onScopeDispose, reactive, ref, shallowReactive, type Computed
 
 import { isOffline, messageOf, socketUrl } from '@/api/http'
 import { list, type Resource } from '@/api/norman'
-import { pause } from '@/data/backoff'
+import { mayPass, pause } from '@/data/backoff'
 
 interface Live {
   items: Map<string, Resource>
@@ -99,7 +99,7 @@ function open(type: string): Live {
   return live
 }
 
-async function read(type: string, live: Live): Promise<void> {
+async function read(type: string, live: Live, attempt = 0): Promise<void> {
   try {
     const resources = await list<Resource>(PLURALS[type] ?? type)
     const ids = new Set(resources.map((resource) => resource.id))
@@ -109,8 +109,18 @@ async function read(type: string, live: Live): Promise<void> {
     live.state.error = ''
   } catch (error) {
     // A lost connection is told in one place; the next connection reads again.
-    if (isOffline(error)) lost()
-    else live.state.error = messageOf(error)
+    if (isOffline(error)) {
+      lost()
+      return
+    }
+    live.state.error = messageOf(error)
+    if (!mayPass(error)) return
+    setTimeout(
+      () => {
+        if (live.users > 0 && collections.get(type) === live) void read(type, live, attempt + 1)
+      },
+      pause(attempt, Math.random()),
+    )
   }
 }
 
