@@ -8,137 +8,22 @@
 //!
 //! Rules are compiled once for a schema, by [`Rules::compile`], and share one [`Budget`] per object.
 
+mod compiled;
 mod definition;
 
 use serde_json::Value as Json;
 
-use crate::cel::{Budget, EvalError, ParseError, Program, Scope, Value};
+use self::compiled::{Compiled, Tree};
+use crate::cel::{Budget, EvalError, Scope, Value};
 use crate::error::{FieldError, FieldErrorKind};
 use crate::path::Path;
-use crate::schema::{Kind, ListType, Node, Rule, Schema, View};
+use crate::schema::{Kind, ListType, Rule, Schema, View};
 
 /// What one rule may cost, and all rules of an object.
 const PER_RULE: u64 = 1_000_000;
 const PER_OBJECT: u64 = 10_000_000;
-const MAX_DEPTH: usize = 128;
-const VARIABLES: [&str; 2] = ["self", "oldSelf"];
 /// The longest text that an expression may give for a message, in bytes.
 const MAX_MESSAGE: usize = 5 * 1024;
-
-/// A rule, compiled.
-#[derive(Debug)]
-struct Compiled {
-    rule: Rule,
-    program: Result<Program, ParseError>,
-    message: Option<Program>,
-    uses_old: bool,
-    /// `fieldPath` as it is appended to the path of the value.
-    field: Option<String>,
-}
-
-impl Compiled {
-    fn new(rule: &Rule) -> Self {
-        let program = Program::parse(&rule.rule, &VARIABLES);
-        let message = rule
-            .message_expression
-            .as_deref()
-            .and_then(|expression| Program::parse(expression, &VARIABLES).ok());
-        Self {
-            uses_old: program
-                .as_ref()
-                .is_ok_and(|program| program.uses("oldSelf")),
-            program,
-            message,
-            field: rule.field_path.as_deref().map(normalized),
-            rule: rule.clone(),
-        }
-    }
-
-    fn named(&self) -> &str {
-        match &self.rule.message {
-            Some(message) => message.trim(),
-            None => self.rule.rule.trim(),
-        }
-    }
-}
-
-/// `.a.b['c']` as error paths print it.
-fn normalized(path: &str) -> String {
-    let mut out = String::new();
-    let mut rest = path.trim();
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix("['")
-            && let Some((key, after)) = after.split_once("']")
-        {
-            out.push('[');
-            out.push_str(key);
-            out.push(']');
-            rest = after;
-        } else {
-            let after = rest.strip_prefix('.').unwrap_or(rest);
-            let end = after.find(['.', '[']).unwrap_or(after.len());
-            if end == 0 {
-                break;
-            }
-            if !out.is_empty() {
-                out.push('.');
-            }
-            out.push_str(&after[..end]);
-            rest = &after[end..];
-        }
-    }
-    out
-}
-
-/// The rules of a schema, in a tree that follows it.
-#[derive(Debug, Default)]
-struct Tree {
-    rules: Vec<Compiled>,
-    /// By the place of the property in the schema.
-    properties: Vec<(Box<str>, Self)>,
-    additional: Option<Box<Self>>,
-    items: Option<Box<Self>>,
-    all_of: Vec<Self>,
-}
-
-impl Tree {
-    /// The tree of `view`, if there is any rule in it.
-    fn compile(view: View<'_>, depth: usize) -> Option<Self> {
-        if depth > MAX_DEPTH {
-            return None;
-        }
-        let branches: &[std::sync::Arc<Node>] = view
-            .constraints()
-            .map_or(&[], |constraints| &constraints.all_of);
-        let tree = Self {
-            rules: view.rules().iter().map(Compiled::new).collect(),
-            properties: view
-                .properties()
-                .filter_map(|(name, property)| {
-                    Some((Box::from(name), Self::compile(property, depth + 1)?))
-                })
-                .collect(),
-            additional: view
-                .additional_properties()
-                .and_then(|additional| Self::compile(additional, depth + 1))
-                .map(Box::new),
-            items: view
-                .items()
-                .and_then(|items| Self::compile(items, depth + 1))
-                .map(Box::new),
-            all_of: branches
-                .iter()
-                .filter_map(|branch| Self::compile(view.branch(branch), depth + 1))
-                .collect(),
-        };
-        let empty = tree.rules.is_empty()
-            && tree.properties.is_empty()
-            && tree.additional.is_none()
-            && tree.items.is_none()
-            && tree.all_of.is_empty();
-        (!empty).then_some(tree)
-    }
-}
 
 /// A rule as the API server shows it: its structure, in JSON as Go writes it.
 fn printed(rule: &Rule) -> String {

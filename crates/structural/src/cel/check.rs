@@ -2,12 +2,13 @@
 //!
 //! Owns the rules of types of the language and its libraries, the types that schemas give to values, and the estimates
 //! of cost (google/cel-go `checker`, v0.26; k8s.io/apiserver `cel`, v0.36). Macros are replaced by what they stand for
-//! ([`core`]); types are inferred ([`infer`]); literals are looked at ([`literals`]); costs are estimated ([`cost`]).
+//! ([`expand`]); types are inferred ([`infer`]); literals are looked at ([`literals`]); costs are estimated ([`cost`]).
 
 mod calls;
 mod core;
 mod cost;
 mod declared;
+mod expand;
 mod infer;
 mod literals;
 mod range;
@@ -80,7 +81,7 @@ impl Checker {
     pub(crate) fn check(&self, source: &str, wanted: Wanted) -> Result<Checked, Wrong> {
         let refuse = |problems| Wrong::Compilation(problem::print(problems, source));
         let expr = parse::parse(source).map_err(|problem| refuse(vec![problem]))?;
-        let (root, nodes) = core::expand(&expr).map_err(|problem| refuse(vec![problem]))?;
+        let (root, nodes) = expand::expand(&expr).map_err(|problem| refuse(vec![problem]))?;
         let variables = vec![
             ("self", Type::declared(&self.declared, SELF_TYPE)),
             ("oldSelf", self.old.clone()),

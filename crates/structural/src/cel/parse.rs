@@ -1,8 +1,10 @@
 //! The grammar (google/cel-go `parser/gen/CEL.g4`, v0.26).
 
 mod macros;
+mod operator;
 
-use super::ast::{Binary, Expr, Node};
+use self::operator::Operator;
+use super::ast::{Expr, Node};
 use super::escape;
 use super::lexer::{Token, tokens};
 use super::problem::Problem;
@@ -42,58 +44,6 @@ impl Tree {
     const fn leaf(at: usize, node: Node) -> Self {
         let expr = Expr { at, node };
         Self { expr, height: 1 }
-    }
-}
-
-/// What stands between two operands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    Or,
-    And,
-    Binary(Binary),
-}
-
-impl Operator {
-    fn of(token: &Token) -> Option<Self> {
-        Some(match token {
-            Token::Symbol(symbol) => match *symbol {
-                "||" => Self::Or,
-                "&&" => Self::And,
-                "==" => Self::Binary(Binary::Eq),
-                "!=" => Self::Binary(Binary::Ne),
-                "<" => Self::Binary(Binary::Lt),
-                "<=" => Self::Binary(Binary::Le),
-                ">" => Self::Binary(Binary::Gt),
-                ">=" => Self::Binary(Binary::Ge),
-                "+" => Self::Binary(Binary::Add),
-                "-" => Self::Binary(Binary::Sub),
-                "*" => Self::Binary(Binary::Mul),
-                "/" => Self::Binary(Binary::Div),
-                "%" => Self::Binary(Binary::Rem),
-                _ => return None,
-            },
-            Token::Ident(name) if name == "in" => Self::Binary(Binary::In),
-            _ => return None,
-        })
-    }
-
-    /// How tightly it binds.
-    const fn level(self) -> u8 {
-        match self {
-            Self::Or => 1,
-            Self::And => 2,
-            Self::Binary(
-                Binary::Eq
-                | Binary::Ne
-                | Binary::Lt
-                | Binary::Le
-                | Binary::Gt
-                | Binary::Ge
-                | Binary::In,
-            ) => 3,
-            Self::Binary(Binary::Add | Binary::Sub) => 4,
-            Self::Binary(Binary::Mul | Binary::Div | Binary::Rem) => 5,
-        }
     }
 }
 
