@@ -101,7 +101,30 @@ pub(crate) async fn written(
         Ok(entry) if !dry => Some(entry),
         Ok(_) | Err(_) => Entry::new(kind, &object, Vec::new(), call.now()),
     };
-    entry.map_or_else(Map::new, |entry| call.shown(rights, kind, &entry))
+    match entry {
+        Some(entry) => call.shown(rights, kind, &entry),
+        None => unnamed(call, &kind.id, &kind.path(None, None), object),
+    }
+}
+
+/// An object that is answered and not kept: it has no name, so that nothing but its kind can be linked to.
+pub(crate) fn unnamed(call: &Call, id: &str, path: &str, object: Value) -> Map<String, Value> {
+    let mut shown = match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    shown.insert("type".to_owned(), json!(id));
+    let view = call.urls.native(path);
+    shown.insert("links".to_owned(), json!({ "view": view }));
+    let state = json!({
+        "name": "active", "error": false, "transitioning": false, "message": "Resource is current",
+    });
+    let metadata = shown.entry("metadata").or_insert_with(|| json!({}));
+    if let Some(metadata) = metadata.as_object_mut() {
+        metadata.insert("relationships".to_owned(), Value::Null);
+        metadata.insert("state".to_owned(), state);
+    }
+    shown
 }
 
 /// Tells the copy of the kind what it has to wait for.

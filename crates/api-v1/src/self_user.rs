@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 
 use crate::call::{Answer, Call, Refused, no_method};
+use crate::object;
 
 const TYPE: &str = "ext.cattle.io.selfuser";
 
@@ -27,14 +28,10 @@ pub(crate) async fn answer(
     }
     let bytes = web::read(&parts.headers, sent, web::MAX_BODY).await?;
     drover_api::encode::read_fields(&parts.headers, &bytes)?;
-    let view = call.urls.native("/apis/ext.cattle.io/v1/selfusers");
-    let item = json!({
-        "apiVersion": "ext.cattle.io/v1", "kind": "SelfUser", "type": TYPE, "links": {"view": view},
-        "metadata": {
-            "generateName": "e-", "relationships": null,
-            "state": {"name": "active", "error": false, "transitioning": false, "message": "Resource is current"},
-        },
+    let object = json!({
+        "apiVersion": "ext.cattle.io/v1", "kind": "SelfUser", "metadata": {"generateName": "e-"},
         "status": {"userID": call.identity.user.as_str()},
     });
+    let item = object::unnamed(call, TYPE, "/apis/ext.cattle.io/v1/selfusers", object);
     Ok(call.writer.answer(StatusCode::CREATED, &item))
 }

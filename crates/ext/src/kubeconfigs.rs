@@ -2,6 +2,8 @@
 //!
 //! Kept as a ConfigMap without the file itself, which holds a key and is shown once.
 
+mod kept;
+
 use std::collections::BTreeMap;
 
 use base64::Engine;
@@ -14,7 +16,6 @@ use drover_auth::{ClustersVisible, Logins};
 use drover_types::condition::timestamp;
 use drover_types::management::Cluster;
 use http::request::Parts;
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, PostParams};
@@ -22,9 +23,13 @@ use kube::{Api, ResourceExt};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use kept::{
+    CONDITIONS, DESCRIPTION, SUMMARY, Spec, TOKENS, condition, owner_of, shown, tokens_of, value,
+};
+
 use crate::kubeconfig::{self, Credential, Entry};
-use crate::request::{flag, merge, number, text, texts};
-use crate::tokens::{Metadata, metadata, own_labels};
+use crate::request::{merge, text, texts};
+use crate::tokens::own_labels;
 use crate::{Call, bad_request};
 
 const PLURAL: &str = "kubeconfigs";
@@ -39,130 +44,6 @@ const PART_OF: &str = "authn.management.cattle.io/kubeconfig-id";
 /// Name of the entry for the server itself, and of the user.
 const DEFAULT: &str = "rancher";
 const ATTEMPTS: usize = 5;
-
-const CLUSTERS: &str = "clusters";
-const CONTEXT: &str = "current-context";
-const DESCRIPTION: &str = "description";
-const TTL: &str = "ttl";
-const WITH_DEFAULT: &str = "include-default-entry";
-const CONDITIONS: &str = "status-conditions";
-const SUMMARY: &str = "status-summary";
-const TOKENS: &str = "status-tokens";
-
-/// What is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Spec {
-    clusters: Vec<String>,
-    current: String,
-    description: String,
-    /// Seconds.
-    ttl: i64,
-    with_default: Option<bool>,
-}
-
-impl Spec {
-    fn of(object: &Value) -> Result<Self, ApiError> {
-        let clusters = object.pointer("/spec/clusters").cloned();
-        let clusters = clusters.filter(|list| !list.is_null()).unwrap_or(json!([]));
-        Ok(Self {
-            clusters: serde_json::from_value(clusters)
-                .map_err(|_| bad_request("spec.clusters must be a list of texts"))?,
-            current: text(object, "/spec/currentContext")?,
-            description: text(object, "/spec/description")?,
-            ttl: number(object, "/spec/ttl")?,
-            with_default: flag(object, "/spec/includeDefaultEntry")?,
-        })
-    }
-
-    fn of_config_map(config: &ConfigMap) -> Self {
-        let data = |key: &str| value(config, key);
-        Self {
-            clusters: serde_json::from_str(data(CLUSTERS)).unwrap_or_default(),
-            current: data(CONTEXT).to_owned(),
-            description: data(DESCRIPTION).to_owned(),
-            ttl: data(TTL).parse().unwrap_or_default(),
-            with_default: data(WITH_DEFAULT).parse().ok(),
-        }
-    }
-
-    fn shown(&self) -> Value {
-        let mut spec = json!({"ttl": self.ttl});
-        if !self.clusters.is_empty() {
-            spec["clusters"] = json!(self.clusters);
-        }
-        for (name, value) in [
-            ("currentContext", &self.current),
-            ("description", &self.description),
-        ] {
-            if !value.is_empty() {
-                spec[name] = json!(value);
-            }
-        }
-        if let Some(with_default) = self.with_default {
-            spec["includeDefaultEntry"] = json!(with_default);
-        }
-        spec
-    }
-
-    fn write(&self, data: &mut BTreeMap<String, String>) {
-        let mut put = |key: &str, value: String| drop(data.insert(key.to_owned(), value));
-        if !self.clusters.is_empty() {
-            put(CLUSTERS, json!(self.clusters).to_string());
-        }
-        put(CONTEXT, self.current.clone());
-        put(DESCRIPTION, self.description.clone());
-        put(TTL, self.ttl.to_string());
-        if let Some(with_default) = self.with_default {
-            put(WITH_DEFAULT, with_default.to_string());
-        }
-    }
-}
-
-fn value<'a>(config: &'a ConfigMap, key: &str) -> &'a str {
-    let data = config.data.as_ref();
-    data.and_then(|data| data.get(key))
-        .map_or("", String::as_str)
-}
-
-fn tokens_of(config: &ConfigMap) -> Vec<String> {
-    serde_json::from_str(value(config, TOKENS)).unwrap_or_default()
-}
-
-fn owner_of(config: &ConfigMap) -> &str {
-    config.labels().get(OWNER_LABEL).map_or("", String::as_str)
-}
-
-/// A kubeconfig as clients see it, without the file.
-fn shown(config: &ConfigMap) -> Value {
-    let mut labels = config.labels().clone();
-    labels.remove(HOLDS_LABEL);
-    let mut annotations = config.annotations().clone();
-    let uid = annotations.remove(UID).unwrap_or_default();
-    let mut status = json!({"summary": value(config, SUMMARY)});
-    let tokens = tokens_of(config);
-    if !tokens.is_empty() {
-        status["tokens"] = json!(tokens);
-    }
-    if let Ok(conditions @ Value::Array(_)) = serde_json::from_str(value(config, CONDITIONS)) {
-        status["conditions"] = conditions;
-    }
-    json!({
-        "apiVersion": "ext.cattle.io/v1", "kind": KIND,
-        "metadata": metadata(&Metadata {
-            name: &config.name_any(), prefix: GENERATED, uid: &uid,
-            version: &config.resource_version().unwrap_or_default(),
-            created: config.metadata.creation_timestamp.as_ref().map(|at| at.0),
-            labels: &labels, annotations: &annotations,
-        }),
-        "spec": Spec::of_config_map(config).shown(), "status": status,
-    })
-}
-
-fn condition(kind: &str, message: &str, now: Timestamp) -> Value {
-    json!({
-        "type": kind, "status": "True", "reason": kind, "message": message, "lastTransitionTime": timestamp(now),
-    })
-}
 
 impl Call<'_> {
     fn config_maps(&self) -> Api<ConfigMap> {

@@ -18,6 +18,7 @@ mod join;
 mod kubectl;
 mod norman;
 mod outage;
+mod own;
 mod proxy;
 mod refusals;
 mod replicas;
