@@ -1,7 +1,17 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::check::Wanted;
 use super::*;
+use crate::Schema;
+
+/// A checker for what [`run`] evaluates.
+fn checker() -> Checker {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "string"},
+        "list": {"type": "array", "items": {"type": "integer"}}, "map": {"type": "object", "additionalProperties": {"type": "string"}}}});
+    let schema = Schema::from_crd(&schema).unwrap();
+    Checker::new(&Declared::of(schema.view(), true).unwrap(), false)
+}
 
 fn run(source: &str) -> Result<String, String> {
     let object = json!({"a": 1, "b": "text", "list": [1, 2, 3], "map": {"x": "1", "y": "2"}, "a-b": true, "if": 1});
@@ -159,7 +169,12 @@ fn no_expression_needs_much_stack() {
     let small = std::thread::Builder::new().stack_size(1024 * 1024);
     let outcomes = small
         .spawn(move || {
-            let outcomes = sources.iter().map(|source| run(source));
+            let checker = checker();
+            let outcomes = sources.iter().map(|source| {
+                // Neither does telling its type and cost.
+                let _ = checker.check(source, Wanted::Bool);
+                run(source)
+            });
             outcomes.filter(Result::is_ok).count()
         })
         .unwrap()
@@ -188,5 +203,6 @@ proptest! {
     #[test]
     fn any_text_is_parsed_or_refused(source in "[a-z0-9 .,?:()\\[\\]{}'\"!&|<>=+*/%-]{0,40}") {
         let _ = run(&source);
+        let _ = checker().check(&source, Wanted::Bool);
     }
 }

@@ -2,7 +2,7 @@
 
 mod libraries;
 
-use super::core::Core;
+use super::core::{Core, Kind};
 use super::cost::{Estimate, Step};
 use super::range::Range;
 
@@ -61,28 +61,37 @@ impl<'e> Estimate<'e, '_> {
             return cost;
         }
         let costs: Vec<Range> = args.iter().map(|arg| self.node(arg)).collect();
-        let sum = costs.iter().fold(Range::ZERO, |sum, cost| sum.plus(*cost));
-        let signatures = &self.inferred.calls[node.id];
-        if signatures.is_empty() {
+        // The name of a library is no value.
+        let target = target.filter(|_| !self.inferred.whole[node.id]);
+        if self.inferred.calls[node.id].is_empty() {
             return Range::ZERO;
         }
-        // The name of a library is no value.
-        let whole = self.inferred.whole[node.id]
-            .then(|| target.and_then(Core::qualified))
-            .flatten()
-            .map(|library| format!("{library}.{function}"));
-        let target = target.filter(|_| whole.is_none());
         let before = target.map_or(Range::ZERO, |target| self.node(target));
+        before.plus(self.combined(node, function, target, args, &costs))
+    }
+
+    /// What any of the signatures costs with arguments of `costs`. Does not look at what is below, so that the stack
+    /// holds little while that is looked at.
+    fn combined(
+        &mut self,
+        node: &Core<'e>,
+        function: &str,
+        target: Option<&Core<'e>>,
+        args: &[Core<'e>],
+        costs: &[Range],
+    ) -> Range {
+        let sum = costs.iter().fold(Range::ZERO, |sum, cost| sum.plus(*cost));
+        let whole = self.whole_name(node, function);
         let mut cost = Range::NONE;
         let mut size: Option<Range> = None;
-        for signature in signatures {
+        for signature in &self.inferred.calls[node.id] {
             let form = Form {
                 function: whole.as_deref().unwrap_or(function),
                 target,
                 args,
                 known: signature.cost,
             };
-            let call = match (signature.cost, costs.as_slice()) {
+            let call = match (signature.cost, costs) {
                 ("logic", [left, right]) => Call::costs(Range {
                     min: left.min,
                     max: left.max.saturating_add(right.max),
@@ -117,7 +126,17 @@ impl<'e> Estimate<'e, '_> {
             }
         }
         self.set_size(node, size);
-        before.plus(cost)
+        cost
+    }
+
+    /// The name of a function of a library, if the call is of one.
+    fn whole_name(&self, node: &Core<'e>, function: &str) -> Option<String> {
+        let Kind::Call { target, .. } = &node.kind else {
+            return None;
+        };
+        let whole = self.inferred.whole[node.id];
+        let library = target.as_deref().filter(|_| whole)?.qualified()?;
+        Some(format!("{library}.{function}"))
     }
 
     fn conditional(&mut self, node: &Core<'e>, args: &[Core<'e>]) -> Call {

@@ -47,12 +47,12 @@ impl Expansion {
         &mut self,
         at: usize,
         function: &'e str,
-        target: Core<'e>,
+        target: Box<Core<'e>>,
         args: Vec<Core<'e>>,
     ) -> Expanded<'e> {
         let kind = Kind::Call {
             function,
-            target: Some(Box::new(target)),
+            target: Some(target),
             args,
         };
         self.node(at, kind)
@@ -62,6 +62,8 @@ impl Expansion {
         exprs.iter().map(|expr| self.expr(expr)).collect()
     }
 
+    /// Calls itself as deeply as the tree is high; what an arm needs stands in a function of its own, so that the stack
+    /// holds only what is in use.
     fn expr<'e>(&mut self, expr: &'e Expr) -> Expanded<'e> {
         let at = expr.at;
         match &expr.node {
@@ -71,49 +73,18 @@ impl Expansion {
             | Node::Uint(_)
             | Node::Double(_)
             | Node::Text(_)
-            | Node::Bytes(_) => self.node(at, literal(&expr.node)),
-            Node::Ident(name) => self.node(at, Kind::Ident(name)),
-            Node::Select {
-                operand,
-                field,
-                optional: true,
-            } => {
-                let args = vec![
-                    self.expr(operand)?,
-                    self.node(at, Kind::Literal(Literal::Text(field)))?,
-                ];
-                self.call(at, "_?._", args)
-            }
-            Node::Select { operand, field, .. } => self.member(at, operand, field, false),
-            Node::Has { operand, field } => self.member(at, operand, field, true),
+            | Node::Bytes(_)
+            | Node::Ident(_) => self.node(at, leaf(&expr.node)),
+            Node::Select { .. } | Node::Has { .. } => self.select(expr),
             Node::Index {
                 operand,
                 index,
                 optional,
             } => {
                 let function = if *optional { "_[?_]" } else { "_[_]" };
-                let args = vec![self.expr(operand)?, self.expr(index)?];
-                self.call(at, function, args)
+                self.operator(at, function, [operand.as_ref(), index.as_ref()])
             }
-            Node::Call { name, args } => {
-                let args = self.exprs(args)?;
-                self.call(at, name, args)
-            }
-            Node::Method { target, name, args } => {
-                let target = self.expr(target)?;
-                let args = self.exprs(args)?;
-                self.method(at, name, target, args)
-            }
-            Node::Matches {
-                target,
-                pattern,
-                literal,
-            } => {
-                let target = self.expr(target)?;
-                let pattern = Kind::Literal(Literal::Text(&pattern.source));
-                let args = vec![self.node(*literal, pattern)?];
-                self.method(at, "matches", target, args)
-            }
+            Node::Call { .. } | Node::Method { .. } | Node::Matches { .. } => self.named(expr),
             Node::List(_) | Node::Map(_) => self.collection(expr),
             Node::Not(operand) => self.operator(at, "!_", [operand.as_ref()]),
             Node::Negate(operand) => self.operator(at, "-_", [operand.as_ref()]),
@@ -135,6 +106,56 @@ impl Expansion {
                 variable,
                 key,
             } => self.sort_by(at, target, variable, key),
+        }
+    }
+
+    fn select<'e>(&mut self, expr: &'e Expr) -> Expanded<'e> {
+        match &expr.node {
+            Node::Select {
+                operand,
+                field,
+                optional: true,
+            } => self.optional_member(expr.at, operand, field),
+            Node::Select { operand, field, .. } => self.member(expr.at, operand, field, false),
+            Node::Has { operand, field } => self.member(expr.at, operand, field, true),
+            _ => self.node(expr.at, leaf(&expr.node)),
+        }
+    }
+
+    fn optional_member<'e>(
+        &mut self,
+        at: usize,
+        operand: &'e Expr,
+        field: &'e str,
+    ) -> Expanded<'e> {
+        let mut args = self.exprs(std::slice::from_ref(operand))?;
+        args.push(self.node(at, Kind::Literal(Literal::Text(field)))?);
+        self.call(at, "_?._", args)
+    }
+
+    /// Calls of functions by their names.
+    fn named<'e>(&mut self, expr: &'e Expr) -> Expanded<'e> {
+        match &expr.node {
+            Node::Call { name, args } => {
+                let args = self.exprs(args)?;
+                self.call(expr.at, name, args)
+            }
+            Node::Method { target, name, args } => {
+                let target = Box::new(self.expr(target)?);
+                let args = self.exprs(args)?;
+                self.method(expr.at, name, target, args)
+            }
+            Node::Matches {
+                target,
+                pattern,
+                literal,
+            } => {
+                let target = Box::new(self.expr(target)?);
+                let pattern = Kind::Literal(Literal::Text(&pattern.source));
+                let args = vec![self.node(*literal, pattern)?];
+                self.method(expr.at, "matches", target, args)
+            }
+            other => self.node(expr.at, leaf(other)),
         }
     }
 
@@ -183,7 +204,7 @@ impl Expansion {
                 }
                 Kind::List(out)
             }
-            other => literal(other),
+            other => leaf(other),
         };
         self.node(expr.at, kind)
     }
@@ -336,9 +357,9 @@ impl Expansion {
         body: &'e Expr,
         flat: bool,
     ) -> Expanded<'e> {
-        let test = self.expr(target)?;
+        let test = Box::new(self.expr(target)?);
         let test = self.method(at, "hasValue", test, Vec::new())?;
-        let value = self.expr(target)?;
+        let value = Box::new(self.expr(target)?);
         let value = self.method(at, "value", value, Vec::new())?;
         let body = self.expr(body)?;
         let mut some = self.bind(at, variable, value, body)?;
@@ -370,14 +391,16 @@ impl Expansion {
             binds: false,
         };
         let keys = self.node(at, Kind::Fold(Box::new(keys)))?;
-        let sorted = self.node(at, Kind::Ident(SORTED))?;
+        let sorted = Box::new(self.node(at, Kind::Ident(SORTED))?);
         let result = self.method(at, "@sortByAssociatedKeys", sorted, vec![keys])?;
         self.bind(at, SORTED, target, result)
     }
 }
 
-fn literal(node: &Node) -> Kind<'_> {
+/// What has nothing below it.
+fn leaf(node: &Node) -> Kind<'_> {
     Kind::Literal(match node {
+        Node::Ident(name) => return Kind::Ident(name),
         Node::Bool(value) => Literal::Bool(*value),
         Node::Int(value) => Literal::Int(*value),
         Node::Uint(_) => Literal::Uint,
