@@ -30,7 +30,7 @@ use kept::{
 use crate::kubeconfig::{self, Credential, Entry};
 use crate::request::{merge, text, texts};
 use crate::tokens::own_labels;
-use crate::{Call, bad_request};
+use crate::{Call, bad_request, gone, made};
 
 const PLURAL: &str = "kubeconfigs";
 const KIND: &str = "Kubeconfig";
@@ -166,7 +166,7 @@ impl Call<'_> {
         }
         let (labels, annotations) = (own_labels(sent)?, texts(sent, "/metadata/annotations")?);
         if self.asked.dry {
-            return Ok(self.made(sent));
+            return Ok(made(sent));
         }
         let mut kept = self.keep(&spec, labels, annotations).await?;
         let file = match self
@@ -181,7 +181,7 @@ impl Call<'_> {
         };
         let mut answer = shown(&kept);
         answer["status"]["value"] = json!(file);
-        Ok(self.made(&answer))
+        Ok(made(&answer))
     }
 
     /// Stores what is to be remembered.
@@ -383,7 +383,7 @@ impl Call<'_> {
         for config in doomed.iter().filter(|_| !self.asked.dry) {
             self.remove(config).await?;
         }
-        Ok(self.gone(KIND, one, doomed.iter().map(shown).collect()))
+        Ok(gone(KIND, one, doomed.iter().map(shown).collect()))
     }
 
     /// Ends the tokens first: what is left of a kubeconfig then lets nobody in.

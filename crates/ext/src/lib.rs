@@ -158,7 +158,7 @@ impl Ext {
             "kubeconfigs" => call.kubeconfigs(sent, &parts).await,
             "passwordchangerequests" => call.change_password(sent).await,
             "useractivities" => call.activity(&sent).await,
-            _ => Ok(call.made(&json!({
+            _ => Ok(made(&json!({
                 "apiVersion": "ext.cattle.io/v1", "kind": "SelfUser", "metadata": {},
                 "status": {"userID": identity.user.as_str()},
             }))),
@@ -167,10 +167,6 @@ impl Ext {
 }
 
 impl Call<'_> {
-    fn made(&self, object: &Value) -> Response {
-        web::json(StatusCode::CREATED, object)
-    }
-
     /// Whether an object of somebody may be seen and changed.
     fn reaches(&self, owner: &str) -> bool {
         self.administers || owner == self.identity.user.as_str()
@@ -193,14 +189,33 @@ impl Call<'_> {
         let document = if self.asked.wants_table {
             table::table(kind, &objects, self.asked.include, now)
         } else if self.asked.verb == "list" {
-            json!({
-                "apiVersion": "ext.cattle.io/v1", "kind": format!("{kind}List"), "metadata": {}, "items": objects,
-            })
+            list(kind, &objects)
         } else {
             objects.into_iter().next().unwrap_or_default()
         };
         web::json(StatusCode::OK, &document)
     }
+}
+
+/// The answer to the making of an object.
+fn made(object: &Value) -> Response {
+    web::json(StatusCode::CREATED, object)
+}
+
+/// What was deleted: one object, or a list of them.
+fn gone(kind: &str, one: bool, objects: Vec<Value>) -> Response {
+    let document = if one {
+        objects.into_iter().next().unwrap_or_default()
+    } else {
+        list(kind, &objects)
+    };
+    web::json(StatusCode::OK, &document)
+}
+
+fn list(kind: &str, objects: &[Value]) -> Value {
+    json!({
+        "apiVersion": "ext.cattle.io/v1", "kind": format!("{kind}List"), "metadata": {}, "items": objects,
+    })
 }
 
 /// 400 with the reason of a Kubernetes API server.

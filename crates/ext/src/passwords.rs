@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::request::text;
-use crate::{Call, GROUP, bad_request};
+use crate::{Call, GROUP, bad_request, made};
 
 impl Call<'_> {
     pub(crate) async fn change_password(&self, sent: Value) -> Result<Response, ApiError> {
@@ -48,7 +48,7 @@ impl Call<'_> {
             "apiVersion": "ext.cattle.io/v1", "kind": "PasswordChangeRequest", "metadata": {}, "spec": {"userID": user},
         });
         if self.asked.dry {
-            return Ok(self.made(&answer));
+            return Ok(made(&answer));
         }
         let logins = &self.parts.logins;
         if any {
@@ -73,7 +73,7 @@ impl Call<'_> {
             }],
             "summary": "Completed",
         });
-        Ok(self.made(&answer))
+        Ok(made(&answer))
     }
 
     /// Whether the caller may change users and the Secrets of their passwords.

@@ -5,18 +5,17 @@ use std::collections::BTreeMap;
 use drover_auth::ext::{ExtToken, HOLDS_LABEL, OWNER_LABEL};
 use drover_auth::logins::NewExtToken;
 use drover_auth::token::{KIND_LABEL, SESSION};
-use drover_auth::web::{self, ApiError, Response};
+use drover_auth::web::{ApiError, Response};
 use drover_auth::{Attributes, Logins};
 use drover_types::condition::timestamp;
 use drover_types::management::{Cluster, GROUP as MANAGEMENT};
-use http::StatusCode;
 use jiff::Timestamp;
 use kube::Api;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::request::{flag, merge, number, text, texts};
-use crate::{Call, bad_request};
+use crate::{Call, bad_request, gone, made};
 
 const PLURAL: &str = "tokens";
 const KIND: &str = "Token";
@@ -124,7 +123,7 @@ impl Call<'_> {
             annotations: texts(sent, "/metadata/annotations")?,
         };
         if self.asked.dry {
-            return Ok(self.made(sent));
+            return Ok(made(sent));
         }
         let (token, key) = self
             .parts
@@ -132,7 +131,7 @@ impl Call<'_> {
             .create_ext_token(self.identity, new)
             .await?;
         tracing::info!(user = %token.user, token = %token.name, "a token was made");
-        Ok(self.made(&self.token_shown(&token, Some(&key))))
+        Ok(made(&self.token_shown(&token, Some(&key))))
     }
 
     /// A cluster that the caller may see.
@@ -216,19 +215,7 @@ impl Call<'_> {
             }
             shown.push(self.token_shown(token, None));
         }
-        Ok(self.gone(KIND, one, shown))
-    }
-
-    /// What was deleted: one object, or a list of them.
-    pub(crate) fn gone(&self, kind: &str, one: bool, objects: Vec<Value>) -> Response {
-        let document = if one {
-            objects.into_iter().next().unwrap_or_default()
-        } else {
-            json!({
-                "apiVersion": "ext.cattle.io/v1", "kind": format!("{kind}List"), "metadata": {}, "items": objects,
-            })
-        };
-        web::json(StatusCode::OK, &document)
+        Ok(gone(KIND, one, shown))
     }
 }
 
