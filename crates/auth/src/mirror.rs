@@ -233,7 +233,6 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
         for (key, entry) in &old {
             observer.changed(key, Some(&entry.value), None);
         }
-        self.0.ready.send_replace(true);
     }
 
     /// Follows all objects of a kind for as long as it is polled.
@@ -305,6 +304,8 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
                 Ok(watcher::Event::InitDone) => {
                     self.replace(std::mem::take(&mut listed), &mut observer);
                     observer.settled();
+                    // Not before: who waited relies on what observers make of it.
+                    self.0.ready.send_replace(true);
                 }
                 Ok(watcher::Event::Apply(object)) => {
                     let (key, uid, value) = reduce(object);

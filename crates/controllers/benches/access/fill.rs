@@ -5,7 +5,8 @@ use std::future::Future;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use drover_auth::{Auth, Clock, Config, Entropy};
+use drover_auth::bootstrap::Bootstrap;
+use drover_auth::{Auth, Clock, Config, Driver, Entropy};
 use drover_kube_api::{Identity, Server, Storage};
 use drover_types::management::{
     Cluster, ClusterRoleTemplateBinding, GlobalRoleBinding, Project, ProjectRoleTemplateBinding,
@@ -21,8 +22,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use crate::OWNER;
 use crate::shape::{self, InProject, N_CLUSTERS, N_PROJECTS};
-use crate::{N_USERS, OWNER};
 
 /// Writers at once.
 const AT_ONCE: usize = 64;
@@ -36,7 +37,7 @@ pub(crate) async fn open(folder: &Path) -> Result<(Server, Client)> {
 }
 
 /// The parts that decide, over a client.
-pub(crate) fn auth(client: Client) -> (Auth, drover_auth::Driver, bootstrap::Bootstrap) {
+pub(crate) fn auth(client: Client) -> (Auth, Driver, Bootstrap) {
     Auth::new(Config {
         client,
         clock: Clock::system(),
@@ -45,10 +46,8 @@ pub(crate) fn auth(client: Client) -> (Auth, drover_auth::Driver, bootstrap::Boo
     })
 }
 
-use drover_auth::bootstrap;
-
 /// Makes everything and closes the store.
-pub(crate) async fn fill(folder: &Path) -> Result<()> {
+pub(crate) async fn fill(folder: &Path, n_users: usize) -> Result<()> {
     let (server, client) = open(folder).await?;
     let kinds: Api<CustomResourceDefinition> = Api::all(client.clone());
     for kind in drover_types::crds::all() {
@@ -60,7 +59,7 @@ pub(crate) async fn fill(folder: &Path) -> Result<()> {
     }
     auth(client.clone()).2.run(None).await?;
     clusters(&client).await?;
-    bindings(&client).await?;
+    bindings(&client, n_users).await?;
     server.shutdown().await;
     Ok(())
 }
@@ -86,7 +85,7 @@ async fn clusters(client: &Client) -> Result<()> {
     let mut writers = Writers::default();
     for cluster in 0..N_CLUSTERS {
         for project in 0..N_PROJECTS {
-            let object = Project::named(&shape::project(project));
+            let object = new_project(cluster, project);
             writers
                 .add(create(within(client, &shape::cluster(cluster)), object))
                 .await?;
@@ -95,9 +94,9 @@ async fn clusters(client: &Client) -> Result<()> {
     writers.finish().await
 }
 
-async fn bindings(client: &Client) -> Result<()> {
+async fn bindings(client: &Client, n_users: usize) -> Result<()> {
     let mut writers = Writers::default();
-    for user in 0..N_USERS {
+    for user in 0..n_users {
         let mut binding = GlobalRoleBinding::named(&format!("grb-{user}"));
         binding.global_role_name = "user".to_owned();
         binding.user_name = shape::user(user);
@@ -105,7 +104,7 @@ async fn bindings(client: &Client) -> Result<()> {
             .add(create(Api::all(client.clone()), binding))
             .await?;
     }
-    for (user, cluster) in shape::members(N_USERS) {
+    for (user, cluster) in shape::members(n_users) {
         let object = in_cluster(&shape::user(user), cluster, "cluster-member");
         writers
             .add(create(within(client, &shape::cluster(cluster)), object))
@@ -115,7 +114,7 @@ async fn bindings(client: &Client) -> Result<()> {
     writers
         .add(create(within(client, &shape::cluster(0)), object))
         .await?;
-    for held in shape::in_projects(N_USERS) {
+    for held in shape::in_projects(n_users) {
         let backing = shape::backing(held.cluster, held.project);
         writers
             .add(create(within(client, &backing), in_project(&held)))
@@ -130,6 +129,14 @@ fn in_cluster(user: &str, cluster: usize, role: &str) -> ClusterRoleTemplateBind
     role.clone_into(&mut binding.role_template_name);
     user.clone_into(&mut binding.user_name);
     binding
+}
+
+/// A project as it stands in the namespace of its cluster.
+pub(crate) fn new_project(cluster: usize, project: usize) -> Project {
+    let mut object = Project::named(&shape::project(project));
+    object.spec.cluster_name = shape::cluster(cluster);
+    object.spec.display_name = shape::project(project);
+    object
 }
 
 /// A binding as it stands in the namespace of its project.

@@ -18,13 +18,13 @@ use drover_auth::{Access, Attributes, Identity};
 use drover_testkit::chance::Chance;
 use drover_testkit::figure::{Better, line, megabytes, plain};
 use drover_testkit::process::resident_bytes;
-use drover_types::management::{GROUP, Project, RoleTemplate};
+use drover_types::management::{GROUP, RoleTemplate};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
 use shape::{InProject, N_CLUSTERS, N_HELD, N_PROJECTS};
 
-/// People.
+/// People, unless the only argument is another number, which has to be a multiple of 50 to give all projects members.
 const N_USERS: usize = 1_000;
 /// Somebody who owns the first cluster.
 const OWNER: &str = "u-owner";
@@ -42,25 +42,36 @@ fn print(line: &serde_json::Value) {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [command, folder, ..] = arguments.as_slice()
-        && command == MEASURE
-    {
-        return measure(folder.as_ref()).await;
+    // Cargo adds a flag of its own.
+    let arguments = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench");
+    let arguments: Vec<String> = arguments.collect();
+    match arguments.as_slice() {
+        [command, folder, n_users] if command == MEASURE => {
+            measure(folder.as_ref(), n_users.parse()?).await
+        }
+        [] => run(N_USERS).await,
+        [n_users] => run(n_users.parse()?).await,
+        _ => anyhow::bail!("usage: access [USERS]"),
     }
-    written::figures()?;
+}
+
+async fn run(n_users: usize) -> Result<()> {
+    written::figures(n_users)?;
     let folder = tempfile::tempdir()?;
-    fill::fill(folder.path()).await?;
+    fill::fill(folder.path(), n_users).await?;
     // A process of its own: its memory is what the index needs, not what filling left behind.
     let status = Command::new(std::env::current_exe()?)
         .arg(MEASURE)
         .arg(folder.path())
+        .arg(n_users.to_string())
         .status()?;
     ensure!(status.success(), "measuring failed");
     Ok(())
 }
 
-async fn measure(folder: &Path) -> Result<()> {
+async fn measure(folder: &Path, n_users: usize) -> Result<()> {
     let (server, client) = fill::open(folder).await?;
     let before = resident_bytes(std::process::id())?;
     let (auth, driver, _) = fill::auth(client.clone());
@@ -70,7 +81,7 @@ async fn measure(folder: &Path) -> Result<()> {
     let took = start.elapsed();
     let memory = resident_bytes(std::process::id())?.saturating_sub(before);
     let n_bindings =
-        shape::in_projects(N_USERS).count() + shape::members(N_USERS).count() + N_USERS;
+        shape::in_projects(n_users).count() + shape::members(n_users).count() + n_users;
     print(&line(
         &format!(
             "index of {n_bindings} bindings and {} projects, from nothing, reading them included",
@@ -87,7 +98,7 @@ async fn measure(folder: &Path) -> Result<()> {
         "MB",
         megabytes(memory),
     ));
-    decisions(&auth.access)?;
+    decisions(&auth.access, n_users)?;
     changes(&auth.access, &client).await?;
     driver.abort();
     server.shutdown().await;
@@ -124,11 +135,11 @@ fn asked<'a>(
     }
 }
 
-fn decisions(access: &Access) -> Result<()> {
+fn decisions(access: &Access, n_users: usize) -> Result<()> {
     let mut chance = Chance::new(1);
     let (mut times, mut into, mut n_allowed) = (Vec::new(), Vec::new(), 0);
     for nth in 0..N_DECISIONS {
-        let user = chance.below(N_USERS);
+        let user = chance.below(n_users);
         let identity = identity(user);
         let cluster = chance.below(N_CLUSTERS);
         // Every other question is about a project the user is in.
@@ -290,7 +301,7 @@ async fn changes(access: &Access, client: &Client) -> Result<()> {
             )
         };
         let api = fill::within(client, &id);
-        let project = Project::named(&name);
+        let project = fill::new_project(0, N_PROJECTS + nth);
         projects
             .make(access, api.create(&PostParams::default(), &project), may)
             .await?;
@@ -339,6 +350,6 @@ async fn changes(access: &Access, client: &Client) -> Result<()> {
             )
             .await?;
     }
-    roles.print("a role that 40,000 bindings give");
+    roles.print("a role that a fifth of all bindings give");
     Ok(())
 }

@@ -8,21 +8,22 @@ use drover_controllers::downstream_access::{self, member_rules};
 use drover_controllers::downstream_roles::{self, Given, Ours, Wanted};
 use drover_testkit::figure::{Better, line};
 
+use crate::print;
 use crate::shape::{self, InProject, N_CLUSTERS, N_NAMESPACES, N_PROJECTS};
-use crate::{N_USERS, print};
 
 /// Prints how many objects are written, and that they do not depend on how many people there are.
-pub(crate) fn figures() -> Result<()> {
-    let few = N_USERS / 10;
-    let (of_few, of_all) = (ours(few), ours(N_USERS));
+pub(crate) fn figures(n_users: usize) -> Result<()> {
+    // Enough to have every role in every project once.
+    let few = (n_users / 10).max(100);
+    let (of_few, of_all) = (ours(few), ours(n_users));
     ensure!(of_all > 0, "nothing is written");
     print(&line(
         &format!(
-            "objects written into {N_CLUSTERS} clusters for {N_USERS} users, beside the peer's bindings"
+            "objects written into {N_CLUSTERS} clusters for {n_users} users, beside the peer's bindings"
         ),
         "objects",
         of_all as f64,
-        Some(peers(N_USERS) as f64),
+        Some(peers(n_users) as f64),
         0.2,
         Better::Less,
     ));
