@@ -21,6 +21,7 @@ const PAGES: [string, string, string][] = [
   ['roles', '/roles', 'Cluster Owner'],
   ['access', '/access', 'Who can?'],
   ['keys', '/keys', 'This session'],
+  ['audit', '/audit?until=2099-01-01T00:00', 'login'],
   ['settings', '/settings', 'agent-image'],
   ['first-start', '/first-start', 'New password'],
   ['join', 'c:/join', 'Progress'],

@@ -8,8 +8,9 @@ use drover_api::encode::Writer;
 use drover_auth::web::{self, Request, Response};
 use drover_auth::{Access, Clock, Identity};
 use drover_types::names::LOCAL_CLUSTER;
-use http::{Method, request};
+use http::{Method, StatusCode, request};
 use percent_encoding::percent_decode_str;
+use serde_json::json;
 
 use crate::cache::{Caches, Limits};
 use crate::call::{Answer, Call, Refused, Shared, no_method};
@@ -22,8 +23,8 @@ use crate::reach::Reach;
 use crate::rights::Rights;
 use crate::urls::Urls;
 use crate::{
-    action, counts, definitions, list, object, preferences, public, schemas, search, self_user,
-    subscribe,
+    action, audit, counts, definitions, list, object, preferences, public, schemas, search,
+    self_user, subscribe,
 };
 
 /// Time between pings of event streams, as the peer has it; its dashboard reconnects after 35 seconds of silence.
@@ -43,6 +44,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Time between pings of event streams; [`PING`] but in tests.
     pub ping: Duration,
+    /// The audit log, if one is written.
+    pub audit: Option<drover_audit::Reader>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -73,6 +76,8 @@ pub(crate) enum Target {
     Preferences(Option<String>),
     Subscribe,
     Search,
+    Audit(audit::Asked),
+    Plugins,
     SelfUser,
     /// A type, and up to three segments after it.
     Kind(String, Vec<String>),
@@ -113,6 +118,8 @@ fn locate(path: &str) -> Target {
         ("userpreference" | "userpreferences", [id]) => Target::Preferences(Some(id.clone())),
         ("subscribe", []) => Target::Subscribe,
         ("search", []) => Target::Search,
+        ("uiplugins", []) => Target::Plugins,
+        ("audit", rest) => audit::Asked::of(rest).map_or(Target::Nothing, Target::Audit),
         ("ext.cattle.io.selfuser" | "ext.cattle.io.selfusers", []) => Target::SelfUser,
         (
             "schema" | "schemas" | "schemadefinition" | "schemadefinitions" | "count" | "counts"
@@ -135,6 +142,7 @@ impl Explorer {
             setting_overrides,
             limits,
             ping,
+            audit,
         } = parts;
         let caches = Caches::new(Arc::clone(&reach), clock.clone(), limits);
         Self {
@@ -146,6 +154,7 @@ impl Explorer {
                 clock,
                 setting_overrides,
                 ping,
+                audit: audit.map(audit::AuditLog::new),
             }),
         }
     }
@@ -165,6 +174,10 @@ impl Explorer {
     ) -> Response {
         let (mut parts, body) = request.into_parts();
         let is_below = cluster != LOCAL_CLUSTER || parts.uri.path().starts_with("/k8s/");
+        // Asked for by the peer's UI before there is a login (reference section 1.1). There are none.
+        if !is_below && parts.method == Method::GET && locate(path) == Target::Plugins {
+            return web::json(StatusCode::OK, &json!({"entries": {}}));
+        }
         let Some(identity) = identity else {
             return match public::asked(&parts.method, locate(path)).filter(|_| !is_below) {
                 Some(name) => {
@@ -227,7 +240,8 @@ async fn route(
         }
         Target::Kind(name, rest) => kind(call, parts, body, &method, &name, &rest).await,
         Target::SelfUser => self_user::answer(call, &method, parts, body).await,
-        Target::Nothing => Err(Refused::NoType),
+        Target::Audit(asked) => audit::answer(call, &method, &asked, parts).await,
+        Target::Nothing | Target::Plugins => Err(Refused::NoType),
         _ if !reads => Err(no_method(method.as_str(), "this path").into()),
         Target::Root => schemas::root(call).await,
         Target::Schemas(None) => schemas::list(call).await,
@@ -337,6 +351,14 @@ mod tests {
         );
         check("/v1/counts/count", Target::Counts);
         check("/v1/ext.cattle.io.selfuser", Target::SelfUser);
+        check("/v1/uiplugins", Target::Plugins);
+        check("/v1/audit", Target::Audit(audit::Asked::List));
+        check("/v1/audit/7", Target::Audit(audit::Asked::Entry(7)));
+        check("/v1/audit/follow", Target::Audit(audit::Asked::Follow));
+        check(
+            "/v1/audit/verification",
+            Target::Audit(audit::Asked::Verification),
+        );
         check("/v1/pods", kind("pods", &[]));
         check("/v1/pods/ns/name/log", kind("pods", &["ns", "name", "log"]));
         check(
@@ -350,6 +372,8 @@ mod tests {
             "/v1/pods/a%2Fb",
             "/v1/pods/%ff",
             "/v1/counts/x/y",
+            "/v1/audit/x",
+            "/v1/audit/7/x",
         ] {
             check(nothing, Target::Nothing);
         }

@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) setting_overrides: BTreeMap<String, String>,
     /// Time between pings of event streams.
     pub(crate) ping: Duration,
+    /// The audit log, if one is written.
+    pub(crate) audit: Option<crate::audit::AuditLog>,
 }
 
 /// One request, or one stream that outlives its request.

@@ -9,6 +9,7 @@
 
 mod action;
 mod api;
+mod audit;
 mod cache;
 mod call;
 mod catalog;

@@ -175,6 +175,11 @@ impl Files {
         }
     }
 
+    /// Number of the last line that was written.
+    pub(crate) fn last(&self) -> u64 {
+        self.head.sequence
+    }
+
     /// Whether lines were written that may not be on disk.
     pub(crate) fn is_unsynced(&self) -> bool {
         self.unsynced
@@ -369,11 +374,36 @@ pub(crate) fn backups(log: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
+/// The files of a log that may be written and rotated meanwhile.
+pub(crate) struct LiveFiles {
+    /// The one that was written to when it was opened.
+    pub(crate) current: File,
+    /// Those before it, oldest first. One that is rotated meanwhile is neither missed nor there twice.
+    pub(crate) older: Vec<PathBuf>,
+}
+
+/// Opens a log to read.
+pub(crate) fn live_files(path: &Path) -> io::Result<LiveFiles> {
+    // In this order: a file that is rotated after it was opened has another name, but the same first line.
+    let current = File::open(path)?;
+    let first = first_sequence_in(&current);
+    let older = backups(path)?
+        .into_iter()
+        .filter(|(number, _)| first.is_none_or(|first| *number < first))
+        .map(|(_, path)| path)
+        .collect();
+    Ok(LiveFiles { current, older })
+}
+
 /// Number of a file's first line.
 pub(crate) fn first_sequence(path: &Path) -> Option<u64> {
+    first_sequence_in(&File::open(path).ok()?)
+}
+
+fn first_sequence_in(file: &File) -> Option<u64> {
     use std::io::BufRead as _;
     let mut first = Vec::new();
-    io::BufReader::new(File::open(path).ok()?)
+    io::BufReader::new(file)
         .read_until(b'\n', &mut first)
         .ok()?;
     let place: chain::Place = serde_json::from_slice(&first).ok()?;
@@ -381,7 +411,7 @@ pub(crate) fn first_sequence(path: &Path) -> Option<u64> {
 }
 
 /// Bytes of whole lines, and those of an unfinished one behind them.
-fn whole_lines(file: &mut File) -> io::Result<(u64, u64)> {
+pub(crate) fn whole_lines(file: &mut File) -> io::Result<(u64, u64)> {
     let length = file.seek(SeekFrom::End(0))?;
     let mut end = length;
     let mut block = vec![0; 64 << 10];

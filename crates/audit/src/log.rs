@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::entry::Entry;
 use crate::file::{FileError, Files, Limits, Notice, line};
+use crate::read::Reader;
 
 /// Entries that wait: some seconds of a busy server.
 const QUEUE: usize = 8192;
@@ -61,6 +62,7 @@ struct Counts {
 pub struct AuditLog {
     queue: mpsc::Sender<Vec<u8>>,
     counts: Arc<Counts>,
+    reader: Reader,
 }
 
 /// Writes what [`AuditLog`] takes.
@@ -73,6 +75,8 @@ pub struct Writer {
     /// Entries that the disk did not take since the last gap was written.
     unwritten: u64,
     failing: bool,
+    /// Number of the newest line.
+    written: watch::Sender<u64>,
 }
 
 impl AuditLog {
@@ -85,9 +89,11 @@ impl AuditLog {
         let files = Files::open(config.path.clone(), config.limits, (config.now)())?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let counts = Arc::new(Counts::default());
+        let (written, newest) = watch::channel(files.last());
         let log = Self {
             queue: sender,
             counts: Arc::clone(&counts),
+            reader: Reader::new(config.path.clone(), newest),
         };
         let writer = Writer {
             queue: receiver,
@@ -96,8 +102,15 @@ impl AuditLog {
             files,
             unwritten: 0,
             failing: false,
+            written,
         };
         Ok((log, writer))
+    }
+
+    /// Reads what was written.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
     }
 
     /// Takes an entry without waiting; one that finds no place is counted as lost.
@@ -201,6 +214,7 @@ impl Writer {
                     tracing::info!(lost = self.unwritten, "the audit log is written again");
                 }
                 self.unwritten = 0;
+                self.written.send_replace(self.files.last());
             }
             Err(error) => {
                 self.report(&error);

@@ -217,7 +217,7 @@ fn explorer(method: &Method, parts: &[&str], query: Option<&str>, cluster: Optio
     };
     Target {
         verb: verb.to_owned(),
-        stream: resource == Some("subscribe"),
+        stream: matches!(parts, ["subscribe", ..] | ["audit", "follow"]),
         object: Object {
             cluster: cluster.and_then(text),
             // `apps.deployment`: the part behind the last dot is the kind, singular.
@@ -323,6 +323,12 @@ mod tests {
             "connect - - - tunnels - - stream",
         );
         check(get.clone(), "/v1/pods/a/p", "get - - a pods p -");
+        check(get.clone(), "/v1/audit", "list - - - audit - -");
+        check(
+            get.clone(),
+            "/v1/audit/follow",
+            "get - - - audit follow - stream",
+        );
         check(get, "/v3/subscribe", "list - - - subscribe - - stream");
         check(post, "/v1/logout", "logout - - - - - -");
         check(delete, "/v3/users/u-1", "delete - - - users u-1 -");

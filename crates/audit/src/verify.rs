@@ -1,11 +1,14 @@
 //! Whether a log is whole.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Read, Seek as _};
 use std::path::{Path, PathBuf};
 
 use crate::chain::{self, Head};
-use crate::file::{backups, first_sequence, head_path};
+use crate::file::{backups, first_sequence, head_path, live_files, whole_lines};
+
+/// How often files are listed again that went meanwhile.
+const RETRIES: usize = 3;
 
 /// What a whole log holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +56,9 @@ pub enum VerifyError {
         #[source]
         source: io::Error,
     },
+    /// Nobody waits for the answer any more.
+    #[error("the check was stopped")]
+    Stopped,
     /// There is no log.
     #[error("{} holds no audit log", .0.display())]
     Nothing(PathBuf),
@@ -73,11 +79,7 @@ pub fn verify(path: &Path) -> Result<Report, VerifyError> {
     } else {
         path.to_owned()
     };
-    let head = match std::fs::read(head_path(&log)) {
-        Ok(text) => serde_json::from_slice::<Head>(&text).ok(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(read(error)),
-    };
+    let head = stored_head(&log).map_err(read)?;
     let older = backups(&log).map_err(read)?;
     let mut files: Vec<PathBuf> = older.into_iter().map(|(_, path)| path).collect();
     if log.exists() {
@@ -89,10 +91,67 @@ pub fn verify(path: &Path) -> Result<Report, VerifyError> {
     // A rotated file alone says nothing about where the log begins and ends.
     let whole = files.len() > 1 || head.is_some() || first_sequence(&log) == Some(1);
     let mut check = Check::new(head);
-    for file in &files {
-        check.file(file)?;
+    for path in &files {
+        let read = |source| VerifyError::Read {
+            path: path.clone(),
+            source,
+        };
+        let file = File::open(path).map_err(read)?;
+        check.file(path, file, &|| false)?;
     }
     check.finish(files, whole)
+}
+
+/// Checks a log that is written and rotated meanwhile, up to its last whole line at this moment.
+pub(crate) fn verify_live(log: &Path, stopped: &dyn Fn() -> bool) -> Result<Report, VerifyError> {
+    let read = |source| VerifyError::Read {
+        path: log.to_owned(),
+        source,
+    };
+    // First, so that the line it names is in the files.
+    let head = stored_head(log).map_err(read)?;
+    let mut opened = open_all(log);
+    for _ in 0..RETRIES {
+        match opened {
+            // The log removed an old file between its listing and its opening.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => opened = open_all(log),
+            _ => break,
+        }
+    }
+    let opened = opened.map_err(read)?;
+    let mut check = Check::new(head);
+    let mut files = Vec::with_capacity(opened.len());
+    for (path, mut file, is_current) in opened {
+        if is_current {
+            let (length, _) = whole_lines(&mut file).map_err(read)?;
+            file.rewind().map_err(read)?;
+            check.file(&path, file.take(length), stopped)?;
+        } else {
+            check.file(&path, file, stopped)?;
+        }
+        files.push(path);
+    }
+    check.finish(files, true)
+}
+
+/// All files of a log, open, oldest first, and which one is written to.
+fn open_all(log: &Path) -> io::Result<Vec<(PathBuf, File, bool)>> {
+    let found = live_files(log)?;
+    let mut opened = Vec::with_capacity(found.older.len() + 1);
+    for path in found.older {
+        let file = File::open(&path)?;
+        opened.push((path, file, false));
+    }
+    opened.push((log.to_owned(), found.current, true));
+    Ok(opened)
+}
+
+fn stored_head(log: &Path) -> io::Result<Option<Head>> {
+    match std::fs::read(head_path(log)) {
+        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The log that is written in a folder: the one with a head, else the file with the shortest name.
@@ -137,18 +196,26 @@ impl Check {
         }
     }
 
-    fn file(&mut self, path: &Path) -> Result<(), VerifyError> {
+    fn file(
+        &mut self,
+        path: &Path,
+        file: impl Read,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<(), VerifyError> {
         let read = |source| VerifyError::Read {
             path: path.to_owned(),
             source,
         };
-        let mut reader = BufReader::new(File::open(path).map_err(read)?);
+        let mut reader = BufReader::new(file);
         self.place = (path.to_owned(), 0);
         let mut line = Vec::new();
         loop {
             line.clear();
             if reader.read_until(b'\n', &mut line).map_err(read)? == 0 {
                 return Ok(());
+            }
+            if stopped() {
+                return Err(VerifyError::Stopped);
             }
             self.place.1 += 1;
             let Some(content) = line.strip_suffix(b"\n") else {

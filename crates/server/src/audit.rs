@@ -72,6 +72,11 @@ impl Auditor {
         Ok((auditor, AuditWriter(Some((stop, task)))))
     }
 
+    /// Reads what was written, if something is.
+    pub(crate) fn reader(&self) -> Option<drover_audit::Reader> {
+        self.log.as_ref().map(AuditLog::reader)
+    }
+
     /// Begins the entry of a request and makes its body be copied if the level wants that.
     pub(crate) fn begin(&self, request: &mut Request) -> Record {
         let log = match &self.log {

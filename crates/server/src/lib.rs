@@ -157,6 +157,7 @@ pub async fn run(
         setting_overrides: auth.settings.overrides(),
         limits: drover_api_v1::Limits::default(),
         ping: drover_api_v1::PING,
+        audit: audit.reader(),
     });
     let api = drover_api_v3::Api::new(drover_api_v3::Parts {
         client: client.clone(),

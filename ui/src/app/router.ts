@@ -30,6 +30,7 @@ export const router = createRouter({
     { path: paths.roles, component: () => import('@/pages/RolesPage.vue'), meta: { title: t.nav.roles } },
     { path: paths.access, component: () => import('@/pages/AccessPage.vue'), meta: { title: t.nav.access } },
     { path: paths.keys, component: () => import('@/pages/KeysPage.vue'), meta: { title: t.nav.keys } },
+    { path: paths.audit, component: () => import('@/pages/AuditPage.vue'), meta: { title: t.nav.audit } },
     { path: paths.settings, component: () => import('@/pages/SettingsPage.vue'), meta: { title: t.nav.settings } },
     { path: '/c/:cluster', component: () => import('@/pages/OverviewPage.vue'), meta: { title: t.nav.overview } },
     { path: '/c/:cluster/join', component: () => import('@/pages/JoinPage.vue'), meta: { title: t.importing.title } },

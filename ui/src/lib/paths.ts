@@ -14,6 +14,7 @@ export const paths = {
   roles: '/roles',
   access: '/access',
   keys: '/keys',
+  audit: '/audit',
   settings: '/settings',
   cluster: (cluster: string): string => `/c/${cluster}`,
   join: (cluster: string): string => `/c/${cluster}/join`,

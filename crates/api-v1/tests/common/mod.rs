@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use drover_api_v1::{Explorer, Limits, Parts, Reach};
 use drover_auth::web::{self, ApiError};
-use drover_auth::{Auth, Clock, Config, Entropy, Identity};
+use drover_auth::{Access, Auth, Clock, Config, Entropy, Identity};
 use drover_kube_api as kube_api;
 use drover_types::management::{
     Cluster, ClusterRoleTemplateBinding, Project, ProjectRoleTemplateBinding, User,
@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Base of everything inside the cluster.
@@ -93,6 +94,10 @@ pub(crate) struct World {
     pub(crate) cluster: kube::Client,
     pub(crate) explorer: Explorer,
     pub(crate) admin: String,
+    /// The audit log that `/v1/audit` reads; tests write it.
+    pub(crate) audit: drover_audit::AuditLog,
+    /// Where it is.
+    pub(crate) audit_folder: tempfile::TempDir,
     address: SocketAddr,
     ways: Ways,
 }
@@ -160,6 +165,18 @@ impl World {
             hub: store,
             cluster: inner,
         };
+        let audit_folder = tempfile::tempdir().expect("a folder");
+        let (audit, writer) = drover_audit::AuditLog::open(drover_audit::Config {
+            path: audit_folder.path().join("audit.log"),
+            limits: drover_audit::Limits {
+                size: 1 << 20,
+                age: None,
+                backups: None,
+            },
+            now: Arc::new(jiff::Timestamp::now),
+        })
+        .expect("an audit log");
+        tokio::spawn(writer.run(CancellationToken::new()));
         let explorer = Explorer::new(Parts {
             reach: Arc::new(ways.clone()),
             access: auth.access.clone(),
@@ -167,6 +184,7 @@ impl World {
             setting_overrides: [("ui-brand".to_owned(), "given".to_owned())].into(),
             limits,
             ping: Duration::from_millis(200),
+            audit: Some(audit.reader()),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -176,6 +194,8 @@ impl World {
             cluster,
             explorer,
             admin: admin.to_string(),
+            audit,
+            audit_folder,
             address,
             ways,
         };
@@ -275,11 +295,19 @@ impl World {
 
     /// Waits until the index says so of who has a part in the cluster.
     pub(crate) async fn until_access(&self, fits: impl Fn(&dyn Fn(&str) -> bool) -> bool) {
+        self.until(|access| {
+            let has = |user: &str| access.cluster_groups(&Identity::of(user), "c-1").is_some();
+            fits(&has)
+        })
+        .await;
+    }
+
+    /// Waits until the index is as it should be.
+    pub(crate) async fn until(&self, fits: impl Fn(&Access) -> bool) {
         let access = &self.ways.auth.access;
         let mut changes = access.changes();
-        let has = |user: &str| access.cluster_groups(&Identity::of(user), "c-1").is_some();
         let known = async {
-            while !fits(&has) {
+            while !fits(access) {
                 changes.changed().await.expect("the index lives");
             }
         };
@@ -358,7 +386,17 @@ impl World {
         path: &str,
         origin: Option<&str>,
     ) -> Result<Stream, u16> {
-        let mut request = format!("ws://{}{path}/subscribe", self.address)
+        self.open(user, &format!("{path}/subscribe"), origin).await
+    }
+
+    /// Opens any websocket; the status where it is refused.
+    pub(crate) async fn open(
+        &self,
+        user: &str,
+        path: &str,
+        origin: Option<&str>,
+    ) -> Result<Stream, u16> {
+        let mut request = format!("ws://{}{path}", self.address)
             .into_client_request()
             .expect("a URL");
         let headers = request.headers_mut();
@@ -420,6 +458,7 @@ async fn serve(listener: TcpListener, explorer: Explorer) {
     }
 }
 
+#[derive(Debug)]
 pub(crate) struct Stream(tokio_tungstenite::WebSocketStream<TcpStream>);
 
 impl Stream {
@@ -433,6 +472,20 @@ impl Stream {
     /// The next frame that is no ping.
     pub(crate) async fn next(&mut self) -> Value {
         self.wait(|frame| frame["name"] != "ping").await
+    }
+
+    /// Reads until the server says goodbye.
+    pub(crate) async fn ended(&mut self) {
+        let ended = async {
+            while let Some(Ok(message)) = self.0.next().await {
+                if message.is_close() {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, ended)
+            .await
+            .expect("the stream ends");
     }
 
     pub(crate) async fn wait(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
