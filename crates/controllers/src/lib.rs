@@ -28,6 +28,7 @@ mod observer;
 pub mod plan;
 pub mod project_secrets;
 pub mod projects;
+pub mod provisioning;
 mod pull_secrets;
 pub mod quotas;
 mod random;
@@ -108,6 +109,7 @@ struct Triggers {
     cleanup: Trigger,
     settings: Trigger,
     tokens: Trigger,
+    provisioning: Trigger,
 }
 
 impl Controllers {
@@ -137,6 +139,7 @@ impl Controllers {
             tokens: trigger(8),
             quotas: trigger(9),
             secrets: trigger(10),
+            provisioning: trigger(11),
         };
         let board = Arc::new(Board::new(clock.now()));
         let known = Arc::new(Known::default());
@@ -295,6 +298,14 @@ impl Controllers {
                 },
                 &triggers.tokens,
                 1,
+            ),
+            worker.of(
+                provisioning::Provisioning {
+                    client: client(),
+                    clock: clock.clone(),
+                },
+                &triggers.provisioning,
+                2,
             ),
         ]
     }

@@ -36,6 +36,7 @@ pub(crate) fn all(
     } = triggers;
     let (clusters, cleanup, known_clusters) =
         (clusters.clone(), cleanup.clone(), Arc::clone(known));
+    let of_pairs = triggers.provisioning.clone();
     let cluster = watch_metadata::<Cluster>(
         metadata_of(client),
         everything(),
@@ -45,6 +46,7 @@ pub(crate) fn all(
             };
             known_clusters.set(id, presence == Presence::There);
             clusters.now(id);
+            of_pairs.now(id);
             if object.metadata.deletion_timestamp.is_some() {
                 cleanup.now(id);
             }
@@ -153,7 +155,21 @@ pub(crate) fn all(
         move |_, _| of_features.now(settings_follow::ALL),
         shutdown.clone(),
     );
+    let of_objects = triggers.provisioning.clone();
+    let provisioned = watch_metadata::<drover_types::provisioning::Cluster>(
+        metadata_of(client),
+        everything(),
+        move |object, _| {
+            if let (Some(namespace), Some(name)) =
+                (&object.metadata.namespace, &object.metadata.name)
+            {
+                of_objects.now(format_args!("{namespace}/{name}"));
+            }
+        },
+        shutdown.clone(),
+    );
     vec![
+        provisioned.boxed(),
         cluster.boxed(),
         token.boxed(),
         project.boxed(),

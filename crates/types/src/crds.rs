@@ -40,8 +40,9 @@ mod tests {
     fn every_kind_has_a_definition_of_its_name_and_scope() {
         let all = all();
         let served = |kind: &str| {
-            all.iter()
-                .find(|definition| definition.spec.names.kind == kind)
+            all.iter().find(|definition| {
+                definition.spec.group == management::GROUP && definition.spec.names.kind == kind
+            })
         };
         macro_rules! check {
             ($($kind:ident $scope:literal),*) => {$(
@@ -59,6 +60,15 @@ mod tests {
             ClusterRoleTemplateBinding "Namespaced", ProjectRoleTemplateBinding "Namespaced", Preference "Namespaced",
             PodSecurityAdmissionConfigurationTemplate "Cluster"
         );
-        assert_eq!(all.len(), 16);
+        let provisioned = all
+            .iter()
+            .find(|definition| definition.spec.group == crate::provisioning::GROUP)
+            .expect("provisioning.cattle.io");
+        assert_eq!(
+            provisioned.spec.names.plural,
+            crate::provisioning::Cluster::plural(&())
+        );
+        assert_eq!(provisioned.spec.scope, "Namespaced");
+        assert_eq!(all.len(), 17);
     }
 }

@@ -1,11 +1,23 @@
 //! What all kinds share: type identity, metadata and unknown fields.
 
-/// Declares a kind of `management.cattle.io/v3` and makes it usable with `kube::Api`.
+/// Declares a kind, of `management.cattle.io/v3` unless it names another group and version, and makes it usable with
+/// `kube::Api`.
 ///
 /// `other` keeps every top-level field that has no Rust field, so that reading
 /// and writing an object back loses nothing.
 macro_rules! kind {
     (
+        $(#[$outer:meta])*
+        $name:ident, $plural:literal, $scope:ident { $($fields:tt)* }
+    ) => {
+        crate::kind::kind! {
+            crate::management::GROUP, crate::management::VERSION,
+            $(#[$outer])*
+            $name, $plural, $scope { $($fields)* }
+        }
+    };
+    (
+        $group:expr, $version:expr,
         $(#[$outer:meta])*
         $name:ident, $plural:literal, $scope:ident {
             $($(#[$inner:meta])* $field:ident: $type:ty,)*
@@ -15,7 +27,7 @@ macro_rules! kind {
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "camelCase", default)]
         pub struct $name {
-            /// Always `management.cattle.io/v3`.
+            /// Group and version.
             pub api_version: String,
             /// The kind's name.
             pub kind: String,
@@ -48,7 +60,7 @@ macro_rules! kind {
         impl Default for $name {
             fn default() -> Self {
                 Self {
-                    api_version: crate::management::api_version(),
+                    api_version: format!("{}/{}", $group, $version),
                     kind: Self::kind_name(),
                     metadata: Default::default(),
                     $($field: Default::default(),)*
@@ -66,11 +78,11 @@ macro_rules! kind {
             }
 
             fn group((): &()) -> std::borrow::Cow<'_, str> {
-                crate::management::GROUP.into()
+                $group.into()
             }
 
             fn version((): &()) -> std::borrow::Cow<'_, str> {
-                crate::management::VERSION.into()
+                $version.into()
             }
 
             fn plural((): &()) -> std::borrow::Cow<'_, str> {

@@ -9,5 +9,6 @@ pub mod crds;
 mod kind;
 pub mod management;
 pub mod names;
+pub mod provisioning;
 pub mod quantity;
 pub mod quota;

@@ -127,6 +127,8 @@ async fn before_login(browser: &mut Browser<'_>) -> Result<()> {
         let answer = browser.send("GET", path, None).await?;
         ensure!(answer.status.as_u16() < 500, "{path}: {}", answer.status);
     }
+    let plugins = browser.get("/v1/uiplugins").await?;
+    assert_eq!(plugins, json!({"entries": {}}));
     let path = "/v1/management.cattle.io.settings?pagesize=100000&exclude=metadata.managedFields";
     let answer = browser.send("GET", path, None).await?.expect(200)?;
     assert_eq!(answer.header("x-api-cattle-auth"), "false");
@@ -274,6 +276,7 @@ async fn home(browser: &mut Browser<'_>, schemas: &Value) -> Result<()> {
     of_a_cluster(item(&clusters, &id)?)?;
     let revision = text(&clusters, "/revision")?.to_owned();
     browser.get(&format!("{path}&revision={revision}")).await?;
+    provisioned(browser, &id).await?;
     // Pages whose types are not there are not asked for.
     for absent in [
         "management.cattle.io.fleetworkspace",
@@ -303,6 +306,41 @@ async fn home(browser: &mut Browser<'_>, schemas: &Value) -> Result<()> {
                 break;
             }
         }
+    }
+    Ok(())
+}
+
+/// How the home page and the list of clusters find the provisioning side of clusters, and what they read of it.
+async fn provisioned(browser: &mut Browser<'_>, id: &str) -> Result<()> {
+    let cluster = browser
+        .get(&format!("/v1/management.cattle.io.clusters/{id}"))
+        .await?;
+    let relations = cluster["metadata"]["relationships"].as_array();
+    let own = format!("fleet-default/{id}");
+    let relation = relations
+        .into_iter()
+        .flatten()
+        .find(|one| one["toType"] == "provisioning.cattle.io.cluster")
+        .with_context(|| format!("no relation to a provisioning cluster in {cluster}"))?;
+    assert_eq!(
+        (
+            text(relation, "/rel")?,
+            text(relation, "/toId")?,
+            text(relation, "/state")?
+        ),
+        ("applies", own.as_str(), "active")
+    );
+    let list = browser
+        .get(&format!(
+            "/v1/provisioning.cattle.io.clusters?pagesize=100000&filter=id%20IN%20({own},fleet-local/local)\
+             &exclude=metadata.managedFields"
+        ))
+        .await?;
+    for (place, name) in [(own.as_str(), id), ("fleet-local/local", "local")] {
+        let one = item(&list, place)?;
+        assert_eq!(text(one, "/status/clusterName")?, name);
+        assert_eq!(text(one, "/metadata/state/name")?, "active", "{one}");
+        assert_eq!(one["status"]["ready"], true, "{one}");
     }
     Ok(())
 }
