@@ -28,7 +28,7 @@ use tracing::Instrument;
 use crate::kind::Kind;
 use crate::reach::Reach;
 pub(crate) use contents::{Change, Contents, Happened};
-pub(crate) use entry::{Entry, Key, table_entries};
+pub(crate) use entry::{Entry, Key, applied_key, table_entries};
 pub(crate) use fill::list;
 pub(crate) use slot::{Held, Slot};
 
@@ -142,6 +142,16 @@ impl Caches {
         let slots = self.slots.lock();
         let slot = slots.get(&id)?;
         slot.is_live().then(|| slot.hold())
+    }
+
+    /// The copies of a cluster that are filled. Looking at them does not make them stay.
+    pub(crate) fn live(&self, cluster: &str) -> Vec<Arc<Slot>> {
+        let slots = self.slots.lock();
+        slots
+            .values()
+            .filter(|slot| slot.cluster == cluster && slot.is_live())
+            .cloned()
+            .collect()
     }
 
     /// The slot behind a kind, also while it is being filled, to tell it of a write.

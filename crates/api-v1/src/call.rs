@@ -20,6 +20,7 @@ use crate::catalog::Catalogs;
 use crate::format::{Allowed, resource};
 use crate::guard::Guard;
 use crate::kind::Kind;
+use crate::neighbours::Neighbours;
 use crate::query::Pairs;
 use crate::reach::Reach;
 use crate::rights::{Rights, is_withheld};
@@ -130,6 +131,17 @@ impl Call {
 
     /// An entry as the caller is shown it.
     pub(crate) fn shown(&self, rights: &Rights, kind: &Kind, entry: &Entry) -> Map<String, Value> {
+        self.shown_among(&Neighbours::of(self), rights, kind, entry)
+    }
+
+    /// An entry as the caller is shown it, with what the copies know of related objects.
+    pub(crate) fn shown_among(
+        &self,
+        neighbours: &Neighbours,
+        rights: &Rights,
+        kind: &Kind,
+        entry: &Entry,
+    ) -> Map<String, Value> {
         let mut object = entry.object();
         // What the environment sets wins over what is stored.
         if self.is_hub()
@@ -141,7 +153,9 @@ impl Call {
             object["source"] = json!("env");
         }
         let allowed = allowed(rights, kind, entry.namespace(), entry.name());
-        resource(kind, object, &entry.cells, &self.urls, allowed, self.now())
+        let mut shown = resource(kind, object, &entry.cells, &self.urls, allowed, self.now());
+        neighbours.complete(rights, kind, entry, &mut shown);
+        shown
     }
 
     /// The kind a type names, for this caller: one without any method is none.

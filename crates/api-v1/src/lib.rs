@@ -23,6 +23,7 @@ mod guard;
 mod kind;
 mod kubernetes;
 mod list;
+mod neighbours;
 mod object;
 mod preferences;
 mod public;

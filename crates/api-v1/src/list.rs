@@ -15,6 +15,7 @@ use crate::call::{Answer, Call, check_readable};
 use crate::fields::Field;
 use crate::format::is_blocked;
 use crate::kind::Kind;
+use crate::neighbours::Neighbours;
 use crate::query::filter::Seen;
 use crate::query::{ListQuery, Namespaces, Window};
 use crate::rights::{Extent, Rights};
@@ -123,10 +124,11 @@ pub(crate) async fn answer(
     } else {
         page(&mut found, &query, query.window)
     };
+    let neighbours = Neighbours::of(call);
     let data: Vec<Value> = page
         .iter()
         .map(|entry| {
-            let shown = call.shown(rights, kind, entry);
+            let shown = call.shown_among(&neighbours, rights, kind, entry);
             Value::Object(query.projection.apply(shown))
         })
         .collect();

@@ -3,6 +3,8 @@
 //! Invariant: no write has other rights than the caller's own in the cluster.
 
 use drover_auth::web::{self, ApiError, Response};
+use drover_types::names::CREATOR_ANNOTATION;
+use drover_types::provisioning::GROUP as PROVISIONING;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -14,6 +16,7 @@ use crate::call::{Answer, Call, no_method};
 use crate::format::{self, is_blocked, stripped};
 use crate::kind::Kind;
 use crate::kubernetes::{Ask, JSON, TABLE, ask, get};
+use crate::neighbours;
 use crate::rights::{Rights, is_withheld};
 
 const MERGE: &str = "application/merge-patch+json";
@@ -75,6 +78,7 @@ pub(crate) async fn by_id(
     }
     let client = call.reader(kind, named.namespace, named.name).await?;
     let entry = read(&client, call, kind, named).await?;
+    neighbours::fetch(call, rights, kind).await;
     let projection = crate::query::project::Projection::parse(&call.pairs);
     let shown = projection.apply(call.shown(rights, kind, &entry));
     Ok(call.writer.answer(StatusCode::OK, &shown))
@@ -218,6 +222,22 @@ fn prefix(kind: &str) -> String {
     format!("{capitals}-")
 }
 
+fn set_creator(object: &mut Map<String, Value>, user: &str) -> Result<(), ApiError> {
+    let annotations = metadata(object)?
+        .entry("annotations")
+        .or_insert_with(|| json!({}));
+    if annotations.is_null() {
+        *annotations = json!({});
+    }
+    let annotations = annotations.as_object_mut().ok_or_else(|| {
+        ApiError::invalid_body("metadata.annotations is not an object")
+            .with_field("metadata.annotations")
+    })?;
+    annotations.insert(CREATOR_ANNOTATION.to_owned(), json!(user));
+    annotations.remove("field.cattle.io/creator-principal-name");
+    Ok(())
+}
+
 /// Creates an object.
 pub(crate) async fn create(
     call: &Call,
@@ -228,7 +248,11 @@ pub(crate) async fn create(
     sent: web::Body,
 ) -> Answer<Response> {
     check(rights, kind, "POST", "create")?;
-    let object = completed(kind, body(parts, sent).await?, namespace)?;
+    let mut object = completed(kind, body(parts, sent).await?, namespace)?;
+    if call.is_hub() && kind.group == PROVISIONING && kind.resource == "clusters" {
+        // Whoever asks for a cluster owns it, and nobody else, whatever the object says.
+        set_creator(&mut object, call.identity.user.as_str())?;
+    }
     let within = object
         .get("metadata")
         .and_then(|metadata| metadata.get("namespace"))

@@ -1,7 +1,7 @@
 //! How an object is tied to others: owners, what it uses, what it selects.
 //!
-//! Pure: only what the object itself says. Owned objects are found by their
-//! own references.
+//! Pure: only what the object itself says. What copies know besides is added
+//! by `neighbours`.
 
 use serde_json::{Value, json};
 

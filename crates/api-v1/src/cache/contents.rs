@@ -2,7 +2,7 @@
 //!
 //! Pure. Invariant: all changes after `ring_since` are in the ring.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::entry::{Entry, Key};
@@ -38,6 +38,8 @@ pub(crate) struct Contents {
     pub(crate) entries: BTreeMap<Key, Arc<Entry>>,
     pub(crate) columns: Arc<[Column]>,
     pub(crate) revision: u64,
+    /// Entries by what they depend on.
+    dependents: HashMap<Box<str>, Vec<Arc<Entry>>>,
     ring: VecDeque<Change>,
     /// Sequence number of the first change in the ring.
     ring_start: u64,
@@ -61,6 +63,36 @@ impl Contents {
         }
     }
 
+    /// At most `most` entries that name `key` (a uid, or who applied them), in order of their keys.
+    pub(crate) fn dependents(&self, key: &str, most: usize) -> Vec<Arc<Entry>> {
+        let mut found = self.dependents.get(key).cloned().unwrap_or_default();
+        found.sort_by(|one, other| one.key.cmp(&other.key));
+        found.truncate(most);
+        found
+    }
+
+    fn link(&mut self, entry: &Arc<Entry>) {
+        for key in entry.depends_on() {
+            match self.dependents.get_mut(key) {
+                Some(known) => known.push(Arc::clone(entry)),
+                None => {
+                    self.dependents.insert(key.into(), vec![Arc::clone(entry)]);
+                }
+            }
+        }
+    }
+
+    fn unlink(&mut self, entry: &Arc<Entry>) {
+        for key in entry.depends_on() {
+            if let Some(known) = self.dependents.get_mut(key) {
+                known.retain(|one| !Arc::ptr_eq(one, entry));
+                if known.is_empty() {
+                    self.dependents.remove(key);
+                }
+            }
+        }
+    }
+
     pub(super) fn end(&self) -> u64 {
         self.ring_start + self.ring.len() as u64
     }
@@ -69,6 +101,7 @@ impl Contents {
     pub(super) fn replace(&mut self, columns: Vec<Column>, entries: Vec<Entry>, revision: u64) {
         let first = self.revision == 0;
         let mut before = std::mem::take(&mut self.entries);
+        self.dependents.clear();
         let mut changes = Vec::new();
         for entry in entries {
             let entry = Arc::new(entry);
@@ -82,6 +115,7 @@ impl Contents {
             if let Some(what) = what.filter(|_| !first) {
                 changes.push((entry.revision, what, Arc::clone(&entry)));
             }
+            self.link(&entry);
             self.entries.insert(entry.key.clone(), entry);
         }
         changes.extend(
@@ -105,8 +139,10 @@ impl Contents {
         let (revision, entry) = (entry.revision, Arc::new(entry));
         let before = self.entries.insert(entry.key.clone(), Arc::clone(&entry));
         self.bytes += entry.size();
+        self.link(&entry);
         let what = match &before {
             Some(before) => {
+                self.unlink(before);
                 self.bytes -= before.size();
                 Happened::Changed
             }
@@ -120,6 +156,7 @@ impl Contents {
         let revision = entry.revision;
         if let Some(before) = self.entries.remove(&entry.key) {
             self.bytes -= before.size();
+            self.unlink(&before);
         }
         self.push(revision, Happened::Removed, Arc::new(entry));
         self.revision = self.revision.max(revision);
@@ -132,6 +169,7 @@ impl Contents {
     /// Lets go of everything; how many bytes it was.
     pub(super) fn release(&mut self) -> usize {
         self.entries.clear();
+        self.dependents.clear();
         self.ring.clear();
         std::mem::take(&mut self.bytes)
     }

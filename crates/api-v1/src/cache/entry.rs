@@ -9,10 +9,47 @@ use crate::cells::{Cell, Column, cells, columns_of};
 use crate::fields::{Field, Kept, keep};
 use crate::format;
 use crate::kind::{Kind, object_id};
+use crate::neighbours::applier;
 use crate::query::filter::Seen;
 
 /// What an entry needs beside its bytes, about.
 const OVERHEAD: usize = 400;
+
+/// What each dependence needs, here and in the index of the copy, about.
+const DEPENDENCE: usize = 100;
+/// What most objects' states say.
+const USUAL: [&str; 4] = [
+    "",
+    "Resource is current",
+    "Resource is always ready",
+    "Resource is Ready",
+];
+
+fn interned(message: String) -> Cow<'static, str> {
+    match USUAL.iter().find(|usual| **usual == message) {
+        Some(usual) => Cow::Borrowed(usual),
+        None => Cow::Owned(message),
+    }
+}
+
+/// The key under which what an object applied is found.
+pub(crate) fn applied_key(kind: &str, id: &str) -> String {
+    format!("{kind} {id}")
+}
+
+fn depends_on(object: &Value) -> Box<[Box<str>]> {
+    let owners = object
+        .pointer("/metadata/ownerReferences")
+        .and_then(Value::as_array);
+    owners
+        .into_iter()
+        .flatten()
+        .map(|owner| format::text(owner, "/uid"))
+        .filter(|uid| !uid.is_empty())
+        .map(Into::into)
+        .chain(applier(object).map(Into::into))
+        .collect()
+}
 
 /// Namespace and name.
 pub(crate) type Key = (Option<Box<str>>, Box<str>);
@@ -29,6 +66,10 @@ pub(crate) struct Entry {
     /// As the object says it; in one form, so that its texts are in order of time.
     created: Box<str>,
     pub(crate) state: State,
+    /// What the state says in words.
+    pub(crate) message: Cow<'static, str>,
+    /// Whose dependent it is: uids of owners, and who applied it.
+    depends_on: Box<[Box<str>]>,
     labels: Box<[(Box<str>, Box<str>)]>,
     own: Box<[Kept]>,
     object: Box<[u8]>,
@@ -76,10 +117,12 @@ impl Entry {
             cells: cells.into(),
             created: format::text(object, "/metadata/creationTimestamp").into(),
             state: State {
-                name: summary.state.into(),
+                name: summary.state.clone().into(),
                 error: summary.error,
                 transitioning: summary.transitioning,
             },
+            message: interned(summary.message()),
+            depends_on: depends_on(object),
             labels,
             own: keep(kind, object),
             object: serde_json::to_vec(object).unwrap_or_default().into(),
@@ -101,7 +144,13 @@ impl Entry {
     }
 
     pub(crate) fn size(&self) -> usize {
-        self.object.len() + OVERHEAD
+        let dependence = self.depends_on.len() * DEPENDENCE;
+        self.object.len() + OVERHEAD + dependence + self.message.len()
+    }
+
+    /// Keys under which it is found as a dependent.
+    pub(crate) fn depends_on(&self) -> impl Iterator<Item = &str> {
+        self.depends_on.iter().map(|key| &**key)
     }
 
     pub(crate) fn label(&self, key: &str) -> Option<&str> {

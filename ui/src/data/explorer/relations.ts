@@ -1,0 +1,59 @@
+/** How objects are tied to each other, as the server knows it from its copies: what an object owns, also further down. */
+
+import { request } from '@/api/http'
+
+import { base } from './query'
+
+interface Relation {
+  rel: string
+  toType?: string
+  toId?: string
+  state?: string
+  message?: string
+}
+
+/** An object that another one owns. */
+export interface Owned {
+  /** `apps.replicaset` */
+  type: string
+  namespace: string
+  name: string
+  state: string
+  message: string
+  /** How many owners are between. */
+  depth: number
+}
+
+/** Types whose objects own others in turn. */
+const OWNERS = new Set(['apps.deployment', 'apps.replicaset', 'apps.statefulset', 'apps.daemonset', 'batch.cronjob', 'batch.job'])
+/** Objects that are asked what they own. */
+const MOST = 16
+
+/** What an object owns, each followed by what that owns. */
+export async function ownedBy(cluster: string, type: string, id: string, signal: AbortSignal): Promise<Owned[]> {
+  let left = MOST
+  const below = async (of: string, place: string, depth: number): Promise<Owned[]> => {
+    if (left === 0) return []
+    left -= 1
+    const direct = await readDirect(cluster, of, place, depth, signal)
+    const deeper = await Promise.all(
+      direct.map((one) =>
+        OWNERS.has(one.type) ? below(one.type, [one.namespace, one.name].filter(Boolean).join('/'), depth + 1) : [],
+      ),
+    )
+    return direct.flatMap((one, index) => [one, ...(deeper[index] ?? [])])
+  }
+  return below(type, id, 0)
+}
+
+async function readDirect(cluster: string, type: string, id: string, depth: number, signal: AbortSignal): Promise<Owned[]> {
+  const place = id.split('/').map(encodeURIComponent).join('/')
+  const path = `${base(cluster)}/${type}/${place}?include=metadata.relationships`
+  const { metadata } = await request<{ metadata?: { relationships?: Relation[] | null } }>('GET', path, { signal })
+  return (metadata?.relationships ?? []).flatMap(({ rel, toType, toId, state, message }) => {
+    if (rel !== 'owner' || !toType || !toId) return []
+    const parts = toId.split('/')
+    const name = parts.pop() ?? ''
+    return [{ type: toType, namespace: parts[0] ?? '', name, state: state ?? '', message: message ?? '', depth }]
+  })
+}
