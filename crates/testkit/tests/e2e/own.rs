@@ -65,7 +65,8 @@ async fn people_keep_their_own_keys_through_both_apis() -> Result<()> {
     let user = text(&selfuser, "/status/userID")?;
     let (current, _) = session.token.split_once(':').context("no key")?;
     let activity = format!("/v1/ext.cattle.io.useractivities/{current}");
-    let seen = http.put(&activity, &json!({"spec": {}})).await?;
+    let read = http.get(&activity).await?.expect(200)?.json()?;
+    let seen = http.put(&activity, &read).await?;
     let seen = seen.expect(200)?.json()?;
     text(&seen, "/status/expiresAt")?;
     let new = "another-long-password";
@@ -78,7 +79,9 @@ async fn people_keep_their_own_keys_through_both_apis() -> Result<()> {
     let login = json!({"type": "localProvider", "username": "admin", "password": new});
     http.post("/v1-public/login", &login).await?.expect(201)?;
 
-    kubectl(&config, &["delete", "kubeconfigs.ext.cattle.io", &name]).await?;
+    let path = format!("/v1/ext.cattle.io.kubeconfigs/{name}");
+    let deleted = http.delete(&path).await?;
+    ensure!(deleted.status.is_success(), "{}", deleted.body);
     let refused = kubectl(&config, &["get", "namespaces"]).await;
     ensure!(refused.is_err(), "its token went with it");
     hub.process()?.still_running()
