@@ -40,7 +40,7 @@ pub(crate) fn project_of<'a>(namespace: &'a ObjectMeta, cluster: &str) -> Option
 }
 
 /// Writes annotations of a namespace as it was read; null takes one away.
-pub(crate) fn annotate(namespace: &ObjectMeta, annotations: Map<String, Value>) -> Action {
+pub(crate) fn annotate(namespace: &ObjectMeta, annotations: &Map<String, Value>) -> Action {
     let name = namespace.name.as_deref().unwrap_or_default();
     let version = &namespace.resource_version;
     Action::patch(
@@ -57,7 +57,7 @@ pub(crate) fn populated(namespace: &ObjectMeta, now: Timestamp) -> Option<Action
     let changed = conditions.set(POPULATED, true, "", now);
     let annotations = [(STATUS_ANNOTATION.to_owned(), json!(conditions.text()))];
     (changed && namespace.deletion_timestamp.is_none())
-        .then(|| annotate(namespace, annotations.into_iter().collect()))
+        .then(|| annotate(namespace, &annotations.into_iter().collect()))
 }
 
 /// The conditions of a namespace.

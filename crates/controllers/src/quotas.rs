@@ -133,7 +133,7 @@ fn decide(
         } else if annotation(namespace, QUOTA_ANNOTATION).is_some() && limit.is_empty() {
             let none = [(QUOTA_ANNOTATION.to_owned(), Value::Null)];
             plan.actions
-                .push(annotate(namespace, none.into_iter().collect()));
+                .push(annotate(namespace, &none.into_iter().collect()));
         } else {
             note(namespace, None, &[], now, plan);
         }
@@ -174,7 +174,7 @@ fn note(
         }
     }
     if !annotations.is_empty() {
-        plan.actions.push(annotate(namespace, annotations));
+        plan.actions.push(annotate(namespace, &annotations));
     }
 }
 

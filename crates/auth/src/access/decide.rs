@@ -40,11 +40,17 @@ pub(super) struct Roles<'a> {
 }
 
 impl<'a> Roles<'a> {
-    fn one(role: &'a String) -> Self {
+    /// Those of a chain that begins with what is bound.
+    fn of(chain: &'a [String]) -> Self {
         Self {
             through: None,
-            chain: slice::from_ref(role),
+            chain,
         }
+    }
+
+    /// The role that is bound, alone.
+    fn one(role: &'a String) -> Self {
+        Self::of(slice::from_ref(role))
     }
 
     pub(super) fn names(self) -> Vec<String> {
@@ -115,24 +121,16 @@ impl<'a> InCluster<'a> {
 }
 
 impl<'a> InProject<'a> {
-    /// The roles of a chain that begins with what is bound here.
-    pub(super) fn roles(self, chain: &'a [String]) -> Roles<'a> {
-        Roles {
-            through: None,
-            chain,
-        }
-    }
-
     /// The role that is bound here, alone.
     pub(super) fn role(self) -> Roles<'a> {
-        self.roles(slice::from_ref(&self.binding.role))
+        Roles::one(&self.binding.role)
     }
 
     fn rule(self, asked: &Attributes<'_>) -> Option<Reason<'a>> {
         let (chain, rule) = self.template.rule(asked)?;
         Some(Reason::Rule {
             binding: self.binding,
-            roles: self.roles(chain),
+            roles: Roles::of(chain),
             rule,
         })
     }
@@ -264,7 +262,7 @@ impl Index {
                 if membership_covers(asked.verb, owner.is_some()) {
                     return Some(Reason::Membership {
                         binding: held.binding,
-                        roles: owner.map_or_else(|| held.role(), |chain| held.roles(chain)),
+                        roles: owner.map_or_else(|| held.role(), Roles::of),
                         owner: owner.is_some(),
                     });
                 }
