@@ -323,7 +323,11 @@ fn quotes_the_object(place: &str, real: Option<&Value>, ours: Option<&Value>) ->
         }
         let text = &REVISION.replace_all(text, "\"resourceVersion\":\"\"");
         let (start, end) = (text.find('{')?, text.rfind('}')? + 1);
-        let quoted = serde_json::from_str(text.get(start..end)?).ok()?;
+        let mut quoted: Value = serde_json::from_str(text.get(start..end)?).ok()?;
+        // Each was written at its server's own times, which order the entries.
+        if let Some(entries) = quoted["metadata"]["managedFields"].as_array_mut() {
+            entries.sort_by_key(Value::to_string);
+        }
         Some((format!("{}{}", &text[..start], &text[end..]), quoted))
     };
     parts(real).is_some() && parts(real) == parts(ours)
