@@ -149,10 +149,12 @@ fn imported(writer: &mut Writer, driver: &str, facts: &Facts, now: Timestamp) ->
         writer.yes("Pending");
         writer.yes("Provisioned");
     }
+    rights(writer, &facts.access);
     if !writer.holds("Waiting") {
         match &facts.health {
-            Health::Good => writer.yes("Waiting"),
-            Health::Unknown | Health::Bad(_) => {
+            // What no longer waits is `active`, so at first people's rights must be there.
+            Health::Good if writer.holds("GlobalAdminsSynced") => writer.yes("Waiting"),
+            Health::Good | Health::Unknown | Health::Bad(_) => {
                 writer.set(
                     "Waiting",
                     Status::Unknown,
@@ -185,7 +187,6 @@ fn imported(writer: &mut Writer, driver: &str, facts: &Facts, now: Timestamp) ->
             "",
         );
     }
-    rights(writer, &facts.access);
     let (connected, again) = connection(writer, &facts.session, now);
     match connected {
         Some(true) => {

@@ -401,6 +401,8 @@ fn a_cluster_is_ready_when_its_people_can_work_in_it() {
         world.facts.access = access;
         world.settle(at(2));
         assert!(world.condition("Ready").is_none());
+        // What waits for nothing more is shown as active.
+        assert_eq!(world.condition("Waiting").unwrap().status, "Unknown");
     }
     world.facts.access = Access::Failed("not allowed".to_owned());
     world.settle(at(3));
@@ -413,6 +415,7 @@ fn a_cluster_is_ready_when_its_people_can_work_in_it() {
     world.facts.access = Access::Given;
     world.settle(at(4));
     assert_eq!(world.condition("Ready").unwrap().status, "True");
+    assert_eq!(world.condition("Waiting").unwrap().status, "True");
     // Later failures show, but do not undo that.
     world.facts.access = Access::Failed("not allowed".to_owned());
     world.settle(at(5));
