@@ -3,6 +3,7 @@
 //! Pure. A cell that shows an age is kept as the time it counts from and is
 //! written anew in each answer, as kubectl would (reference section 1.3).
 
+use drover_types::duration::{self, DAY, HOUR, MINUTE, YEAR};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -92,7 +93,9 @@ impl Cell {
     pub(crate) fn shown(&self, now: Timestamp) -> Value {
         match self {
             Self::Value(value) => value.clone(),
-            Self::Since(since) => Value::String(human(now.duration_since(*since))),
+            Self::Since(since) => {
+                Value::String(duration::short(now.duration_since(*since).as_secs()))
+            }
         }
     }
 }
@@ -124,37 +127,7 @@ pub(crate) fn cells(
         .collect()
 }
 
-const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
-const YEAR: i64 = 365 * DAY;
-
-/// A duration in the way of `kubectl` (k8s.io/apimachinery `util/duration`): one or two units, fewer the longer it is.
-fn human(duration: SignedDuration) -> String {
-    let seconds = duration.as_secs().max(0);
-    let two = |large: (i64, &str), small: (i64, &str)| {
-        let rest = seconds % large.0 / small.0;
-        let whole = seconds / large.0;
-        if rest == 0 {
-            format!("{whole}{}", large.1)
-        } else {
-            format!("{whole}{}{rest}{}", large.1, small.1)
-        }
-    };
-    match seconds {
-        ..120 => format!("{seconds}s"),
-        120..600 => two((MINUTE, "m"), (1, "s")),
-        600..10_800 => format!("{}m", seconds / MINUTE),
-        10_800..28_800 => two((HOUR, "h"), (MINUTE, "m")),
-        28_800..172_800 => format!("{}h", seconds / HOUR),
-        172_800..691_200 => two((DAY, "d"), (HOUR, "h")),
-        691_200..63_072_000 => format!("{}d", seconds / DAY),
-        63_072_000..252_288_000 => two((YEAR, "y"), (DAY, "d")),
-        _ => format!("{}y", seconds / YEAR),
-    }
-}
-
-/// Reads such a duration back.
+/// Reads a duration back that [`duration::short`] wrote.
 fn parse(text: &str) -> Option<SignedDuration> {
     let mut total = 0_i64;
     let mut number = String::new();
@@ -185,7 +158,7 @@ mod tests {
     #[test]
     fn durations_read_as_kubectl_writes_them() {
         let check = |seconds: i64, expected: &str| {
-            let shown = human(SignedDuration::from_secs(seconds));
+            let shown = duration::short(seconds);
             assert_eq!(shown, expected);
             let back = parse(&shown).unwrap().as_secs();
             assert!(back <= seconds && seconds - back < YEAR, "{shown}");

@@ -1,5 +1,6 @@
 //! Lists as tables, for kubectl (columns of recorded/v1-schemas.json).
 
+use drover_types::duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ const TOKENS: [Column; 6] = [
         json!(if ttl < 0 {
             "<never>".to_owned()
         } else {
-            span(ttl / 1_000)
+            duration::short(ttl / 1_000)
         })
     }),
     ("Age", 0, age),
@@ -28,7 +29,9 @@ const TOKENS: [Column; 6] = [
 const KUBECONFIGS: [Column; 8] = [
     ("Name", 0, |object, _| at(object, "/metadata/name")),
     ("TTL", 0, |object, _| {
-        json!(span(object["spec"]["ttl"].as_i64().unwrap_or_default()))
+        json!(duration::short(
+            object["spec"]["ttl"].as_i64().unwrap_or_default()
+        ))
     }),
     ("Tokens", 0, |object, _| {
         let tokens = object["status"]["tokens"].as_array().map_or(0, Vec::len);
@@ -58,32 +61,8 @@ fn age(object: &Value, now: Timestamp) -> Value {
         .as_str()
         .and_then(|text| text.parse::<Timestamp>().ok());
     json!(created.map_or("<unknown>".to_owned(), |created| {
-        span(now.duration_since(created).as_secs())
+        duration::short(now.duration_since(created).as_secs())
     }))
-}
-
-/// A time span as kubectl writes it: two units at most, one where the first is large.
-fn span(seconds: i64) -> String {
-    let seconds = seconds.max(0);
-    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
-    let two = |one: i64, unit: char, other: i64, small: char| {
-        if other == 0 {
-            format!("{one}{unit}")
-        } else {
-            format!("{one}{unit}{other}{small}")
-        }
-    };
-    match () {
-        () if seconds < 120 => format!("{seconds}s"),
-        () if minutes < 10 => two(minutes, 'm', seconds % 60, 's'),
-        () if minutes < 180 => format!("{minutes}m"),
-        () if hours < 8 => two(hours, 'h', minutes % 60, 'm'),
-        () if hours < 48 => format!("{hours}h"),
-        () if days < 8 => two(days, 'd', hours % 24, 'h'),
-        () if days < 730 => format!("{days}d"),
-        () if days < 2_920 => two(days / 365, 'y', days % 365, 'd'),
-        () => format!("{}y", days / 365),
-    }
 }
 
 /// The objects as a table.
@@ -122,24 +101,6 @@ pub(crate) fn table(kind: &str, objects: &[Value], include: Include, now: Timest
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spans_are_written_as_kubectl_writes_them() {
-        for (seconds, text) in [
-            (-1, "0s"),
-            (119, "119s"),
-            (120, "2m"),
-            (599, "9m59s"),
-            (3_600, "60m"),
-            (10_800, "3h"),
-            (12_000, "3h20m"),
-            (90_000, "25h"),
-            (172_800, "2d"),
-            (2_592_000, "30d"),
-        ] {
-            assert_eq!(span(seconds), text, "{seconds}");
-        }
-    }
 
     #[test]
     fn a_table_has_a_cell_for_each_column_and_as_much_of_objects_as_is_asked_for() {

@@ -6,6 +6,7 @@
 
 pub mod condition;
 pub mod crds;
+pub mod duration;
 mod kind;
 pub mod management;
 pub mod names;
