@@ -20,6 +20,7 @@ use drover_types::management::Cluster as Managed;
 use drover_types::names::{CREATOR_ANNOTATION, LOCAL_CLUSTER};
 use drover_types::provisioning::{Cluster, ClusterStatus};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client};
 use serde_json::json;
 
@@ -196,19 +197,23 @@ fn copy(cluster: &Managed) -> Option<Cluster> {
     object.metadata.namespace = Some(namespace);
     object.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
     object.metadata.labels = Some(labels(cluster)).filter(|labels| !labels.is_empty());
-    let mut annotations: BTreeMap<String, String> = [
-        (OWNER_KIND, BY_MANAGEMENT),
-        (OWNER_NAME, name.as_str()),
-        (OWNER_NAMESPACE, ""),
-    ]
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .into();
-    if let Some(creator) = annotation(&cluster.metadata, CREATOR_ANNOTATION) {
-        annotations.insert(CREATOR_ANNOTATION.to_owned(), creator.to_owned());
-    }
-    object.metadata.annotations = Some(annotations);
+    object.metadata.annotations = Some(made_for(BY_MANAGEMENT, &name, "", &cluster.metadata));
     copy_spec(cluster, &mut object);
     Some(object)
+}
+
+/// The annotations of what was made for another object, with its maker.
+fn made_for(kind: &str, name: &str, namespace: &str, of: &ObjectMeta) -> BTreeMap<String, String> {
+    let creator = annotation(of, CREATOR_ANNOTATION);
+    [
+        (OWNER_KIND, kind),
+        (OWNER_NAME, name),
+        (OWNER_NAMESPACE, namespace),
+    ]
+    .into_iter()
+    .chain(creator.map(|creator| (CREATOR_ANNOTATION, creator)))
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .collect()
 }
 
 /// What people and the server say of a cluster by labels.
@@ -229,6 +234,17 @@ fn copy_spec(cluster: &Managed, object: &mut Cluster) {
         .clone_from(&cluster.spec.cluster_agent_deployment_customization);
 }
 
+fn take_spec(object: &Cluster, cluster: &mut Managed) {
+    cluster
+        .spec
+        .agent_env_vars
+        .clone_from(&object.spec.agent_env_vars);
+    cluster
+        .spec
+        .cluster_agent_deployment_customization
+        .clone_from(&object.spec.cluster_agent_deployment_customization);
+}
+
 /// Makes the management cluster of an object.
 fn make(object: &Cluster, plan: &mut Plan, now: Timestamp) {
     if let Some(held) = with_finalizer(object) {
@@ -243,17 +259,8 @@ fn make(object: &Cluster, plan: &mut Plan, now: Timestamp) {
         meta.namespace.clone().unwrap_or_default(),
     );
     let mut cluster = Managed::named(&id_of(object));
-    let mut annotations: BTreeMap<String, String> = [
-        (OWNER_KIND, BY_PROVISIONING),
-        (OWNER_NAME, name.as_str()),
-        (OWNER_NAMESPACE, namespace.as_str()),
-        (ADMINISTRATED, "true"),
-    ]
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .into();
-    if let Some(creator) = annotation(meta, CREATOR_ANNOTATION) {
-        annotations.insert(CREATOR_ANNOTATION.to_owned(), creator.to_owned());
-    }
+    let mut annotations = made_for(BY_PROVISIONING, &name, &namespace, meta);
+    annotations.insert(ADMINISTRATED.to_owned(), "true".to_owned());
     cluster.metadata.annotations = Some(annotations);
     cluster.metadata.labels.clone_from(&meta.labels);
     cluster.spec.display_name = name;
@@ -262,14 +269,7 @@ fn make(object: &Cluster, plan: &mut Plan, now: Timestamp) {
         .spec
         .other
         .insert("fleetWorkspaceName".to_owned(), json!(namespace));
-    cluster
-        .spec
-        .agent_env_vars
-        .clone_from(&object.spec.agent_env_vars);
-    cluster
-        .spec
-        .cluster_agent_deployment_customization
-        .clone_from(&object.spec.cluster_agent_deployment_customization);
+    take_spec(object, &mut cluster);
     plan.actions.push(Action::create(Site::Hub, &cluster));
     plan.requeue(now);
 }
@@ -303,14 +303,7 @@ fn keep(object: &Cluster, cluster: &Managed, plan: &mut Plan, now: Timestamp) {
         }
     } else {
         let mut wanted = cluster.clone();
-        wanted
-            .spec
-            .agent_env_vars
-            .clone_from(&object.spec.agent_env_vars);
-        wanted
-            .spec
-            .cluster_agent_deployment_customization
-            .clone_from(&object.spec.cluster_agent_deployment_customization);
+        take_spec(object, &mut wanted);
         if wanted != *cluster {
             plan.actions.push(Action::replace(Site::Hub, &wanted));
         }
