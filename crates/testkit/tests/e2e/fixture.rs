@@ -21,6 +21,20 @@ pub(crate) async fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().await
 }
 
+/// A Kubernetes API to keep a hub's state in, and how a hub is told of it.
+pub(crate) async fn behind() -> Result<(ControlPlane, hub::Config)> {
+    let plane = ControlPlane::start(&control_plane::Config {
+        nodes: 0,
+        ..control_plane::Config::default()
+    })
+    .await?;
+    let config = hub::Config {
+        kubeconfig: Some(plane.kubeconfig()),
+        ..hub::Config::default()
+    };
+    Ok((plane, config))
+}
+
 /// A hub with one imported cluster.
 pub(crate) struct World {
     pub(crate) hub: Hub,

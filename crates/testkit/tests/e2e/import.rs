@@ -8,7 +8,7 @@ use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::{hub, wait};
 use serde_json::Value;
 
-use crate::fixture::{LIMIT, World, kubectl, turn};
+use crate::fixture::{LIMIT, World, behind, kubectl, turn};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_imported_into_the_embedded_hub_and_leaves_no_trace() -> Result<()> {
@@ -19,15 +19,7 @@ async fn a_cluster_is_imported_into_the_embedded_hub_and_leaves_no_trace() -> Re
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_is_imported_into_a_hub_on_a_real_kubernetes() -> Result<()> {
     let _turn = turn().await;
-    let behind = control_plane::Config {
-        nodes: 0,
-        ..control_plane::Config::default()
-    };
-    let behind = ControlPlane::start(&behind).await?;
-    let config = hub::Config {
-        kubeconfig: Some(behind.kubeconfig()),
-        ..hub::Config::default()
-    };
+    let (_behind, config) = behind().await?;
     imported_and_removed(config).await
 }
 

@@ -2,27 +2,19 @@
 
 use anyhow::{Context as _, Result, ensure};
 use drover_testkit::control_plane::{self, ControlPlane};
-use drover_testkit::hub::{self, Hub};
+use drover_testkit::hub::Hub;
 use drover_testkit::wait;
 use serde_json::json;
 
-use crate::fixture::{LIMIT, World, turn};
+use crate::fixture::{LIMIT, World, behind, turn};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_replica_reaches_an_agent_and_knows_what_was_revoked() -> Result<()> {
     let _turn = turn().await;
-    let behind = control_plane::Config {
-        nodes: 0,
-        ..control_plane::Config::default()
-    };
-    let behind = ControlPlane::start(&behind).await?;
-    let config = || hub::Config {
-        kubeconfig: Some(behind.kubeconfig()),
-        ..hub::Config::default()
-    };
+    let (_behind, config) = behind().await?;
     // Agents are told the URL of the one that started last.
-    let mut other = Hub::start(config()).await?;
-    let hub = Hub::start(config()).await?;
+    let mut other = Hub::start(config.clone()).await?;
+    let hub = Hub::start(config).await?;
     let plane = ControlPlane::start(&control_plane::Config::default()).await?;
     let mut world = World::join(hub, plane).await?;
     let nodes = format!("/k8s/clusters/{}/api/v1/nodes", world.id);
