@@ -10,7 +10,7 @@ mod question;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use drover_audit::{Ask, Reader, VerifyError};
+use drover_audit::{Ask, Page, Reader, VerifyError};
 use drover_auth::Attributes;
 use drover_auth::web::{ApiError, Response};
 use http::request::Parts;
@@ -46,6 +46,11 @@ impl AuditLog {
             checking: tokio::sync::Mutex::default(),
             checked: Mutex::default(),
         }
+    }
+
+    /// The lines that are asked for, newest first.
+    async fn page(&self, ask: Ask) -> Result<Page, ApiError> {
+        self.read(move |reader| reader.page(&ask)).await
     }
 
     /// Runs `read` where it may block.
@@ -164,7 +169,7 @@ pub(crate) async fn answer(
 async fn list(call: &Call, log: &AuditLog) -> Answer<Response> {
     let ask = question::parse(&call.pairs)?;
     let newest = *log.reader.written().borrow();
-    let page = log.read(move |reader| reader.page(&ask)).await?;
+    let page = log.page(ask).await?;
     let mut collection = Map::new();
     collection.insert("type".to_owned(), json!("collection"));
     collection.insert("resourceType".to_owned(), json!(TYPE));
@@ -266,9 +271,4 @@ async fn verify(call: &Call, log: &AuditLog) -> Result<Value, ApiError> {
     };
     *log.checked.lock() = Some(checked.clone());
     Ok(checked)
-}
-
-/// Lines that came after a line, newest first.
-async fn newer(log: &AuditLog, ask: Ask) -> Result<drover_audit::Page, ApiError> {
-    log.read(move |reader| reader.page(&ask)).await
 }

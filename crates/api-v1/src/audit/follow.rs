@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
 
-use super::{AuditLog, check, newer, question, shown};
+use super::{AuditLog, check, question, shown};
 use crate::call::{Answer, Call};
 
 /// Time in which new lines gather.
@@ -88,7 +88,7 @@ async fn run(
                 is_behind = false;
                 let newest = *written.borrow_and_update();
                 ask.after = Some(seen);
-                let Ok(page) = newer(log, ask.clone()).await else {
+                let Ok(page) = log.page(ask.clone()).await else {
                     break "the log cannot be read";
                 };
                 // Lines that came while it was read are on the page already.
