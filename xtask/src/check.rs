@@ -23,7 +23,7 @@ const GRAPH: [(&str, &[&str]); 20] = [
     ("controllers", &["types", "auth"]),
     ("proxy", &["types", "auth", "tunnel"]),
     ("api", &["auth", "tunnel"]),
-    ("ext", &["types", "auth"]),
+    ("ext", &["types", "structural", "auth"]),
     ("api-v1", &["types", "auth", "api", "audit"]),
     ("api-v3", &["types", "auth", "api", "ext"]),
     ("agent", &["types", "tunnel", "dial"]),

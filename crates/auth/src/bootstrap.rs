@@ -332,14 +332,15 @@ where
 /// # Errors
 /// [`BootstrapError::Store`].
 pub async fn ensure_namespace(client: &Client, name: &str) -> Result<(), BootstrapError> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let object = || format!("the namespace {name}");
-    if namespaces
-        .get_opt(name)
+    make_namespace(client, name)
         .await
-        .map_err(failed(object()))?
-        .is_some()
-    {
+        .map_err(failed(format!("the namespace {name}")))
+}
+
+/// The same, with the store's own error.
+pub(crate) async fn make_namespace(client: &Client, name: &str) -> Result<(), kube::Error> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    if namespaces.get_opt(name).await?.is_some() {
         return Ok(());
     }
     let namespace = Namespace {
@@ -349,7 +350,10 @@ pub async fn ensure_namespace(client: &Client, name: &str) -> Result<(), Bootstr
         },
         ..Namespace::default()
     };
-    create(&namespaces, &namespace, &object()).await.map(drop)
+    match namespaces.create(&PostParams::default(), &namespace).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 /// Creates built-in global roles and resets their rules; `newUserDefault` is set once and then people's choice.

@@ -106,6 +106,15 @@ impl Entropy {
         }
     }
 
+    /// A random unique id (RFC 9562, version 4).
+    pub fn uuid(&self) -> Result<String, NoEntropy> {
+        let mut bytes = [0; 16];
+        self.fill(&mut bytes)?;
+        Ok(uuid::Builder::from_random_bytes(bytes)
+            .into_uuid()
+            .to_string())
+    }
+
     /// `n_characters` drawn evenly from `alphabet` (ASCII, at most 256 letters).
     pub fn text(&self, alphabet: &[u8], n_characters: usize) -> Result<String, NoEntropy> {
         let mut seed = [0; 32];

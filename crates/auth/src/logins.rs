@@ -19,8 +19,10 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::authenticator::{AuthError, Authenticator};
@@ -461,16 +463,9 @@ impl Logins {
             .clone_into(&mut object.cluster_name);
 
         let tokens: Api<Token> = Api::all(self.0.client.clone());
-        let mut left = NAME_ATTEMPTS;
-        let made = loop {
-            let name = format!("{prefix}{}", token::suffix(&self.0.entropy)?);
-            object.metadata.name = Some(name);
-            left -= 1;
-            match tokens.create(&PostParams::default(), &object).await {
-                Err(kube::Error::Api(status)) if status.is_already_exists() && left > 0 => {}
-                other => break other.map_err(LoginError::at("store the token"))?,
-            }
-        };
+        let made = self
+            .create_named(&tokens, &prefix, object, "store the token")
+            .await?;
         let name = made.name_any();
         // What counts is the store's time of creation.
         let expires_at = token::expiry(&made);
@@ -530,22 +525,60 @@ impl Logins {
         else {
             return Ok(());
         };
-        let uid = token.uid().unwrap_or_default();
-        let same = Preconditions {
-            uid: Some(uid.clone()),
-            resource_version: None,
-        };
+        self.delete_stored(&tokens, &token, name).await
+    }
+
+    /// Deletes the object that a token is kept in, and no other that took its name meanwhile; from then on the token is
+    /// refused.
+    async fn delete_stored<K>(
+        &self,
+        api: &Api<K>,
+        stored: &K,
+        token: &str,
+    ) -> Result<(), LoginError>
+    where
+        K: Resource + Clone + fmt::Debug + DeserializeOwned,
+    {
+        let uid = stored.uid().unwrap_or_default();
         let params = DeleteParams {
-            preconditions: Some(same),
+            preconditions: Some(Preconditions {
+                uid: Some(uid.clone()),
+                resource_version: None,
+            }),
             ..DeleteParams::default()
         };
-        match tokens.delete(name, &params).await {
+        match api.delete(&stored.name_any(), &params).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.is_not_found() => {}
             Err(error) => return Err(LoginError::at("delete the token")(error)),
         }
-        self.0.authenticator.forget_token(name, &uid);
+        self.0.authenticator.forget_token(token, &uid);
         Ok(())
+    }
+
+    /// Creates an object under `prefix` and a random end that no other has; `step` is what it is made for.
+    ///
+    /// # Errors
+    /// [`LoginError::Store`].
+    pub async fn create_named<K>(
+        &self,
+        api: &Api<K>,
+        prefix: &str,
+        mut object: K,
+        step: &'static str,
+    ) -> Result<K, LoginError>
+    where
+        K: Resource + Clone + fmt::Debug + Serialize + DeserializeOwned,
+    {
+        let mut left = NAME_ATTEMPTS;
+        loop {
+            object.meta_mut().name = Some(format!("{prefix}{}", token::suffix(&self.0.entropy)?));
+            left -= 1;
+            match api.create(&PostParams::default(), &object).await {
+                Err(kube::Error::Api(status)) if status.is_already_exists() && left > 0 => {}
+                other => return other.map_err(LoginError::at(step)),
+            }
+        }
     }
 
     /// Waits until a user that was just disabled or deleted is refused here. Other replicas learn it from their own

@@ -230,11 +230,7 @@ impl Settings {
                 None => {}
             }
             if name == "install-uuid" && wanted.value.is_empty() {
-                let mut bytes = [0; 16];
-                entropy.fill(&mut bytes)?;
-                wanted.value = uuid::Builder::from_random_bytes(bytes)
-                    .into_uuid()
-                    .to_string();
+                wanted.value = entropy.uuid()?;
                 wanted.customized = true;
                 "db".clone_into(&mut wanted.source);
             }

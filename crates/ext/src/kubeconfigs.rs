@@ -28,7 +28,7 @@ use kept::{
 };
 
 use crate::kubeconfig::{self, Credential, Entry};
-use crate::request::{merge, text, texts};
+use crate::request::{text, texts, wanted};
 use crate::tokens::own_labels;
 use crate::{Call, bad_request, gone, made};
 
@@ -43,7 +43,6 @@ const UID: &str = "cattle.io/uid";
 const PART_OF: &str = "authn.management.cattle.io/kubeconfig-id";
 /// Name of the entry for the server itself, and of the user.
 const DEFAULT: &str = "rancher";
-const ATTEMPTS: usize = 5;
 
 impl Call<'_> {
     fn config_maps(&self) -> Api<ConfigMap> {
@@ -199,29 +198,25 @@ impl Call<'_> {
         spec.write(&mut data);
         data.insert(SUMMARY.to_owned(), "Pending".to_owned());
         logins.ensure_ext_namespace().await?;
-        let mut left = ATTEMPTS;
-        loop {
-            let config = ConfigMap {
-                metadata: ObjectMeta {
-                    name: Some(format!("{GENERATED}{}", logins.name_suffix()?)),
-                    generate_name: Some(GENERATED.to_owned()),
-                    labels: Some(labels.clone()),
-                    annotations: Some(annotations.clone()),
-                    ..ObjectMeta::default()
-                },
-                data: Some(data.clone()),
-                ..ConfigMap::default()
-            };
-            left -= 1;
-            match self
-                .config_maps()
-                .create(&PostParams::default(), &config)
-                .await
-            {
-                Err(kube::Error::Api(status)) if status.is_already_exists() && left > 0 => {}
-                other => return Ok(other?),
-            }
-        }
+        let config = ConfigMap {
+            metadata: ObjectMeta {
+                generate_name: Some(GENERATED.to_owned()),
+                labels: Some(labels),
+                annotations: Some(annotations),
+                ..ObjectMeta::default()
+            },
+            data: Some(data),
+            ..ConfigMap::default()
+        };
+        let made = logins
+            .create_named(
+                &self.config_maps(),
+                GENERATED,
+                config,
+                "store the kubeconfig",
+            )
+            .await;
+        Ok(made?)
     }
 
     /// Makes the token, notes it, and writes the file.
@@ -323,13 +318,7 @@ impl Call<'_> {
     async fn update_kubeconfig(&self, sent: Value) -> Result<Response, ApiError> {
         let mut config = self.kubeconfig().await?;
         let before = shown(&config);
-        let wanted = if self.asked.verb == "patch" {
-            let mut merged = before.clone();
-            merge(&mut merged, &sent);
-            merged
-        } else {
-            sent
-        };
+        let wanted = wanted(self.asked.verb, &before, sent);
         let (old, new) = (Spec::of_config_map(&config), Spec::of(&wanted)?);
         for (field, same) in [
             ("clusters", old.clusters == new.clusters),

@@ -1,6 +1,7 @@
 //! What a request asks for, and its body.
 
 use drover_auth::web::{self, ApiError, Body, Request};
+use drover_structural::merge_patch;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -200,25 +201,14 @@ fn wrong(pointer: &str, expected: &str) -> ApiError {
     bad_request(format!("{field} must be {expected}"))
 }
 
-/// Merges a patch into an object (RFC 7386).
-pub(crate) fn merge(object: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *object = patch.clone();
-        return;
-    };
-    if !object.is_object() {
-        *object = json!({});
+/// What an object is to become: what was sent, or for a patch `before` with that merged into it (RFC 7386).
+pub(crate) fn wanted(verb: &str, before: &Value, sent: Value) -> Value {
+    if verb != "patch" {
+        return sent;
     }
-    let Value::Object(entries) = object else {
-        return;
-    };
-    for (key, value) in patch {
-        if value.is_null() {
-            entries.remove(key);
-        } else {
-            merge(entries.entry(key).or_insert(Value::Null), value);
-        }
-    }
+    let mut merged = before.clone();
+    merge_patch::apply(&mut merged, &sent);
+    merged
 }
 
 #[cfg(test)]
@@ -263,11 +253,10 @@ mod tests {
 
     #[test]
     fn patches_are_merged() {
-        let mut object = json!({"spec": {"a": 1, "b": 2}, "c": [1]});
-        merge(
-            &mut object,
-            &json!({"spec": {"a": null, "d": {"e": 1}}, "c": [2]}),
-        );
+        let before = json!({"spec": {"a": 1, "b": 2}, "c": [1]});
+        let sent = json!({"spec": {"a": null, "d": {"e": 1}}, "c": [2]});
+        assert_eq!(wanted("update", &before, sent.clone()), sent);
+        let object = wanted("patch", &before, sent);
         assert_eq!(object, json!({"spec": {"b": 2, "d": {"e": 1}}, "c": [2]}));
     }
 }

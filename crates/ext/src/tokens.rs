@@ -14,7 +14,7 @@ use kube::Api;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::request::{flag, merge, number, text, texts};
+use crate::request::{flag, number, text, texts, wanted};
 use crate::{Call, bad_request, gone, made};
 
 const PLURAL: &str = "tokens";
@@ -152,13 +152,7 @@ impl Call<'_> {
     async fn update_token(&self, sent: Value) -> Result<Response, ApiError> {
         let before = self.token().await?;
         let shown = self.token_shown(&before, None);
-        let wanted = if self.asked.verb == "patch" {
-            let mut merged = shown.clone();
-            merge(&mut merged, &sent);
-            merged
-        } else {
-            sent
-        };
+        let wanted = wanted(self.asked.verb, &shown, sent);
         for (field, pointer) in [
             ("metadata.uid", "/metadata/uid"),
             ("spec.userID", "/spec/userID"),

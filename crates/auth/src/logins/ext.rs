@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 use drover_types::condition::timestamp;
 use drover_types::management::Token;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::{LoginError, Logins, NAME_ATTEMPTS, scope};
+use super::{LoginError, Logins, scope};
+use crate::bootstrap::make_namespace;
 use crate::ext::{self, ExtToken, HOLDS_LABEL, NAMESPACE, OWNER_LABEL, PREFIX, TOKEN};
 use crate::token::{self, Record};
 use crate::{Identity, UserId};
+
+/// What names of these tokens begin with.
+const GENERATED: &str = "token-";
 
 /// A token to make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,31 +101,19 @@ impl Logins {
         };
         self.ensure_ext_namespace().await?;
         let hash = token::hash(&key, &self.0.entropy)?;
-        let mut left = NAME_ATTEMPTS;
-        loop {
-            made.name = format!("token-{}", token::suffix(&self.0.entropy)?);
-            let mut secret = Secret::default();
-            secret.metadata.name = Some(made.name.clone());
-            secret.metadata.generate_name = Some("token-".to_owned());
-            ext::write(&made, Some(hash.clone()), &mut secret);
-            left -= 1;
-            let created = self
-                .ext_secrets()
-                .create(&PostParams::default(), &secret)
-                .await;
-            match created {
-                Err(kube::Error::Api(status)) if status.is_already_exists() && left > 0 => {}
-                other => {
-                    let stored = other.map_err(LoginError::at("store the token"))?;
-                    made.created = stored.metadata.creation_timestamp.as_ref().map(|at| at.0);
-                    made.resource_version = stored.resource_version().unwrap_or_default();
-                    made.labels = ext::of_secret(&stored)
-                        .unwrap_or_else(|| made.clone())
-                        .labels;
-                    return Ok((made, key));
-                }
-            }
-        }
+        let mut secret = Secret::default();
+        secret.metadata.generate_name = Some(GENERATED.to_owned());
+        ext::write(&made, Some(hash), &mut secret);
+        let stored = self
+            .create_named(&self.ext_secrets(), GENERATED, secret, "store the token")
+            .await?;
+        made.name = stored.name_any();
+        made.created = stored.metadata.creation_timestamp.as_ref().map(|at| at.0);
+        made.resource_version = stored.resource_version().unwrap_or_default();
+        made.labels = ext::of_secret(&stored)
+            .unwrap_or_else(|| made.clone())
+            .labels;
+        Ok((made, key))
     }
 
     /// A unique id for what is kept inside another object.
@@ -129,19 +121,7 @@ impl Logins {
     /// # Errors
     /// [`LoginError::Store`] where there is no randomness.
     pub fn unique_id(&self) -> Result<String, LoginError> {
-        let mut bytes = [0; 16];
-        self.0.entropy.fill(&mut bytes)?;
-        Ok(uuid::Builder::from_random_bytes(bytes)
-            .into_uuid()
-            .to_string())
-    }
-
-    /// The random end of a name such as `kubeconfig-n75p4`.
-    ///
-    /// # Errors
-    /// [`LoginError::Store`] where there is no randomness.
-    pub fn name_suffix(&self) -> Result<String, LoginError> {
-        Ok(token::suffix(&self.0.entropy)?)
+        Ok(self.0.entropy.uuid()?)
     }
 
     /// Makes the namespace of these tokens if it is not there.
@@ -149,22 +129,9 @@ impl Logins {
     /// # Errors
     /// [`LoginError::Store`].
     pub async fn ensure_ext_namespace(&self) -> Result<(), LoginError> {
-        let namespaces: Api<Namespace> = Api::all(self.0.client.clone());
-        let found = namespaces
-            .get_opt(NAMESPACE)
+        make_namespace(&self.0.client, NAMESPACE)
             .await
-            .map_err(LoginError::at("read the namespace of tokens"))?;
-        if found.is_some() {
-            return Ok(());
-        }
-        let mut namespace = Namespace::default();
-        namespace.metadata.name = Some(NAMESPACE.to_owned());
-        match namespaces.create(&PostParams::default(), &namespace).await {
-            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-            other => other
-                .map(drop)
-                .map_err(LoginError::at("make the namespace of tokens")),
-        }
+            .map_err(LoginError::at("make the namespace of tokens"))
     }
 
     /// The tokens of one user, or all; those whose labels fit `selected`, where it is given.
@@ -237,23 +204,8 @@ impl Logins {
         let Some(secret) = found.filter(|found| ext::of_secret(found).is_some()) else {
             return Ok(());
         };
-        let uid = secret.uid().unwrap_or_default();
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(uid.clone()),
-                resource_version: None,
-            }),
-            ..DeleteParams::default()
-        };
-        match secrets.delete(name, &params).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            Err(error) => return Err(LoginError::at("delete the token")(error)),
-        }
-        self.0
-            .authenticator
-            .forget_token(&format!("{PREFIX}{name}"), &uid);
-        Ok(())
+        self.delete_stored(&secrets, &secret, &format!("{PREFIX}{name}"))
+            .await
     }
 
     /// A session, or another token that was made by a login; `None` if there is none of that name.
