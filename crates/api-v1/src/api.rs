@@ -8,6 +8,7 @@ use drover_api::encode::Writer;
 use drover_auth::web::{self, Request, Response};
 use drover_auth::{Access, Clock, Identity};
 use drover_types::names::LOCAL_CLUSTER;
+use futures::future::BoxFuture;
 use http::{Method, StatusCode, request};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
@@ -165,7 +166,19 @@ impl Explorer {
     }
 
     /// Answers a request for `/v1` of a cluster; `path` starts with `/v1`.
-    pub async fn handle(
+    ///
+    /// The future is boxed here so that its code is made once, with this crate's options, and not in each caller.
+    pub fn handle<'a>(
+        &'a self,
+        request: Request,
+        identity: Option<Identity>,
+        cluster: &'a str,
+        path: &'a str,
+    ) -> BoxFuture<'a, Response> {
+        Box::pin(self.answer(request, identity, cluster, path))
+    }
+
+    async fn answer(
         &self,
         request: Request,
         identity: Option<Identity>,

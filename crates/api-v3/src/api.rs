@@ -11,6 +11,7 @@ use std::time::Duration;
 use drover_auth::web::{self, ApiError, Request, Response};
 use drover_auth::{Clock, Entropy, Identity};
 use drover_types::names::{CREATOR_ANNOTATION, CREATOR_LABEL, CREATOR_NORMAN};
+use futures::future::BoxFuture;
 use http::header::{HeaderValue, LOCATION};
 use http::request;
 use http::{Method, StatusCode};
@@ -105,7 +106,13 @@ impl Api {
     }
 
     /// Answers one request. `identity` is `None` where nobody is signed in.
-    pub async fn handle(&self, request: Request, identity: Option<Identity>) -> Response {
+    ///
+    /// The future is boxed here so that its code is made once, with this crate's options, and not in each caller.
+    pub fn handle(&self, request: Request, identity: Option<Identity>) -> BoxFuture<'_, Response> {
+        Box::pin(self.answer(request, identity))
+    }
+
+    async fn answer(&self, request: Request, identity: Option<Identity>) -> Response {
         let (mut parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
         if identity.is_none() && matches!(path.as_str(), "/v3") {

@@ -7,6 +7,7 @@ mod schemas;
 
 use std::net::IpAddr;
 
+use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -74,7 +75,13 @@ impl PublicApi {
     }
 
     /// Serves `/v3-public` and `/v1-public`.
-    pub async fn handle(&self, request: Request) -> Response {
+    ///
+    /// The future is boxed here so that its code is made once, with this crate's options, and not in each caller.
+    pub fn handle(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(self.answer(request))
+    }
+
+    async fn answer(&self, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
         let segments: Vec<&str> = path

@@ -124,7 +124,13 @@ impl Controllers {
     }
 
     /// Runs until shutdown; to be called on the leader only, and again when it leads again.
-    pub async fn run(&self, shutdown: CancellationToken) {
+    ///
+    /// The future is boxed here so that its code is made once, with this crate's options, and not in each caller.
+    pub fn run(&self, shutdown: CancellationToken) -> BoxFuture<'_, ()> {
+        Box::pin(self.work(shutdown))
+    }
+
+    async fn work(&self, shutdown: CancellationToken) {
         let clock = &self.config.clock;
         let trigger = |n: u64| Trigger::new(self.config.seed.wrapping_add(n));
         let triggers = Triggers {

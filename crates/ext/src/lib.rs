@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use drover_auth::web::{self, ApiError, Request, Response};
 use drover_auth::{Access, Attributes, Clock, Identity, Logins, Settings};
+use futures::future::BoxFuture;
 use http::{Method, StatusCode};
 use kube::Client;
 use serde_json::{Value, json};
@@ -87,19 +88,23 @@ impl Ext {
     }
 
     /// Answers a request for a path that [`is_below`] is true of.
-    pub async fn handle(
-        &self,
+    ///
+    /// The future is boxed here so that its code is made once, with this crate's options, and not in each caller.
+    pub fn handle<'a>(
+        &'a self,
         request: Request,
         identity: Option<Identity>,
-        path: &str,
-    ) -> Response {
-        let Some(identity) = identity else {
-            return web::unauthorized();
-        };
-        match self.answer(request, &identity, path).await {
-            Ok(response) => response,
-            Err(error) => status::response(&error),
-        }
+        path: &'a str,
+    ) -> BoxFuture<'a, Response> {
+        Box::pin(async move {
+            let Some(identity) = identity else {
+                return web::unauthorized();
+            };
+            match self.answer(request, &identity, path).await {
+                Ok(response) => response,
+                Err(error) => status::response(&error),
+            }
+        })
     }
 
     async fn answer(

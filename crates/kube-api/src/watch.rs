@@ -9,6 +9,7 @@
 //! error event; a bookmark at revision R is sent only after everything up to R.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use bytes::Bytes;
 use futures::Stream;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 use crate::registry::Resource;
 use crate::rest::Api;
@@ -76,6 +77,9 @@ struct Watch {
     bookmarks: bool,
     next_bookmark: Instant,
     end: Instant,
+    /// Kept from event to event, as `stopped` is: making either anew for each takes locks that watches share.
+    alarm: Pin<Box<Sleep>>,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     stop: CancellationToken,
     /// A place among the lists, until what the watch begins with was read.
     held: Option<DropGuard>,
@@ -112,6 +116,7 @@ pub(crate) async fn start(
     let seconds = options
         .timeout_seconds
         .unwrap_or_else(|| DEFAULT_DURATION + rand::random_range(0..DEFAULT_DURATION));
+    let end = Instant::now() + Duration::from_secs(seconds);
     let mut watch = Watch {
         api: Arc::clone(api),
         filter,
@@ -121,7 +126,9 @@ pub(crate) async fn start(
         changes,
         bookmarks: options.bookmarks,
         next_bookmark: Instant::now() + BOOKMARK_INTERVAL,
-        end: Instant::now() + Duration::from_secs(seconds),
+        end,
+        alarm: Box::pin(tokio::time::sleep_until(end)),
+        stopped: Box::pin(stop.clone().cancelled_owned()),
         stop,
         held,
         finished: false,
@@ -218,15 +225,18 @@ impl Watch {
             } else {
                 self.end
             };
+            if wake != self.alarm.deadline() {
+                self.alarm.as_mut().reset(wake);
+            }
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return None,
+                () = self.stopped.as_mut() => return None,
                 changed = self.changes.changed() => {
                     if changed.is_err() {
                         return None;
                     }
                 }
-                () = tokio::time::sleep_until(wake) => {}
+                () = self.alarm.as_mut() => {}
             }
         }
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use drover_auth::web::{self, BoxError, Lifeline, Request, Response};
 use drover_auth::{Access, Authenticator, Identity};
 use drover_types::names::LOCAL_CLUSTER;
+use futures::future::BoxFuture;
 use http::header::{HOST, HeaderValue};
 use http::{HeaderMap, StatusCode, Uri};
 use http_body::Body as _;
@@ -83,7 +84,19 @@ impl Proxy {
     }
 
     /// Passes a request on. `path` is what follows the cluster's id, with its slash; the query is the request's.
-    pub async fn handle(
+    ///
+    /// The future is boxed here so that its code is made once, with this crate's options, and not in each caller.
+    pub fn handle<'a>(
+        &'a self,
+        request: Request,
+        identity: Option<Identity>,
+        cluster: &'a str,
+        path: &'a str,
+    ) -> BoxFuture<'a, Response> {
+        Box::pin(self.answer(request, identity, cluster, path))
+    }
+
+    async fn answer(
         &self,
         request: Request,
         identity: Option<Identity>,

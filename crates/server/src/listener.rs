@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_auth::web::{self, Connection, Response};
+use drover_tunnel::ReadAhead;
 use http::header::EXPECT;
 use http::{Request, Version};
 use hyper::body::Incoming;
@@ -199,7 +200,7 @@ impl<H: Handler> Listeners<H> {
                     "plain HTTP on the HTTPS port",
                 ));
             }
-            acceptor.accept(stream).await
+            acceptor.accept(ReadAhead::new(stream)).await
         };
         match tokio::time::timeout(HANDSHAKE_LIMIT, handshake).await {
             Ok(Ok(stream)) => self.serve(stream, Connection { remote, tls: true }).await,

@@ -9,6 +9,7 @@
 mod driver;
 pub mod frame;
 mod handshake;
+mod read_ahead;
 pub mod session;
 mod sessions;
 mod stream;
@@ -19,6 +20,7 @@ pub use driver::{Accept, Acceptor, BoxedIo, Closed, DialError, Io, Options, Refu
 pub use handshake::{
     ClientRequest, ConnectError, Upgrade, UpgradeError, accept_key, connect, server_upgrade,
 };
+pub use read_ahead::ReadAhead;
 pub use session::{Role, Stats};
 pub use sessions::{Announcements, Change, Forwarder, Neighbour, Registration, Sessions};
 pub use stream::Stream;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use drover_auth::web::{Body, BoxError};
-use drover_tunnel::{BoxedIo, DialError, Session, Sessions, Stream};
+use drover_tunnel::{BoxedIo, DialError, ReadAhead, Session, Sessions, Stream};
 use drover_types::names::STEVE_PREFIX;
 use http::Uri;
 use hyper_util::client::legacy::Client;
@@ -142,7 +142,9 @@ async fn secure(stream: Stream, tls: Option<&Tls>) -> Result<Wire, ConnectError>
     let Some(tls) = tls else {
         return Ok(Wire(TokioIo::new(Box::new(stream))));
     };
-    let handshake = tls.connector.connect(tls.name.clone(), stream);
+    let handshake = tls
+        .connector
+        .connect(tls.name.clone(), ReadAhead::new(stream));
     match tokio::time::timeout(CONNECT_DEADLINE, handshake).await {
         Ok(Ok(secured)) => Ok(Wire(TokioIo::new(Box::new(secured)))),
         Ok(Err(error)) => Err(ConnectError::Tls(error)),

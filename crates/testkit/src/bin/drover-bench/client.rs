@@ -14,7 +14,12 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+/// Room for the event of a small object.
+const ENOUGH: usize = 4 << 10;
 
 /// Where a server is, and how it is spoken to.
 #[derive(Clone)]
@@ -41,13 +46,17 @@ impl Peer {
         })
     }
 
-    pub(crate) async fn connect(&self) -> Result<Connection> {
+    async fn secure(&self, tls: &Arc<rustls::ClientConfig>) -> Result<TlsStream<TcpStream>> {
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
-        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls));
-        let stream = connector
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
+        Ok(connector
             .connect(ServerName::try_from("localhost")?, stream)
-            .await?;
+            .await?)
+    }
+
+    pub(crate) async fn connect(&self) -> Result<Connection> {
+        let stream = self.secure(&self.tls).await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -62,14 +71,9 @@ impl Peer {
 
     /// One connection for many requests at once (HTTP/2), as client-go shares one among its watches.
     pub(crate) async fn share(&self) -> Result<Shared> {
-        let stream = TcpStream::connect(self.address).await?;
-        stream.set_nodelay(true)?;
         let mut tls = (*self.tls).clone();
         tls.alpn_protocols = vec![b"h2".to_vec()];
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls));
-        let stream = connector
-            .connect(ServerName::try_from("localhost")?, stream)
-            .await?;
+        let stream = self.secure(&Arc::new(tls)).await?;
         let (sender, connection) =
             http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
         tokio::spawn(async move {
@@ -147,19 +151,38 @@ impl Connection {
 }
 
 /// A watch that is read to its newest line.
-pub(crate) struct Watch {
-    body: Incoming,
-    /// Kept open as long as the watch.
-    _connection: Option<Connection>,
+pub(crate) enum Watch {
+    /// On a connection of its own: its bytes as they come, so that what an HTTP client does with them, which costs more
+    /// than what a server does to send them, hides neither server.
+    Own {
+        stream: Box<TlsStream<TcpStream>>,
+        buffer: Vec<u8>,
+    },
+    /// Beside others of one connection.
+    Shared(Incoming),
 }
 
 impl Watch {
-    pub(crate) async fn start(mut connection: Connection, path: &str) -> Result<Self> {
-        let body = connection.open(Method::GET, path, Bytes::new()).await?;
-        Ok(Self {
-            body,
-            _connection: Some(connection),
-        })
+    /// Starts a watch on a connection of its own.
+    pub(crate) async fn start(peer: &Peer, path: &str) -> Result<Self> {
+        let (host, port) = peer.address;
+        let mut stream = Box::new(peer.secure(&peer.tls).await?);
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nauthorization: Bearer {}\r\naccept: application/json\r\n\r\n",
+            peer.token
+        );
+        stream.write_all(request.as_bytes()).await?;
+        stream.flush().await?;
+        let mut buffer = Vec::with_capacity(ENOUGH);
+        while !buffer.windows(4).any(|four| four == b"\r\n\r\n") {
+            ensure!(stream.read_buf(&mut buffer).await? > 0, "{path}: no answer");
+        }
+        ensure!(
+            buffer.starts_with(b"HTTP/1.1 200 "),
+            "{path}: {}",
+            String::from_utf8_lossy(&buffer)
+        );
+        Ok(Self::Own { stream, buffer })
     }
 
     /// Starts a watch beside others of one connection.
@@ -175,22 +198,29 @@ impl Watch {
             "{path}: {}",
             response.status()
         );
-        Ok(Self {
-            body: response.into_body(),
-            _connection: None,
-        })
+        Ok(Self::Shared(response.into_body()))
     }
 
     /// Reads one whole event.
     pub(crate) async fn event(&mut self) -> Result<()> {
-        loop {
-            let frame = self.body.frame().await.context("the watch ended")??;
-            if frame
-                .data_ref()
-                .is_some_and(|data| data.last() == Some(&b'\n'))
-            {
-                return Ok(());
+        match self {
+            Self::Own { stream, buffer } => {
+                // An event ends its line and its chunk.
+                while !buffer.ends_with(b"}\n\r\n") {
+                    ensure!(stream.read_buf(buffer).await? > 0, "the watch ended");
+                }
+                buffer.clear();
+                Ok(())
             }
+            Self::Shared(body) => loop {
+                let frame = body.frame().await.context("the watch ended")??;
+                if frame
+                    .data_ref()
+                    .is_some_and(|data| data.last() == Some(&b'\n'))
+                {
+                    return Ok(());
+                }
+            },
         }
     }
 }
