@@ -5,15 +5,20 @@ use anyhow::{Context, Result, bail};
 use crate::command::{exists, output, root, run, say};
 use crate::real;
 
-/// Debian packages that tests and benchmarks need, with a program that shows each is there.
+/// Debian packages that tests and benchmarks need, with a program or a file that shows each is there.
 const PACKAGES: [(&str, &str); 2] = [("ip", "iproute2"), ("cc", "build-essential")];
-/// What only tests need: those of the web UI drive a browser, and one client is written in Python.
-const FOR_TESTS: [(&str, &str); 2] = [("chromium", "chromium"), ("python3", "python3-venv")];
+/// What only tests need: those of the web UI drive a browser, one client is written in Python, and rules in CEL know
+/// zones by name.
+const FOR_TESTS: [(&str, &str); 3] = [
+    ("chromium", "chromium"),
+    ("python3", "python3-venv"),
+    ("/usr/share/zoneinfo/UTC", "tzdata"),
+];
 
 /// Installs and builds what the tests need and runs all of them.
 pub(crate) fn test(filters: &[String]) -> Result<()> {
     crate::check::graph()?;
-    packages(&[PACKAGES, FOR_TESTS].concat())?;
+    packages(&[&PACKAGES[..], &FOR_TESTS[..]].concat())?;
     real::build()?;
     crate::ui::build()?;
     let root = root();
