@@ -206,11 +206,11 @@ pub(crate) async fn before_create(
         Behaviour::ClusterBinding => bindings::before_create_cluster(call, fields, draft).await,
         Behaviour::ProjectBinding => bindings::before_create_project(call, fields, draft).await,
         Behaviour::PodSecurity => pod_security::check(fields),
+        Behaviour::Setting => settings::before_create_setting(fields),
         Behaviour::Plain
         | Behaviour::CloudCredential
         | Behaviour::Principal
         | Behaviour::Token
-        | Behaviour::Setting
         | Behaviour::Namespace
         | Behaviour::Inside
         | Behaviour::AccessReview

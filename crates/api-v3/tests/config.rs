@@ -167,6 +167,12 @@ async fn certificates_say_what_they_are() {
         (status, error["code"].as_str(), error["fieldName"].as_str()),
         refused
     );
+    // Old ones, without extensions, are certificates too.
+    let old = include_str!("data/certificate-v1.pem");
+    let (certs, key) = old.split_at(old.find("-----BEGIN PRIVATE").expect("a key"));
+    let body = json!({"name": "old", "namespaceId": "mine", "certs": certs, "key": key});
+    let (status, shown) = world.send("owner", "POST", &at, body).await;
+    assert_eq!((status, &shown["version"]), (201, &json!("1")), "{shown}");
     // A change is looked at like a new one, together with what stays.
     let other =
         rcgen::generate_simple_self_signed(["web.example".to_owned()]).expect("a certificate");

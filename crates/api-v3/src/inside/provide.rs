@@ -7,17 +7,17 @@
 
 use drover_auth::web::ApiError;
 use drover_types::names::{CREATOR_ANNOTATION, CREATOR_LABEL, CREATOR_NORMAN};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::Inside;
 use super::workloads::KINDS;
+use super::{Asked, Inside, Place};
 use crate::kinds::form::{ingress, service, workload_id};
 use crate::kinds::workload::registries;
 use crate::kinds::workload::services::{Wanted, selector, wanted};
 use crate::mapping;
 use crate::paths::{at, put};
-use crate::schema::{Form, Layout, Object, Workload};
+use crate::schema::{Base, Form, Layout, Object, Workload};
 use crate::store::Store;
 
 /// The Service follows from the ports of a workload.
@@ -72,18 +72,39 @@ impl Inside<'_> {
             return Ok(());
         };
         let was = before.map(|before| registries::images(workload, before));
-        if was.is_some_and(|was| was == registries::images(workload, object)) {
+        let was = was.unwrap_or_default();
+        if before.is_some() && was == registries::images(workload, object) {
             return Ok(());
         }
         let store = Store::of_core(self.store.client().clone());
-        match store.list(SECRETS, mapping::namespace(object)).await {
-            Ok(secrets) => {
-                registries::add(workload, object, &secrets);
-                Ok(())
-            }
-            // Who may see no Secrets says itself which there are.
-            Err(error) if error.status == StatusCode::FORBIDDEN => Ok(()),
-            Err(error) => Err(error),
+        let mut secrets = seen(store.list(SECRETS, mapping::namespace(object)).await)?;
+        secrets.extend(seen(self.of_whole_project("dockerCredential").await)?);
+        registries::name_secrets(workload, object, &was, &secrets);
+        Ok(())
+    }
+
+    /// What lies on the hub for all namespaces of the project; nothing outside of projects.
+    async fn of_whole_project(&self, id: &str) -> Result<Vec<Value>, ApiError> {
+        if self.kind.base != Base::Project {
+            return Ok(Vec::new());
+        }
+        let kind = self.call.registry().get(id);
+        let Some((kind, object)) = kind.and_then(|kind| Some((kind, kind.object?))) else {
+            return Ok(Vec::new());
+        };
+        let asked = Asked {
+            method: &Method::GET,
+            kind,
+            object,
+            context: Some(self.context),
+            id: None,
+            link: None,
+        };
+        let whole = Self::enter(self.call, &asked).await?;
+        whole.may("list", None)?;
+        match &whole.place {
+            Place::Hub { backing, .. } => whole.store.list(object, Some(backing)).await,
+            Place::Cluster | Place::Project { .. } => Ok(Vec::new()),
         }
     }
 
@@ -374,5 +395,13 @@ async fn keep_addresses(
             });
             store.create(ENDPOINTS, namespace, made).await.map(drop)
         }
+    }
+}
+
+/// Who may see none says itself which there are.
+fn seen(found: Result<Vec<Value>, ApiError>) -> Result<Vec<Value>, ApiError> {
+    match found {
+        Err(error) if error.status == StatusCode::FORBIDDEN => Ok(Vec::new()),
+        found => found,
     }
 }

@@ -101,7 +101,7 @@ pub(super) fn before_delete(current: &Value) -> Result<(), ApiError> {
         .and_then(|labels| labels.get(SYSTEM_PROJECT));
     if system.is_some_and(|value| value == "true") {
         return Err(ApiError::method_not_allowed(
-            "the System project cannot be removed",
+            "System Project cannot be deleted",
         ));
     }
     Ok(())

@@ -7,11 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use drover_auth::web::ApiError;
 use jiff::Timestamp;
-use rustls::InconsistentKeys;
 use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 use x509_parser::prelude::{FromDer as _, GeneralName, Pem, X509Certificate};
@@ -281,23 +279,37 @@ pub(crate) fn store(
     Ok(())
 }
 
-/// Whether a certificate can be read, and the key is the certificate's.
+/// Whether a certificate can be read, of whatever version of X.509, and the key is the certificate's.
 fn pair(certificate: &str, key: &str) -> Result<(), String> {
-    facts(certificate)?;
-    let chain: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(certificate.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("it is not a chain of certificates: {error}"))?;
+    let mut chain = Pem::iter_from_buffer(certificate.as_bytes());
+    let first = chain
+        .next()
+        .ok_or("it holds no certificate in PEM form")?
+        .map_err(|error| format!("it is not PEM: {error}"))?;
+    for other in chain {
+        other
+            .map_err(|error| error.to_string())
+            .and_then(|other| {
+                other
+                    .parse_x509()
+                    .map(|_| ())
+                    .map_err(|error| error.to_string())
+            })
+            .map_err(|error| format!("it is not a chain of certificates: {error}"))?;
+    }
+    let certificate = first
+        .parse_x509()
+        .map_err(|error| format!("it is not a certificate: {error}"))?;
     // What the key is is nobody's business, not even in part.
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
         .ok()
         .and_then(|key| any_supported_type(&key).ok())
         .ok_or("the key is not a private key in PEM form")?;
-    match CertifiedKey::new(chain, key).keys_match() {
-        Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+    match key.public_key() {
+        Some(public) if public.as_ref() != certificate.public_key().raw => {
             Err("the key is not that of the certificate".to_owned())
         }
-        Err(rustls::Error::InconsistentKeys(_)) | Ok(()) => Ok(()),
-        Err(error) => Err(format!("it is not a certificate: {error}")),
+        _ => Ok(()),
     }
 }
 

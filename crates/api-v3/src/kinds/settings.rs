@@ -6,7 +6,7 @@
 use drover_auth::web::ApiError;
 use serde_json::{Map, Value, json};
 
-use super::{object_of, text_at};
+use super::{object_of, text, text_at};
 use crate::call::{Call, Item};
 use crate::mapping;
 
@@ -84,6 +84,15 @@ pub(super) fn is_writable(call: &Call<'_>, object: &Value) -> bool {
     !READ_ONLY.contains(&mapping::name(object)) && effective(call, object).source != "env"
 }
 
+/// A setting that only the server sets is refused before it is found to be there (the peer's validator does it in this order).
+pub(super) fn before_create_setting(fields: &Map<String, Value>) -> Result<(), ApiError> {
+    let name = text(fields, "name");
+    if READ_ONLY.contains(&name) {
+        return Err(ApiError::method_not_allowed(format!("{name} is readOnly")));
+    }
+    Ok(())
+}
+
 pub(super) fn before_update_setting(
     call: &Call<'_>,
     current: &Value,
@@ -91,9 +100,7 @@ pub(super) fn before_update_setting(
 ) -> Result<(), ApiError> {
     let name = mapping::name(current);
     if !is_writable(call, current) {
-        return Err(ApiError::method_not_allowed(format!(
-            "the setting {name} is read-only"
-        )));
+        return Err(ApiError::method_not_allowed(format!("{name} is readOnly")));
     }
     let Some(value) = fields.get("value").and_then(Value::as_str) else {
         return Ok(());

@@ -1,6 +1,6 @@
 //! Pull Secrets of a workload's images, found by the registries they come from.
 //!
-//! Pure. Secrets of a whole project are copied into its namespaces, so that those of the namespace are all there are.
+//! Pure. Secrets of a whole project count before they have been copied into the namespace.
 
 use std::collections::BTreeSet;
 
@@ -66,30 +66,45 @@ fn lets_in_to(secret: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-/// Adds the Secrets that let in to the registries of the images; those that are there stay.
-pub(crate) fn add(workload: Workload, object: &mut Value, secrets: &[Value]) {
-    let images = images(workload, object);
-    let wanted: BTreeSet<&str> = images.iter().map(|image| registry(image)).collect();
-    let fitting = secrets
-        .iter()
-        .filter(|secret| {
-            lets_in_to(secret)
-                .iter()
-                .any(|host| wanted.contains(host.as_str()))
-        })
-        .map(mapping::name);
+/// Names the Secrets that let in to the registries of the images. Those that are named already stay, but for what let in
+/// to registries of the images `before` only.
+pub(crate) fn name_secrets(
+    workload: Workload,
+    object: &mut Value,
+    before: &[String],
+    secrets: &[Value],
+) {
+    let registries = |images: &[String]| {
+        images
+            .iter()
+            .map(|image| registry(image).to_owned())
+            .collect()
+    };
+    let wanted: BTreeSet<String> = registries(&images(workload, object));
+    let unwanted: BTreeSet<String> = registries(before);
+    let (mut fitting, mut outdated) = (Vec::new(), Vec::new());
+    for secret in secrets {
+        let hosts = lets_in_to(secret);
+        if !hosts.is_disjoint(&wanted) {
+            fitting.push(mapping::name(secret));
+        } else if !hosts.is_disjoint(&unwanted) {
+            outdated.push(mapping::name(secret));
+        }
+    }
     let place = format!("{}/spec/imagePullSecrets", template(workload));
     let place = place.trim_start_matches('/');
     let mut named = at(object, place)
         .and_then(Value::as_array)
         .cloned()
         .unwrap_or_default();
+    let were_any = !named.is_empty();
+    named.retain(|known| !outdated.iter().any(|name| known["name"] == *name));
     for name in fitting {
         if named.iter().all(|known| known["name"] != name) {
             named.push(json!({ "name": name }));
         }
     }
-    if !named.is_empty() {
+    if were_any || !named.is_empty() {
         put(object, place, json!(named));
     }
 }
@@ -135,10 +150,33 @@ mod tests {
             json!({"metadata": {"name": "opaque"}, "type": "Opaque", "data": {KEY: "e30="}}),
             json!({"metadata": {"name": "broken"}, "type": TYPE, "data": {KEY: "?"}}),
         ];
-        add(Workload::Deployment, &mut object, &secrets);
+        name_secrets(Workload::Deployment, &mut object, &[], &secrets);
         assert_eq!(
             object["spec"]["template"]["spec"]["imagePullSecrets"],
             json!([{"name": "own"}, {"name": "quay"}, {"name": "docker"}])
+        );
+    }
+
+    #[test]
+    fn secrets_of_registries_that_no_image_comes_from_any_more_go() {
+        let mut object = json!({"spec": {"template": {"spec": {
+            "containers": [{"image": "quay.io/a/b"}],
+            "imagePullSecrets": [{"name": "docker"}, {"name": "both"}, {"name": "of-somebody"}],
+        }}}});
+        let secrets = [
+            secret("docker", &["docker.io"]),
+            secret("both", &["docker.io", "quay.io"]),
+            secret("of-somebody", &["elsewhere"]),
+        ];
+        name_secrets(
+            Workload::Deployment,
+            &mut object,
+            &["nginx".to_owned()],
+            &secrets,
+        );
+        assert_eq!(
+            object["spec"]["template"]["spec"]["imagePullSecrets"],
+            json!([{"name": "both"}, {"name": "of-somebody"}])
         );
     }
 }

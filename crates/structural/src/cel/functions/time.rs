@@ -49,7 +49,9 @@ fn number(text: &str) -> Result<i64, String> {
     }
     match text.parse::<i64>() {
         Ok(number) if number.abs() < i64::from(i32::MAX) => Ok(number),
-        _ => Err(format!("strconv.Atoi: parsing {text:?}: value out of range")),
+        _ => Err(format!(
+            "strconv.Atoi: parsing {text:?}: value out of range"
+        )),
     }
 }
 
