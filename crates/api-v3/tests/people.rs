@@ -645,6 +645,14 @@ async fn built_in_roles_keep_what_they_are() {
         .await;
     assert_eq!(inherited.status, 201, "{}", inherited.json());
     assert_eq!(world.delete("/v3/roletemplates/old").await.error().0, 409);
+    // A role of no context is for others to inherit.
+    let part = world
+        .post("/v3/roletemplates", json!({"name": "part"}))
+        .await;
+    assert_eq!(part.status, 201, "{}", part.json());
+    let bound = json!({"clusterId": "c-1", "roleTemplateId": part.json()["id"], "userId": JANE});
+    let bound = world.post("/v3/clusterroletemplatebindings", bound).await;
+    assert_eq!(bound.status, 422, "{}", bound.json());
     let id = inherited.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(
         world

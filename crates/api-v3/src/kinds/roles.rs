@@ -85,18 +85,16 @@ async fn check_template(
     fields: &Map<String, Value>,
     own: Option<&str>,
 ) -> Result<(), ApiError> {
+    // A role without one is for others to inherit: no binding takes it (reference rbac-and-projects, section 8).
     let context = text(fields, "context");
-    if context.is_empty() {
-        return Err(ApiError::invalid("MissingRequired", "").with_field("context"));
-    }
-    if context == "project" && fields.get("clusterCreatorDefault") == Some(&json!(true)) {
+    if context != "cluster" && fields.get("clusterCreatorDefault") == Some(&json!(true)) {
         return Err(ApiError::invalid(
             "InvalidOption",
             "only roles of clusters are given to creators of clusters",
         )
         .with_field("clusterCreatorDefault"));
     }
-    if context == "cluster" && fields.get("projectCreatorDefault") == Some(&json!(true)) {
+    if context != "project" && fields.get("projectCreatorDefault") == Some(&json!(true)) {
         return Err(ApiError::invalid(
             "InvalidOption",
             "only roles of projects are given to creators of projects",
