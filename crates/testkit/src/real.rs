@@ -4,8 +4,9 @@
 //! modules in `crates/testkit/real`; tests only look them up.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 /// The root of the repository.
 #[must_use]
@@ -71,13 +72,27 @@ pub fn product(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A TCP port that was free a moment ago on the loopback address.
+/// A TCP port of the loopback address that was free a moment ago. It lies below those that outgoing connections are given
+/// (`ip_local_port_range`), so that none of them takes it before it is used, or while what used it is started again, and
+/// this process gets each once.
 ///
 /// # Errors
 ///
 /// When no port can be had.
 pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?
-        .local_addr()?
-        .port())
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    // Processes that run at once begin far from each other.
+    let own = std::process::id().wrapping_mul(97);
+    for _ in 0..COUNT {
+        let next = own.wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + next % COUNT)?;
+        match std::net::TcpListener::bind(("127.0.0.1", port)) {
+            Ok(_) => return Ok(port),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error).context("look for a free port"),
+        }
+    }
+    bail!("no port of {COUNT} from {FIRST} on is free")
 }

@@ -349,14 +349,19 @@ async fn fill(plane: &ControlPlane) -> Result<()> {
     Ok(())
 }
 
-/// Megabytes per second of the best of five, directly and through Drover, taken in turns.
+/// Megabytes per second directly and through Drover, the medians of several turns.
 async fn large_lists(direct: &Target, through: &Target) -> Result<(f64, f64)> {
-    let mut best = (0.0_f64, 0.0_f64);
-    for _ in 0..5 {
-        best.0 = best.0.max(list(direct).await?);
-        best.1 = best.1.max(list(through).await?);
+    const TURNS: usize = 11;
+    let (mut plain, mut proxied) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        plain.push(list(direct).await?);
+        proxied.push(list(through).await?);
     }
-    Ok(best)
+    let median = |mut rates: Vec<f64>| {
+        rates.sort_by(f64::total_cmp);
+        rates[TURNS / 2]
+    };
+    Ok((median(plain), median(proxied)))
 }
 
 async fn list(target: &Target) -> Result<f64> {
