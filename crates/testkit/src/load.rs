@@ -88,7 +88,11 @@ impl Connection {
 }
 
 /// TLS to a server; any certificate will do.
-pub(crate) async fn connect(address: (Ipv4Addr, u16)) -> Result<TlsStream<TcpStream>> {
+///
+/// # Errors
+///
+/// When TCP or TLS fails.
+pub async fn connect(address: (Ipv4Addr, u16)) -> Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());

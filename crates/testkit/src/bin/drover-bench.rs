@@ -8,6 +8,8 @@
 
 #[path = "drover-bench/explorer.rs"]
 mod explorer;
+#[path = "drover-bench/fleet.rs"]
+mod fleet;
 #[path = "drover-bench/kube_api.rs"]
 mod kube_api;
 
@@ -77,6 +79,14 @@ async fn run(names: &[String]) -> Result<()> {
     }
     if wanted("kube-api") {
         kube_api::figures().await?;
+    }
+    // Only on demand: hundreds of clusters need minutes and gigabytes.
+    for name in names {
+        match name.strip_prefix("fleet") {
+            Some("") => fleet::figures(500).await?,
+            Some(number) => fleet::figures(number.trim_start_matches('=').parse()?).await?,
+            None => {}
+        }
     }
     // Only on demand: its largest step needs gigabytes.
     if names.iter().any(|name| name == "kube-api-growth") {
