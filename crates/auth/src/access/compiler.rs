@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::facts::{Binding, GlobalRoleFacts, ProjectFacts, TemplateFacts};
+use super::facts::{Binding, ClusterRoleFacts, GlobalRoleFacts, ProjectFacts, TemplateFacts};
 use super::index::Index;
 use super::template::Template;
 
@@ -15,6 +15,8 @@ use super::template::Template;
 pub(super) struct Compiler {
     index: Index,
     templates: HashMap<String, Arc<TemplateFacts>>,
+    /// Those of the hub that allow something there.
+    cluster_roles: HashMap<String, Arc<ClusterRoleFacts>>,
     templates_changed: bool,
     changed: bool,
 }
@@ -50,6 +52,20 @@ impl Compiler {
         match template {
             Some(template) => drop(self.templates.insert(name.to_owned(), template.clone())),
             None => drop(self.templates.remove(name)),
+        }
+    }
+
+    pub(super) fn cluster_role(&mut self, name: &str, role: Option<&Arc<ClusterRoleFacts>>) {
+        let role = role.filter(|role| !role.rules.is_empty());
+        let before = match role {
+            Some(role) => self.cluster_roles.insert(name.to_owned(), role.clone()),
+            None => self.cluster_roles.remove(name),
+        };
+        // Most are no template's.
+        let changed = before.as_ref() != role;
+        if changed && self.templates.get(name).is_some_and(|facts| facts.external) {
+            self.changed = true;
+            self.templates_changed = true;
         }
     }
 
@@ -91,7 +107,11 @@ impl Compiler {
             let flat = self.templates.keys().map(|name| {
                 (
                     name.clone(),
-                    Arc::new(Template::flatten(name, &self.templates)),
+                    Arc::new(Template::flatten(
+                        name,
+                        &self.templates,
+                        &self.cluster_roles,
+                    )),
                 )
             });
             self.index.templates = Arc::new(flat.collect());

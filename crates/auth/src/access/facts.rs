@@ -56,6 +56,12 @@ pub(super) struct TemplateFacts {
     pub(super) inherits: Vec<String>,
 }
 
+/// A ClusterRole of the hub, reduced to what role templates that stand for it may give there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ClusterRoleFacts {
+    pub(super) rules: Vec<Arc<PolicyRule>>,
+}
+
 /// A project's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ProjectFacts {

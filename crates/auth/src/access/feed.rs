@@ -4,14 +4,17 @@
 use std::sync::Arc;
 
 use drover_types::management::{
-    Cluster, ClusterRoleTemplateBinding, GlobalRole, GlobalRoleBinding, Project,
+    Cluster, ClusterRoleTemplateBinding, GlobalRole, GlobalRoleBinding, PolicyRule, Project,
     ProjectRoleTemplateBinding, RoleTemplate,
 };
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::{Client, ResourceExt};
 use sha2::{Digest, Sha256};
 
 use super::compiler::Compiler;
-use super::facts::{Binding, GlobalRoleFacts, ProjectFacts, Scope, Subject, TemplateFacts};
+use super::facts::{
+    Binding, ClusterRoleFacts, GlobalRoleFacts, ProjectFacts, Scope, Subject, TemplateFacts,
+};
 use super::{Access, rules};
 use crate::mirror::{Mirror, Observer};
 
@@ -19,6 +22,7 @@ pub(super) struct Sources {
     global_roles: Mirror<GlobalRoleFacts>,
     global_bindings: Mirror<Binding>,
     templates: Mirror<TemplateFacts>,
+    cluster_roles: Mirror<ClusterRoleFacts>,
     cluster_bindings: Mirror<Binding>,
     project_bindings: Mirror<Binding>,
     projects: Mirror<ProjectFacts>,
@@ -50,6 +54,7 @@ impl Sources {
             global_roles: Mirror::new(),
             global_bindings: Mirror::new(),
             templates: Mirror::new(),
+            cluster_roles: Mirror::new(),
             cluster_bindings: Mirror::new(),
             project_bindings: Mirror::new(),
             projects: Mirror::new(),
@@ -61,6 +66,7 @@ impl Sources {
         self.global_roles.ready().await;
         self.global_bindings.ready().await;
         self.templates.ready().await;
+        self.cluster_roles.ready().await;
         self.cluster_bindings.ready().await;
         self.project_bindings.ready().await;
         self.projects.ready().await;
@@ -97,6 +103,12 @@ impl Sources {
                 template,
                 feed(access, |compiler, key, _, after| compiler
                     .template(key, after)),
+            ),
+            self.cluster_roles.follow::<ClusterRole>(
+                client(),
+                cluster_role,
+                feed(access, |compiler, key, _, after| compiler
+                    .cluster_role(key, after)),
             ),
             self.cluster_bindings.follow::<ClusterRoleTemplateBinding>(
                 client(),
@@ -158,7 +170,7 @@ pub(super) fn global_role(role: GlobalRole) -> GlobalRoleFacts {
 }
 
 pub(super) fn template(template: RoleTemplate) -> TemplateFacts {
-    // An external role's rules live in clusters; what it is said to have counts here.
+    // An external role's rules live in clusters; what it is said to have counts here, else what the hub's ClusterRole has.
     let rules = if template.external {
         template.external_rules
     } else {
@@ -169,6 +181,24 @@ pub(super) fn template(template: RoleTemplate) -> TemplateFacts {
         external: template.external,
         rules: rules.into_iter().map(Arc::new).collect(),
         inherits: template.role_template_names,
+    }
+}
+
+/// Of a ClusterRole of the hub what may count there; most say nothing of it.
+pub(super) fn cluster_role(role: ClusterRole) -> ClusterRoleFacts {
+    let rules = role
+        .rules
+        .unwrap_or_default()
+        .into_iter()
+        .map(|rule| PolicyRule {
+            api_groups: rule.api_groups.unwrap_or_default(),
+            non_resource_urls: Vec::new(),
+            resource_names: rule.resource_names.unwrap_or_default(),
+            resources: rule.resources.unwrap_or_default(),
+            verbs: rule.verbs,
+        });
+    ClusterRoleFacts {
+        rules: rules.filter(rules::speaks_of_hub).map(Arc::new).collect(),
     }
 }
 

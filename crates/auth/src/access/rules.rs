@@ -84,6 +84,18 @@ pub(super) fn is_of_projects(group: &str, resource: &str) -> bool {
     listed(&OF_PROJECTS, group, resource)
 }
 
+/// Whether a rule says anything of what roles bound to a cluster or project speak of on the hub.
+pub(super) fn speaks_of_hub(rule: &PolicyRule) -> bool {
+    rule.resource_names.is_empty()
+        && OF_CLUSTERS
+            .iter()
+            .chain(&OF_PROJECTS)
+            .any(|(group, resources)| {
+                holds(&rule.api_groups, group)
+                    && resources.iter().any(|named| holds(&rule.resources, named))
+            })
+}
+
 /// The one cluster object that roles of projects speak of inside a cluster, whatever others their rules name (reference
 /// section 2.6): the cluster's own.
 pub const PROMOTED_CLUSTER: &str = LOCAL_CLUSTER;

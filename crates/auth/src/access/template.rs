@@ -6,7 +6,7 @@ use std::sync::Arc;
 use drover_types::management::PolicyRule;
 
 use super::Attributes;
-use super::facts::TemplateFacts;
+use super::facts::{ClusterRoleFacts, TemplateFacts};
 use super::rules::{self, covers};
 
 /// A role template with all it inherits.
@@ -18,6 +18,8 @@ pub(super) struct Template {
     pub(super) rules: Vec<(Arc<[String]>, Arc<PolicyRule>)>,
     /// The roles that lead to one whose rules lie in clusters, each.
     pub(super) external: Vec<Arc<[String]>>,
+    /// What the hub's own ClusterRoles of those names allow, which counts on the hub.
+    pub(super) on_hub: Vec<(Arc<[String]>, Arc<PolicyRule>)>,
     pub(super) owns_cluster: Option<Arc<[String]>>,
     pub(super) owns_project: Option<Arc<[String]>>,
 }
@@ -26,7 +28,11 @@ pub(super) struct Template {
 pub const MAX_DEPTH: usize = 100;
 
 impl Template {
-    pub(super) fn flatten(name: &str, all: &HashMap<String, Arc<TemplateFacts>>) -> Self {
+    pub(super) fn flatten(
+        name: &str,
+        all: &HashMap<String, Arc<TemplateFacts>>,
+        cluster_roles: &HashMap<String, Arc<ClusterRoleFacts>>,
+    ) -> Self {
         let mut flat = Self {
             context: all
                 .get(name)
@@ -48,6 +54,12 @@ impl Template {
             let chain: Arc<[String]> = chain.into();
             if facts.external {
                 flat.external.push(chain.clone());
+                // As the peer: rules that the template is said to have come before those of the ClusterRole.
+                let hub = chain.last().and_then(|last| cluster_roles.get(last));
+                let hub = hub.filter(|_| facts.rules.is_empty());
+                let rules = hub.iter().flat_map(|role| &role.rules);
+                flat.on_hub
+                    .extend(rules.map(|rule| (chain.clone(), rule.clone())));
             }
             for rule in &facts.rules {
                 if flat.owns_cluster.is_none() && rules::owns(rule, "clusters") {
@@ -62,16 +74,17 @@ impl Template {
         flat
     }
 
-    /// Whether some rule without object names covers what is asked.
+    /// Whether some rule without object names covers what is asked of the hub.
     pub(super) fn covers(&self, asked: &Attributes<'_>) -> bool {
         self.rule(asked).is_some()
     }
 
-    /// The first rule without object names that covers what is asked.
+    /// The first rule without object names that covers what is asked of the hub.
     pub(super) fn rule(&self, asked: &Attributes<'_>) -> Option<(&Arc<[String]>, &PolicyRule)> {
         let (chain, rule) = self
             .rules
             .iter()
+            .chain(&self.on_hub)
             .find(|(_, rule)| rule.resource_names.is_empty() && covers(rule, asked))?;
         Some((chain, rule))
     }

@@ -52,23 +52,27 @@ impl World {
         })
     }
 
-    fn rules_of(&self, template: &str) -> Vec<&PolicyRule> {
-        let mut reached = BTreeSet::from([template]);
+    fn reached(&self, template: &str) -> BTreeSet<String> {
+        let mut reached = BTreeSet::from([template.to_owned()]);
         loop {
             let before = reached.len();
             for role in &self.templates {
-                if reached.contains(role.metadata.name.as_deref().unwrap()) {
-                    reached.extend(role.role_template_names.iter().map(String::as_str));
+                if reached.contains(&name(role)) {
+                    reached.extend(role.role_template_names.iter().cloned());
                 }
             }
             if reached.len() == before {
-                break;
+                return reached;
             }
         }
+    }
+
+    fn rules_of(&self, template: &str) -> Vec<&PolicyRule> {
+        let reached = self.reached(template);
         let roles = self
             .templates
             .iter()
-            .filter(|role| reached.contains(role.metadata.name.as_deref().unwrap()));
+            .filter(|role| reached.contains(&name(*role)));
         roles
             .flat_map(|role| {
                 if role.external {
@@ -167,9 +171,26 @@ impl World {
         })
     }
 
+    /// The rules of the hub's ClusterRoles that a template, or one it inherits, stands for without saying its own.
+    fn rules_on_hub(&self, template: &str) -> Vec<&PolicyRule> {
+        let reached = self.reached(template);
+        let standing = self.templates.iter().filter(|role| {
+            role.external && role.external_rules.is_empty() && reached.contains(&name(*role))
+        });
+        standing
+            .flat_map(|role| {
+                self.cluster_roles
+                    .iter()
+                    .filter(|(of, _)| *of == name(role))
+            })
+            .flat_map(|(_, rules)| rules)
+            .collect()
+    }
+
     fn says(&self, template: &str, asked: &Attributes<'_>) -> bool {
         self.rules_of(template)
             .into_iter()
+            .chain(self.rules_on_hub(template))
             .any(|rule| rule.resource_names.is_empty() && plain_rule(rule, asked))
     }
 

@@ -139,7 +139,12 @@ fn world() -> impl Strategy<Value = World> {
                     let mut role = RoleTemplate::named(&format!("t-{n}"));
                     role.rules.clone_from(&rules);
                     role.external = external && n == 2;
-                    role.external_rules = if n == 2 { rules } else { Vec::new() };
+                    if n == 2 && inherits.is_empty() {
+                        role.external_rules.clone_from(&rules);
+                    }
+                    if n == 2 {
+                        world.cluster_roles.push(("t-2", rules));
+                    }
                     role.role_template_names = inherits.into_iter().map(str::to_owned).collect();
                     world.templates.push(role);
                 }

@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use drover_types::management::{
-    ClusterRoleTemplateBinding, GlobalRole, GlobalRoleBinding, Project, ProjectRoleTemplateBinding,
-    RoleTemplate,
+    ClusterRoleTemplateBinding, GlobalRole, GlobalRoleBinding, PolicyRule, Project,
+    ProjectRoleTemplateBinding, RoleTemplate,
 };
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use serde_json::json;
 
 use super::super::compiler::Compiler;
-use super::super::facts::{Binding, GlobalRoleFacts, ProjectFacts, TemplateFacts};
+use super::super::facts::{
+    Binding, ClusterRoleFacts, GlobalRoleFacts, ProjectFacts, TemplateFacts,
+};
 use super::super::feed;
 use super::super::index::Index;
 use crate::bootstrap;
@@ -20,6 +24,8 @@ pub(in super::super) struct World {
     pub(super) global_roles: Vec<GlobalRole>,
     pub(super) global_bindings: Vec<GlobalRoleBinding>,
     pub(super) templates: Vec<RoleTemplate>,
+    /// Names and rules of ClusterRoles of the hub.
+    pub(super) cluster_roles: Vec<(&'static str, Vec<PolicyRule>)>,
     pub(super) cluster_bindings: Vec<ClusterRoleTemplateBinding>,
     pub(super) project_bindings: Vec<ProjectRoleTemplateBinding>,
     pub(super) projects: Vec<Project>,
@@ -30,11 +36,36 @@ pub(super) fn name(object: &impl kube::ResourceExt) -> String {
     object.name_any()
 }
 
+fn rule(verbs: &[&str], groups: &[&str], resources: &[&str]) -> PolicyRule {
+    let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    PolicyRule {
+        api_groups: all(groups),
+        resources: all(resources),
+        verbs: all(verbs),
+        ..PolicyRule::default()
+    }
+}
+
+/// What Kubernetes' own `admin` and `edit` say of what counts on the hub.
+fn secrets() -> PolicyRule {
+    rule(
+        &["get", "list", "watch", "create", "update", "delete"],
+        &[""],
+        &["secrets"],
+    )
+}
+
 impl World {
     pub(in super::super) fn built_in() -> Self {
         Self {
             global_roles: bootstrap::global_roles().collect(),
             templates: bootstrap::role_templates().collect(),
+            cluster_roles: vec![
+                ("cluster-admin", vec![rule(&["*"], &["*"], &["*"])]),
+                ("admin", vec![secrets()]),
+                ("edit", vec![secrets()]),
+                ("view", vec![rule(&["get"], &[""], &["configmaps"])]),
+            ],
             clusters: vec!["local", "c-1", "c-2"],
             projects: vec![
                 project("c-1", "p-1"),
@@ -55,6 +86,12 @@ impl World {
         for template in &self.templates {
             let fact = Fact::Template(Arc::new(feed::template(template.clone())));
             facts.insert(("template", name(template)), fact);
+        }
+        for (name, rules) in &self.cluster_roles {
+            let role = json!({"metadata": {"name": name}, "rules": rules});
+            let role: ClusterRole = serde_json::from_value(role).unwrap();
+            let fact = Fact::ClusterRole(Arc::new(feed::cluster_role(role)));
+            facts.insert(("cluster role", (*name).to_owned()), fact);
         }
         let bindings = (self.global_bindings.iter().map(feed::global_binding))
             .chain(self.cluster_bindings.iter().map(feed::cluster_binding))
@@ -132,6 +169,7 @@ pub(super) fn project(cluster: &str, name: &str) -> Project {
 pub(super) enum Fact {
     GlobalRole(Arc<GlobalRoleFacts>),
     Template(Arc<TemplateFacts>),
+    ClusterRole(Arc<ClusterRoleFacts>),
     Binding(Arc<Binding>),
     Project(ProjectFacts),
     Cluster,
@@ -151,6 +189,9 @@ impl Fact {
                 compiler.global_role(name, after.and_then(Self::global_role))
             }
             Some(Self::Template(_)) => compiler.template(name, after.and_then(Self::template)),
+            Some(Self::ClusterRole(_)) => {
+                compiler.cluster_role(name, after.and_then(Self::cluster_role));
+            }
             Some(Self::Binding(_)) => {
                 compiler.binding(
                     before.and_then(Self::binding),
@@ -177,6 +218,14 @@ impl Fact {
 
     fn template(&self) -> Option<&Arc<TemplateFacts>> {
         if let Self::Template(facts) = self {
+            Some(facts)
+        } else {
+            None
+        }
+    }
+
+    fn cluster_role(&self) -> Option<&Arc<ClusterRoleFacts>> {
+        if let Self::ClusterRole(facts) = self {
             Some(facts)
         } else {
             None
