@@ -15,7 +15,7 @@ const GRAPH: [(&str, &[&str]); 20] = [
     ("tunnel", &[]),
     ("types", &[]),
     ("dial", &[]),
-    ("audit", &[]),
+    ("audit", &["types"]),
     ("workspace-hack", &[]),
     ("ui", &[]),
     ("kube-api", &["structural"]),
@@ -45,7 +45,7 @@ const GRAPH: [(&str, &[&str]); 20] = [
             "ui",
         ],
     ),
-    ("testkit", &["types", "tunnel", "kube-api"]),
+    ("testkit", &["types", "tunnel", "kube-api", "auth"]),
     ("xtask", &[]),
 ];
 

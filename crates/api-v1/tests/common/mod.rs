@@ -9,11 +9,9 @@ use std::time::Duration;
 
 use drover_api_v1::{Explorer, Limits, Parts, Reach};
 use drover_auth::web::{self, ApiError};
-use drover_auth::{Access, Auth, Clock, Config, Entropy, Identity};
-use drover_kube_api as kube_api;
-use drover_types::management::{
-    Cluster, ClusterRoleTemplateBinding, Project, ProjectRoleTemplateBinding, User,
-};
+use drover_auth::{Access, Clock, Identity};
+use drover_testkit::embedded::{self, Embedded, Pair};
+pub(crate) use drover_testkit::embedded::{PATIENCE, put};
 use futures::future::BoxFuture;
 use futures::{FutureExt, SinkExt, StreamExt};
 use http::{HeaderMap, Request};
@@ -21,70 +19,55 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ListParams, PostParams};
-use secrecy::SecretString;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Base of everything inside the cluster.
 pub(crate) const INSIDE: &str = "/k8s/clusters/c-1/v1";
 
 /// The ways into the hub (`local`) and the cluster `c-1`, with the rights the proxy would give.
 #[derive(Clone)]
-pub(crate) struct Ways {
-    auth: Auth,
-    hub: kube_api::Server,
-    cluster: kube_api::Server,
-}
+pub(crate) struct Ways(Arc<Pair>);
 
 impl Ways {
-    fn server(&self, cluster: &str) -> Option<&kube_api::Server> {
+    fn api(&self, cluster: &str) -> Option<&Embedded> {
         match cluster {
-            "local" => Some(&self.hub),
-            "c-1" => Some(&self.cluster),
+            "local" => Some(&self.0.hub.api),
+            "c-1" => Some(&self.0.cluster),
             _ => None,
         }
-    }
-
-    fn client(server: &kube_api::Server, identity: kube_api::Identity) -> kube::Client {
-        kube::Client::new(server.client_service(identity), "default")
     }
 }
 
 impl Reach for Ways {
     fn as_user(&self, identity: &Identity, cluster: &str) -> kube::Client {
-        let virtual_groups = self.auth.access.cluster_groups(identity, cluster);
+        let virtual_groups = self.0.hub.auth.access.cluster_groups(identity, cluster);
         let groups = identity
             .groups
             .iter()
             .cloned()
             .chain(virtual_groups.into_iter().flatten())
             .collect();
-        let identity = kube_api::Identity {
-            user: identity.user.to_string(),
-            groups,
-            ..kube_api::Identity::admin()
-        };
-        Self::client(self.server(cluster).unwrap_or(&self.cluster), identity)
+        self.api(cluster)
+            .unwrap_or(&self.0.cluster)
+            .client_as(identity.user.as_str(), groups)
     }
 
     fn whole<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<kube::Client, ApiError>> {
         let found = self
-            .server(cluster)
-            .map(|server| Self::client(server, kube_api::Identity::admin()))
+            .api(cluster)
+            .map(Embedded::client)
             .ok_or_else(|| ApiError::not_found(format!("there is no cluster {cluster}")));
         async move { found }.boxed()
     }
 
     fn revoked<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, ()> {
-        self.auth.authenticator.revoked(identity).boxed()
+        self.0.hub.auth.authenticator.revoked(identity).boxed()
     }
 }
 
@@ -108,63 +91,16 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-pub(crate) async fn put<K>(api: kube::Api<K>, object: Value)
-where
-    K: kube::Resource + serde::Serialize + serde::de::DeserializeOwned + Clone + std::fmt::Debug,
-{
-    let object: K = serde_json::from_value(object).expect("an object");
-    api.create(&PostParams::default(), &object)
-        .await
-        .expect("it is taken");
-}
-
 impl World {
     pub(crate) async fn start() -> Self {
         Self::with_limits(Limits::default()).await
     }
 
     pub(crate) async fn with_limits(limits: Limits) -> Self {
-        let open = || kube_api::Server::open(kube_api::Config::new(kube_api::Storage::Memory));
-        let (store, inner) = (open().await.expect("opens"), open().await.expect("opens"));
-        let hub = Ways::client(&store, kube_api::Identity::admin());
-        let cluster = Ways::client(&inner, kube_api::Identity::admin());
-        let crds: kube::Api<CustomResourceDefinition> = kube::Api::all(hub.clone());
-        for crd in drover_types::crds::all() {
-            crds.create(&PostParams::default(), &crd)
-                .await
-                .expect("a CRD is taken");
-        }
-        let projects: kube::Api<Project> = kube::Api::all(hub.clone());
-        let served = async {
-            while projects.list(&ListParams::default()).await.is_err() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, served)
-            .await
-            .expect("the kinds are served");
-        let (auth, driver, bootstrap) = Auth::new(Config {
-            client: hub.clone(),
-            clock: Clock::system(),
-            entropy: Entropy::system(),
-            environment: Default::default(),
-        });
-        tokio::spawn(driver.run());
-        let first = bootstrap
-            .run(Some(&SecretString::from("a-long-password-1")))
-            .await
-            .expect("the first start");
-        let drover_auth::bootstrap::Outcome::Created { admin, .. } = first else {
-            panic!("no administrator was made");
-        };
-        tokio::time::timeout(PATIENCE, auth.ready())
-            .await
-            .expect("everything is read");
-        let ways = Ways {
-            auth: auth.clone(),
-            hub: store,
-            cluster: inner,
-        };
+        let pair = Pair::start(&[("p-1", json!({}))]).await;
+        let (hub, cluster) = (pair.hub.api.client(), pair.cluster.client());
+        let (admin, access) = (pair.hub.admin.clone(), pair.hub.auth.access.clone());
+        let ways = Ways(Arc::new(pair));
         let audit_folder = tempfile::tempdir().expect("a folder");
         let (audit, writer) = drover_audit::AuditLog::open(drover_audit::Config {
             path: audit_folder.path().join("audit.log"),
@@ -179,7 +115,7 @@ impl World {
         tokio::spawn(writer.run(CancellationToken::new()));
         let explorer = Explorer::new(Parts {
             reach: Arc::new(ways.clone()),
-            access: auth.access.clone(),
+            access,
             clock: Clock::system(),
             setting_overrides: [("ui-brand".to_owned(), "given".to_owned())].into(),
             limits,
@@ -193,7 +129,7 @@ impl World {
             hub,
             cluster,
             explorer,
-            admin: admin.to_string(),
+            admin,
             audit,
             audit_folder,
             address,
@@ -203,85 +139,13 @@ impl World {
         world
     }
 
+    /// What the explorer shows beside what every test starts with.
     async fn fill(&self) {
-        let hub = || self.hub.clone();
-        for namespace in ["c-1", "c-1-p-1"] {
-            put::<Namespace>(
-                kube::Api::all(hub()),
-                json!({"metadata": {"name": namespace}}),
-            )
-            .await;
-        }
-        for user in ["owner", "member", "stranger"] {
-            put::<User>(
-                kube::Api::all(hub()),
-                json!({"metadata": {"name": user}, "username": user}),
-            )
-            .await;
-        }
-        put::<Cluster>(
-            kube::Api::all(hub()),
-            json!({"metadata": {"name": "c-1"}, "spec": {"displayName": "one"}}),
-        )
-        .await;
-        put::<Project>(
-            kube::Api::namespaced(hub(), "c-1"),
-            json!({
-                "metadata": {"name": "p-1"}, "spec": {"displayName": "p-1", "clusterName": "c-1"},
-                "status": {"backingNamespace": "c-1-p-1"},
-            }),
-        )
-        .await;
-        put::<ClusterRoleTemplateBinding>(
-            kube::Api::namespaced(hub(), "c-1"),
-            json!({
-                "metadata": {"name": "crtb-1"}, "clusterName": "c-1",
-                "roleTemplateName": "cluster-owner", "userName": "owner",
-            }),
-        )
-        .await;
-        put::<ProjectRoleTemplateBinding>(
-            kube::Api::namespaced(hub(), "c-1-p-1"),
-            json!({
-                "metadata": {"name": "prtb-1"}, "projectName": "c-1:p-1",
-                "roleTemplateName": "project-member", "userName": "member",
-            }),
-        )
-        .await;
-        self.until_access(|groups| groups("owner") && groups("member"))
-            .await;
-        // What the controllers keep in a cluster, as far as it counts here.
-        let bind = |name: &str, role: &str, group: &str| {
-            json!({
-                "metadata": {"name": name},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}],
-            })
-        };
-        for client in [self.cluster.clone(), self.hub.clone()] {
-            put::<ClusterRoleBinding>(
-                kube::Api::all(client),
-                bind("owner", "cluster-admin", "drover:cluster-owner"),
-            )
-            .await;
-        }
-        for (name, labels) in [
-            ("mine", json!({"field.cattle.io/projectId": "p-1"})),
-            ("other", json!({})),
-        ] {
-            put::<Namespace>(
-                kube::Api::all(self.cluster.clone()),
-                json!({"metadata": {"name": name, "labels": labels}}),
-            )
-            .await;
+        put::<ClusterRoleBinding>(kube::Api::all(self.hub.clone()), embedded::owners()).await;
+        for name in ["mine", "other"] {
             self.configmap(name, &format!("in-{name}"), json!({"team": name}))
                 .await;
         }
-        put::<RoleBinding>(
-            kube::Api::namespaced(self.cluster.clone(), "mine"),
-            bind("member", "admin", "drover:project:p-1:project-member"),
-        )
-        .await;
     }
 
     /// Makes a config map in the cluster, past the explorer.
@@ -304,16 +168,7 @@ impl World {
 
     /// Waits until the index is as it should be.
     pub(crate) async fn until(&self, fits: impl Fn(&Access) -> bool) {
-        let access = &self.ways.auth.access;
-        let mut changes = access.changes();
-        let known = async {
-            while !fits(access) {
-                changes.changed().await.expect("the index lives");
-            }
-        };
-        tokio::time::timeout(PATIENCE, known)
-            .await
-            .expect("the index follows");
+        self.ways.0.hub.until(fits).await;
     }
 
     pub(crate) async fn ask(
