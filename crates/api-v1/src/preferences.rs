@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use drover_auth::namespaces;
 use drover_auth::web::{self, ApiError, Response};
 use drover_types::management::{GROUP, VERSION};
 use drover_types::names::LOCAL_CLUSTER;
@@ -18,8 +19,6 @@ use crate::kubernetes::{Ask, JSON, ask, get};
 const PLURAL: &str = "userpreferences";
 /// Largest number of preferences.
 const MOST: usize = 256;
-/// Marks namespaces that the hub made for itself.
-const SYSTEM_NAMESPACE: &str = "management.cattle.io/system-namespace";
 
 type Data = BTreeMap<String, String>;
 
@@ -151,7 +150,7 @@ async fn write(call: &Call, client: &Client, data: &Data) -> Result<(), ApiError
     if changed.is_empty() {
         return Ok(());
     }
-    ensure_namespace(client, user).await?;
+    namespaces::ensure(client, user).await?;
     for (name, value) in changed {
         let object = json!({
             "apiVersion": kind.api_version(), "kind": kind.kind,
@@ -173,24 +172,6 @@ async fn write(call: &Call, client: &Client, data: &Data) -> Result<(), ApiError
         ask(client, apply).await?;
     }
     Ok(())
-}
-
-async fn ensure_namespace(client: &Client, name: &str) -> Result<(), ApiError> {
-    let body = json!({
-        "apiVersion": "v1", "kind": "Namespace",
-        "metadata": {"name": name, "annotations": {SYSTEM_NAMESPACE: "true"}},
-    });
-    let request = Ask {
-        method: Method::POST,
-        url: "/api/v1/namespaces",
-        accept: JSON,
-        body: Some((JSON, body.to_string().into_bytes())),
-    };
-    match ask(client, request).await {
-        Ok(_) => Ok(()),
-        Err(error) if error.status == StatusCode::CONFLICT => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! ever lost on the way. Every read goes to the API: what was just written is
 //! seen by the next read.
 
+use drover_auth::namespaces;
 use drover_auth::web::ApiError;
 use drover_types::management::{GROUP, VERSION};
 use http::Method;
@@ -14,8 +15,6 @@ use crate::urls::segment;
 
 /// Items per request of a list.
 const CHUNK: usize = 500;
-/// Marks namespaces that the hub made for itself.
-const SYSTEM_NAMESPACE: &str = "management.cattle.io/system-namespace";
 
 /// Access to objects with the server's own rights; who may do what is decided before.
 #[derive(Clone)]
@@ -198,23 +197,9 @@ impl Store {
         Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
     }
 
-    /// Makes a namespace of the hub's own if it is not there. Controllers make most of them; a quick client may be faster.
+    /// Makes a namespace of the hub's own if it is not there.
     pub(crate) async fn ensure_namespace(&self, name: &str) -> Result<(), ApiError> {
-        let url = format!("/api/v1/namespaces/{}", segment(name));
-        match self.send(Method::GET, &url, None).await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.status == http::StatusCode::NOT_FOUND => {}
-            Err(error) => return Err(error),
-        }
-        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "annotations": {SYSTEM_NAMESPACE: "true"}}});
-        match self
-            .send(Method::POST, "/api/v1/namespaces", Some(&body))
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) if error.status == http::StatusCode::CONFLICT => Ok(()),
-            Err(error) => Err(error),
-        }
+        Ok(namespaces::ensure(&self.client, name).await?)
     }
 
     async fn send(

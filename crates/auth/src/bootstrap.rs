@@ -14,7 +14,7 @@ use drover_types::names;
 use futures::future;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
@@ -27,7 +27,7 @@ use crate::logins::store_password;
 use crate::password::{Hasher, PasswordError};
 use crate::settings::{EnsureError, Settings};
 use crate::token;
-use crate::{Entropy, UserId};
+use crate::{Entropy, UserId, namespaces};
 
 /// Secret with the administrator's first password.
 pub const SECRET: &str = "bootstrap-secret";
@@ -332,28 +332,9 @@ where
 /// # Errors
 /// [`BootstrapError::Store`].
 pub async fn ensure_namespace(client: &Client, name: &str) -> Result<(), BootstrapError> {
-    make_namespace(client, name)
+    namespaces::ensure(client, name)
         .await
         .map_err(failed(format!("the namespace {name}")))
-}
-
-/// The same, with the store's own error.
-pub(crate) async fn make_namespace(client: &Client, name: &str) -> Result<(), kube::Error> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    if namespaces.get_opt(name).await?.is_some() {
-        return Ok(());
-    }
-    let namespace = Namespace {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        },
-        ..Namespace::default()
-    };
-    match namespaces.create(&PostParams::default(), &namespace).await {
-        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-        other => other.map(drop),
-    }
 }
 
 /// Creates built-in global roles and resets their rules; `newUserDefault` is set once and then people's choice.

@@ -19,6 +19,7 @@ pub mod identity;
 mod limiter;
 pub mod logins;
 mod mirror;
+pub mod namespaces;
 pub mod password;
 mod people;
 pub mod public;

@@ -12,10 +12,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{LoginError, Logins, scope};
-use crate::bootstrap::make_namespace;
 use crate::ext::{self, ExtToken, HOLDS_LABEL, NAMESPACE, OWNER_LABEL, PREFIX, TOKEN};
 use crate::token::{self, Record};
-use crate::{Identity, UserId};
+use crate::{Identity, UserId, namespaces};
 
 /// What names of these tokens begin with.
 const GENERATED: &str = "token-";
@@ -129,7 +128,7 @@ impl Logins {
     /// # Errors
     /// [`LoginError::Store`].
     pub async fn ensure_ext_namespace(&self) -> Result<(), LoginError> {
-        make_namespace(&self.0.client, NAMESPACE)
+        namespaces::ensure(&self.0.client, NAMESPACE)
             .await
             .map_err(LoginError::at("make the namespace of tokens"))
     }
