@@ -28,10 +28,8 @@ pub(crate) async fn answer(
     }
     let bytes = web::read(&parts.headers, sent, web::MAX_BODY).await?;
     drover_api::encode::read_fields(&parts.headers, &bytes)?;
-    let object = json!({
-        "apiVersion": "ext.cattle.io/v1", "kind": "SelfUser", "metadata": {"generateName": "e-"},
-        "status": {"userID": call.identity.user.as_str()},
-    });
+    let mut object = drover_auth::ext::self_user(&call.identity);
+    object["metadata"]["generateName"] = json!("e-");
     let item = object::unnamed(call, TYPE, "/apis/ext.cattle.io/v1/selfusers", object);
     Ok(call.writer.answer(StatusCode::CREATED, &item))
 }

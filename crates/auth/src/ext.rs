@@ -12,8 +12,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::UserId;
 use crate::token::{KIND_LABEL, Record, SESSION, StoredKey};
+use crate::{Identity, UserId};
 
 /// Namespace of these Secrets.
 pub const NAMESPACE: &str = "cattle-tokens";
@@ -74,6 +74,29 @@ pub struct ExtToken {
     pub last_used: Option<Timestamp>,
     /// When its owner was last seen.
     pub last_seen: Option<Timestamp>,
+}
+
+/// The labels of the Secrets of one user's tokens, or of everybody's; of those that also fit `selected`, where it is given.
+#[must_use]
+pub fn selector(owner: Option<&UserId>, selected: Option<&str>) -> String {
+    let mut labels = format!("{HOLDS_LABEL}={TOKEN}");
+    if let Some(owner) = owner {
+        labels.push_str(&format!(",{OWNER_LABEL}={owner}"));
+    }
+    if let Some(selected) = selected {
+        labels.push(',');
+        labels.push_str(selected);
+    }
+    labels
+}
+
+/// Who somebody is, as `selfusers` says it to those who make one; nothing is kept.
+#[must_use]
+pub fn self_user(identity: &Identity) -> Value {
+    json!({
+        "apiVersion": "ext.cattle.io/v1", "kind": "SelfUser", "metadata": {},
+        "status": {"userID": identity.user.as_str()},
+    })
 }
 
 /// Reads a Secret; `None` if it holds no token that can be understood.

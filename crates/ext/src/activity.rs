@@ -7,13 +7,13 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::request::text;
+use crate::request::{text, wanted};
 use crate::{Call, GROUP, bad_request};
 
 const PLURAL: &str = "useractivities";
 
 impl Call<'_> {
-    pub(crate) async fn activity(&self, sent: &Value) -> Result<Response, ApiError> {
+    pub(crate) async fn activity(&self, sent: Value) -> Result<Response, ApiError> {
         let now = self.parts.clock.now();
         let name = self.asked.name.as_deref().unwrap_or_default();
         let session = self.parts.logins.session(name).await?;
@@ -33,11 +33,17 @@ impl Call<'_> {
         if self.asked.verb == "get" {
             return Ok(answer(name, &session, session.seen));
         }
-        let wanted = text(sent, "/spec/seenAt")?;
-        let seen = if wanted.is_empty() {
+        // A list of changes is one to what is there; else only what was sent counts, so that nothing said means now.
+        let said = if sent.is_array() {
+            wanted(self.asked.verb, &object(name, &session, session.seen), sent)?
+        } else {
+            sent
+        };
+        let said = text(&said, "/spec/seenAt")?;
+        let seen = if said.is_empty() {
             now
         } else {
-            let at: Timestamp = wanted
+            let at: Timestamp = said
                 .parse()
                 .map_err(|_| bad_request("spec.seenAt must be a time"))?;
             at.min(now)
@@ -53,6 +59,10 @@ impl Call<'_> {
 }
 
 fn answer(name: &str, session: &Session, seen: Option<Timestamp>) -> Response {
+    web::json(StatusCode::OK, &object(name, session, seen))
+}
+
+fn object(name: &str, session: &Session, seen: Option<Timestamp>) -> Value {
     let mut object = json!({
         "apiVersion": "ext.cattle.io/v1", "kind": "UserActivity",
         "metadata": {
@@ -68,5 +78,5 @@ fn answer(name: &str, session: &Session, seen: Option<Timestamp>) -> Response {
             object["status"]["expiresAt"] = json!(timestamp(ends));
         }
     }
-    web::json(StatusCode::OK, &object)
+    object
 }

@@ -33,10 +33,17 @@ const KEPT: &[&str] = &[
     "list",
     "patch",
     "update",
+    "watch",
 ];
 const MADE: &[&str] = &["create"];
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
+    Kind {
+        plural: "groupmembershiprefreshrequests",
+        singular: "groupmembershiprefreshrequest",
+        kind: "GroupMembershipRefreshRequest",
+        verbs: MADE,
+    },
     Kind {
         plural: "kubeconfigs",
         singular: "kubeconfig",
@@ -209,7 +216,7 @@ mod tests {
         assert_eq!(plain["groups"].as_array().map(Vec::len), Some(2));
         assert_eq!(whole["items"].as_array().map(Vec::len), Some(1));
         let resources = &whole["items"][0]["versions"][0]["resources"];
-        assert_eq!(resources[3]["responseKind"]["kind"], "Token");
+        assert_eq!(resources[4]["responseKind"]["kind"], "Token");
         assert!(!add(&mut json!({"kind": "Status"})));
         assert!(is_list(&Method::GET, "/apis/") && !is_list(&Method::GET, "/apis/apps"));
     }

@@ -30,6 +30,7 @@ use kept::{
 use crate::kubeconfig::{self, Credential, Entry};
 use crate::request::{text, texts, wanted};
 use crate::tokens::own_labels;
+use crate::watch::Watched;
 use crate::{Call, bad_request, gone, made};
 
 const PLURAL: &str = "kubeconfigs";
@@ -58,11 +59,22 @@ impl Call<'_> {
             "create" => self.create_kubeconfig(&sent, parts).await,
             "get" => {
                 let found = self.kubeconfig().await?;
-                Ok(self.shown(KIND, vec![shown(&found)]))
+                Ok(self.shown(KIND, shown(&found)))
             }
             "list" => {
-                let found = self.listed_kubeconfigs().await?;
-                Ok(self.shown(KIND, found.iter().map(shown).collect()))
+                let (found, version) = self.listed_kubeconfigs().await?;
+                let found: Vec<Value> = found.iter().map(shown).collect();
+                Ok(self.listed(KIND, &found, &version))
+            }
+            "watch" => {
+                let watched = Watched {
+                    api: self.config_maps(),
+                    labels: self.chosen(),
+                    kind: KIND,
+                    plural: PLURAL,
+                    shown: Box::new(|config| Some(shown(config))),
+                };
+                self.watch(watched).await
             }
             "update" | "patch" => self.update_kubeconfig(sent).await,
             _ => self.delete_kubeconfigs().await,
@@ -78,7 +90,8 @@ impl Call<'_> {
             .ok_or_else(|| self.absent(PLURAL))
     }
 
-    async fn listed_kubeconfigs(&self) -> Result<Vec<ConfigMap>, ApiError> {
+    /// The labels of those that are listed.
+    fn chosen(&self) -> String {
         let mut labels = format!("{HOLDS_LABEL}={HOLDS}");
         if let Some(owner) = self.owner() {
             labels.push_str(&format!(",{OWNER_LABEL}={owner}"));
@@ -87,13 +100,19 @@ impl Call<'_> {
             labels.push(',');
             labels.push_str(asked);
         }
+        labels
+    }
+
+    /// Those that are listed, and the version of the list.
+    async fn listed_kubeconfigs(&self) -> Result<(Vec<ConfigMap>, String), ApiError> {
         let listed = self
             .config_maps()
-            .list(&ListParams::default().labels(&labels))
+            .list(&ListParams::default().labels(&self.chosen()))
             .await?;
         let name = self.asked.name.as_deref();
         let fits = |found: &ConfigMap| name.is_none_or(|name| found.name_any() == name);
-        Ok(listed.items.into_iter().filter(fits).collect())
+        let version = listed.metadata.resource_version.unwrap_or_default();
+        Ok((listed.items.into_iter().filter(fits).collect(), version))
     }
 
     /// Seconds the tokens live.
@@ -318,7 +337,7 @@ impl Call<'_> {
     async fn update_kubeconfig(&self, sent: Value) -> Result<Response, ApiError> {
         let mut config = self.kubeconfig().await?;
         let before = shown(&config);
-        let wanted = wanted(self.asked.verb, &before, sent);
+        let wanted = wanted(self.asked.verb, &before, sent)?;
         let (old, new) = (Spec::of_config_map(&config), Spec::of(&wanted)?);
         for (field, same) in [
             ("clusters", old.clusters == new.clusters),
@@ -359,7 +378,7 @@ impl Call<'_> {
                 .replace(&config.name_any(), &PostParams::default(), &config)
                 .await?;
         }
-        Ok(self.shown(KIND, vec![shown(&config)]))
+        Ok(self.shown(KIND, shown(&config)))
     }
 
     async fn delete_kubeconfigs(&self) -> Result<Response, ApiError> {
@@ -367,7 +386,7 @@ impl Call<'_> {
         let doomed = if one {
             vec![self.kubeconfig().await?]
         } else {
-            self.listed_kubeconfigs().await?
+            self.listed_kubeconfigs().await?.0
         };
         for config in doomed.iter().filter(|_| !self.asked.dry) {
             self.remove(config).await?;

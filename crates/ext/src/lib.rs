@@ -12,15 +12,17 @@ pub mod discovery;
 pub mod kubeconfig;
 mod kubeconfigs;
 mod passwords;
+mod refresh;
 mod request;
 mod status;
 mod table;
 mod tokens;
+mod watch;
 
 use std::sync::Arc;
 
 use drover_auth::web::{self, ApiError, Request, Response};
-use drover_auth::{Access, Attributes, Clock, Identity, Logins, Settings};
+use drover_auth::{Access, Attributes, Authenticator, Clock, Identity, Logins, Settings};
 use futures::future::BoxFuture;
 use http::{Method, StatusCode};
 use kube::Client;
@@ -42,6 +44,8 @@ pub struct Parts {
     pub client: HubClient,
     /// Who may do what.
     pub access: Access,
+    /// Whether those who watch are still let in.
+    pub authenticator: Authenticator,
     /// Tokens and passwords.
     pub logins: Logins,
     /// Settings.
@@ -73,7 +77,7 @@ pub fn is_below(path: &str) -> bool {
 
 /// One request of somebody.
 struct Call<'a> {
-    parts: &'a Parts,
+    parts: &'a Arc<Parts>,
     identity: &'a Identity,
     /// May see and change what is others'.
     administers: bool,
@@ -162,11 +166,9 @@ impl Ext {
             "tokens" => call.tokens(sent).await,
             "kubeconfigs" => call.kubeconfigs(sent, &parts).await,
             "passwordchangerequests" => call.change_password(sent).await,
-            "useractivities" => call.activity(&sent).await,
-            _ => Ok(made(&json!({
-                "apiVersion": "ext.cattle.io/v1", "kind": "SelfUser", "metadata": {},
-                "status": {"userID": identity.user.as_str()},
-            }))),
+            "useractivities" => call.activity(sent).await,
+            "groupmembershiprefreshrequests" => call.refresh_groups(sent).await,
+            _ => Ok(made(&drover_auth::ext::self_user(identity))),
         }
     }
 }
@@ -188,15 +190,24 @@ impl Call<'_> {
         ApiError::not_found(format!("{plural}.{GROUP} \"{name}\" not found"))
     }
 
-    /// One object, or a list of them, in the form that is asked for.
-    fn shown(&self, kind: &'static str, objects: Vec<Value>) -> Response {
-        let now = self.parts.clock.now();
+    /// One object in the form that is asked for.
+    fn shown(&self, kind: &'static str, object: Value) -> Response {
         let document = if self.asked.wants_table {
-            table::table(kind, &objects, self.asked.include, now)
-        } else if self.asked.verb == "list" {
-            list(kind, &objects)
+            let now = self.parts.clock.now();
+            table::table(kind, &[object], self.asked.include, None, now)
         } else {
-            objects.into_iter().next().unwrap_or_default()
+            object
+        };
+        web::json(StatusCode::OK, &document)
+    }
+
+    /// A list of objects in the form that is asked for; a watch goes on from `version`.
+    fn listed(&self, kind: &'static str, objects: &[Value], version: &str) -> Response {
+        let document = if self.asked.wants_table {
+            let now = self.parts.clock.now();
+            table::table(kind, objects, self.asked.include, Some(version), now)
+        } else {
+            list(kind, objects, Some(version))
         };
         web::json(StatusCode::OK, &document)
     }
@@ -212,15 +223,19 @@ fn gone(kind: &str, one: bool, objects: Vec<Value>) -> Response {
     let document = if one {
         objects.into_iter().next().unwrap_or_default()
     } else {
-        list(kind, &objects)
+        list(kind, &objects, None)
     };
     web::json(StatusCode::OK, &document)
 }
 
-fn list(kind: &str, objects: &[Value]) -> Value {
-    json!({
+fn list(kind: &str, objects: &[Value], version: Option<&str>) -> Value {
+    let mut list = json!({
         "apiVersion": "ext.cattle.io/v1", "kind": format!("{kind}List"), "metadata": {}, "items": objects,
-    })
+    });
+    if let Some(version) = version {
+        list["metadata"]["resourceVersion"] = json!(version);
+    }
+    list
 }
 
 /// 400 with the reason of a Kubernetes API server.

@@ -1,6 +1,7 @@
 //! What a request asks for, and its body.
 
 use drover_auth::web::{self, ApiError, Body, Request};
+use drover_structural::json_patch::{self, JsonPatchError};
 use drover_structural::merge_patch;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::request::Parts;
@@ -18,6 +19,17 @@ pub(crate) enum Include {
     Object,
 }
 
+/// Where a watch begins, and how long it lasts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Since {
+    /// Empty and `0`: with what is there.
+    pub(crate) version: String,
+    /// Whether versions are told while nothing changes.
+    pub(crate) bookmarks: bool,
+    /// Seconds.
+    pub(crate) timeout: Option<u32>,
+}
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
@@ -25,6 +37,8 @@ pub(crate) struct Asked {
     pub(crate) name: Option<String>,
     /// Lists and collections to delete are those with these labels.
     pub(crate) labels: Option<String>,
+    /// Of a watch.
+    pub(crate) since: Option<Since>,
     /// Nothing is to be changed.
     pub(crate) dry: bool,
     pub(crate) wants_table: bool,
@@ -40,7 +54,11 @@ impl Asked {
                 .map(|(_, value)| value.into_owned())
                 .filter(|value| !value.is_empty())
         };
+        let is_set = |wanted: &str| get(wanted).is_some_and(|set| set == "true" || set == "1");
+        let watches = is_set("watch");
         let verb = match (request.method(), &name) {
+            (&Method::GET, None) if watches => "watch",
+            (&Method::GET, Some(_)) if watches => return Err(no_method()),
             (&Method::GET, Some(_)) => "get",
             (&Method::GET, None) => "list",
             (&Method::POST, None) => "create",
@@ -50,9 +68,18 @@ impl Asked {
             (&Method::DELETE, None) => "deletecollection",
             _ => return Err(no_method()),
         };
-        if get("watch").is_some_and(|watch| watch == "true" || watch == "1") {
-            return Err(no_method());
+        if is_set("sendInitialEvents") {
+            // Clients list first then.
+            return Err(ApiError::invalid(
+                "Invalid",
+                "sendInitialEvents: Forbidden: watches begin where lists end",
+            ));
         }
+        let since = watches.then(|| Since {
+            version: get("resourceVersion").unwrap_or_default(),
+            bookmarks: is_set("allowWatchBookmarks"),
+            timeout: get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()),
+        });
         let fits = |name: &String| {
             name.len() <= 253
                 && name.bytes().all(|byte| {
@@ -65,7 +92,7 @@ impl Asked {
             return Err(bad_request("it is no name of an object"));
         }
         let mut name = name;
-        if verb == "list"
+        if matches!(verb, "list" | "watch")
             && let Some(selector) = get("fieldSelector")
         {
             match selector.strip_prefix("metadata.name=") {
@@ -86,6 +113,7 @@ impl Asked {
             verb,
             name,
             labels: get("labelSelector"),
+            since,
             dry,
             wants_table: accept.contains("as=Table"),
             include: match get("includeObject").as_deref() {
@@ -97,7 +125,10 @@ impl Asked {
     }
 }
 
-/// Reads the body: an object, or a patch that is merged into one.
+/// What a patch in JSON's own form of patches comes as.
+const JSON_PATCH: &str = "application/json-patch+json";
+
+/// Reads the body: an object, a patch that is merged into one, or a list of changes (RFC 6902).
 pub(crate) async fn read(parts: &Parts, body: Body) -> Result<Value, ApiError> {
     let kind = parts.headers.get(CONTENT_TYPE);
     let kind = kind
@@ -109,6 +140,7 @@ pub(crate) async fn read(parts: &Parts, body: Body) -> Result<Value, ApiError> {
     let known: &[&str] = if parts.method == Method::PATCH {
         // What nobody has declared otherwise is merged by the strategic form as by the other.
         &[
+            JSON_PATCH,
             "application/merge-patch+json",
             "application/strategic-merge-patch+json",
         ]
@@ -116,10 +148,15 @@ pub(crate) async fn read(parts: &Parts, body: Body) -> Result<Value, ApiError> {
         &["application/json", "application/yaml"]
     };
     if !known.contains(&kind.as_str()) {
+        let what = if kind.starts_with("application/apply-patch") {
+            "there is no server-side apply in this group; "
+        } else {
+            ""
+        };
         return Err(ApiError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "UnsupportedMediaType",
-            format!("the body must be {}", known.join(" or ")),
+            format!("{what}the body must be {}", known.join(" or ")),
         ));
     }
     let bytes = web::read(&parts.headers, body, web::MAX_BODY).await?;
@@ -136,7 +173,12 @@ pub(crate) async fn read(parts: &Parts, body: Body) -> Result<Value, ApiError> {
         })
     };
     match read {
-        Ok(object @ Value::Object(_)) => Ok(object),
+        Ok(object @ Value::Object(_)) if kind != JSON_PATCH => Ok(object),
+        // What is no list is told when it is to be applied.
+        Ok(changes) if kind == JSON_PATCH => Ok(Value::Array(match changes {
+            Value::Array(changes) => changes,
+            _ => return Err(bad_request("the patch is no list of changes")),
+        })),
         Ok(_) => Err(bad_request("the body is no object")),
         Err(_) if kind == "application/yaml" => Err(bad_request("the body is no YAML")),
         Err(place) => Err(bad_request(format!("the body is no JSON: {place}"))),
@@ -201,14 +243,37 @@ fn wrong(pointer: &str, expected: &str) -> ApiError {
     bad_request(format!("{field} must be {expected}"))
 }
 
-/// What an object is to become: what was sent, or for a patch `before` with that merged into it (RFC 7386).
-pub(crate) fn wanted(verb: &str, before: &Value, sent: Value) -> Value {
+/// What an object is to become: what was sent, or for a patch `before` with that merged into it (RFC 7386), or changed
+/// as a list of changes says (RFC 6902).
+///
+/// # Errors
+/// 400, 413 and 422 for changes that are none or do not fit.
+pub(crate) fn wanted(verb: &str, before: &Value, sent: Value) -> Result<Value, ApiError> {
     if verb != "patch" {
-        return sent;
+        return Ok(sent);
     }
-    let mut merged = before.clone();
-    merge_patch::apply(&mut merged, &sent);
-    merged
+    let mut changed = before.clone();
+    if sent.is_array() {
+        json_patch::apply(&mut changed, &sent).map_err(refused)?;
+        if !changed.is_object() {
+            return Err(bad_request("the patch leaves no object"));
+        }
+    } else {
+        merge_patch::apply(&mut changed, &sent);
+    }
+    Ok(changed)
+}
+
+fn refused(error: JsonPatchError) -> ApiError {
+    match error {
+        JsonPatchError::Malformed(_) => bad_request(error.to_string()),
+        JsonPatchError::TooLarge(_) => ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestEntityTooLarge",
+            error.to_string(),
+        ),
+        JsonPatchError::Refused(text) => ApiError::invalid("Invalid", text),
+    }
 }
 
 #[cfg(test)]
@@ -235,8 +300,18 @@ mod tests {
         let one = asked("GET", "/x?fieldSelector=metadata.name%3Dy", None).unwrap();
         assert_eq!((one.verb, one.name.as_deref()), ("list", Some("y")));
         assert!(asked("DELETE", "/x?dryRun=All", Some("y")).unwrap().dry);
+        let watch = "/x?watch=1&resourceVersion=7&timeoutSeconds=3&fieldSelector=metadata.name%3Dy";
+        let watch = asked("GET", watch, None).unwrap();
+        assert_eq!((watch.verb, watch.name.as_deref()), ("watch", Some("y")));
+        let since = Since {
+            version: "7".to_owned(),
+            bookmarks: false,
+            timeout: Some(3),
+        };
+        assert_eq!((watch.since, list.since), (Some(since), None));
         for (method, uri, name, status) in [
-            ("GET", "/x?watch=true", None, 405),
+            ("GET", "/x?watch=true", Some("y"), 405),
+            ("GET", "/x?watch=true&sendInitialEvents=true", None, 422),
             ("POST", "/x", Some("y"), 405),
             ("PUT", "/x", None, 405),
             ("GET", "/x?fieldSelector=spec.a%3Db", None, 400),
@@ -255,8 +330,25 @@ mod tests {
     fn patches_are_merged() {
         let before = json!({"spec": {"a": 1, "b": 2}, "c": [1]});
         let sent = json!({"spec": {"a": null, "d": {"e": 1}}, "c": [2]});
-        assert_eq!(wanted("update", &before, sent.clone()), sent);
-        let object = wanted("patch", &before, sent);
-        assert_eq!(object, json!({"spec": {"b": 2, "d": {"e": 1}}, "c": [2]}));
+        let wanted = |verb, sent: &Value| {
+            wanted(verb, &before, sent.clone()).map_err(|error| error.status.as_u16())
+        };
+        assert_eq!(wanted("update", &sent), Ok(sent.clone()));
+        let merged = json!({"spec": {"b": 2, "d": {"e": 1}}, "c": [2]});
+        assert_eq!(wanted("patch", &sent), Ok(merged));
+        let changes = json!([
+            {"op": "test", "path": "/spec/a", "value": 1},
+            {"op": "replace", "path": "/spec/a", "value": 3},
+            {"op": "remove", "path": "/c"},
+        ]);
+        let changed = json!({"spec": {"a": 3, "b": 2}});
+        assert_eq!(wanted("patch", &changes), Ok(changed));
+        for (changes, status) in [
+            (json!([{"op": "test", "path": "/spec/a", "value": 2}]), 422),
+            (json!([{"op": "remove", "path": "/none"}]), 422),
+            (json!([{"op": "replace", "path": "", "value": 1}]), 400),
+        ] {
+            assert_eq!(wanted("patch", &changes), Err(status), "{changes}");
+        }
     }
 }

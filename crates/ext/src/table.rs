@@ -65,8 +65,14 @@ fn age(object: &Value, now: Timestamp) -> Value {
     }))
 }
 
-/// The objects as a table.
-pub(crate) fn table(kind: &str, objects: &[Value], include: Include, now: Timestamp) -> Value {
+/// The objects as a table; `version` is that of a list.
+pub(crate) fn table(
+    kind: &str,
+    objects: &[Value],
+    include: Include,
+    version: Option<&str>,
+    now: Timestamp,
+) -> Value {
     let columns: &[Column] = if kind == "Token" {
         &TOKENS
     } else {
@@ -93,8 +99,10 @@ pub(crate) fn table(kind: &str, objects: &[Value], include: Include, now: Timest
             json!({"cells": cells, "object": object})
         })
         .collect();
+    let metadata = version.map_or(json!({}), |version| json!({ "resourceVersion": version }));
     json!({
-        "apiVersion": "meta.k8s.io/v1", "kind": "Table", "metadata": {}, "columnDefinitions": definitions, "rows": rows,
+        "apiVersion": "meta.k8s.io/v1", "kind": "Table", "metadata": metadata, "columnDefinitions": definitions,
+        "rows": rows,
     })
 }
 
@@ -109,7 +117,7 @@ mod tests {
             "spec": {"userID": "u", "kind": "", "ttl": -1, "description": "d"},
         });
         let now = Timestamp::from_second(5).unwrap();
-        let shown = table("Token", &[object], Include::Metadata, now);
+        let shown = table("Token", &[object], Include::Metadata, None, now);
         assert_eq!(
             shown["rows"][0]["cells"],
             json!(["token-a", "u", "", "<never>", "5s", "d"])

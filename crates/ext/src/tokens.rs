@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use drover_auth::ext::{ExtToken, HOLDS_LABEL, OWNER_LABEL};
+use drover_auth::ext::{ExtToken, HOLDS_LABEL, NAMESPACE, OWNER_LABEL};
 use drover_auth::logins::NewExtToken;
 use drover_auth::token::{KIND_LABEL, SESSION};
 use drover_auth::web::{ApiError, Response};
-use drover_auth::{Attributes, Logins};
+use drover_auth::{Attributes, Identity, Logins};
 use drover_types::condition::timestamp;
 use drover_types::management::{Cluster, GROUP as MANAGEMENT};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::request::{flag, number, text, texts, wanted};
+use crate::watch::Watched;
 use crate::{Call, bad_request, gone, made};
 
 const PLURAL: &str = "tokens";
@@ -26,13 +28,14 @@ impl Call<'_> {
             "create" => self.create_token(&sent).await,
             "get" => {
                 let token = self.token().await?;
-                Ok(self.shown(KIND, vec![self.token_shown(&token, None)]))
+                Ok(self.shown(KIND, self.token_shown(&token, None)))
             }
             "list" => {
-                let tokens = self.listed_tokens().await?;
+                let (tokens, version) = self.listed_tokens().await?;
                 let shown = tokens.iter().map(|token| self.token_shown(token, None));
-                Ok(self.shown(KIND, shown.collect()))
+                Ok(self.listed(KIND, &shown.collect::<Vec<_>>(), &version))
             }
+            "watch" => self.watch_tokens().await,
             "update" | "patch" => self.update_token(sent).await,
             _ => self.delete_tokens().await,
         }
@@ -47,57 +50,36 @@ impl Call<'_> {
             .ok_or_else(|| self.absent(PLURAL))
     }
 
-    async fn listed_tokens(&self) -> Result<Vec<ExtToken>, ApiError> {
+    /// Those that are listed, and the version of the list.
+    async fn listed_tokens(&self) -> Result<(Vec<ExtToken>, String), ApiError> {
         let labels = self.asked.labels.as_deref();
-        let mut found = self.parts.logins.ext_tokens(self.owner(), labels).await?;
+        let logins = &self.parts.logins;
+        let (mut found, version) = logins.ext_tokens(self.owner(), labels).await?;
         if let Some(name) = &self.asked.name {
             found.retain(|token| token.name == *name);
         }
-        Ok(found)
+        Ok((found, version))
+    }
+
+    async fn watch_tokens(&self) -> Result<Response, ApiError> {
+        let (identity, clock) = (self.identity.clone(), self.parts.clock.clone());
+        let watched = Watched {
+            api: Api::<Secret>::namespaced(self.parts.client.0.clone(), NAMESPACE),
+            labels: drover_auth::ext::selector(self.owner(), self.asked.labels.as_deref()),
+            kind: KIND,
+            plural: PLURAL,
+            shown: Box::new(move |secret| {
+                let token = drover_auth::ext::of_secret(secret)?;
+                Some(shown(&token, None, &identity, clock.now()))
+            }),
+        };
+        self.watch(watched).await
     }
 
     /// A token as clients see it; `key` is given in the answer to its making alone.
     fn token_shown(&self, token: &ExtToken, key: Option<&SecretString>) -> Value {
-        let now = self.parts.clock.now();
-        let expires = token.expires();
-        let own = self.identity.token.as_ref();
-        let current = own.is_some_and(|own| {
-            own.name.strip_prefix(drover_auth::ext::PREFIX) == Some(&token.name)
-        });
-        let mut spec = json!({
-            "description": token.description, "enabled": token.enabled, "kind": token.kind, "ttl": token.ttl,
-            "userID": token.user.as_str(), "userPrincipal": token.principal,
-        });
-        if let Some(cluster) = &token.cluster {
-            spec["clusterName"] = json!(cluster);
-        }
-        let mut status = json!({
-            "current": current, "expired": expires.is_some_and(|expires| now >= expires),
-            "expiresAt": expires.map(timestamp).unwrap_or_default(), "lastUpdateTime": token.last_update,
-        });
-        for (name, at) in [
-            ("lastUsedAt", token.last_used),
-            ("lastActivitySeen", token.last_seen),
-        ] {
-            if let Some(at) = at {
-                status[name] = json!(timestamp(at));
-            }
-        }
-        if let Some(key) = key {
-            let bearer = Logins::ext_bearer(&token.name, key);
-            status["value"] = json!(key.expose_secret());
-            status["bearerToken"] = json!(bearer.expose_secret());
-        }
-        json!({
-            "apiVersion": "ext.cattle.io/v1", "kind": KIND,
-            "metadata": metadata(&Metadata {
-                name: &token.name, prefix: "token-", uid: &token.uid, version: &token.resource_version,
-                created: token.created, labels: &token.labels, annotations: &token.annotations,
-            }),
-            "spec": spec, "status": status,
-        })
+        shown(token, key, self.identity, self.parts.clock.now())
     }
-
     async fn create_token(&self, sent: &Value) -> Result<Response, ApiError> {
         let user = text(sent, "/spec/userID")?;
         if !user.is_empty() && user != self.identity.user.as_str() {
@@ -152,7 +134,7 @@ impl Call<'_> {
     async fn update_token(&self, sent: Value) -> Result<Response, ApiError> {
         let before = self.token().await?;
         let shown = self.token_shown(&before, None);
-        let wanted = wanted(self.asked.verb, &shown, sent);
+        let wanted = wanted(self.asked.verb, &shown, sent)?;
         for (field, pointer) in [
             ("metadata.uid", "/metadata/uid"),
             ("spec.userID", "/spec/userID"),
@@ -187,10 +169,10 @@ impl Call<'_> {
         token.labels = own_labels(&wanted)?;
         token.annotations = texts(&wanted, "/metadata/annotations")?;
         if self.asked.dry {
-            return Ok(self.shown(KIND, vec![self.token_shown(&token, None)]));
+            return Ok(self.shown(KIND, self.token_shown(&token, None)));
         }
         let stored = self.parts.logins.replace_ext_token(&token).await?;
-        Ok(self.shown(KIND, vec![self.token_shown(&stored, None)]))
+        Ok(self.shown(KIND, self.token_shown(&stored, None)))
     }
 
     async fn delete_tokens(&self) -> Result<Response, ApiError> {
@@ -198,7 +180,7 @@ impl Call<'_> {
         let doomed = if one {
             vec![self.token().await?]
         } else {
-            self.listed_tokens().await?
+            self.listed_tokens().await?.0
         };
         let mut shown = Vec::new();
         for token in &doomed {
@@ -242,4 +224,49 @@ pub(crate) fn own_labels(sent: &Value) -> Result<BTreeMap<String, String>, ApiEr
         labels.remove(ours);
     }
     Ok(labels)
+}
+
+/// A token as somebody sees it.
+fn shown(
+    token: &ExtToken,
+    key: Option<&SecretString>,
+    identity: &Identity,
+    now: Timestamp,
+) -> Value {
+    let expires = token.expires();
+    let own = identity.token.as_ref();
+    let current =
+        own.is_some_and(|own| own.name.strip_prefix(drover_auth::ext::PREFIX) == Some(&token.name));
+    let mut spec = json!({
+        "description": token.description, "enabled": token.enabled, "kind": token.kind, "ttl": token.ttl,
+        "userID": token.user.as_str(), "userPrincipal": token.principal,
+    });
+    if let Some(cluster) = &token.cluster {
+        spec["clusterName"] = json!(cluster);
+    }
+    let mut status = json!({
+        "current": current, "expired": expires.is_some_and(|expires| now >= expires),
+        "expiresAt": expires.map(timestamp).unwrap_or_default(), "lastUpdateTime": token.last_update,
+    });
+    for (name, at) in [
+        ("lastUsedAt", token.last_used),
+        ("lastActivitySeen", token.last_seen),
+    ] {
+        if let Some(at) = at {
+            status[name] = json!(timestamp(at));
+        }
+    }
+    if let Some(key) = key {
+        let bearer = Logins::ext_bearer(&token.name, key);
+        status["value"] = json!(key.expose_secret());
+        status["bearerToken"] = json!(bearer.expose_secret());
+    }
+    json!({
+        "apiVersion": "ext.cattle.io/v1", "kind": KIND,
+        "metadata": metadata(&Metadata {
+            name: &token.name, prefix: "token-", uid: &token.uid, version: &token.resource_version,
+            created: token.created, labels: &token.labels, annotations: &token.annotations,
+        }),
+        "spec": spec, "status": status,
+    })
 }

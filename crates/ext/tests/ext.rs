@@ -1,178 +1,13 @@
 //! The group on a real store, with the index of rights: whose objects are whose, and that what is shown once lets in.
 
-use std::time::Duration;
+#[cfg(test)]
+mod common;
 
-use drover_auth::{Auth, Clock, Config, Entropy, Identity};
-use drover_ext::{Ext, HubClient, Parts};
-use drover_kube_api as kube_api;
-use drover_types::management::{Cluster, GlobalRoleBinding, Setting, Token, User};
-use http::Request;
-use http_body_util::BodyExt;
+use common::{World, names};
+use drover_testkit::embedded::{PATIENCE, put};
+use drover_types::management::{Token, User};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
-use secrecy::SecretString;
 use serde_json::{Value, json};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-const ROOT: &str = "/apis/ext.cattle.io/v1";
-const PASSWORD: &str = "a-long-password-1";
-
-struct World {
-    hub: kube::Client,
-    auth: Auth,
-    ext: Ext,
-    admin: String,
-}
-
-async fn put<K>(api: kube::Api<K>, object: Value)
-where
-    K: kube::Resource + serde::Serialize + serde::de::DeserializeOwned + Clone + std::fmt::Debug,
-{
-    let object: K = serde_json::from_value(object).expect("an object");
-    let made = api.create(&PostParams::default(), &object).await;
-    made.expect("it is taken");
-}
-
-impl World {
-    /// An administrator, and `ann` and `bob`, who hold what every user holds.
-    async fn start() -> Self {
-        let config = kube_api::Config::new(kube_api::Storage::Memory);
-        let store = kube_api::Server::open(config).await.expect("opens");
-        let admin = kube_api::Identity::admin();
-        let hub = kube::Client::new(store.client_service(admin), "default");
-        let crds: kube::Api<CustomResourceDefinition> = kube::Api::all(hub.clone());
-        for crd in drover_types::crds::all() {
-            let made = crds.create(&PostParams::default(), &crd).await;
-            made.expect("a CRD is taken");
-        }
-        let (auth, driver, bootstrap) = Auth::new(Config {
-            client: hub.clone(),
-            clock: Clock::system(),
-            entropy: Entropy::system(),
-            environment: Default::default(),
-        });
-        tokio::spawn(driver.run());
-        let password = SecretString::from(PASSWORD);
-        let first = bootstrap.run(Some(&password)).await;
-        first.expect("the first start");
-        for user in ["ann", "bob"] {
-            let made = json!({"metadata": {"name": user}, "username": user, "mustChangePassword": user == "ann"});
-            put::<User>(kube::Api::all(hub.clone()), made).await;
-            let bound = json!({"metadata": {"name": user}, "userName": user, "globalRoleName": "user-base"});
-            put::<GlobalRoleBinding>(kube::Api::all(hub.clone()), bound).await;
-        }
-        let cluster = json!({"metadata": {"name": "c-1"}, "spec": {"displayName": "one"}});
-        put::<Cluster>(kube::Api::all(hub.clone()), cluster).await;
-        let url = json!({"value": "https://drover.example"});
-        let settings: kube::Api<Setting> = kube::Api::all(hub.clone());
-        let patched = settings
-            .patch("server-url", &PatchParams::default(), &Patch::Merge(url))
-            .await;
-        patched.expect("it is taken");
-        let ready = tokio::time::timeout(PATIENCE, auth.ready()).await;
-        ready.expect("everything is read");
-        let users: kube::Api<User> = kube::Api::all(hub.clone());
-        let users = users.list(&ListParams::default()).await.expect("users");
-        let admin = users.items.iter().find(|user| user.username == "admin");
-        let admin = admin.and_then(|user| user.metadata.name.clone());
-        let ext = Ext::new(Parts {
-            client: HubClient(hub.clone()),
-            access: auth.access.clone(),
-            logins: auth.logins.clone(),
-            settings: auth.settings.clone(),
-            clock: Clock::system(),
-        });
-        let world = Self {
-            hub,
-            auth,
-            ext,
-            admin: admin.expect("the first user"),
-        };
-        world.settle().await;
-        world
-    }
-
-    /// Waits until the bindings and the setting are known.
-    async fn settle(&self) {
-        let known = async {
-            for user in ["ann", "bob", self.admin.as_str()] {
-                while self.send(user, "GET", "/tokens", Value::Null).await.0 != 200 {
-                    tokio::task::yield_now().await;
-                }
-            }
-            while self.auth.settings.get("server-url").is_empty() {
-                tokio::task::yield_now().await;
-            }
-        };
-        let settled = tokio::time::timeout(PATIENCE, known).await;
-        settled.expect("what is stored is known");
-    }
-
-    async fn send(&self, user: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
-        self.send_as(
-            Some(user).filter(|user| !user.is_empty()).map(Identity::of),
-            method,
-            path,
-            body,
-        )
-        .await
-    }
-
-    async fn send_as(
-        &self,
-        identity: Option<Identity>,
-        method: &str,
-        path: &str,
-        body: Value,
-    ) -> (u16, Value) {
-        let url = format!("{ROOT}{path}");
-        let kind = match method {
-            "PATCH" => "application/merge-patch+json",
-            _ => "application/json",
-        };
-        let body = if body.is_null() {
-            drover_auth::web::empty()
-        } else {
-            drover_auth::web::full(body.to_string())
-        };
-        let request = Request::builder()
-            .method(method)
-            .uri(&url)
-            .header("content-type", kind)
-            .body(body)
-            .expect("a request");
-        let path = request.uri().path().to_owned();
-        let response = self.ext.handle(request, identity, &path).await;
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.expect("a body");
-        let body = serde_json::from_slice(&body.to_bytes()).unwrap_or(Value::Null);
-        (status, body)
-    }
-
-    /// Who a bearer token lets in.
-    async fn lets_in(&self, bearer: &str) -> Option<Identity> {
-        let request = Request::builder()
-            .uri("/v3/users")
-            .header("authorization", format!("Bearer {bearer}"))
-            .body(())
-            .expect("a request");
-        let (parts, ()) = request.into_parts();
-        self.auth
-            .authenticator
-            .authenticate(&parts)
-            .await
-            .ok()
-            .flatten()
-    }
-}
-
-fn names(list: &Value) -> Vec<&str> {
-    let items = list["items"].as_array().into_iter().flatten();
-    items
-        .filter_map(|item| item["metadata"]["name"].as_str())
-        .collect()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_shown_once_lets_in_and_ends() {
@@ -219,7 +54,7 @@ async fn a_token_is_shown_once_lets_in_and_ends() {
     for (user, url) in [
         ("ann", path.as_str()),
         ("ann", "/tokens"),
-        (&world.admin, "/tokens"),
+        (&world.kept.admin, "/tokens"),
     ] {
         let (status, shown) = world.send(user, "GET", url, Value::Null).await;
         assert_eq!(status, 200);
@@ -269,7 +104,7 @@ async fn a_token_is_shown_once_lets_in_and_ends() {
         );
     }
     // Disabled it lets nobody in, and running requests end.
-    let ended = world.auth.authenticator.revoked(&identity);
+    let ended = world.kept.auth.authenticator.revoked(&identity);
     let off = json!({"spec": {"enabled": false}});
     let (status, _) = world.send("ann", "PATCH", &path, off).await;
     assert_eq!(status, 200);
@@ -300,7 +135,7 @@ async fn a_token_is_shown_once_lets_in_and_ends() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_reach_their_own_and_administrators_all() {
     let world = World::start().await;
-    let admin = world.admin.as_str();
+    let admin = world.kept.admin.as_str();
     for kind in ["tokens", "kubeconfigs"] {
         let all = format!("/{kind}");
         let (status, own) = world.send("ann", "POST", &all, json!({"spec": {}})).await;
@@ -393,7 +228,7 @@ async fn people_reach_their_own_and_administrators_all() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kubeconfig_is_shown_once_and_takes_its_token_with_it() {
     let world = World::start().await;
-    let admin = world.admin.as_str();
+    let admin = world.kept.admin.as_str();
     let asked = json!({"spec": {"clusters": ["c-1"], "ttl": 3600, "description": "x"}});
     let (status, made) = world.send(admin, "POST", "/kubeconfigs", asked).await;
     assert_eq!(status, 201, "{made}");
@@ -497,7 +332,7 @@ async fn a_kubeconfig_is_shown_once_and_takes_its_token_with_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_is_changed_by_its_owner_or_an_administrator() {
     let world = World::start().await;
-    let admin = world.admin.as_str();
+    let admin = world.kept.admin.as_str();
     let ask = async |user: &str, of: &str, current: &str, new: &str| {
         let spec = json!({"userID": of, "currentPassword": current, "newPassword": new});
         world
@@ -600,7 +435,7 @@ async fn a_session_is_kept_alive_by_its_owner() {
     assert!(now["spec"]["seenAt"].is_string());
     for (user, url, expected) in [
         ("bob", path, 404),
-        (&world.admin, path, 404),
+        (&world.kept.admin, path, 404),
         ("ann", "/useractivities/token-nosuch", 404),
         ("ann", "/useractivities/token-two", 403),
         ("stranger", path, 403),
@@ -626,6 +461,7 @@ async fn the_group_is_found_as_kubernetes_clients_look_for_it() {
         .filter_map(|one| one["name"].as_str())
         .collect();
     let recorded = [
+        "groupmembershiprefreshrequests",
         "kubeconfigs",
         "passwordchangerequests",
         "selfusers",
@@ -638,6 +474,7 @@ async fn the_group_is_found_as_kubernetes_clients_look_for_it() {
     // As recorded (recorded/http/12).
     for (path, expected) in [
         ("/selfusers", 405),
+        ("/groupmembershiprefreshrequests", 405),
         ("/passwordchangerequests", 405),
         ("/useractivities", 404),
         ("/nosuch", 404),

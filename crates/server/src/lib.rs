@@ -140,6 +140,7 @@ pub async fn run(
     let ext = drover_ext::Ext::new(drover_ext::Parts {
         client: drover_ext::HubClient(client.clone()),
         access: auth.access.clone(),
+        authenticator: auth.authenticator.clone(),
         logins: auth.logins.clone(),
         settings: auth.settings.clone(),
         clock: clock.clone(),

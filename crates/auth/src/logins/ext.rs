@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{LoginError, Logins, scope};
-use crate::ext::{self, ExtToken, HOLDS_LABEL, NAMESPACE, OWNER_LABEL, PREFIX, TOKEN};
+use crate::ext::{self, ExtToken, NAMESPACE, PREFIX};
 use crate::token::{self, Record};
 use crate::{Identity, UserId, namespaces};
 
@@ -133,7 +133,7 @@ impl Logins {
             .map_err(LoginError::at("make the namespace of tokens"))
     }
 
-    /// The tokens of one user, or all; those whose labels fit `selected`, where it is given.
+    /// The tokens of one user, or all; those whose labels fit `selected`, where it is given. And the version of that list.
     ///
     /// # Errors
     /// [`LoginError::Store`], also for a selector that is none.
@@ -141,21 +141,16 @@ impl Logins {
         &self,
         owner: Option<&UserId>,
         selected: Option<&str>,
-    ) -> Result<Vec<ExtToken>, LoginError> {
-        let mut labels = format!("{HOLDS_LABEL}={TOKEN}");
-        if let Some(owner) = owner {
-            labels.push_str(&format!(",{OWNER_LABEL}={owner}"));
-        }
-        if let Some(selected) = selected {
-            labels.push(',');
-            labels.push_str(selected);
-        }
+    ) -> Result<(Vec<ExtToken>, String), LoginError> {
+        let labels = ext::selector(owner, selected);
         let listed = self
             .ext_secrets()
             .list(&ListParams::default().labels(&labels))
             .await
             .map_err(LoginError::at("list the tokens"))?;
-        Ok(listed.items.iter().filter_map(ext::of_secret).collect())
+        let version = listed.metadata.resource_version.unwrap_or_default();
+        let tokens = listed.items.iter().filter_map(ext::of_secret).collect();
+        Ok((tokens, version))
     }
 
     /// A token by its name.
