@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use drover_audit::{AuditLog, Captured, Entry, Level, Stage, Target, Tee, User, redact};
+use drover_audit::{
+    AuditLog, Captured, Entry, Level, Policies, Stage, Target, Tee, User, Verdict, redact,
+};
 use drover_auth::web::{self, Actor, Body, BoxError, Connection, Lifeline, Request, Response};
 use drover_auth::{Clock, Identity};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -16,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -30,6 +33,7 @@ const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 pub(crate) struct Auditor {
     log: Option<AuditLog>,
     level: Level,
+    policies: Policies,
     clock: Clock,
 }
 
@@ -39,6 +43,7 @@ impl Auditor {
         Self {
             log: None,
             level: Level::default(),
+            policies: Policies::default(),
             clock,
         }
     }
@@ -67,6 +72,7 @@ impl Auditor {
         let auditor = Self {
             log: Some(log),
             level: config.level,
+            policies: Policies::default(),
             clock: clock.clone(),
         };
         Ok((auditor, AuditWriter(Some((stop, task)))))
@@ -77,6 +83,15 @@ impl Auditor {
         self.log.as_ref().map(AuditLog::reader)
     }
 
+    /// Keeps the log's policies what the API says for as long as it is polled; without a log nothing is to be kept.
+    pub(crate) async fn follow_policies(self, client: kube::Client) {
+        if self.log.is_none() {
+            return std::future::pending().await;
+        }
+        let clock = self.clock;
+        drover_audit::follow(client, self.policies, move || clock.now()).await;
+    }
+
     /// Begins the entry of a request and makes its body be copied if the level wants that.
     pub(crate) fn begin(&self, request: &mut Request) -> Record {
         let log = match &self.log {
@@ -85,10 +100,16 @@ impl Auditor {
         };
         let uri = request.uri();
         let target = Target::of(request.method(), uri.path(), uri.query());
+        let asked = uri.path_and_query().map_or("/", |uri| uri.as_str());
+        // Nobody hides what they do to what is hidden.
+        let must = target.object.resource.as_deref() == Some("auditpolicies");
+        let Some(verdict) = self.policies.decide(self.level, asked, must) else {
+            return Record(None);
+        };
         let now = self.clock.now();
         let entry = Entry {
             audit_id: uuid::Uuid::new_v4().to_string(),
-            request_uri: redact::uri(uri.path_and_query().map_or("/", |uri| uri.as_str())),
+            request_uri: redact::uri(asked),
             user: None,
             user_login_name: None,
             method: request.method().to_string(),
@@ -103,22 +124,25 @@ impl Auditor {
             verb: target.verb.clone(),
             object: target.object.clone(),
             duration_millis: 0,
-            request_header: (self.level >= Level::Headers)
-                .then(|| redact::headers(request.headers())),
+            request_header: verdict
+                .shows
+                .request
+                .headers
+                .then(|| headers(&verdict, request.headers())),
             response_header: None,
             request_body: None,
             response_body: None,
         };
         let mut draft = Draft {
             log,
-            level: self.level,
+            verdict,
             clock: self.clock.clone(),
             target,
             entry,
             sent: None,
             answered: None,
         };
-        if self.level >= Level::RequestBodies && !draft.target.stream {
+        if draft.verdict.shows.request.body && !draft.target.stream {
             let (tee, copy) = Tee::new(std::mem::replace(request.body_mut(), web::empty()));
             *request.body_mut() = web::boxed(tee);
             draft.sent = Some(copy);
@@ -214,8 +238,8 @@ impl Record {
         if let Ok(id) = HeaderValue::from_str(&draft.entry.audit_id) {
             response.headers_mut().entry(AUDIT_ID).or_insert(id);
         }
-        if draft.level >= Level::Headers {
-            draft.entry.response_header = Some(redact::headers(response.headers()));
+        if draft.verdict.shows.response.headers {
+            draft.entry.response_header = Some(headers(&draft.verdict, response.headers()));
         }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             draft.write(Stage::ResponseStarted);
@@ -226,7 +250,7 @@ impl Record {
             draft.write(Stage::ResponseStarted);
             return response.map(|body| web::boxed(Recorded::new(body, draft)));
         }
-        if draft.level >= Level::Bodies && is_json(response.headers()) {
+        if draft.verdict.shows.response.body && is_json(response.headers()) {
             return response.map(|body| {
                 let (tee, copy) = Tee::new(body);
                 draft.answered = Some(copy);
@@ -249,6 +273,12 @@ impl Drop for Open {
     }
 }
 
+fn headers(verdict: &Verdict, headers: &HeaderMap) -> Map<String, Value> {
+    let mut shown = redact::headers(headers);
+    verdict.hide_headers(&mut shown);
+    shown
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     !headers.contains_key(CONTENT_ENCODING)
         && headers
@@ -260,7 +290,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// An entry and where it goes.
 struct Draft {
     log: AuditLog,
-    level: Level,
+    verdict: Verdict,
     clock: Clock,
     target: Target,
     entry: Entry,
@@ -290,8 +320,14 @@ impl Draft {
         self.entry.stage = stage;
         self.entry.response_timestamp = now;
         self.entry.duration_millis = millis(self.entry.request_timestamp, now);
-        let target = &self.target;
-        let body = |copy: Option<Captured>| copy?.take(|body| redact::body(target, body));
+        let (target, verdict) = (&self.target, &self.verdict);
+        let body = |copy: Option<Captured>| {
+            copy?.take(|body| {
+                let mut shown = redact::body(target, body);
+                verdict.hide_body(&mut shown);
+                shown
+            })
+        };
         if stage != Stage::ResponseStarted {
             self.entry.request_body = body(self.sent.take());
             self.entry.response_body = body(self.answered.take());

@@ -170,6 +170,10 @@ pub async fn run(
         setting_overrides: auth.settings.overrides(),
     });
     auth.ready().await;
+    tasks.spawn("audit policies", {
+        let (audit, client) = (audit.clone(), client.clone());
+        async move { audit.follow_policies(client).await }
+    });
 
     let downstream = downstream::Reach::new(clusters);
     tasks.spawn("changes of sessions", downstream.follow());

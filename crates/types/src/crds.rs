@@ -69,6 +69,15 @@ mod tests {
             crate::provisioning::Cluster::plural(&())
         );
         assert_eq!(provisioned.spec.scope, "Namespaced");
-        assert_eq!(all.len(), 17);
+        let policies = all
+            .iter()
+            .find(|definition| definition.spec.group == crate::auditlog::GROUP)
+            .expect("auditlog.cattle.io");
+        assert_eq!(
+            policies.spec.names.plural,
+            crate::auditlog::AuditPolicy::plural(&())
+        );
+        assert_eq!(policies.spec.scope, "Cluster");
+        assert_eq!(all.len(), 18);
     }
 }

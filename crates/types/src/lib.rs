@@ -4,6 +4,7 @@
 //! Rancher's Kubernetes API reads and writes ours. Every object keeps the
 //! fields it does not know: a newer writer loses nothing through us.
 
+pub mod auditlog;
 pub mod condition;
 pub mod crds;
 pub mod duration;

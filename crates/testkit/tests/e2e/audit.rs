@@ -191,3 +191,65 @@ async fn a_stream_is_recorded_at_its_start_and_its_end() -> Result<()> {
     assert!(!text(&hub)?.contains("/ping"));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_act_on_entries_from_then_on_and_hide_nothing_of_themselves() -> Result<()> {
+    const POLICIES: &str = "/k8s/clusters/local/apis/auditlog.cattle.io/v1/auditpolicies";
+    let _turn = turn().await;
+    let (hub, session) = with_level("0").await?;
+    let http = &session.http;
+    let make = async |name: &str, spec: Value| -> Result<()> {
+        let policy = json!({"apiVersion": "auditlog.cattle.io/v1", "kind": "AuditPolicy",
+            "metadata": {"name": name}, "spec": spec});
+        http.post(POLICIES, &policy).await?.expect(201)?;
+        let path = format!("{POLICIES}/{name}");
+        wait::until("the policy to be active", LIMIT, || async {
+            let policy = http.get(&path).await?.expect(200)?.json()?;
+            let condition = &policy["status"]["conditions"][0];
+            anyhow::ensure!(condition["status"] == "True", "{}", policy["status"]);
+            Ok(())
+        })
+        .await
+    };
+    make(
+        "people",
+        json!({"enabled": true, "filters": [{"action": "allow", "requestURI": "^/v3/users"}],
+            "additionalRedactions": [{"headers": ["^accept$"], "paths": ["$.username"]}],
+            "verbosity": {"level": 3}}),
+    )
+    .await?;
+    let user = json!({"type": "user", "username": "ada", "name": "Ada", "password": PLANTED});
+    http.post("/v3/users", &user).await?.expect(201)?;
+    let written = entry(&hub, "the user", |entry| {
+        entry["object"]["resource"] == "users"
+    })
+    .await?;
+    let body = &written["requestBody"];
+    assert_eq!(body["name"], "Ada");
+    assert_eq!(body["username"], "[redacted]");
+    // What is never shown no policy shows.
+    assert_eq!(body["password"], "[redacted]");
+    assert_eq!(written["responseBody"]["username"], "[redacted]");
+    assert_eq!(
+        written["requestHeader"]["authorization"],
+        json!(["[redacted]"])
+    );
+
+    make(
+        "quiet",
+        json!({"enabled": true, "filters": [{"action": "deny", "requestURI": ".*"}]}),
+    )
+    .await?;
+    http.get("/v3/settings?quiet=1").await?.expect(200)?;
+    let gone = format!("{POLICIES}/quiet");
+    http.send(Request::delete(&gone).body(Vec::new())?)
+        .await?
+        .expect(200)?;
+    let deleted = entry(&hub, "the end of the policy", |entry| {
+        entry["verb"] == "delete" && entry["object"]["resource"] == "auditpolicies"
+    })
+    .await?;
+    assert!(deleted.get("requestHeader").is_none(), "{deleted}");
+    assert!(!text(&hub)?.contains("quiet=1"));
+    Ok(())
+}
