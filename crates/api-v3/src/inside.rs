@@ -239,11 +239,11 @@ impl<'a> Inside<'a> {
 
     async fn list(&self) -> Result<Vec<Item>, ApiError> {
         let found = match &self.place {
-            Place::Cluster => self.store.list(self.object, None).await?,
-            Place::Hub { backing, .. } => {
-                self.may("list", None)?;
-                self.store.list(self.object, Some(backing)).await?
-            }
+            Place::Cluster => permitted(self.store.list(self.object, None).await)?,
+            Place::Hub { backing, .. } => match self.may("list", None) {
+                Ok(()) => self.store.list(self.object, Some(backing)).await?,
+                Err(refused) => permitted(Err(refused))?,
+            },
             Place::Project { .. } => self.of_project().await?,
         };
         Ok(found
@@ -274,12 +274,8 @@ impl<'a> Inside<'a> {
         }
         let mut found = Vec::new();
         for namespace in &namespaces {
-            match self.store.list(self.object, Some(namespace)).await {
-                Ok(mut some) => found.append(&mut some),
-                // Lists show what may be seen; they refuse nobody (reference section 1.5).
-                Err(error) if error.status == StatusCode::FORBIDDEN => {}
-                Err(error) => return Err(error),
-            }
+            let some = self.store.list(self.object, Some(namespace)).await;
+            found.append(&mut permitted(some)?);
         }
         Ok(found)
     }
@@ -361,6 +357,14 @@ impl<'a> Inside<'a> {
             http::HeaderValue::from_static("application/yaml"),
         );
         Ok(response)
+    }
+}
+
+/// Lists show what may be seen; they refuse nobody (reference section 1.5).
+fn permitted(listed: Result<Vec<Value>, ApiError>) -> Result<Vec<Value>, ApiError> {
+    match listed {
+        Err(error) if error.status == StatusCode::FORBIDDEN => Ok(Vec::new()),
+        other => other,
     }
 }
 

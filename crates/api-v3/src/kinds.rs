@@ -7,6 +7,7 @@ mod bindings;
 pub(crate) mod cluster;
 pub(crate) mod credential;
 pub(crate) mod form;
+mod giving;
 pub(crate) mod namespace;
 mod node;
 mod pod_security;

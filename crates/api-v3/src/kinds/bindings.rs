@@ -2,13 +2,14 @@
 //!
 //! Invariant: nobody gives a right it does not hold. A global role is given by
 //! those who may do all it allows (or may `bind` it), roles of a cluster or project
-//! by its owners and by those who hold the same role there.
+//! by its owners and by those who hold there all that the role gives.
 
 use drover_auth::UserId;
 use drover_auth::web::ApiError;
 use drover_types::names;
 use serde_json::{Map, Value, json};
 
+use super::giving::{self, Scope};
 use super::principal::LOCAL;
 use super::{Draft, cluster, object_of, roles, text, text_at};
 use crate::call::{Call, not_found, split_id};
@@ -113,11 +114,18 @@ pub(super) async fn before_create_cluster(
     let id = text(fields, "clusterId");
     cluster::referred(call, id).await?;
     check_role(call, fields, "cluster").await?;
-    let role = names::cluster_group(text(fields, "roleTemplateId"));
-    if owns_cluster(call, id)? || is_in(call, id, &role) {
+    let role = text(fields, "roleTemplateId");
+    let place = Scope {
+        cluster: id,
+        project: None,
+    };
+    let holds = owns_cluster(call, id)?
+        || is_in(call, id, &names::cluster_group(role))
+        || giving::holds_template(call, place, role).await?;
+    if holds {
         Ok(())
     } else {
-        Err(only_owners("cluster", id))
+        Err(holds_less("cluster", id, role))
     }
 }
 
@@ -135,19 +143,24 @@ pub(super) async fn before_create_project(
     let id = text(fields, "projectId");
     check_role(call, fields, "project").await?;
     let (cluster, project) = cluster::split_project(call, id)?;
-    let role = names::project_group(&project, text(fields, "roleTemplateId"));
-    let owns = owns_cluster(call, &cluster)?
+    let role = text(fields, "roleTemplateId");
+    let place = Scope {
+        cluster: &cluster,
+        project: Some(&project),
+    };
+    let holds = owns_cluster(call, &cluster)?
         || call.may(
             "own",
             object_of(call, "project")?,
             Some(&cluster),
             Some(&project),
         )
-        || is_in(call, &cluster, &role);
-    if owns {
+        || is_in(call, &cluster, &names::project_group(&project, role))
+        || giving::holds_template(call, place, role).await?;
+    if holds {
         Ok(())
     } else {
-        Err(only_owners("project", id))
+        Err(holds_less("project", id, role))
     }
 }
 
@@ -163,9 +176,9 @@ fn is_in(call: &Call<'_>, cluster: &str, group: &str) -> bool {
     groups.is_some_and(|groups| groups.iter().any(|held| held == group))
 }
 
-fn only_owners(what: &str, id: &str) -> ApiError {
+fn holds_less(what: &str, id: &str, role: &str) -> ApiError {
     ApiError::forbidden(format!(
-        "only an owner of the {what} {id} may give roles in it"
+        "the role {role} allows more in the {what} {id} than its giver may do there"
     ))
 }
 

@@ -3,13 +3,13 @@
 //! Pure but for the look at the project. The namespace itself is read and
 //! written in its cluster, with the caller's own rights (`downstream`).
 //!
-//! Invariant: nobody puts a namespace into a project it has no part in.
+//! Invariant: nobody puts a namespace into a project whose namespaces it does not manage.
 
 use drover_auth::web::ApiError;
 use drover_types::names::{CREATOR_ANNOTATION, DESCRIPTION_ANNOTATION, PROJECT_ANNOTATION};
 use serde_json::{Map, Value, json};
 
-use super::{cluster, object_of, text, text_at};
+use super::{cluster, giving, object_of, text, text_at};
 use crate::call::{Call, Item, not_found};
 
 /// Annotation with a namespace's quota, as JSON.
@@ -172,9 +172,9 @@ pub(crate) async fn target(
         )
         .with_field("projectId"));
     }
-    if !has_part(call, cluster, &name)? {
+    if !giving::manages_namespaces(call, cluster, &name).await? {
         return Err(ApiError::forbidden(format!(
-            "{} has no part in the project {id}",
+            "{} does not manage the namespaces of the project {id}",
             call.user()
         )));
     }

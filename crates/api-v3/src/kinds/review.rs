@@ -1,23 +1,18 @@
 //! Why somebody may do something, and who may, as the index of rights says.
 //!
-//! Owns what the index needs to know of a cluster: the project of a namespace
-//! and the rules of the ClusterRoles that external role templates stand for.
+//! Owns what the index needs to know of a cluster: the project of a namespace. The rules of ClusterRoles that external
+//! role templates stand for come from `giving`.
 //!
 //! Invariant: about others only those learn who own what is asked about.
-
-use std::collections::BTreeMap;
 
 use drover_auth::access::{Grant, Holder, HolderKind, Question};
 use drover_auth::web::ApiError;
 use drover_auth::{Attributes, Identity};
-use drover_types::management::PolicyRule;
-use k8s_openapi::api::rbac::v1::ClusterRole;
-use kube::Api;
 use serde_json::{Map, Value, json};
 
-use super::{namespace, object_of, text, text_at};
+use super::giving::{self, External};
+use super::{namespace, object_of, text};
 use crate::call::{Call, Item, not_found, split_id};
-use crate::mapping;
 use crate::schema::{Layout, Object, Type};
 use crate::store::Store;
 
@@ -25,7 +20,7 @@ use crate::store::Store;
 #[derive(Default)]
 struct Facts {
     project: Option<String>,
-    external: BTreeMap<String, Vec<PolicyRule>>,
+    external: External,
 }
 
 /// Answers one question about one person: the caller, or another.
@@ -175,31 +170,6 @@ async fn facts(call: &Call<'_>, fields: &Map<String, Value>) -> Result<Facts, Ap
             .and_then(|project| project.split_once(':'))
             .map(|(_, project)| project.to_owned());
     }
-    let roles: Api<ClusterRole> = Api::all(client);
-    let templates = call
-        .store()
-        .list(object_of(call, "roleTemplate")?, None)
-        .await?;
-    let external = templates
-        .iter()
-        .filter(|template| template.get("external") == Some(&json!(true)));
-    for template in external.map(mapping::name) {
-        if let Some(role) = roles.get_opt(template).await? {
-            facts.external.insert(template.to_owned(), rules(&role)?);
-        }
-    }
+    facts.external = giving::external(call, client).await?;
     Ok(facts)
-}
-
-/// Kubernetes' rules are written as ours are.
-fn rules(role: &ClusterRole) -> Result<Vec<PolicyRule>, ApiError> {
-    let rules = serde_json::to_value(role.rules.as_deref().unwrap_or_default())
-        .and_then(serde_json::from_value);
-    rules.map_err(|error| {
-        let name = serde_json::to_value(role).unwrap_or_default();
-        ApiError::server_error(format!(
-            "the rules of the ClusterRole {} cannot be read: {error}",
-            text_at(&name, "/metadata/name")
-        ))
-    })
 }

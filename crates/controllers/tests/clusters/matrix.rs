@@ -1,6 +1,6 @@
 //! Every built-in role template against everything that any of them speaks of, in a real cluster.
 //!
-//! What is expected follows from the rules of the roles by an evaluation of its own, on plain JSON. It is compared with
+//! What is expected follows from the rules of the roles by an evaluation of its own (`testkit::roles`). It is compared with
 //! what the cluster's API server decides of the virtual groups, with the ClusterRoles and bindings that controllers
 //! made, and with what the hub says of who may do it.
 //!
@@ -14,6 +14,7 @@ use drover_auth::access::Question;
 use drover_auth::{Access, Attributes, Auth, Clock, Config, Entropy, Identity};
 use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::real::component;
+use drover_testkit::roles::{Asked, Bound, Role};
 use drover_types::management::{
     ClusterRoleTemplateBinding, PolicyRule, Project, ProjectRoleTemplateBinding, RoleTemplate,
 };
@@ -60,149 +61,6 @@ const OTHER_KINDS: [(&str, &str); 6] = [
     ("nobody.example", "things"),
 ];
 
-/// What roles of projects reach outside of namespaces (reference rbac-and-projects 2.6).
-const REACHES_OUT: [(&str, &str); 7] = [
-    ("ui.cattle.io", "navlinks"),
-    ("", "nodes"),
-    ("", "persistentvolumes"),
-    ("storage.k8s.io", "storageclasses"),
-    ("apiregistration.k8s.io", "apiservices"),
-    ("catalog.cattle.io", "clusterrepos"),
-    ("management.cattle.io", "clusters"),
-];
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Asked {
-    verb: &'static str,
-    group: String,
-    resource: String,
-    namespace: Option<&'static str>,
-    name: Option<String>,
-}
-
-/// A role template: where it is bound, and its rules with those of all it inherits.
-#[derive(Debug)]
-struct Role {
-    name: String,
-    in_project: bool,
-    rules: Vec<Value>,
-    /// Those of `rules` that lie in the cluster.
-    external: Vec<Value>,
-}
-
-fn has(rule: &Value, list: &str, wanted: &str) -> bool {
-    let entries = rule[list].as_array().into_iter().flatten();
-    entries.clone().any(|entry| entry == "*" || entry == wanted)
-        // `*/scale` is the subresource of everything.
-        || list == "resources"
-            && wanted.split_once('/').is_some_and(|(_, part)| {
-                entries.into_iter().any(|entry| *entry == format!("*/{part}"))
-            })
-}
-
-fn says(rule: &Value, asked: &Asked) -> bool {
-    let names = rule["resourceNames"]
-        .as_array()
-        .filter(|names| !names.is_empty());
-    has(rule, "verbs", asked.verb)
-        && has(rule, "apiGroups", &asked.group)
-        && has(rule, "resources", &asked.resource)
-        && names.is_none_or(|names| {
-            asked
-                .name
-                .as_ref()
-                .is_some_and(|name| names.contains(&json!(name)))
-        })
-}
-
-impl Role {
-    fn all(templates: &[RoleTemplate], cluster_roles: &[ClusterRole]) -> Vec<Self> {
-        let templates: BTreeMap<String, Value> = templates
-            .iter()
-            .map(|template| (template.name_any(), serde_json::to_value(template).unwrap()))
-            .collect();
-        let of_cluster: BTreeMap<String, Value> = cluster_roles
-            .iter()
-            .map(|role| (role.name_any(), serde_json::to_value(role).unwrap()))
-            .collect();
-        let rules = |object: &Value| object["rules"].as_array().cloned().unwrap_or_default();
-        templates
-            .iter()
-            .map(|(name, template)| {
-                let mut role = Self {
-                    name: name.clone(),
-                    in_project: template["context"] == "project",
-                    rules: Vec::new(),
-                    external: Vec::new(),
-                };
-                let mut reached = vec![name.clone()];
-                let mut at = 0;
-                while let Some(template) = reached.get(at).map(|name| &templates[name]) {
-                    if template["external"] == true {
-                        role.external.extend(
-                            of_cluster
-                                .get(&reached[at])
-                                .map(rules)
-                                .into_iter()
-                                .flatten(),
-                        );
-                    } else {
-                        role.rules.extend(rules(template));
-                    }
-                    for child in template["roleTemplateNames"]
-                        .as_array()
-                        .into_iter()
-                        .flatten()
-                    {
-                        let child = child.as_str().unwrap().to_owned();
-                        if !reached.contains(&child) {
-                            reached.push(child);
-                        }
-                    }
-                    at += 1;
-                }
-                role
-            })
-            .collect()
-    }
-
-    fn user(&self) -> String {
-        format!("u-{}", self.name)
-    }
-
-    fn makes_namespaces(&self) -> bool {
-        self.rules.iter().any(|rule| {
-            has(rule, "verbs", "create")
-                && has(rule, "apiGroups", "")
-                && has(rule, "resources", "namespaces")
-        })
-    }
-
-    /// Whether somebody with this role alone may do it in the cluster.
-    fn allows(&self, asked: &Asked) -> bool {
-        let mut rules = self.rules.iter();
-        if !self.in_project {
-            return rules.chain(&self.external).any(|rule| says(rule, asked));
-        }
-        let kind = (asked.group.as_str(), asked.resource.as_str());
-        let of_namespaces = kind == ("", "namespaces");
-        if asked.namespace == Some(INSIDE)
-            && (rules
-                .clone()
-                .chain(&self.external)
-                .any(|rule| says(rule, asked))
-                || of_namespaces && (asked.verb == "get" || self.makes_namespaces()))
-        {
-            return true;
-        }
-        if of_namespaces && asked.verb == "create" && self.makes_namespaces() {
-            return true;
-        }
-        let own = kind.1 != "clusters" || asked.name.as_deref() == Some("local");
-        REACHES_OUT.contains(&kind) && own && rules.any(|rule| says(rule, asked))
-    }
-}
-
 /// All kinds, verbs and places, and the names that rules name.
 fn questions(roles: &[Role]) -> Vec<Asked> {
     let texts = |rule: &Value, list: &str| -> Vec<String> {
@@ -216,7 +74,7 @@ fn questions(roles: &[Role]) -> Vec<Asked> {
         .map(|(group, resource)| (group.to_owned(), resource.to_owned(), None))
         .collect();
     // The cluster's own roles name hundreds of kinds; those of templates are what matters here.
-    for rule in roles.iter().flat_map(|role| &role.rules) {
+    for rule in roles.iter().flat_map(Role::own_rules) {
         for group in texts(rule, "apiGroups") {
             for resource in texts(rule, "resources") {
                 if group != "*" && resource != "*" {
@@ -236,7 +94,7 @@ fn questions(roles: &[Role]) -> Vec<Asked> {
                     verb,
                     group: group.clone(),
                     resource: resource.clone(),
-                    namespace,
+                    namespace: namespace.map(str::to_owned),
                     name: name.clone(),
                 });
             }
@@ -277,10 +135,10 @@ fn holders(
             verb: asked.verb,
             group: &asked.group,
             resource: &asked.resource,
-            namespace: asked.namespace,
+            namespace: asked.namespace.as_deref(),
             name: asked.name.as_deref(),
         },
-        project: (asked.namespace == Some(INSIDE)).then_some(PROJECT),
+        project: (asked.namespace.as_deref() == Some(INSIDE)).then_some(PROJECT),
         external,
     };
     let names = access
@@ -307,7 +165,7 @@ async fn bind(world: &World, roles: &[Role]) {
     })
     .await;
     for role in roles {
-        if role.in_project {
+        if role.bound == Bound::Project {
             let mut binding = ProjectRoleTemplateBinding::named(&role.user());
             binding.project_name = format!("{CLUSTER}:{PROJECT}");
             binding.role_template_name.clone_from(&role.name);
@@ -350,7 +208,11 @@ async fn in_force(
     questions: &[Asked],
 ) {
     for role in roles {
-        let Some(asked) = questions.iter().rev().find(|asked| role.allows(asked)) else {
+        let Some(asked) = questions
+            .iter()
+            .rev()
+            .find(|asked| role.allows_in_cluster(asked, &[INSIDE]))
+        else {
             continue;
         };
         let groups: Vec<&String> = groups[role.name.as_str()].iter().collect();
@@ -409,7 +271,7 @@ async fn every_built_in_role_gives_in_a_cluster_what_its_rules_say_and_no_more()
         .await
         .unwrap()
         .items;
-    let roles = Role::all(&templates, &cluster_roles);
+    let roles = Role::of_templates(&templates, &cluster_roles);
     assert!(roles.len() >= 40, "{}", roles.len());
     world.create_cluster(CLUSTER).await;
     world
@@ -441,8 +303,9 @@ async fn every_built_in_role_gives_in_a_cluster_what_its_rules_say_and_no_more()
     // Each question with the roles it is asked for and what is expected.
     let (mut reviews, mut n_allowed) = (Vec::new(), 0);
     for asked in &questions {
-        let (allowed, refused): (Vec<&Role>, Vec<&Role>) =
-            roles.iter().partition(|role| role.allows(asked));
+        let (allowed, refused): (Vec<&Role>, Vec<&Role>) = roles
+            .iter()
+            .partition(|role| role.allows_in_cluster(asked, &[INSIDE]));
         let expected: BTreeSet<String> = allowed.iter().map(|role| role.user()).collect();
         assert_eq!(
             holders(&auth.access, &external, asked),
