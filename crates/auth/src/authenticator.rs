@@ -396,6 +396,15 @@ impl Authenticator {
         }
     }
 
+    /// How long the identity's token lives from now on, at most `most`; `None` if the identity holds no longer.
+    pub async fn lasts(&self, identity: &Identity, most: Duration) -> Option<Duration> {
+        let Some(expires) = self.still_holds(identity).await? else {
+            return Some(most);
+        };
+        let left = expires.duration_since(self.0.clock.now());
+        Some(Duration::try_from(left).unwrap_or_default().min(most))
+    }
+
     /// `None`: the identity holds no longer. Else when its token ends.
     async fn still_holds(&self, identity: &Identity) -> Option<Option<Timestamp>> {
         let person = match self.person(&identity.user).await {

@@ -31,7 +31,8 @@ use crate::chain::Chain;
 use crate::clusters::Clusters;
 use neighbours::Neighbours;
 use params::{Params, ParamsError};
-use registrations::{LookupError, Registrations};
+pub(crate) use registrations::LookupError;
+use registrations::Registrations;
 use report::{Report, ReportError};
 
 const TOKEN_HEADER: &str = "x-api-tunnel-token";
@@ -112,6 +113,17 @@ impl Connect {
         self.inner.registrations.run().await;
     }
 
+    /// The cluster whose registration token these headers carry, as the main tunnel's do.
+    pub(crate) async fn cluster_of(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Option<String>, LookupError> {
+        match registration_token(headers) {
+            "" => Ok(None),
+            token => self.inner.registrations.lookup(token).await,
+        }
+    }
+
     /// Takes whoever shows `token` for another replica of this hub from now on: its announcements of clients count, and
     /// clients that only it has are reached through it.
     pub fn expect_neighbours(&self, token: &SecretString) {
@@ -186,11 +198,7 @@ impl Connect {
                 .ok_or(Refused::Unauthorized)?;
             return Ok(Caller::Client(format!("{STEVE_PREFIX}{cluster}")));
         }
-        let token = headers
-            .get(TOKEN_HEADER)
-            .and_then(|token| token.to_str().ok())
-            .unwrap_or_default()
-            .trim();
+        let token = registration_token(headers);
         if token.is_empty() {
             return Err(Refused::Unauthorized);
         }
@@ -266,6 +274,15 @@ async fn drive(
     };
     drop(registered);
     tracing::info!(%key, session = session.key(), reason = %Chain(&closed), "tunnel disconnected");
+}
+
+/// The registration token of a main tunnel; empty if there is none.
+fn registration_token(headers: &HeaderMap) -> &str {
+    headers
+        .get(TOKEN_HEADER)
+        .and_then(|token| token.to_str().ok())
+        .unwrap_or_default()
+        .trim()
 }
 
 fn steve_token(headers: &HeaderMap) -> Option<&str> {

@@ -30,6 +30,7 @@ use crate::clusters::{Clusters, Link, Unreachable};
 use crate::gate::{Edge, Gate};
 use body::{Activity, Guarded, Vigil};
 use persona::Persona;
+pub(crate) use persona::reviewed;
 
 /// How long an upstream may be silent before its response headers, counted from the last byte of the request's body.
 /// An API server answers or gives up after 60 s; a dead tunnel is noticed by the tunnel.

@@ -31,6 +31,8 @@ pub(crate) struct Edge {
     pub(crate) way: Way,
     /// Agents' tunnels.
     pub(crate) connect: drover_proxy::Connect,
+    /// Who somebody is that came to a cluster's own API server.
+    pub(crate) reviews: drover_proxy::Reviews,
     /// Import manifests.
     pub(crate) import: drover_controllers::import::ImportApi,
     /// What is written down of requests.
@@ -80,6 +82,7 @@ impl Edge {
             Route::Redirect(to) => return (redirect(StatusCode::TEMPORARY_REDIRECT, to), false),
             Route::Unknown => return (not_found(), false),
             Route::Connect => return (self.connect.handle(request).await, false),
+            Route::Review => return (self.reviews.handle(request).await, false),
             Route::Import => return (self.import.handle(request).await, false),
             Route::Login => return (self.login.handle(request).await, false),
             Route::Root
@@ -99,6 +102,7 @@ impl Edge {
             | Route::Ui
             | Route::Login
             | Route::Connect
+            | Route::Review
             | Route::Import
             | Route::Redirect(_)
             | Route::Unknown => csrf::Verdict {
@@ -169,6 +173,7 @@ impl Edge {
             Route::Public(_)
             | Route::Ui
             | Route::Connect
+            | Route::Review
             | Route::Import
             | Route::Login
             | Route::Redirect(_)

@@ -205,6 +205,13 @@ pub async fn run(
         explorer: explorer.clone(),
         way,
         connect: connect.clone(),
+        reviews: drover_proxy::Reviews::new(
+            connect.clone(),
+            client.clone(),
+            auth.access.clone(),
+            auth.authenticator.clone(),
+            auth.settings.clone(),
+        ),
         import: ImportApi::new(client.clone()),
         public: Public {
             client: client.clone(),

@@ -28,6 +28,8 @@ pub(crate) enum Route<'a> {
     Logout,
     /// `/v3/connect`, `/v3/connect/register`
     Connect,
+    /// `/v3/connect/review`
+    Review,
     /// `/v3/import/...`
     Import,
     /// `/meta`, `/v3/...`
@@ -66,6 +68,7 @@ pub(crate) fn route(path: &str) -> Route<'_> {
         "/v3-public" => return Route::Redirect("/v3-public/"),
         "/dashboard" => return Route::Redirect("/dashboard/"),
         "/v3/connect" | "/v3/connect/register" => return Route::Connect,
+        drover_types::review::PATH => return Route::Review,
         "/v1/logout" => return Route::Logout,
         _ => {}
     }
@@ -127,6 +130,7 @@ mod tests {
         check("/v3/connect", Route::Connect);
         check("/v3/connect/register", Route::Connect);
         check("/v3/connectors", Route::Api);
+        check("/v3/connect/review", Route::Review);
         check("/v3/import/abc", Route::Import);
         check("/v3-public/localProviders/local", Route::Login);
         check("/v1-public/login", Route::Login);

@@ -14,3 +14,4 @@ pub mod names;
 pub mod provisioning;
 pub mod quantity;
 pub mod quota;
+pub mod review;

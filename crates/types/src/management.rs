@@ -13,7 +13,7 @@ pub use access::{
     ProjectRoleTemplateBinding, RoleTemplate,
 };
 pub use cluster::{
-    Cluster, ClusterInfo, ClusterRegistrationToken, ClusterRegistrationTokenSpec,
+    AuthEndpoint, Cluster, ClusterInfo, ClusterRegistrationToken, ClusterRegistrationTokenSpec,
     ClusterRegistrationTokenStatus, ClusterSpec, ClusterStatus, EnvVar, ImportedConfig, Node,
     NodeSpec, NodeStatus, Project, ProjectSpec, ProjectStatus,
 };

@@ -27,7 +27,7 @@ const LOOKUP_EVERY: Duration = Duration::from_secs(2);
 const PAGE: u32 = 500;
 
 #[derive(Debug, Error)]
-pub(super) enum LookupError {
+pub(crate) enum LookupError {
     #[error("registration tokens cannot be read")]
     Store(#[source] Box<kube::Error>),
 }

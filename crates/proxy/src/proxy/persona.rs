@@ -6,10 +6,11 @@
 //! Invariants: virtual groups come from the gate, or from the client only after the gate allowed impersonating that very
 //! group; groups of the identity's provider can be neither virtual groups nor the system's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use drover_auth::identity::{GROUP_AUTHENTICATED, GROUP_CATTLE_AUTHENTICATED};
 use drover_auth::{Attributes, Identity};
+use drover_types::review::ReviewedUser;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::answers::Forbidden;
@@ -124,6 +125,21 @@ impl Persona {
         for (key, value) in &self.extras {
             append(headers, &format!("{EXTRA}{key}"), value);
         }
+    }
+}
+
+/// The identity with its virtual groups, as a cluster's API server gets to know it when it asks itself: what would be
+/// impersonated, but for the host of a request that the hub does not see.
+pub(crate) fn reviewed(identity: &Identity, virtual_groups: Vec<String>) -> ReviewedUser {
+    let persona = Persona::own(identity, virtual_groups, None);
+    let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (key, value) in persona.extras {
+        extra.entry(key).or_default().push(value);
+    }
+    ReviewedUser {
+        username: persona.user,
+        groups: persona.groups.into_iter().collect(),
+        extra,
     }
 }
 

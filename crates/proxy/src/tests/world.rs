@@ -139,6 +139,16 @@ pub(super) struct TestGate {
 }
 
 impl TestGate {
+    pub(super) fn new(groups: &[&str]) -> Self {
+        let gate = Self {
+            groups: Mutex::default(),
+            changes: watch::Sender::new(0),
+            revoked: Arc::default(),
+        };
+        gate.set_groups(groups);
+        gate
+    }
+
     pub(super) fn set_groups(&self, groups: &[&str]) {
         *self.groups.lock() = groups.iter().map(|group| (*group).to_owned()).collect();
         self.changes.send_modify(|version| *version += 1);
@@ -361,11 +371,7 @@ impl World {
         let store = Store::default();
         let sessions = Sessions::new();
         let clusters = Clusters::new(store.client(), sessions.clone(), store.client());
-        let gate = Arc::new(TestGate {
-            groups: Mutex::new(vec!["drover:cluster-owner".to_owned()]),
-            changes: watch::Sender::new(0),
-            revoked: Arc::default(),
-        });
+        let gate = Arc::new(TestGate::new(&["drover:cluster-owner"]));
         let proxy = Proxy::with_gate(clusters.clone(), Arc::clone(&gate) as Arc<dyn Gate>);
         let world = Self {
             clusters,

@@ -50,6 +50,32 @@ pub struct ClusterSpec {
     pub other: Map<String, Value>,
 }
 
+/// How people reach a cluster's own API server with the hub's tokens: `spec.localClusterAuthEndpoint`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthEndpoint {
+    /// Whether it is offered.
+    #[serde(default)]
+    pub enabled: bool,
+    /// Host, perhaps with a port, of a load balancer before the API servers; empty: each node is named by itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fqdn: String,
+    /// PEM of the authorities that vouch for `fqdn`; empty: those a client trusts anyway.
+    #[serde(default, rename = "caCerts", skip_serializing_if = "String::is_empty")]
+    pub ca_certs: String,
+}
+
+impl ClusterSpec {
+    /// The cluster's own endpoint. A field that is not readable, which the definition rules out, offers none.
+    #[must_use]
+    pub fn auth_endpoint(&self) -> AuthEndpoint {
+        self.other
+            .get("localClusterAuthEndpoint")
+            .and_then(|endpoint| AuthEndpoint::deserialize(endpoint).ok())
+            .unwrap_or_default()
+    }
+}
+
 /// A name and its value, as the container's environment takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EnvVar {
