@@ -17,6 +17,7 @@ use drover_types::names::{
     AGENT_DEPLOYMENT, AGENT_SERVICE_ACCOUNT, CREATOR_LABEL, CREATOR_NORMAN, PROJECT_ANNOTATION,
     SYSTEM_NAMESPACE,
 };
+use drover_types::review::KEPT_SECRET;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use tracing::info;
@@ -414,6 +415,7 @@ impl Cleanup<'_> {
             ),
             ("/api/v1", "services", AGENT_DEPLOYMENT),
             ("/api/v1", "secrets", "stv-aggregation"),
+            ("/api/v1", "secrets", KEPT_SECRET),
         ] {
             self.delete(&within(group, kind, name)).await;
         }

@@ -292,6 +292,29 @@ pub async fn examine(
     (report, findings)
 }
 
+/// How to verify the hub, by the checks between here and there alone.
+///
+/// # Errors
+/// The verdicts that say why not.
+pub async fn hub_trust(config: &Config, dialer: &Dialer) -> Result<Arc<ClientConfig>, Report> {
+    let mut report = Report::default();
+    let credentials = config.credentials().map_err(|error| {
+        let reason = drover_dial::Chain(&error).to_string();
+        Report {
+            verdicts: vec![Verdict::failed(
+                Step::Configuration,
+                Permanence::MayHeal,
+                reason,
+                "",
+            )],
+        }
+    })?;
+    match hub::examine(config, dialer, &credentials, SystemTime::now, &mut report).await {
+        Some(tls) => Ok(tls),
+        None => Err(report),
+    }
+}
+
 fn configuration(config: &Config, credentials: &Credentials) -> Verdict {
     let server = &credentials.server;
     let declared = config

@@ -1,11 +1,13 @@
 //! Entry point: reads arguments and environment once, starts the runtime, turns results into exit codes.
 
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::SystemTime};
+use std::{
+    io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode, time::SystemTime,
+};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Parser, Subcommand, ValueEnum};
 use drover_agent::{
-    cleanup, cluster,
+    authenticate, cleanup, cluster,
     config::{
         CREDENTIALS_DIR, CleanupConfig, Config, Environment, KubernetesConfig, SERVICE_ACCOUNT_DIR,
     },
@@ -31,6 +33,17 @@ struct Arguments {
 enum Command {
     /// Run as the agent of this cluster (with CLUSTER_CLEANUP=true: remove what importing it made).
     Cluster(ClusterArguments),
+    /// Tell this cluster's API server whose tokens of the hub are (its webhook for token reviews).
+    Authenticate {
+        #[command(flatten)]
+        cluster: ClusterArguments,
+        /// Where to listen, on the loopback device.
+        #[arg(long, env = "DROVER_AUTHENTICATE_LISTEN", default_value = authenticate::LISTEN)]
+        listen: SocketAddr,
+        /// The name of this node, by which its answers are kept.
+        #[arg(long, env = "DROVER_NODE_NAME")]
+        node_name: String,
+    },
     /// Check every step of connecting this cluster and print the verdicts.
     Doctor {
         #[command(flatten)]
@@ -84,6 +97,9 @@ fn main() -> ExitCode {
 
 fn start(command: Command) -> anyhow::Result<ExitCode> {
     let (Command::Cluster(arguments)
+    | Command::Authenticate {
+        cluster: arguments, ..
+    }
     | Command::Doctor {
         cluster: arguments, ..
     }) = &command;
@@ -111,6 +127,19 @@ async fn run(command: Command, environment: &Environment) -> anyhow::Result<Exit
             Some(cleanup) => clean_up(cleanup, environment, &arguments).await,
             None => connect(environment, &arguments).await,
         },
+        Command::Authenticate {
+            cluster,
+            listen,
+            node_name,
+        } => {
+            let config = read(environment, &cluster)?;
+            let salt = rand::random();
+            until_signalled(|shutdown| {
+                authenticate::run(config, listen, &node_name, salt, shutdown)
+            })
+            .await??;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Doctor { cluster, output } => examine(environment, &cluster, output).await,
     }
 }
@@ -130,13 +159,24 @@ async fn connect(
     arguments: &ClusterArguments,
 ) -> anyhow::Result<ExitCode> {
     let config = read(environment, arguments)?;
+    let exit = until_signalled(|shutdown| cluster::run(config, shutdown)).await?;
+    Ok(match exit {
+        cluster::Exit::Shutdown => ExitCode::SUCCESS,
+        cluster::Exit::Definite => ExitCode::FAILURE,
+    })
+}
+
+/// Runs until it ends; the first signal asks it to, the second does not wait for that.
+async fn until_signalled<F: Future>(
+    run: impl FnOnce(CancellationToken) -> F,
+) -> anyhow::Result<F::Output> {
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut agent = std::pin::pin!(cluster::run(config, shutdown.clone()));
-    let exit = loop {
+    let mut running = std::pin::pin!(run(shutdown.clone()));
+    loop {
         tokio::select! {
-            exit = &mut agent => break exit,
+            output = &mut running => return Ok(output),
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -145,11 +185,7 @@ async fn connect(
         }
         info!("shutting down");
         shutdown.cancel();
-    };
-    Ok(match exit {
-        cluster::Exit::Shutdown => ExitCode::SUCCESS,
-        cluster::Exit::Definite => ExitCode::FAILURE,
-    })
+    }
 }
 
 async fn examine(

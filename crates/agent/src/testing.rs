@@ -242,7 +242,8 @@ async fn answer(objects: Objects, request: Request<Incoming>) -> Response<Full<B
                     })
                 })
                 .collect();
-            let is_collection = kind.ends_with('s') && !kind.ends_with("-class");
+            let is_object = kind.ends_with("-class") || kind.ends_with("-reviews");
+            let is_collection = kind.ends_with('s') && !is_object;
             if is_collection {
                 reply(StatusCode::OK, &json!({"items": items, "metadata": {}}))
             } else {
