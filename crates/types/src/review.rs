@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Where the hub is asked, with `POST` and the cluster's registration token.
 pub const PATH: &str = "/v3/connect/review";
+/// DaemonSet in the agent's namespace that asks.
+pub const DAEMON_SET: &str = "kube-api-auth";
 /// Secret in the agent's namespace with what the hub said last, for when it is away.
 pub const KEPT_SECRET: &str = "drover-kept-reviews";
 

@@ -131,6 +131,8 @@ pub struct Kept {
     known: BTreeMap<Fingerprint, Known>,
     refused: BTreeMap<Fingerprint, RefusedToken>,
     away_until: Option<Timestamp>,
+    /// Whether the hub said last that it does not answer for this cluster.
+    disowned: bool,
     next: Ticket,
 }
 
@@ -143,6 +145,7 @@ impl Kept {
             known: BTreeMap::new(),
             refused: BTreeMap::new(),
             away_until: None,
+            disowned: false,
             next: Ticket::default(),
         }
     }
@@ -166,7 +169,7 @@ impl Kept {
         {
             return Look::Say(Verdict::Nobody);
         }
-        let known = self.known.get(&token).filter(|known| known.counts(now));
+        let known = self.remembered(token, now);
         if let Some(known) = known
             && (within(known.said, FRESH, now) || self.is_away(now))
         {
@@ -178,6 +181,12 @@ impl Kept {
             ticket: self.next,
             known,
         }
+    }
+
+    /// What counts without asking: nothing, once the hub said that it does not answer for this cluster.
+    fn remembered(&self, token: Fingerprint, now: Timestamp) -> Option<&Known> {
+        let known = self.known.get(&token)?;
+        (known.counts(now) && !self.disowned).then_some(known)
     }
 
     fn is_away(&self, now: Timestamp) -> bool {
@@ -196,13 +205,17 @@ impl Kept {
         match asked {
             Asked::Answered(answer) => {
                 self.away_until = None;
+                self.disowned = false;
                 self.hear(token, ticket, answer, now)
             }
             // Whether the cluster was taken off the hub or the hub is being set up anew: nobody is let in on its word.
-            Asked::Refused => Verdict::Unknown("the hub does not answer for this cluster"),
+            Asked::Refused => {
+                self.disowned = true;
+                Verdict::Unknown("the hub does not answer for this cluster")
+            }
             Asked::Away => {
                 self.away_until = now.checked_add(AWAY).ok();
-                match self.known.get(&token).filter(|known| known.counts(now)) {
+                match self.remembered(token, now) {
                     Some(known) => Verdict::Is(known.user.clone()),
                     None => Verdict::Unknown("the hub cannot be asked, and nothing is kept"),
                 }
@@ -303,6 +316,12 @@ impl Kept {
                 self.keep(token, known, now);
             }
         }
+    }
+
+    /// Whether the hub said last that it does not answer for this cluster.
+    #[must_use]
+    pub fn is_disowned(&self) -> bool {
+        self.disowned
     }
 
     /// What is worth keeping: those that count longest first.

@@ -5,6 +5,9 @@
 //! own key alone, when something noticeable has changed. Tokens are in it as salted hashes. Whoever may write it may also
 //! read the agent's own token beside it, which has all rights.
 //!
+//! It belongs to the DaemonSet, so that the cluster's garbage collection takes it along, and nothing is written once the hub
+//! does not answer for this cluster any more.
+//!
 //! Without the Secret everything works, but a restart while the hub is away lets nobody in.
 
 use std::collections::BTreeMap;
@@ -13,7 +16,7 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use drover_dial::Chain;
 use drover_types::names::{CREATOR_LABEL, CREATOR_NORMAN, SYSTEM_NAMESPACE};
-use drover_types::review::KEPT_SECRET;
+use drover_types::review::{DAEMON_SET, KEPT_SECRET};
 use http::StatusCode;
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -51,6 +54,8 @@ struct State {
     /// What was written last, by token.
     written: BTreeMap<String, Record>,
     read: Option<Instant>,
+    /// The reference to the DaemonSet, once it was seen.
+    owner: Option<Value>,
 }
 
 impl Store {
@@ -83,7 +88,11 @@ impl Store {
             Some(secret) => secret,
             None => {
                 let salt = kept.lock().salt();
-                match self.api.create(&folder(), &new_secret(&salt)).await {
+                if state.owner.is_none() {
+                    state.owner = self.api.find(&owner_path()).await?.map(|set| owner(&set));
+                }
+                let secret = new_secret(&salt, state.owner.as_ref());
+                match self.api.create(&folder(), &secret).await {
                     Ok(secret) => secret,
                     // Another node was quicker.
                     Err(error) if error.status() == Some(StatusCode::CONFLICT) => {
@@ -146,6 +155,9 @@ impl Store {
 
     async fn write(&self, kept: &Mutex<Kept>) -> Result<(), ApiError> {
         let mut state = self.state.lock().await;
+        if kept.lock().is_disowned() {
+            return Ok(());
+        }
         if !state.open {
             self.try_open(&mut state, kept).await?;
         }
@@ -183,12 +195,23 @@ fn path() -> String {
     format!("{}/{KEPT_SECRET}", folder())
 }
 
-fn new_secret(salt: &Salt) -> Value {
+fn owner_path() -> String {
+    format!("/apis/apps/v1/namespaces/{SYSTEM_NAMESPACE}/daemonsets/{DAEMON_SET}")
+}
+
+fn owner(set: &Value) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "DaemonSet", "name": DAEMON_SET, "uid": set["metadata"]["uid"],
+    })
+}
+
+fn new_secret(salt: &Salt, owner: Option<&Value>) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
         "metadata": {
             "name": KEPT_SECRET, "namespace": SYSTEM_NAMESPACE,
             "labels": {CREATOR_LABEL: CREATOR_NORMAN},
+            "ownerReferences": owner.into_iter().collect::<Vec<_>>(),
         },
         "data": {SALT: STANDARD.encode(salt)},
     })
@@ -294,6 +317,28 @@ mod tests {
         assert!(is_known(&third, "a:b") && is_known(&third, "c:d"));
         let secret = kubernetes.object(&path()).unwrap().to_string();
         assert!(!secret.contains("a:b") && !secret.contains(&STANDARD.encode("a:b")));
+    }
+
+    #[tokio::test]
+    async fn it_goes_with_the_daemon_set_and_is_not_made_anew_for_a_cluster_the_hub_disowns() {
+        let kubernetes = FakeKubernetes::start().await;
+        kubernetes.put(&owner_path(), json!({}));
+        let (store, kept) = (Store::new(kubernetes.api(), "node-1"), kept(1));
+        store.open(&kept).await;
+        let secret = kubernetes.object(&path()).unwrap();
+        let owners = &secret["metadata"]["ownerReferences"];
+        assert_eq!(owners[0]["uid"], format!("uid-{}", owner_path()));
+
+        let_in(&kept, "a:b", Vec::new());
+        let stranger = kept.lock().fingerprint("c:d");
+        let Look::Ask { ticket, .. } = kept.lock().look(stranger, Timestamp::now()) else {
+            panic!("c:d is known")
+        };
+        kept.lock()
+            .settle(stranger, ticket, Asked::Refused, Timestamp::now());
+        kubernetes.api().delete(&path()).await.unwrap();
+        store.write(&kept).await.unwrap();
+        assert_eq!(kubernetes.object(&path()), None);
     }
 
     #[tokio::test]

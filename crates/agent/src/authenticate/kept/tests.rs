@@ -97,6 +97,12 @@ fn a_hub_that_disowns_the_cluster_lets_nobody_in() {
     let mut kept = Kept::new([1; 32]);
     assert!(is_in(&ask(&mut kept, "a:b", 0, yes(60))));
     assert!(!is_in(&ask(&mut kept, "a:b", 5, Asked::Refused)));
+    assert!(
+        !is_in(&ask(&mut kept, "a:b", 6, Asked::Away)),
+        "its last word counts"
+    );
+    assert!(is_in(&ask(&mut kept, "a:b", 7, yes(60))));
+    assert!(is_in(&ask(&mut kept, "a:b", 20, Asked::Away)));
 }
 
 #[test]
