@@ -15,8 +15,9 @@ use drover_types::management::{Cluster, ClusterRegistrationToken};
 use drover_types::names::{
     AGENT_DEPLOYMENT, LOCAL_CLUSTER, REGISTRATION_SECRET_PREFIX, SYSTEM_NAMESPACE,
 };
+use drover_types::review::KEPT_SECRET;
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Secret, Taint};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -27,7 +28,7 @@ use sha2::{Digest as _, Sha256};
 use crate::clusters::annotation;
 use crate::downstream::Downstream;
 use crate::facts::{Board, Deployed, Facts, Inventory, Session};
-use crate::manifest::{self, Inputs, Object, PRIORITY_CLASS, PullSecret};
+use crate::manifest::{self, AUTH_DAEMON_SET, Inputs, Object, PRIORITY_CLASS, PullSecret};
 use crate::nodes::roles;
 use crate::plan::{Action, Plan, Reference, Site, Sites, chain};
 use crate::registration::{SYSTEM_TOKEN, registration_token};
@@ -38,6 +39,8 @@ use crate::settings::Settings;
 pub const TOKEN_HASH: &str = "io.cattle.agent.registration-token-hash";
 /// Hash of all that was applied last.
 pub const PLAN_HASH: &str = "io.cattle.agent.plan-hash";
+/// Says that the DaemonSet for the cluster's own endpoint was applied, so that it goes when the endpoint does.
+pub const ENDPOINT: &str = "io.cattle.agent.auth-endpoint";
 /// Applies the manifest once more, whatever the hashes say (reference 3.4).
 pub const FORCE: &str = "io.cattle.agent.force.deploy";
 
@@ -144,6 +147,11 @@ pub fn reconcile(
         actions.push(Action::apply(Site::Cluster, class));
     }
     actions.extend(objects.iter().map(apply));
+    let has_endpoint = inputs.endpoint_image.is_some();
+    let had_endpoint = annotation(meta, ENDPOINT) == Some("true");
+    if had_endpoint && !has_endpoint {
+        actions.extend(without_endpoint());
+    }
     actions.push(Action::Patch {
         site: Site::Cluster,
         target: Reference::new::<Deployment>(Some(SYSTEM_NAMESPACE), AGENT_DEPLOYMENT),
@@ -151,6 +159,11 @@ pub fn reconcile(
         patch: json!({ "spec": { "replicas": replicas } }),
     });
     let mut annotations = json!({ PLAN_HASH: hash, TOKEN_HASH: token_hash });
+    if has_endpoint {
+        annotations[ENDPOINT] = json!("true");
+    } else if had_endpoint {
+        annotations[ENDPOINT] = serde_json::Value::Null;
+    }
     if forced {
         annotations[FORCE] = serde_json::Value::Null;
     }
@@ -161,6 +174,18 @@ pub fn reconcile(
     ));
     tracing::info!(cluster = id, forced, at = %now, "the agent's manifest is due");
     Ok(decision)
+}
+
+/// Takes away what answers for the cluster's own endpoint, and what it keeps.
+fn without_endpoint() -> [Action; 2] {
+    let system = Some(SYSTEM_NAMESPACE);
+    [
+        Action::delete(
+            Site::Cluster,
+            Reference::new::<DaemonSet>(system, AUTH_DAEMON_SET),
+        ),
+        Action::delete(Site::Cluster, Reference::new::<Secret>(system, KEPT_SECRET)),
+    ]
 }
 
 /// What Rancher's agent is told to run (reference 4.1).

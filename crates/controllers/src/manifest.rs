@@ -8,6 +8,7 @@
 //! or a field; the same inputs give the same bytes.
 
 mod agent;
+mod authenticator;
 pub mod inputs;
 #[cfg(test)]
 mod tests;
@@ -44,7 +45,7 @@ pub(crate) const KUBELET_ROLE: &str = "proxy-clusterrole-kubeapiserver";
 /// Binds [`KUBELET_ROLE`].
 pub(crate) const KUBELET_BINDING: &str = "proxy-role-binding-kubernetes-master";
 /// DaemonSet for tokens at the cluster's own API server.
-pub(crate) const AUTH_DAEMON_SET: &str = "kube-api-auth";
+pub(crate) const AUTH_DAEMON_SET: &str = drover_types::review::DAEMON_SET;
 /// Prefix of the Secret with the agent's credentials.
 pub(crate) const CREDENTIALS_PREFIX: &str = "cattle-credentials-";
 /// Label of the Secrets with registry credentials.
@@ -119,10 +120,8 @@ pub fn objects(inputs: &Inputs) -> Vec<Object> {
         &credentials,
     ))));
     objects.extend(
-        inputs
-            .auth_image
-            .as_deref()
-            .map(|image| Object::DaemonSet(Box::new(agent::auth_daemon_set(inputs, image)))),
+        authenticator::daemon_set(inputs, &credentials)
+            .map(|daemon_set| Object::DaemonSet(Box::new(daemon_set))),
     );
     objects.push(Object::Service(Box::new(service())));
     objects

@@ -22,7 +22,7 @@ use drover_types::provisioning::{Cluster, ClusterStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::clusters::annotation;
 use crate::plan::{Action, Plan, Reference, Site, Sites};
@@ -232,6 +232,7 @@ fn copy_spec(cluster: &Managed, object: &mut Cluster) {
         .spec
         .cluster_agent_deployment_customization
         .clone_from(&cluster.spec.cluster_agent_deployment_customization);
+    carry_endpoint(&cluster.spec.other, &mut object.spec.other);
 }
 
 fn take_spec(object: &Cluster, cluster: &mut Managed) {
@@ -243,6 +244,20 @@ fn take_spec(object: &Cluster, cluster: &mut Managed) {
         .spec
         .cluster_agent_deployment_customization
         .clone_from(&object.spec.cluster_agent_deployment_customization);
+    carry_endpoint(&object.spec.other, &mut cluster.spec.other);
+}
+
+/// Makes one specification say of the cluster's own endpoint what the other says. Saying nothing means that there is none.
+fn carry_endpoint(from: &Map<String, Value>, to: &mut Map<String, Value>) {
+    const ENDPOINT: &str = "localClusterAuthEndpoint";
+    let said = |spec: &Map<String, Value>| {
+        let endpoint = spec.get(ENDPOINT).filter(|endpoint| !endpoint.is_null());
+        endpoint.cloned().unwrap_or(json!({ "enabled": false }))
+    };
+    let wanted = said(from);
+    if said(to) != wanted {
+        to.insert(ENDPOINT.to_owned(), wanted);
+    }
 }
 
 /// Makes the management cluster of an object.

@@ -178,3 +178,53 @@ fn without_the_system_token_it_is_asked_for_first() {
 fn passing_taints_of_nodes_do_not_touch_the_agent() {
     assert_eq!(taints(&inventory(&["a", "b"])).len(), 1);
 }
+
+#[test]
+fn the_clusters_own_endpoint_comes_and_goes_with_its_switch() {
+    let (mut cluster, settings, facts) = world();
+    let kinds = |plan: &Plan, wanted: fn(&Action) -> Option<&Reference>| -> Vec<String> {
+        plan.actions
+            .iter()
+            .filter_map(wanted)
+            .map(|target| format!("{}/{}", target.kind(), target.name()))
+            .collect()
+    };
+    let deleted = |plan: &Plan| {
+        kinds(plan, |action| match action {
+            Action::Delete { target, .. } => Some(target),
+            _ => None,
+        })
+    };
+    let switch = |cluster: &mut Cluster, on: bool| {
+        cluster.spec.other.insert(
+            "localClusterAuthEndpoint".to_owned(),
+            json!({ "enabled": on }),
+        );
+    };
+    let plan = decide(&cluster, &settings, &facts, Some("tok")).plan;
+    assert!(deleted(&plan).is_empty(), "somebody else's stays");
+    keep(&mut cluster, &plan);
+
+    switch(&mut cluster, true);
+    let plan = decide(&cluster, &settings, &facts, Some("tok")).plan;
+    assert_eq!(plan.actions.len(), 10 + 2);
+    keep(&mut cluster, &plan);
+    assert!(
+        decide(&cluster, &settings, &facts, Some("tok"))
+            .plan
+            .is_empty()
+    );
+
+    switch(&mut cluster, false);
+    let plan = decide(&cluster, &settings, &facts, Some("tok")).plan;
+    assert_eq!(
+        deleted(&plan),
+        ["DaemonSet/kube-api-auth", "Secret/drover-kept-reviews"]
+    );
+    keep(&mut cluster, &plan);
+    assert!(
+        decide(&cluster, &settings, &facts, Some("tok"))
+            .plan
+            .is_empty()
+    );
+}

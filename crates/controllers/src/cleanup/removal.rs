@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use drover_types::names::{
     AGENT_DEPLOYMENT, AGENT_SERVICE_ACCOUNT, CREATOR_LABEL, CREATOR_NORMAN, SYSTEM_NAMESPACE,
 };
+use drover_types::review::KEPT_SECRET;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
@@ -170,7 +171,8 @@ fn parts(found: &Leftovers) -> Vec<Action> {
             .labels
             .as_ref()
             .is_some_and(|labels| labels.contains_key(PULL_SECRET_LABEL));
-        if name.starts_with(CREDENTIALS_PREFIX) || name == "stv-aggregation" || is_pull_secret {
+        let is_ours = name == "stv-aggregation" || name == KEPT_SECRET;
+        if name.starts_with(CREDENTIALS_PREFIX) || is_ours || is_pull_secret {
             actions.push(delete(Reference::new::<Secret>(
                 Some(SYSTEM_NAMESPACE),
                 name,

@@ -1,18 +1,16 @@
-//! The agent's workload: Deployment, disruption budget, and the optional
-//! DaemonSet for tokens at the cluster's own API server.
+//! The agent's workload: Deployment and disruption budget.
 
 use std::collections::BTreeMap;
 
 use drover_types::names::{AGENT_DEPLOYMENT, AGENT_SERVICE_ACCOUNT};
 use k8s_openapi::api::apps::v1::{
-    DaemonSet, DaemonSetSpec, Deployment, DeploymentSpec, DeploymentStrategy,
-    RollingUpdateDeployment,
+    Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, EnvVar, HostPathVolumeSource, LocalObjectReference, NodeAffinity,
-    NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, PodAntiAffinity,
-    PodSpec, PodTemplateSpec, PreferredSchedulingTerm, SecretVolumeSource, Toleration, Volume,
-    VolumeMount, WeightedPodAffinityTerm,
+    Affinity, Container, EnvVar, LocalObjectReference, NodeAffinity, NodeSelector,
+    NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, PodAntiAffinity, PodSpec,
+    PodTemplateSpec, PreferredSchedulingTerm, SecretVolumeSource, Toleration, Volume, VolumeMount,
+    WeightedPodAffinityTerm,
 };
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
@@ -20,12 +18,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{
-    AUTH_DAEMON_SET, DISRUPTION_BUDGET, Inputs, PRIORITY_CLASS, app_label, in_system, strings,
-};
+use super::{DISRUPTION_BUDGET, Inputs, PRIORITY_CLASS, app_label, in_system, strings};
 
 /// Labels of control plane nodes, the old one and the new one.
-const CONTROL_PLANE_LABELS: [&str; 2] = [
+pub(super) const CONTROL_PLANE_LABELS: [&str; 2] = [
     "node-role.kubernetes.io/controlplane",
     "node-role.kubernetes.io/control-plane",
 ];
@@ -89,28 +85,36 @@ fn pod(inputs: &Inputs, credentials: &str) -> PodSpec {
             image_pull_policy: Some("IfNotPresent".to_owned()),
             env: Some(environment(inputs, credentials)),
             resources: customization.override_resource_requirements.clone(),
-            volume_mounts: Some(vec![VolumeMount {
-                name: "cattle-credentials".to_owned(),
-                mount_path: "/cattle-credentials".to_owned(),
-                read_only: Some(true),
-                ..VolumeMount::default()
-            }]),
+            volume_mounts: Some(vec![credentials_mount()]),
             ..Container::default()
         }],
-        volumes: Some(vec![Volume {
-            name: "cattle-credentials".to_owned(),
-            secret: Some(SecretVolumeSource {
-                secret_name: Some(credentials.to_owned()),
-                default_mode: Some(320),
-                ..SecretVolumeSource::default()
-            }),
-            ..Volume::default()
-        }]),
+        volumes: Some(vec![credentials_volume(credentials)]),
         ..PodSpec::default()
     }
 }
 
-fn pull_secrets(inputs: &Inputs) -> Option<Vec<LocalObjectReference>> {
+pub(super) fn credentials_mount() -> VolumeMount {
+    VolumeMount {
+        name: "cattle-credentials".to_owned(),
+        mount_path: "/cattle-credentials".to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    }
+}
+
+pub(super) fn credentials_volume(credentials: &str) -> Volume {
+    Volume {
+        name: "cattle-credentials".to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(credentials.to_owned()),
+            default_mode: Some(320),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+pub(super) fn pull_secrets(inputs: &Inputs) -> Option<Vec<LocalObjectReference>> {
     let names: Vec<_> = inputs
         .pull_secrets
         .iter()
@@ -121,7 +125,7 @@ fn pull_secrets(inputs: &Inputs) -> Option<Vec<LocalObjectReference>> {
     (!names.is_empty()).then_some(names)
 }
 
-fn environment(inputs: &Inputs, credentials: &str) -> Vec<EnvVar> {
+pub(super) fn environment(inputs: &Inputs, credentials: &str) -> Vec<EnvVar> {
     let mut variables = Vec::new();
     let mut add = |name: &str, value: &str| variables.push(variable(name, value));
     if let Some(features) = &inputs.features {
@@ -268,7 +272,7 @@ fn default_affinity() -> Affinity {
     }
 }
 
-fn term(key: &str, operator: &str, value: &str) -> NodeSelectorTerm {
+pub(super) fn term(key: &str, operator: &str, value: &str) -> NodeSelectorTerm {
     NodeSelectorTerm {
         match_expressions: Some(vec![NodeSelectorRequirement {
             key: key.to_owned(),
@@ -309,83 +313,4 @@ pub(super) fn disruption_budget(inputs: &Inputs) -> Option<PodDisruptionBudget> 
         }),
         ..PodDisruptionBudget::default()
     })
-}
-
-/// Runs on the control plane's nodes, on the host's network, and tolerates
-/// everything there (reference 6.4).
-pub(super) fn auth_daemon_set(inputs: &Inputs, image: &str) -> DaemonSet {
-    let labels = BTreeMap::from([("app".to_owned(), AUTH_DAEMON_SET.to_owned())]);
-    let tolerate = |effect: &str| Toleration {
-        operator: Some("Exists".to_owned()),
-        effect: Some(effect.to_owned()),
-        ..Toleration::default()
-    };
-    let on_linux = |label: &str| NodeSelectorTerm {
-        match_expressions: Some(
-            [
-                term(label, "In", "true"),
-                term("kubernetes.io/os", "NotIn", "windows"),
-            ]
-            .into_iter()
-            .flat_map(|term| term.match_expressions.unwrap_or_default())
-            .collect(),
-        ),
-        ..NodeSelectorTerm::default()
-    };
-    DaemonSet {
-        metadata: in_system(AUTH_DAEMON_SET),
-        spec: DaemonSetSpec {
-            selector: LabelSelector {
-                match_labels: Some(labels.clone()),
-                ..LabelSelector::default()
-            },
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(PodSpec {
-                    affinity: Some(Affinity {
-                        node_affinity: Some(NodeAffinity {
-                            required_during_scheduling_ignored_during_execution: Some(
-                                NodeSelector {
-                                    node_selector_terms: CONTROL_PLANE_LABELS
-                                        .map(on_linux)
-                                        .to_vec(),
-                                },
-                            ),
-                            ..NodeAffinity::default()
-                        }),
-                        ..Affinity::default()
-                    }),
-                    host_network: Some(true),
-                    service_account_name: Some(AGENT_SERVICE_ACCOUNT.to_owned()),
-                    tolerations: Some(vec![tolerate("NoExecute"), tolerate("NoSchedule")]),
-                    image_pull_secrets: pull_secrets(inputs),
-                    containers: vec![Container {
-                        name: AUTH_DAEMON_SET.to_owned(),
-                        image: Some(inputs.image(image)),
-                        image_pull_policy: Some("IfNotPresent".to_owned()),
-                        volume_mounts: Some(vec![VolumeMount {
-                            name: "k8s-ssl".to_owned(),
-                            mount_path: "/etc/kubernetes".to_owned(),
-                            ..VolumeMount::default()
-                        }]),
-                        ..Container::default()
-                    }],
-                    volumes: Some(vec![Volume {
-                        name: "k8s-ssl".to_owned(),
-                        host_path: Some(HostPathVolumeSource {
-                            path: "/etc/kubernetes".to_owned(),
-                            type_: Some("DirectoryOrCreate".to_owned()),
-                        }),
-                        ..Volume::default()
-                    }]),
-                    ..PodSpec::default()
-                }),
-            },
-            ..DaemonSetSpec::default()
-        },
-        ..DaemonSet::default()
-    }
 }

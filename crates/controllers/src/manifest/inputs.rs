@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use drover_types::management::Cluster;
+use drover_types::names;
 use k8s_openapi::api::core::v1::{Affinity, EnvVar, ResourceRequirements, Taint, Toleration};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -146,8 +147,10 @@ pub struct Inputs {
     pub customization: Customization,
     /// Takes the place of the built-in affinity.
     pub default_affinity: Option<Affinity>,
-    /// Image of kube-api-auth, if wanted.
+    /// Image of the peer's program for tokens at the cluster's own API server, if somebody asks for that.
     pub auth_image: Option<String>,
+    /// Image of ours, if the cluster's own endpoint is enabled; takes the place of `auth_image`.
+    pub endpoint_image: Option<String>,
     /// Taints of the control plane's nodes, once known.
     pub control_plane_taints: Option<Vec<Taint>>,
     /// Whether the PriorityClass exists in the cluster.
@@ -202,6 +205,12 @@ impl Inputs {
             .into_iter()
             .find(|image| !image.is_empty())
             .unwrap_or_else(|| settings.get("agent-image"));
+        let endpoint = match settings.get("auth-endpoint-image") {
+            // The peer's agent does not know what ours does here.
+            "" if is_ours(image) => image,
+            "" => names::AGENT_IMAGE,
+            named => named,
+        };
         Ok(Self {
             server_url: server_url.to_owned(),
             ca_checksum: settings.ca_checksum(),
@@ -230,6 +239,7 @@ impl Inputs {
             },
             default_affinity: setting(settings, "cluster-agent-default-affinity")?,
             auth_image: None,
+            endpoint_image: spec.auth_endpoint().enabled.then(|| endpoint.to_owned()),
             control_plane_taints: None,
             priority_class_exists: false,
         })
@@ -255,6 +265,12 @@ impl Inputs {
             format!("{registry}/rancher/{image}")
         }
     }
+}
+
+/// Whether an image is called as ours is, wherever it comes from.
+fn is_ours(image: &str) -> bool {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    name.split([':', '@']).next() == Some("drover-agent")
 }
 
 /// Names of the Secrets with registry credentials: the cluster's own, else the

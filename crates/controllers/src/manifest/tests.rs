@@ -157,6 +157,67 @@ fn the_auth_daemon_set_stands_before_the_service() {
 }
 
 #[test]
+fn an_enabled_endpoint_brings_our_program_to_the_control_plane() {
+    let spec = json!({
+        "localClusterAuthEndpoint": { "enabled": true }, "importedConfig": { "privateRegistryURL": "r.example" },
+    });
+    let mut inputs = inputs(&spec);
+    inputs.auth_image = Some("rancher/kube-api-auth:v1".to_owned());
+    let all = values(&inputs).unwrap();
+    let sets: Vec<_> = all
+        .iter()
+        .filter(|value| value["kind"] == "DaemonSet")
+        .collect();
+    assert_eq!(sets.len(), 1);
+    let pod = &sets[0]["spec"]["template"]["spec"];
+    assert_eq!(pod["hostNetwork"], true);
+    let container = &pod["containers"][0];
+    assert_eq!(
+        container["command"],
+        json!(["drover-agent", "authenticate"])
+    );
+    let image = format!("r.example/{}", drover_types::names::AGENT_IMAGE);
+    assert_eq!(container["image"], image, "the peer's agent cannot do it");
+    let terms = &pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    assert_eq!(
+        terms["nodeSelectorTerms"][1]["matchExpressions"][0],
+        json!({ "key": "node-role.kubernetes.io/control-plane", "operator": "Exists" })
+    );
+    let names: Vec<_> = container["env"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|variable| variable["name"].as_str().unwrap())
+        .collect();
+    for name in ["CATTLE_SERVER", "CATTLE_CA_CHECKSUM", "DROVER_NODE_NAME"] {
+        assert!(names.contains(&name), "{name} of {names:?}");
+    }
+}
+
+#[test]
+fn the_endpoints_image_is_the_setting_s_or_that_of_our_agent() {
+    let check = |agent: &str, named: &str, expected: &str| {
+        let spec = json!({
+            "agentImageOverride": agent, "localClusterAuthEndpoint": { "enabled": true },
+        });
+        let settings = Settings::of([("auth-endpoint-image", named)]);
+        let inputs = Inputs::for_download(&cluster(&spec), &settings, "https://x", "t").unwrap();
+        assert_eq!(inputs.endpoint_image.as_deref(), Some(expected));
+    };
+    check(
+        "r.example/x/drover-agent@sha256:ab",
+        "",
+        "r.example/x/drover-agent@sha256:ab",
+    );
+    check("drover-agent:v1", "own:1", "own:1");
+    check(
+        "rancher/rancher-agent:v2.15.0",
+        "",
+        drover_types::names::AGENT_IMAGE,
+    );
+}
+
+#[test]
 fn a_disruption_budget_has_one_bound() {
     let scheduling = json!({ "podDisruptionBudget": { "minAvailable": "1", "maxUnavailable": "0" }, "priorityClass": { "value": 5 } });
     let mut inputs = inputs(

@@ -170,9 +170,16 @@ fn an_object_that_somebody_made_gets_one_management_cluster() {
     );
     assert_eq!(world.status().cluster_name, id);
     // Its own specification leads, not the cluster's.
-    world.object.as_mut().unwrap().spec.agent_env_vars = vec![EnvVar::default()];
+    let spec = &mut world.object.as_mut().unwrap().spec;
+    spec.agent_env_vars = vec![EnvVar::default()];
+    let endpoint = json!({"enabled": true, "fqdn": "c.example"});
+    spec.other
+        .insert("localClusterAuthEndpoint".to_owned(), endpoint);
     assert!(world.settle());
-    assert_eq!(world.cluster.as_ref().unwrap().spec.agent_env_vars.len(), 1);
+    let spec = &world.cluster.as_ref().unwrap().spec;
+    assert_eq!(spec.agent_env_vars.len(), 1);
+    assert_eq!(spec.auth_endpoint().fqdn, "c.example");
+    assert!(!world.settle());
     // No second object for the cluster.
     let alone = reconcile(None, world.cluster.as_ref(), now());
     assert!(alone.is_empty(), "{alone:?}");
