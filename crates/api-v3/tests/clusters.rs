@@ -313,6 +313,60 @@ async fn what_hangs_on_a_cluster_is_listed_below_it() {
 }
 
 #[tokio::test]
+async fn a_kubeconfig_names_the_ways_to_a_clusters_own_endpoint() {
+    let world = World::new();
+    world.store.put(
+        &format!("{MANAGEMENT}/clusters/c-1"),
+        json!({
+            "spec": {"displayName": "one", "localClusterAuthEndpoint": {"enabled": true}},
+            "status": {"caCert": "Y2E="},
+        }),
+    );
+    world.store.put(
+        &format!("{MANAGEMENT}/namespaces/c-1/nodes/machine-1"),
+        json!({
+            "spec": {"requestedHostname": "leader", "controlPlane": true},
+            "status": {"internalNodeStatus": {"addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]}},
+        }),
+    );
+    let answer = world
+        .post("/v3/clusters/c-1?action=generateKubeconfig", json!({}))
+        .await;
+    assert_eq!(answer.status, 200);
+    let config: Value = serde_saphyr::from_str(answer.json()["config"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        config["clusters"][1],
+        json!({"name": "one-leader", "cluster": {
+            "server": "https://10.0.0.1:6443", "certificate-authority-data": "Y2E=",
+        }})
+    );
+    assert_eq!(config["contexts"][1]["context"]["user"], "one");
+    assert_eq!(config["current-context"], "one");
+    let bearer = config["users"][0]["user"]["token"].as_str().unwrap();
+    let name = bearer.split(':').next().unwrap();
+    let token = world.store.get(&format!("{MANAGEMENT}/tokens/{name}"));
+    assert_eq!(token.unwrap()["clusterName"], "c-1", "good for it only");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_work_is_refused_by_its_field() {
+    let world = World::new();
+    let cluster = |endpoint: Value| json!({"name": "one", "localClusterAuthEndpoint": endpoint});
+    let without_name = json!({"enabled": true, "caCerts": "ca"});
+    let refused = world
+        .post("/v3/clusters", cluster(without_name))
+        .await
+        .error();
+    assert_eq!(refused.1, "MissingRequired");
+    let with_scheme = json!({"enabled": true, "fqdn": "https://one.example"});
+    let refused = world
+        .post("/v3/clusters", cluster(with_scheme))
+        .await
+        .error();
+    assert_eq!(refused.1, "InvalidFormat");
+}
+
+#[tokio::test]
 async fn a_kubeconfig_names_the_server_and_holds_a_token() {
     let world = World::new();
     world.store.put(

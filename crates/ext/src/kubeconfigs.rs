@@ -2,32 +2,24 @@
 //!
 //! Kept as a ConfigMap without the file itself, which holds a key and is shown once.
 
+mod file;
 mod kept;
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use drover_auth::ClustersVisible;
 use drover_auth::ext::{HOLDS_LABEL, NAMESPACE, OWNER_LABEL, PREFIX};
-use drover_auth::logins::NewExtToken;
-use drover_auth::token::KUBECONFIG;
-use drover_auth::web::{self, ApiError, Response};
-use drover_auth::{ClustersVisible, Logins};
-use drover_types::condition::timestamp;
+use drover_auth::web::{ApiError, Response};
 use drover_types::management::Cluster;
 use http::request::Parts;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, ResourceExt};
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use kept::{
-    CONDITIONS, DESCRIPTION, SUMMARY, Spec, TOKENS, condition, owner_of, shown, tokens_of, value,
-};
+use kept::{CONDITIONS, DESCRIPTION, SUMMARY, Spec, condition, owner_of, shown, tokens_of, value};
 
-use crate::kubeconfig::{self, Credential, Entry};
 use crate::request::{text, texts, wanted};
 use crate::tokens::own_labels;
 use crate::watch::Watched;
@@ -236,102 +228,6 @@ impl Call<'_> {
             )
             .await;
         Ok(made?)
-    }
-
-    /// Makes the token, notes it, and writes the file.
-    async fn file(
-        &self,
-        spec: &Spec,
-        with_default: bool,
-        clusters: &[Cluster],
-        kept: &mut ConfigMap,
-        parts: &Parts,
-    ) -> Result<String, ApiError> {
-        let settings = &self.parts.settings;
-        let server = match settings.get("server-url") {
-            url if url.is_empty() && parts.headers.contains_key(http::header::HOST) => {
-                web::link_base(parts)
-            }
-            url if url.is_empty() => {
-                return Err(ApiError::server_error(
-                    "the URL of this server is not known",
-                ));
-            }
-            url => url,
-        };
-        let host = server
-            .split_once("://")
-            .map_or(server.as_str(), |(_, host)| host);
-        let now = self.parts.clock.now();
-        let data = kept.data.get_or_insert_default();
-        let credential = if settings.is_true("kubeconfig-generate-token") {
-            let id = kept.metadata.name.clone().unwrap_or_default();
-            let new = NewExtToken {
-                kind: KUBECONFIG.to_owned(),
-                description: "Kubeconfig token".to_owned(),
-                ttl: spec.ttl.saturating_mul(1_000),
-                enabled: true,
-                labels: [(PART_OF.to_owned(), id)].into(),
-                ..NewExtToken::default()
-            };
-            let (token, key) = self
-                .parts
-                .logins
-                .create_ext_token(self.identity, new)
-                .await?;
-            data.insert(TOKENS.to_owned(), json!([token.name]).to_string());
-            let made = json!([condition("TokenCreated", &token.name, now)]);
-            data.insert(CONDITIONS.to_owned(), made.to_string());
-            let bearer = Logins::ext_bearer(&token.name, &key);
-            Credential::Token(bearer.expose_secret().to_owned())
-        } else {
-            Credential::Command {
-                server: host.trim_end_matches('/').to_owned(),
-                user: self.identity.user.to_string(),
-            }
-        };
-        data.insert(SUMMARY.to_owned(), "Complete".to_owned());
-        let name = kept.name_any();
-        // The token is known from here on to whoever removes what could not be finished.
-        let stored = self
-            .config_maps()
-            .replace(&name, &PostParams::default(), kept)
-            .await;
-        *kept = stored?;
-
-        let called = |cluster: &Cluster| match cluster.spec.display_name.as_str() {
-            "" => cluster.name_any(),
-            shown => shown.to_owned(),
-        };
-        let mut entries = Vec::new();
-        if with_default {
-            entries.push(Entry {
-                name: DEFAULT.to_owned(),
-                server: server.trim_end_matches('/').to_owned(),
-            });
-        }
-        entries.extend(
-            clusters
-                .iter()
-                .map(|cluster| Entry::through(&server, &cluster.name_any(), &called(cluster))),
-        );
-        let current = clusters
-            .iter()
-            .find(|cluster| cluster.name_any() == spec.current)
-            .map_or_else(|| DEFAULT.to_owned(), called);
-        let ca = settings.get("cacerts");
-        let ca = match ca.trim_end() {
-            "" => String::new(),
-            pem => STANDARD.encode(pem),
-        };
-        let file = kubeconfig::text(&entries, &current, DEFAULT, &ca, &credential)
-            .map_err(|error| ApiError::server_error(error.to_string()))?;
-        let made = kept.metadata.creation_timestamp.as_ref();
-        let made = made.map(|at| timestamp(at.0)).unwrap_or_default();
-        Ok(format!(
-            "# name: {name}\n# createdTimestamp: {made}\n# ttl: {}\n{file}",
-            spec.ttl
-        ))
     }
 
     async fn update_kubeconfig(&self, sent: Value) -> Result<Response, ApiError> {

@@ -226,6 +226,52 @@ async fn people_reach_their_own_and_administrators_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_with_an_endpoint_of_its_own_has_a_token_of_its_own() {
+    let world = World::start().await;
+    // Called as the user whose token is good everywhere.
+    let cluster = json!({"metadata": {"name": "c-2"}, "spec": {
+        "displayName": "rancher", "localClusterAuthEndpoint": {"enabled": true, "fqdn": "two.example", "caCerts": "ca"},
+    }});
+    put::<Cluster>(kube::Api::all(world.hub.clone()), cluster).await;
+    let asked = json!({"spec": {"clusters": ["c-2", "c-1"]}});
+    let (status, made) = world
+        .send(&world.admin, "POST", "/kubeconfigs", asked)
+        .await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(made["status"]["tokens"].as_array().map(Vec::len), Some(2));
+    let file = made["status"]["value"].as_str().expect("a file");
+    let config: Value = serde_saphyr::from_str(file).expect("YAML");
+    let contexts: Vec<_> = config["contexts"]
+        .as_array()
+        .expect("contexts")
+        .iter()
+        .map(|context| (&context["name"], &context["context"]["user"]))
+        .collect();
+    let (everywhere, alone) = (json!("rancher"), json!("rancher-c-2"));
+    assert_eq!(
+        contexts,
+        [
+            (&json!("rancher"), &everywhere),
+            (&json!("rancher"), &alone),
+            (&json!("rancher-fqdn"), &alone),
+            (&json!("one"), &everywhere),
+        ]
+    );
+    assert_eq!(config["current-context"], "rancher-fqdn");
+    assert_eq!(
+        config["clusters"][2]["cluster"],
+        json!({"server": "https://two.example", "certificate-authority-data": "Y2E="})
+    );
+    for (number, scope) in [(0, None), (1, Some("c-2"))] {
+        let bearer = config["users"][number]["user"]["token"].as_str();
+        let (name, _) = bearer.expect("a token").split_once(':').expect("a key");
+        let path = format!("/tokens/{}", name.trim_start_matches("ext/"));
+        let (_, token) = world.send(&world.admin, "GET", &path, Value::Null).await;
+        assert_eq!(token["spec"]["clusterName"].as_str(), scope, "{token}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kubeconfig_is_shown_once_and_takes_its_token_with_it() {
     let world = World::start().await;
     let admin = world.kept.admin.as_str();

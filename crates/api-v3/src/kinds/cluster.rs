@@ -1,7 +1,10 @@
 //! Clusters: names, kubeconfigs, imports.
 
+mod endpoint;
+
 use drover_auth::web::ApiError;
 use drover_ext::kubeconfig::{self, Credential};
+use drover_types::management::{Cluster, Node};
 use drover_types::names::LOCAL_CLUSTER;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -62,6 +65,7 @@ pub(super) async fn before_create(
 ) -> Result<(), ApiError> {
     // Recorded: said of every new cluster, also where nobody asked.
     fields.entry("enableNetworkPolicy").or_insert(json!(false));
+    endpoint::check(fields, false)?;
     check_name(call, kind, text(fields, "name"), None).await
 }
 
@@ -96,6 +100,7 @@ pub(super) async fn before_update(
         Some(mapping::name(current)),
     )
     .await?;
+    endpoint::check(fields, is_local(current))?;
     if is_local(current) && text(fields, "name") != text_at(current, "/spec/displayName") {
         // The name of the cluster the server runs on is free, but it keeps being found as `local` by its id.
         tracing::info!(cluster = LOCAL_CLUSTER, "renaming the local cluster");
@@ -177,6 +182,10 @@ async fn kubeconfig(call: &Call<'_>, cluster: &Value) -> Result<Outcome, ApiErro
     };
     let ca = settings::value(call, "cacerts").await?;
     let ca = if ca.is_empty() { ca } else { encode_ca(&ca) };
+    // A token that is shown to a cluster itself must be good for that cluster only.
+    let typed: Cluster =
+        serde_json::from_value(cluster.clone()).map_err(|error| unreadable(&error))?;
+    let scope = typed.spec.auth_endpoint().enabled.then_some(id);
     let credential = if settings::value(call, "kubeconfig-generate-token").await? == "false" {
         Credential::Command {
             server: server
@@ -184,12 +193,22 @@ async fn kubeconfig(call: &Call<'_>, cluster: &Value) -> Result<Outcome, ApiErro
                 .trim_start_matches("http://")
                 .to_owned(),
             user: caller.user.as_str().to_owned(),
+            cluster: scope.map(str::to_owned),
         }
     } else {
-        Credential::Token(super::token::for_kubeconfig(call).await?)
+        Credential::Token(super::token::for_kubeconfig(call, scope).await?)
     };
-    let entry = kubeconfig::Entry::through(&server, id, name);
-    let written = kubeconfig::text(&[entry], name, name, &ca, &credential);
+    let mut entries = vec![kubeconfig::Entry::through(&server, id, name, &ca, name)];
+    if scope.is_some() {
+        let nodes = call
+            .store()
+            .list(object_of(call, "node")?, Some(id))
+            .await?;
+        let nodes: Result<Vec<Node>, _> = nodes.into_iter().map(serde_json::from_value).collect();
+        let nodes = nodes.map_err(|error| unreadable(&error))?;
+        entries.extend(kubeconfig::direct(&typed, &nodes, name, name));
+    }
+    let written = kubeconfig::text(&entries, name, &[(name.to_owned(), credential)]);
     let config = written.map_err(|error| {
         ApiError::server_error(format!("the kubeconfig could not be written: {error}"))
     })?;
@@ -197,6 +216,11 @@ async fn kubeconfig(call: &Call<'_>, cluster: &Value) -> Result<Outcome, ApiErro
         StatusCode::OK,
         json!({"type": "generateKubeConfigOutput", "baseType": "generateKubeConfigOutput", "config": config}),
     ))
+}
+
+fn unreadable(error: &serde_json::Error) -> ApiError {
+    tracing::error!(%error, "a cluster or one of its nodes cannot be understood");
+    ApiError::server_error("the cluster cannot be read")
 }
 
 fn encode_ca(pem: &str) -> String {

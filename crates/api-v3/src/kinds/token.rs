@@ -148,14 +148,18 @@ fn is_derived(token: &Value) -> bool {
         .unwrap_or(false)
 }
 
-/// A token for a kubeconfig of the caller, as sent by clients.
-pub(super) async fn for_kubeconfig(call: &Call<'_>) -> Result<String, ApiError> {
+/// A token for a kubeconfig of the caller, as sent by clients; good for `cluster` only if one is named.
+pub(super) async fn for_kubeconfig(
+    call: &Call<'_>,
+    cluster: Option<&str>,
+) -> Result<String, ApiError> {
     let caller = call.caller()?;
     // A token that reaches one cluster only makes none that reaches more.
     let scope = caller
         .token
         .as_ref()
-        .and_then(|token| token.cluster.as_deref());
+        .and_then(|token| token.cluster.as_deref())
+        .or(cluster);
     let issued = call
         .shared
         .credentials
