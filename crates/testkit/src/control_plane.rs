@@ -37,6 +37,8 @@ pub struct Config {
     pub fsync: bool,
     /// The network namespace the control plane runs in, with its address there.
     pub namespace: Option<(String, std::net::Ipv4Addr)>,
+    /// The port on its own machine where the API server asks whose tokens are that it does not know.
+    pub token_webhook: Option<u16>,
 }
 
 impl Default for Config {
@@ -46,6 +48,7 @@ impl Default for Config {
             controllers: true,
             fsync: false,
             namespace: None,
+            token_webhook: None,
         }
     }
 }
@@ -304,9 +307,34 @@ impl ControlPlane {
                 "--kubelet-client-key=kubelet-client.key",
             ])
             .args(["--kubelet-preferred-address-types=InternalIP"])
+            .args(self.token_webhook(config)?)
             .start()?;
         self.processes.push(api_server);
         Ok(())
+    }
+
+    /// Writes the file that `docs/access.md` shows, and the flags beside it.
+    fn token_webhook(&self, config: &Config) -> Result<Vec<String>> {
+        let Some(port) = config.token_webhook else {
+            return Ok(Vec::new());
+        };
+        let webhook = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "drover",
+            "clusters": [{"name": "drover", "cluster": {"server": format!("http://127.0.0.1:{port}/v1/authenticate")}}],
+            "users": [{"name": "drover"}],
+            "contexts": [{"name": "drover", "context": {"cluster": "drover", "user": "drover"}}],
+        });
+        std::fs::write(
+            self.folder.path().join("token-webhook.yaml"),
+            serde_json::to_string_pretty(&webhook)?,
+        )?;
+        let flag =
+            |name: &str, value: &str| format!("--authentication-token-webhook-{name}={value}");
+        Ok(vec![
+            flag("config-file", "token-webhook.yaml"),
+            flag("version", "v1"),
+            flag("cache-ttl", "5s"),
+        ])
     }
 
     async fn wait_ready(&mut self, client: &Client) -> Result<()> {

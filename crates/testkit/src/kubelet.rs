@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Secret, ServiceAccount};
 use kube::api::PostParams;
@@ -25,6 +25,7 @@ use crate::real;
 
 const NAMESPACE: &str = "cattle-system";
 const DEPLOYMENT: &str = "cattle-cluster-agent";
+const AUTHENTICATOR: &str = "kube-api-auth";
 /// How long a pod may take to end, as Kubernetes has it.
 const GRACE: Duration = Duration::from_secs(30);
 /// The pause between two looks at the Deployment.
@@ -55,6 +56,7 @@ impl std::fmt::Debug for Config {
 /// The agents of one cluster; they end when dropped.
 #[derive(Debug)]
 pub struct Kubelet {
+    config: Config,
     state: Arc<Mutex<State>>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
@@ -96,7 +98,7 @@ impl Kubelet {
         }));
         let (stop, mut stopped) = oneshot::channel();
         let task = tokio::spawn({
-            let state = Arc::clone(&state);
+            let (state, config) = (Arc::clone(&state), config.clone());
             async move {
                 loop {
                     let outcome = state.lock().await.reconcile(&config).await;
@@ -109,6 +111,7 @@ impl Kubelet {
             }
         });
         Ok(Self {
+            config,
             state,
             stop: Some(stop),
             task,
@@ -140,6 +143,33 @@ impl Kubelet {
         state.paused = true;
         let mut agent = state.running.pop().context("no agent runs")?;
         agent.process.kill()
+    }
+
+    /// Runs the pod of the DaemonSet for the cluster's own endpoint on the node of this name, listening on this port.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such DaemonSet, or its pod cannot be started.
+    pub async fn start_authenticator(&self, node: &str, port: u16) -> Result<Process> {
+        let sets: Api<DaemonSet> = Api::namespaced(self.config.client.clone(), NAMESPACE);
+        let set = sets.get(AUTHENTICATOR).await?;
+        let pod = set.spec.template.spec.context("the pod has no spec")?;
+        let container = pod.containers.into_iter().next();
+        let container = container.context("the pod has no container")?;
+        let command = container.command.clone().unwrap_or_default();
+        anyhow::ensure!(
+            command == ["drover-agent", "authenticate"],
+            "the pod runs {command:?}"
+        );
+        let mut state = self.state.lock().await;
+        state.started += 1;
+        let folder = state.folder.path().join(format!("pod-{}", state.started));
+        drop(state);
+        agent(&self.config, &container, "authenticate", &folder)
+            .await?
+            .env("DROVER_NODE_NAME", node)
+            .env("DROVER_AUTHENTICATE_LISTEN", format!("127.0.0.1:{port}"))
+            .start()
     }
 
     /// Lets agents start again.
@@ -265,44 +295,54 @@ impl State {
     async fn launch(&mut self, config: &Config, container: &Container) -> Result<Process> {
         self.started += 1;
         let folder = self.folder.path().join(format!("pod-{}", self.started));
-        let environment: BTreeMap<String, String> = container
-            .env
-            .iter()
-            .flatten()
-            .map(|variable| {
-                (
-                    variable.name.clone(),
-                    variable.value.clone().unwrap_or_default(),
-                )
-            })
-            .collect();
-        let credential = environment
-            .get("CATTLE_CREDENTIAL_NAME")
-            .context("no CATTLE_CREDENTIAL_NAME")?;
-        let credentials = folder.join("credentials");
-        write_secret(config, credential, &credentials).await?;
-        let account = folder.join("service-account");
-        write_service_account(config, &account).await?;
-        let (address, port) = config.api_server;
-        let mut launch = Launch::in_namespace(
-            config.namespace.as_deref(),
-            "agent",
-            &real::product("drover-agent")?,
-            &folder,
-        )
-        .clean_environment()
-        .folder(&folder)
-        .args(["cluster", "--credentials-dir"])
-        .args([&credentials])
-        .args(["--service-account-dir"])
-        .args([&account])
-        .env("KUBERNETES_SERVICE_HOST", address.to_string())
-        .env("KUBERNETES_SERVICE_PORT", port.to_string());
-        for (name, value) in &environment {
-            launch = launch.env(name, value);
-        }
-        launch.start()
+        agent(config, container, "cluster", &folder).await?.start()
     }
+}
+
+/// `drover-agent MODE` with what a pod with this container would have, not started yet.
+async fn agent(
+    config: &Config,
+    container: &Container,
+    mode: &str,
+    folder: &Path,
+) -> Result<Launch> {
+    let environment: BTreeMap<String, String> = container
+        .env
+        .iter()
+        .flatten()
+        .map(|variable| {
+            (
+                variable.name.clone(),
+                variable.value.clone().unwrap_or_default(),
+            )
+        })
+        .collect();
+    let credential = environment
+        .get("CATTLE_CREDENTIAL_NAME")
+        .context("no CATTLE_CREDENTIAL_NAME")?;
+    let credentials = folder.join("credentials");
+    write_secret(config, credential, &credentials).await?;
+    let account = folder.join("service-account");
+    write_service_account(config, &account).await?;
+    let (address, port) = config.api_server;
+    let mut launch = Launch::in_namespace(
+        config.namespace.as_deref(),
+        "agent",
+        &real::product("drover-agent")?,
+        folder,
+    )
+    .clean_environment()
+    .folder(folder)
+    .args([mode, "--credentials-dir"])
+    .args([&credentials])
+    .args(["--service-account-dir"])
+    .args([&account])
+    .env("KUBERNETES_SERVICE_HOST", address.to_string())
+    .env("KUBERNETES_SERVICE_PORT", port.to_string());
+    for (name, value) in &environment {
+        launch = launch.env(name, value);
+    }
+    Ok(launch)
 }
 
 async fn write_secret(config: &Config, name: &str, folder: &Path) -> Result<()> {

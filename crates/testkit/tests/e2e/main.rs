@@ -11,6 +11,7 @@ mod boot;
 mod cli;
 mod clients;
 mod cut;
+mod endpoint;
 mod explorer;
 mod fixture;
 mod import;

@@ -51,7 +51,7 @@ pub(crate) async fn figures() -> Result<()> {
         nodes: 0,
         controllers: false,
         fsync: true,
-        namespace: None,
+        ..control_plane::Config::default()
     })
     .await?;
     let reference_peer = Peer::new(
