@@ -5,7 +5,7 @@ mod common;
 
 use common::{World, names};
 use drover_testkit::embedded::{PATIENCE, put};
-use drover_types::management::{Token, User};
+use drover_types::management::{Cluster, Token, User};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use serde_json::{Value, json};
 
@@ -235,7 +235,7 @@ async fn a_cluster_with_an_endpoint_of_its_own_has_a_token_of_its_own() {
     put::<Cluster>(kube::Api::all(world.hub.clone()), cluster).await;
     let asked = json!({"spec": {"clusters": ["c-2", "c-1"]}});
     let (status, made) = world
-        .send(&world.admin, "POST", "/kubeconfigs", asked)
+        .send(&world.kept.admin, "POST", "/kubeconfigs", asked)
         .await;
     assert_eq!(status, 201, "{made}");
     assert_eq!(made["status"]["tokens"].as_array().map(Vec::len), Some(2));
@@ -266,7 +266,9 @@ async fn a_cluster_with_an_endpoint_of_its_own_has_a_token_of_its_own() {
         let bearer = config["users"][number]["user"]["token"].as_str();
         let (name, _) = bearer.expect("a token").split_once(':').expect("a key");
         let path = format!("/tokens/{}", name.trim_start_matches("ext/"));
-        let (_, token) = world.send(&world.admin, "GET", &path, Value::Null).await;
+        let (_, token) = world
+            .send(&world.kept.admin, "GET", &path, Value::Null)
+            .await;
         assert_eq!(token["spec"]["clusterName"].as_str(), scope, "{token}");
     }
 }
