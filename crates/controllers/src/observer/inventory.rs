@@ -176,20 +176,21 @@ impl Observers {
             return false;
         };
         let summary = summarize(&inventory);
+        let before = self.board.get(id).inventory;
+        let same_nodes = before.is_some_and(|before| before.nodes == inventory.nodes);
         let changed = self.board.update(id, |facts| {
             facts.summary = Some(summary);
             facts.inventory = Some(Arc::new(inventory));
         });
         if changed {
             self.listeners.nodes.now(id);
-            self.tell_inventory(id);
+            self.listeners.clusters.now(id);
+            // Pods come and go all day; where the agent runs follows from nodes.
+            if !same_nodes {
+                self.listeners.agent.now(id);
+            }
         }
         true
-    }
-
-    fn tell_inventory(&self, id: &str) {
-        self.listeners.clusters.now(id);
-        self.listeners.agent.now(id);
     }
 }
 
