@@ -71,6 +71,22 @@ pub(super) async fn holds_template(
     place: Scope<'_>,
     template: &str,
 ) -> Result<bool, ApiError> {
+    // Whoever is given a role becomes a member, so that its giver must be one.
+    let sees = match place.project {
+        Some(project) => {
+            let projects = object_of(call, "project")?;
+            call.may("get", projects, Some(place.cluster), Some(project))
+        }
+        None => call.may(
+            "get",
+            object_of(call, "cluster")?,
+            None,
+            Some(place.cluster),
+        ),
+    };
+    if !sees {
+        return Ok(false);
+    }
     let all = call
         .store()
         .list(object_of(call, "roleTemplate")?, None)
