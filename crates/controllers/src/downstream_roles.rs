@@ -2,7 +2,8 @@
 //!
 //! Owns the ClusterRoles of the role templates in use and the bindings of the
 //! virtual groups to them (design, section 3): one binding per ClusterRole for
-//! the whole cluster, and one per ClusterRole in each namespace of a project.
+//! the whole cluster, and one per ClusterRole in each namespace of a project,
+//! which says what its people may do to the namespace itself as well.
 //! They grow with roles and namespaces, never with users. Owners and members of
 //! the cluster are looked after in `downstream_access`.
 //!
@@ -33,10 +34,6 @@ pub(crate) use flat::downstream_rule;
 pub const ACCESS_LABEL: &str = "drover.cattle.io/access";
 /// Objects kept here begin like this.
 const PREFIX: &str = "drover-";
-/// The role of those who may only see a project's namespaces.
-const SEE_NAMESPACES: &str = "drover-namespaces-view";
-/// The role of those who manage a project's namespaces.
-const EDIT_NAMESPACES: &str = "drover-namespaces-edit";
 /// The role of those who make namespaces.
 const CREATE_NAMESPACES: &str = "drover-namespaces-create";
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -80,7 +77,7 @@ impl Wanted {
                 continue;
             }
             if let Some(flat) = Flat::of(name, &all, local) {
-                for role in wanted.roles_of(name, &flat) {
+                for role in wanted.roles_of(role_name(name), &flat) {
                     wanted
                         .cluster
                         .entry(role)
@@ -98,9 +95,16 @@ impl Wanted {
                 continue;
             };
             let group = names::project_group(project, name);
+            // What it says of namespaces must hold in namespaces alone.
+            let own = if given.cluster.contains(name) {
+                format!("{PREFIX}project-{name}")
+            } else {
+                role_name(name)
+            };
             wanted.of_project(
                 name,
-                &flat,
+                own,
+                flat,
                 &group,
                 in_project.get(project.as_str()).map_or(&[], Vec::as_slice),
             );
@@ -108,30 +112,36 @@ impl Wanted {
         wanted
     }
 
-    fn of_project(&mut self, name: &str, flat: &Flat, group: &str, namespaces: &[&str]) {
+    /// `own` is the ClusterRole with the template's rules.
+    fn of_project(
+        &mut self,
+        name: &str,
+        own: String,
+        mut flat: Flat,
+        group: &str,
+        namespaces: &[&str],
+    ) {
         let promoted = flat.promoted();
         if !promoted.is_empty() {
             let role = format!("{PREFIX}promoted-{name}");
             self.roles.insert(role.clone(), promoted);
             self.give_in_cluster(&role, group);
         }
-        let (see, verbs) = if flat.makes_namespaces() {
+        let makes_namespaces = flat.makes_namespaces();
+        if makes_namespaces {
             self.roles.insert(
                 CREATE_NAMESPACES.to_owned(),
                 vec![on_namespaces(&["create"])],
             );
             self.give_in_cluster(CREATE_NAMESPACES, group);
-            (EDIT_NAMESPACES, ["*"].as_slice())
-        } else {
-            (SEE_NAMESPACES, ["get"].as_slice())
-        };
+        }
         if namespaces.is_empty() {
             return;
         }
-        self.roles
-            .insert(see.to_owned(), vec![on_namespaces(verbs)]);
-        let mut roles = self.roles_of(name, flat);
-        roles.push(see.to_owned());
+        // Who makes a project's namespaces manages them, others see them.
+        let verbs: &[&str] = if makes_namespaces { &["*"] } else { &["get"] };
+        flat.rules.push(on_namespaces(verbs));
+        let roles = self.roles_of(own, &flat);
         for namespace in namespaces {
             for role in &roles {
                 self.namespaced
@@ -149,16 +159,20 @@ impl Wanted {
             .insert(group.to_owned());
     }
 
-    /// The ClusterRoles a template stands for; its own is noted as wanted.
-    fn roles_of(&mut self, name: &str, flat: &Flat) -> Vec<String> {
+    /// The ClusterRoles a template stands for; `own`, with its rules, is noted as wanted.
+    fn roles_of(&mut self, own: String, flat: &Flat) -> Vec<String> {
         let mut roles: Vec<String> = flat.external.iter().cloned().collect();
         if !flat.rules.is_empty() {
-            let role = format!("{PREFIX}role-{name}");
-            self.roles.insert(role.clone(), flat.rules.clone());
-            roles.push(role);
+            self.roles.insert(own.clone(), flat.rules.clone());
+            roles.push(own);
         }
         roles
     }
+}
+
+/// The ClusterRole with a template's rules.
+fn role_name(template: &str) -> String {
+    format!("{PREFIX}role-{template}")
 }
 
 fn on_namespaces(verbs: &[&str]) -> PolicyRule {

@@ -75,8 +75,6 @@ fn groups_are_bound_where_their_roles_are_given_and_nowhere_else() {
         wanted.roles.keys().collect::<Vec<_>>(),
         [
             "drover-namespaces-create",
-            "drover-namespaces-edit",
-            "drover-namespaces-view",
             "drover-promoted-project-member",
             "drover-role-nodes-view",
             "drover-role-project-member",
@@ -100,9 +98,15 @@ fn groups_are_bound_where_their_roles_are_given_and_nowhere_else() {
         in_one("drover-role-read-only"),
         ["drover:project:p-1:read-only"]
     );
+    let in_namespaces = |role: &str| wanted.roles[role].last().unwrap().verbs.clone();
+    assert_eq!(in_namespaces("drover-role-read-only"), ["get"]);
+    assert_eq!(in_namespaces("drover-role-project-member"), ["*"]);
+    let bindings = wanted.namespaced.keys();
+    let bindings = bindings.filter(|(namespace, _)| namespace == "one");
     assert_eq!(
-        in_one("drover-namespaces-view"),
-        ["drover:project:p-1:read-only"]
+        bindings.count(),
+        3,
+        "two roles, one of which stands for another"
     );
     assert!(
         !wanted
@@ -114,6 +118,34 @@ fn groups_are_bound_where_their_roles_are_given_and_nowhere_else() {
     let promoted = &wanted.roles["drover-promoted-project-member"];
     assert_eq!(promoted.len(), 1);
     assert_eq!(promoted[0].resources, Some(vec!["nodes".to_owned()]));
+}
+
+#[test]
+fn a_role_given_in_the_whole_cluster_too_says_nothing_of_all_namespaces() {
+    let mut given = given();
+    given.cluster.insert("read-only".to_owned());
+    let wanted = Wanted::of("c-1", &given);
+    let names_namespaces = |role: &str| {
+        let rules = &wanted.roles[role];
+        rules
+            .iter()
+            .any(|rule| rule.resources == Some(vec!["namespaces".to_owned()]))
+    };
+    assert!(!names_namespaces("drover-role-read-only"));
+    assert!(names_namespaces("drover-project-read-only"));
+    assert!(wanted.cluster.contains_key("drover-role-read-only"));
+    let one = "one".to_owned();
+    let role = |name: &str| (one.clone(), name.to_owned());
+    assert!(
+        wanted
+            .namespaced
+            .contains_key(&role("drover-project-read-only"))
+    );
+    assert!(
+        !wanted
+            .namespaced
+            .contains_key(&role("drover-role-read-only"))
+    );
 }
 
 #[test]
