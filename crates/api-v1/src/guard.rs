@@ -14,6 +14,7 @@ use drover_auth::identity::{GROUP_AUTHENTICATED, GROUP_CATTLE_AUTHENTICATED};
 use drover_auth::web::ApiError;
 use drover_auth::{Access, ClustersVisible, Identity};
 use drover_types::names::LOCAL_CLUSTER;
+use drover_types::provisioning::GROUP as PROVISIONING;
 use futures::{StreamExt, TryStreamExt};
 use http::Method;
 use kube::Client;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::cache::Caches;
+use crate::fields::Field;
 use crate::format::text;
 use crate::kind::Kind;
 use crate::kubernetes::{Ask, JSON, ask, get_whole, is_unavailable};
@@ -94,21 +96,25 @@ impl Guard {
         {
             return Ok(Some(Arc::clone(rights)));
         }
-        let rules = match &groups {
+        let mut rules = match &groups {
             Some(_) => self.ask(identity, cluster, &all).await?,
             None => Rules::default(),
         };
+        let places = if is_hub {
+            self.places(identity)
+        } else {
+            Vec::new()
+        };
+        if !places.is_empty() {
+            self.add_provisioning(&places, &mut rules).await?;
+        }
         let rights = Arc::new(Rights {
             rules,
             indexed: is_hub.then(|| Indexed {
                 access: self.access.clone(),
                 identity: identity.clone(),
             }),
-            places: if is_hub {
-                self.places(identity)
-            } else {
-                Vec::new()
-            },
+            places,
         });
         *known = Some((Instant::now(), version, Arc::clone(&rights)));
         Ok(Some(rights))
@@ -134,6 +140,40 @@ impl Guard {
             ClustersVisible::All => Vec::new(),
             ClustersVisible::These(names) => names,
         }
+    }
+
+    /// Who sees a cluster may read what it was provisioned from, which knows the cluster's id and not the other way around.
+    async fn add_provisioning(
+        &self,
+        clusters: &[String],
+        rules: &mut Rules,
+    ) -> Result<(), ApiError> {
+        let kind = Kind {
+            namespaced: true,
+            verbs: ["list", "watch"].map(str::to_owned).to_vec(),
+            ..Kind::new(PROVISIONING, "v1", "Cluster", "clusters")
+        };
+        let Some(held) = self.caches.get(LOCAL_CLUSTER, &kind).await? else {
+            tracing::warn!("there are too many provisioning clusters to show members theirs");
+            return Ok(());
+        };
+        held.settled().await;
+        let cluster = Field::parse(&kind, "status.clusterName")?;
+        let found: Vec<(String, String)> = held.read(|contents| {
+            let entries = contents.entries.values();
+            let seen = entries.filter(|entry| {
+                let seen = entry.seen(&cluster);
+                seen.text()
+                    .is_some_and(|id| clusters.iter().any(|cluster| *cluster == id))
+            });
+            seen.filter_map(|entry| Some((entry.namespace()?.to_owned(), entry.name().to_owned())))
+                .collect()
+        });
+        for (namespace, name) in found {
+            let rule = Rule::to_read(PROVISIONING, "clusters", &[&name]);
+            rules.namespaces.entry(namespace).or_default().push(rule);
+        }
+        Ok(())
     }
 
     async fn ask(

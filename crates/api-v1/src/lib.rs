@@ -9,6 +9,7 @@
 
 mod action;
 mod api;
+mod associate;
 mod audit;
 mod cache;
 mod call;
@@ -25,6 +26,7 @@ mod kubernetes;
 mod list;
 mod neighbours;
 mod object;
+mod permissions;
 mod preferences;
 mod public;
 mod query;

@@ -10,12 +10,14 @@ use drover_types::names::PROJECT_ANNOTATION;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use crate::associate;
 use crate::cache::{Contents, Entry, Held, Key, list as list_directly};
 use crate::call::{Answer, Call, check_readable};
 use crate::fields::Field;
 use crate::format::is_blocked;
 use crate::kind::Kind;
 use crate::neighbours::Neighbours;
+use crate::permissions::Permissions;
 use crate::query::filter::Seen;
 use crate::query::{ListQuery, Namespaces, Window};
 use crate::rights::{Extent, Rights};
@@ -124,14 +126,7 @@ pub(crate) async fn answer(
     } else {
         page(&mut found, &query, query.window)
     };
-    let neighbours = Neighbours::of(call);
-    let data: Vec<Value> = page
-        .iter()
-        .map(|entry| {
-            let shown = call.shown_among(&neighbours, rights, kind, entry);
-            Value::Object(query.projection.apply(shown))
-        })
-        .collect();
+    let data = shown(call, rights, kind, &query, &page).await?;
     let mut collection = Map::new();
     collection.insert("type".to_owned(), json!("collection"));
     collection.insert("resourceType".to_owned(), json!(kind.id));
@@ -164,6 +159,29 @@ pub(crate) async fn answer(
     Ok(call.writer.answer(StatusCode::OK, &collection))
 }
 
+/// The objects of a page as the caller is shown them.
+async fn shown(
+    call: &Call,
+    rights: &Rights,
+    kind: &Kind,
+    query: &ListQuery,
+    page: &[Arc<Entry>],
+) -> Answer<Vec<Value>> {
+    let permissions = Permissions::asked(call).await?;
+    let neighbours = Neighbours::of(call);
+    let mut shown: Vec<Map<String, Value>> = page
+        .iter()
+        .map(|entry| call.shown_among(&neighbours, rights, kind, entry))
+        .collect();
+    associate::add(call, rights, kind, page, &mut shown).await?;
+    let data = shown.into_iter().zip(page).map(|(shown, entry)| {
+        let mut shown = query.projection.apply(shown);
+        permissions.add(call, rights, entry, &mut shown);
+        Value::Object(shown)
+    });
+    Ok(data.collect())
+}
+
 /// The entries that pass, in order of keys.
 fn matching(
     entries: &BTreeMap<Key, Arc<Entry>>,
@@ -173,17 +191,29 @@ fn matching(
     let all = |entry: &&Arc<Entry>| passes(entry);
     match namespace {
         None => entries.values().filter(all).cloned().collect(),
-        Some(namespace) => {
-            let start: Key = (Some(namespace.into()), "".into());
-            entries
-                .range((Bound::Included(start), Bound::Unbounded))
-                .take_while(|((of, _), _)| of.as_deref() == Some(namespace))
-                .map(|(_, entry)| entry)
-                .filter(all)
-                .cloned()
-                .collect()
-        }
+        Some(namespace) => within(entries, namespace).filter(all).cloned().collect(),
     }
+}
+
+/// The entries of one namespace, in order of names.
+fn within<'e>(
+    entries: &'e BTreeMap<Key, Arc<Entry>>,
+    namespace: &str,
+) -> impl Iterator<Item = &'e Arc<Entry>> {
+    let start: Key = (Some(namespace.into()), "".into());
+    entries
+        .range((Bound::Included(start), Bound::Unbounded))
+        .take_while(move |((of, _), _)| of.as_deref() == Some(namespace))
+        .map(|(_, entry)| entry)
+}
+
+/// Which entries of a namespace a caller sees.
+pub(crate) fn visible_in<'e>(
+    entries: &'e BTreeMap<Key, Arc<Entry>>,
+    namespace: &str,
+    extent: &'e Extent,
+) -> impl Iterator<Item = &'e Arc<Entry>> {
+    within(entries, namespace).filter(|entry| extent.contains(entry.namespace(), entry.name()))
 }
 
 /// The window of the found, in order. Only what is answered is sorted.

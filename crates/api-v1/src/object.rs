@@ -17,6 +17,7 @@ use crate::format::{self, is_blocked, stripped};
 use crate::kind::Kind;
 use crate::kubernetes::{Ask, JSON, TABLE, ask, get};
 use crate::neighbours;
+use crate::permissions::Permissions;
 use crate::rights::{Rights, is_withheld};
 
 const MERGE: &str = "application/merge-patch+json";
@@ -76,11 +77,15 @@ pub(crate) async fn by_id(
     if is_withheld(kind) || !kind.has("get") {
         return Err(no_method("GET", &kind.id).into());
     }
-    let client = call.reader(kind, named.namespace, named.name).await?;
+    let permissions = Permissions::asked(call).await?;
+    let client = call
+        .reader(rights, kind, named.namespace, named.name)
+        .await?;
     let entry = read(&client, call, kind, named).await?;
     neighbours::fetch(call, rights, kind).await;
     let projection = crate::query::project::Projection::parse(&call.pairs);
-    let shown = projection.apply(call.shown(rights, kind, &entry));
+    let mut shown = projection.apply(call.shown(rights, kind, &entry));
+    permissions.add(call, rights, &entry, &mut shown);
     Ok(call.writer.answer(StatusCode::OK, &shown))
 }
 

@@ -29,6 +29,16 @@ fn holds(list: &[String], wanted: &str) -> bool {
 }
 
 impl Rule {
+    /// To read some objects of one kind.
+    pub(crate) fn to_read(group: &str, resource: &str, names: &[&str]) -> Self {
+        Self {
+            verbs: ["get", "list"].map(str::to_owned).to_vec(),
+            groups: vec![group.to_owned()],
+            resources: vec![resource.to_owned()],
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+        }
+    }
+
     fn about(&self, verb: &str, group: &str, resource: &str) -> bool {
         holds(&self.verbs, verb) && holds(&self.groups, group) && holds(&self.resources, resource)
     }
@@ -150,15 +160,9 @@ pub(crate) fn is_withheld(kind: &Kind) -> bool {
 impl Rights {
     /// Rights to read some objects of one kind, and to nothing else.
     pub(crate) fn to_read(group: &str, resource: &str, names: &[&str]) -> Self {
-        let rule = Rule {
-            verbs: ["get", "list"].map(str::to_owned).to_vec(),
-            groups: vec![group.to_owned()],
-            resources: vec![resource.to_owned()],
-            names: names.iter().map(|&name| name.to_owned()).collect(),
-        };
         Self {
             rules: Rules {
-                everywhere: vec![rule],
+                everywhere: vec![Rule::to_read(group, resource, names)],
                 ..Rules::default()
             },
             ..Self::default()
