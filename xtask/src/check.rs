@@ -24,7 +24,7 @@ const GRAPH: [(&str, &[&str]); 20] = [
     ("proxy", &["types", "auth", "tunnel"]),
     ("api", &["auth", "tunnel"]),
     ("ext", &["types", "structural", "auth"]),
-    ("api-v1", &["types", "auth", "api", "audit"]),
+    ("api-v1", &["types", "auth", "api", "audit", "ext"]),
     ("api-v3", &["types", "auth", "api", "ext"]),
     ("agent", &["types", "tunnel", "dial"]),
     ("cli", &["types", "dial"]),

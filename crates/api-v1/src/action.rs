@@ -12,7 +12,7 @@ use crate::kubernetes::{Ask, JSON, ask};
 use crate::object::{self, Named};
 use crate::rights::Rights;
 use crate::urls::Urls;
-use crate::{list, schemas, subscribe};
+use crate::{list, schemas, shell, subscribe};
 
 /// Who writes what people apply.
 const MANAGER: &str = "drover-explorer";
@@ -35,6 +35,7 @@ pub(crate) async fn link(
     match link {
         "schemas" if is_cluster => schemas::list(&inside(call, named.name)).await,
         "subscribe" if is_cluster => subscribe::open(&inside(call, named.name), parts).await,
+        "shell" if is_cluster => shell::open(call, parts, named.name).await,
         "projects" if is_cluster => {
             let (projects, _) = call.kind("management.cattle.io.projects").await?;
             list::answer(call, &projects, rights, Some(named.name)).await
@@ -44,7 +45,7 @@ pub(crate) async fn link(
 }
 
 /// The same caller inside a cluster.
-fn inside(call: &Call, cluster: &str) -> Call {
+pub(crate) fn inside(call: &Call, cluster: &str) -> Call {
     Call {
         cluster: cluster.to_owned(),
         urls: Urls::new(call.urls.norman(""), cluster),

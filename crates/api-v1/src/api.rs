@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drover_api::encode::Writer;
 use drover_auth::web::{self, Request, Response};
-use drover_auth::{Access, Clock, Identity};
+use drover_auth::{Access, Clock, Identity, LoginError, Logins, Settings};
 use drover_types::names::LOCAL_CLUSTER;
 use futures::future::BoxFuture;
 use http::{Method, StatusCode, request};
@@ -22,6 +22,7 @@ use crate::object::Named;
 use crate::query::Pairs;
 use crate::reach::Reach;
 use crate::rights::Rights;
+use crate::shell::{self, Shells};
 use crate::urls::Urls;
 use crate::{
     action, audit, counts, definitions, list, object, preferences, public, schemas, search,
@@ -37,6 +38,10 @@ pub struct Parts {
     pub reach: Arc<dyn Reach>,
     /// Who may do what.
     pub access: Access,
+    /// What tokens of shells are made with.
+    pub logins: Logins,
+    /// Settings that count.
+    pub settings: Settings,
     /// Now.
     pub clock: Clock,
     /// Settings given by the environment (`CATTLE_...`), by name; they win over stored ones.
@@ -139,6 +144,8 @@ impl Explorer {
         let Parts {
             reach,
             access,
+            logins,
+            settings,
             clock,
             setting_overrides,
             limits,
@@ -155,14 +162,28 @@ impl Explorer {
                 clock,
                 setting_overrides,
                 ping,
+                shells: Shells::new(logins, settings),
                 audit: audit.map(audit::AuditLog::new),
             }),
         }
     }
 
-    /// Ends all watches and waits for them.
+    /// Ends all watches and shells and waits for them.
     pub async fn shutdown(&self) {
-        self.shared.caches.shutdown().await;
+        tokio::join!(self.shared.shells.shutdown(), self.shared.caches.shutdown());
+    }
+
+    /// Cleans up what is left of shells whose hub died or whose cluster was away, for as long as it is polled.
+    pub async fn keep_shells_clean(&self) {
+        shell::keep_clean(&self.shared).await;
+    }
+
+    /// Does so once. May be repeated, and by several replicas at once.
+    ///
+    /// # Errors
+    /// [`LoginError::Store`]: it is not known what is left.
+    pub async fn sweep_shells(&self) -> Result<(), LoginError> {
+        shell::sweep(&self.shared).await
     }
 
     /// Answers a request for `/v1` of a cluster; `path` starts with `/v1`.
@@ -251,6 +272,12 @@ async fn route(
         Target::Preferences(id) => {
             preferences::answer(call, &method, id.as_deref(), parts, body).await
         }
+        // The peer's agent calls its own cluster `local`; who knows it is the hub.
+        Target::Kind(name, mut rest) if is_itself(call, &name, &rest) => {
+            rest[0].clone_from(&call.cluster);
+            let hub = action::inside(call, LOCAL_CLUSTER);
+            kind(&hub, parts, body, &method, &name, &rest).await
+        }
         Target::Kind(name, rest) => kind(call, parts, body, &method, &name, &rest).await,
         Target::SelfUser => self_user::answer(call, &method, parts, body).await,
         Target::Audit(asked) => audit::answer(call, &method, &asked, parts).await,
@@ -264,6 +291,21 @@ async fn route(
         Target::Subscribe => subscribe::open(call, parts).await,
         Target::Search => search::answer(call).await,
     }
+}
+
+/// Whether a link or an action of the cluster is meant whose API is asked.
+fn is_itself(call: &Call, kind: &str, rest: &[String]) -> bool {
+    let asks = rest.len() > 1
+        || ["link", "action"]
+            .iter()
+            .any(|key| call.pairs.get(key).is_some());
+    let is_cluster = [
+        "management.cattle.io.cluster",
+        "management.cattle.io.clusters",
+    ]
+    .iter()
+    .any(|name| kind.eq_ignore_ascii_case(name));
+    !call.is_hub() && is_cluster && asks && rest.first().is_some_and(|name| name == LOCAL_CLUSTER)
 }
 
 async fn kind(

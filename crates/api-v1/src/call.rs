@@ -24,6 +24,7 @@ use crate::neighbours::Neighbours;
 use crate::query::Pairs;
 use crate::reach::Reach;
 use crate::rights::{Rights, is_withheld};
+use crate::shell::Shells;
 use crate::urls::Urls;
 
 /// What all requests share.
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) setting_overrides: BTreeMap<String, String>,
     /// Time between pings of event streams.
     pub(crate) ping: Duration,
+    /// kubectl shells.
+    pub(crate) shells: Shells,
     /// The audit log, if one is written.
     pub(crate) audit: Option<crate::audit::AuditLog>,
 }

@@ -248,6 +248,8 @@ fn cluster(kind: &Kind, fields: &mut Map<String, Value>, urls: &Urls, id: &str) 
         for link in ["projects", "schemas", "subscribe"] {
             links.insert(link.to_owned(), json!(format!("{own}?link={link}")));
         }
+        let shell = drover_api::urls::websocket(&format!("{norman}?shell=true"));
+        links.insert("shell".to_owned(), json!(shell));
     }
     let whole = Value::Object(fields.clone());
     let connected = is_connected(&whole);

@@ -36,6 +36,7 @@ mod rights;
 mod schemas;
 mod search;
 mod self_user;
+mod shell;
 mod subscribe;
 mod urls;
 

@@ -594,14 +594,6 @@ async fn resource(
         return Ok(outcome_answer(call, writer, kind, outcome));
     }
     match *method {
-        Method::GET if kind.behaviour == Behaviour::Cluster && call.query.is_set("shell") => {
-            get(call, kind, object, id).await?;
-            Err(ApiError::new(
-                StatusCode::NOT_FOUND,
-                "ActionNotAvailable",
-                "the shell is not available yet",
-            ))
-        }
         Method::GET => {
             let found = get(call, kind, object, id).await?;
             let item = present_one(call, kind, found, Reveal::No).await?;

@@ -85,7 +85,7 @@ fn links(call: &Call<'_>, kind: &Type, value: &Value, id: &str) -> Map<String, V
             below(call, Base::Cluster, kind, &own, &mut links);
             links.insert(
                 "shell".to_owned(),
-                json!(Urls::websocket(&format!("{own}?shell=true"))),
+                json!(drover_api::urls::websocket(&format!("{own}?shell=true"))),
             );
         }
         Behaviour::Project => below(call, Base::Project, kind, &own, &mut links),

@@ -67,14 +67,6 @@ impl Urls {
         )
     }
 
-    /// The same URL for a websocket.
-    pub(crate) fn websocket(url: &str) -> String {
-        match url.strip_prefix("http") {
-            Some(rest) => format!("ws{rest}"),
-            None => url.to_owned(),
-        }
-    }
-
     /// The request's URL sorted by `field`.
     pub(crate) fn sorted_by(&self, field: &str) -> String {
         self.with(&["order", "marker", "sort"], ("sort", field))

@@ -1,4 +1,4 @@
-//! Segments of links.
+//! Parts of links.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -27,6 +27,15 @@ const SEGMENT: &AsciiSet = &CONTROLS
 #[must_use]
 pub fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+/// The same URL for a websocket.
+#[must_use]
+pub fn websocket(url: &str) -> String {
+    match url.strip_prefix("http") {
+        Some(rest) => format!("ws{rest}"),
+        None => url.to_owned(),
+    }
 }
 
 #[cfg(test)]

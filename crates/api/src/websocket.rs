@@ -1,16 +1,18 @@
-//! The websockets of event streams.
+//! The websockets of event streams and terminals.
 //!
-//! Owns the handshake with its check of origins, the limits on what clients
-//! send, and the patience with clients that do not read. What is said over a
-//! socket belongs to the APIs.
+//! Owns the handshake with its check of origins and choice of a protocol, the
+//! limits on what clients send, and the patience with clients that do not read.
+//! What is said over a socket belongs to the APIs.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use drover_auth::csrf;
 use drover_auth::web::{self, ApiError, Lifeline, Response};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
-use http::{StatusCode, request};
+use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::{HeaderMap, StatusCode, request};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -46,6 +48,15 @@ pub struct Sender {
 /// The half that a client's words come in on.
 #[derive(Debug)]
 pub struct Receiver(SplitStream<Socket>);
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Bytes(Bytes),
+}
 
 /// Why nothing can be sent any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +100,50 @@ pub fn accept(parts: &mut request::Parts) -> Result<Accepted, ApiError> {
             lifeline: parts.extensions.remove::<Lifeline>(),
         },
     })
+}
+
+/// Answers a handshake in the first protocol the client offers that is among `known`, and tells which. A client that
+/// offers none gets none.
+///
+/// # Errors
+/// As [`accept`], and 400 for a client that offers only others.
+pub fn accept_speaking(
+    parts: &mut request::Parts,
+    known: &[&'static str],
+) -> Result<(Accepted, Option<&'static str>), ApiError> {
+    let offered = offered(&parts.headers);
+    let chosen = offered
+        .iter()
+        .find_map(|offer| known.iter().copied().find(|known| known == offer));
+    if chosen.is_none() && !offered.is_empty() {
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "InvalidFormat",
+            format!(
+                "none of the protocols is known here, {} are",
+                known.join(", ")
+            ),
+        ));
+    }
+    let mut accepted = accept(parts)?;
+    if let Some(chosen) = chosen {
+        accepted
+            .response
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(chosen));
+    }
+    Ok((accepted, chosen))
+}
+
+fn offered(headers: &HeaderMap) -> Vec<&str> {
+    headers
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|offer| !offer.is_empty())
+        .collect()
 }
 
 impl Accepted {
@@ -136,7 +191,30 @@ impl Sender {
     /// # Errors
     /// When the client is gone or does not read.
     pub async fn send(&mut self, frame: &Value) -> Result<(), Lost> {
-        let message = Message::text(frame.to_string());
+        self.pass(Message::text(frame.to_string())).await
+    }
+
+    /// Sends one message.
+    ///
+    /// # Errors
+    /// When the client is gone or does not read.
+    pub async fn send_frame(&mut self, frame: Frame) -> Result<(), Lost> {
+        self.pass(match frame {
+            Frame::Text(text) => Message::text(text),
+            Frame::Bytes(bytes) => Message::Binary(bytes),
+        })
+        .await
+    }
+
+    /// Sends a ping, which keeps proxies on the way from taking the connection for idle.
+    ///
+    /// # Errors
+    /// When the client is gone or does not read.
+    pub async fn ping(&mut self) -> Result<(), Lost> {
+        self.pass(Message::Ping(Bytes::new())).await
+    }
+
+    async fn pass(&mut self, message: Message) -> Result<(), Lost> {
         match tokio::time::timeout(PATIENCE, self.sink.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Lost::Left),
@@ -155,12 +233,20 @@ impl Receiver {
     /// The next text; control frames answer themselves. `None`: the client left. May be cancelled.
     pub async fn next(&mut self) -> Option<String> {
         loop {
+            if let Frame::Text(text) = self.next_frame().await? {
+                return Some(text);
+            }
+        }
+    }
+
+    /// The next message; control frames answer themselves. `None`: the client left. May be cancelled.
+    pub async fn next_frame(&mut self) -> Option<Frame> {
+        loop {
             match self.0.next().await? {
-                Ok(Message::Text(text)) => return Some(text.to_string()),
+                Ok(Message::Text(text)) => return Some(Frame::Text(text.to_string())),
+                Ok(Message::Binary(bytes)) => return Some(Frame::Bytes(bytes)),
                 Ok(Message::Close(_)) | Err(_) => return None,
-                Ok(
-                    Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_),
-                ) => {}
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
             }
         }
     }

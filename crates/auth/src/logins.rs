@@ -7,6 +7,7 @@
 //! take the same work and get the same answer.
 
 mod ext;
+mod shell;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -36,6 +37,7 @@ use crate::web::{self, ApiError};
 use crate::{Clock, Entropy, Identity, UserId};
 
 pub use ext::{NewExtToken, Session};
+pub use shell::ShellToken;
 
 /// Label of a user with the second of its last login.
 const LAST_LOGIN_LABEL: &str = "cattle.io/last-login";

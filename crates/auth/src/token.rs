@@ -23,7 +23,7 @@ use crate::settings::Settings;
 
 /// Label with the owner of a token.
 pub const USER_LABEL: &str = "authn.management.cattle.io/token-userId";
-/// Label with what a token is for: `session`, `kubeconfig`; absent on API keys.
+/// Label with what a token is for: `session`, `kubeconfig`, `shell`; absent on API keys.
 pub const KIND_LABEL: &str = "authn.management.cattle.io/kind";
 /// Annotation that says `token` is a hash.
 pub const HASHED_ANNOTATION: &str = "authn.management.cattle.io/token-hashed";
@@ -31,6 +31,8 @@ pub const HASHED_ANNOTATION: &str = "authn.management.cattle.io/token-hashed";
 pub const SESSION: &str = "session";
 /// Value of [`KIND_LABEL`] for kubeconfigs.
 pub const KUBECONFIG: &str = "kubeconfig";
+/// Value of [`KIND_LABEL`] for kubectl shells.
+pub const SHELL: &str = "shell";
 
 /// Letters of keys and random name parts (those Kubernetes uses: no vowels, nothing easily confused).
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";

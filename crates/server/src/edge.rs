@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use drover_auth::web::{self, ApiError, Connection, Request, Response};
 use drover_auth::{Authenticator, Entropy, Identity, csrf};
+use drover_types::names::LOCAL_CLUSTER;
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
@@ -67,7 +68,8 @@ impl Edge {
     /// The answer, and whether the caller was authenticated.
     async fn answer(&self, request: Request, record: &mut Record) -> (Response, bool) {
         let path = request.uri().path().to_owned();
-        let route = route(&path);
+        let query = request.uri().query().map(str::to_owned);
+        let route = route(&path, query.as_deref());
         match route {
             Route::Public(page) => {
                 return (
@@ -89,6 +91,7 @@ impl Edge {
             | Route::Logout
             | Route::Api
             | Route::Cluster { .. }
+            | Route::Shell { .. }
             | Route::Explorer { .. } => {}
         }
         let (parts, body) = request.into_parts();
@@ -97,6 +100,7 @@ impl Edge {
             | Route::Root
             | Route::Logout
             | Route::Explorer { .. }
+            | Route::Shell { .. }
             | Route::Cluster { .. } => csrf::check(&parts, &self.entropy),
             Route::Public(_)
             | Route::Ui
@@ -167,6 +171,12 @@ impl Edge {
                 let (cluster, path) = (cluster.to_owned(), path.to_owned());
                 self.explorer
                     .handle(request, identity, &cluster, &path)
+                    .await
+            }
+            Route::Shell { cluster } => {
+                let path = format!("/v1/management.cattle.io.clusters/{cluster}/shell");
+                self.explorer
+                    .handle(request, identity, LOCAL_CLUSTER, &path)
                     .await
             }
             Route::Root | Route::Api => self.api.handle(request, identity).await,

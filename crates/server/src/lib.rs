@@ -154,6 +154,8 @@ pub async fn run(
     let explorer = drover_api_v1::Explorer::new(drover_api_v1::Parts {
         reach: hooks.clone(),
         access: auth.access.clone(),
+        logins: auth.logins.clone(),
+        settings: auth.settings.clone(),
         clock: clock.clone(),
         setting_overrides: auth.settings.overrides(),
         limits: drover_api_v1::Limits::default(),
@@ -173,6 +175,10 @@ pub async fn run(
     tasks.spawn("audit policies", {
         let (audit, client) = (audit.clone(), client.clone());
         async move { audit.follow_policies(client).await }
+    });
+    tasks.spawn("shells", {
+        let explorer = explorer.clone();
+        async move { explorer.keep_shells_clean().await }
     });
 
     let downstream = downstream::Reach::new(clusters);

@@ -41,6 +41,11 @@ pub(crate) enum Route<'a> {
         /// The path there, starting with `/v1`.
         path: &'a str,
     },
+    /// `/v3/clusters/{id}?shell=true`: a kubectl shell.
+    Shell {
+        /// Id of the cluster.
+        cluster: &'a str,
+    },
     /// A cluster's Kubernetes API.
     Cluster {
         /// Id of the cluster.
@@ -54,9 +59,20 @@ pub(crate) enum Route<'a> {
     Unknown,
 }
 
-/// Finds the route of a path.
+/// Finds the route of a path with its query.
 #[must_use]
-pub(crate) fn route(path: &str) -> Route<'_> {
+pub(crate) fn route<'a>(path: &'a str, query: Option<&str>) -> Route<'a> {
+    let asks_for_a_shell =
+        || query.is_some_and(|query| query.split('&').any(|pair| pair == "shell=true"));
+    match path.strip_prefix("/v3/clusters/") {
+        Some(cluster) if !cluster.is_empty() && !cluster.contains('/') && asks_for_a_shell() => {
+            Route::Shell { cluster }
+        }
+        _ => of_path(path),
+    }
+}
+
+fn of_path(path: &str) -> Route<'_> {
     match path {
         "/" => return Route::Root,
         "/ping" => return Route::Public(Page::Ping),
@@ -121,7 +137,8 @@ mod tests {
 
     #[test]
     fn paths_lead_where_the_reference_says() {
-        let check = |path: &str, expected: Route<'_>| assert_eq!(route(path), expected, "{path}");
+        let check =
+            |path: &str, expected: Route<'_>| assert_eq!(route(path, None), expected, "{path}");
         check("/", Route::Root);
         check("/ping", Route::Public(Page::Ping));
         check("/v3", Route::Redirect("/v3/"));
@@ -185,6 +202,18 @@ mod tests {
             },
         );
         check("/apix", Route::Unknown);
+        for (path, query, expected) in [
+            (
+                "/v3/clusters/c-1",
+                "a=1&shell=true",
+                Route::Shell { cluster: "c-1" },
+            ),
+            ("/v3/clusters/c-1", "shell=false", Route::Api),
+            ("/v3/clusters/c-1/nodes", "shell=true", Route::Api),
+            ("/v3/clusters/", "shell=true", Route::Api),
+        ] {
+            assert_eq!(route(path, Some(query)), expected, "{path}?{query}");
+        }
         check("/nope", Route::Unknown);
     }
 }

@@ -78,6 +78,36 @@ impl Socket {
         Ok(())
     }
 
+    /// Sends a text as it is.
+    ///
+    /// # Errors
+    ///
+    /// When the stream has ended.
+    pub async fn send_text(&mut self, text: &str) -> Result<()> {
+        self.0.send(Message::text(text)).await?;
+        Ok(())
+    }
+
+    /// The next text as it is; `None` when the server closed the stream.
+    ///
+    /// # Errors
+    ///
+    /// When none comes in time.
+    pub async fn next_text(&mut self) -> Result<Option<String>> {
+        let text = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => return Some(text.to_string()),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                    Some(Ok(_)) => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, text)
+            .await
+            .context("no frame in time")
+    }
+
     /// The next frame that is no ping of the API; `None` when the server closed the stream.
     ///
     /// # Errors
@@ -85,18 +115,13 @@ impl Socket {
     /// When none comes in time, or it is not JSON.
     pub async fn next(&mut self) -> Result<Option<Value>> {
         let frame = async {
-            loop {
-                match self.0.next().await {
-                    Some(Ok(Message::Text(text))) => {
-                        let frame: Value = serde_json::from_str(&text)?;
-                        if frame["name"] != "ping" {
-                            return Ok(Some(frame));
-                        }
-                    }
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(None),
-                    Some(Ok(_)) => {}
+            while let Some(text) = self.next_text().await? {
+                let frame: Value = serde_json::from_str(&text)?;
+                if frame["name"] != "ping" {
+                    return Ok(Some(frame));
                 }
             }
+            Ok(None)
         };
         tokio::time::timeout(PATIENCE, frame)
             .await

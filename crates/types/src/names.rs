@@ -14,12 +14,28 @@ pub const AGENT_SERVICE_ACCOUNT: &str = "cattle";
 pub const AGENT_DEPLOYMENT: &str = "cattle-cluster-agent";
 /// Default image of the agent; setting `agent-image` overrides it.
 pub const AGENT_IMAGE: &str = concat!("drover/drover-agent:v", env!("CARGO_PKG_VERSION"));
+/// Variable of the agent with the registry in front of images.
+pub const AGENT_REGISTRY_VARIABLE: &str = "CATTLE_SYSTEM_DEFAULT_REGISTRY";
 /// Prefix of the Secrets that hold registration tokens, in the cluster's namespace.
 pub const REGISTRATION_SECRET_PREFIX: &str = "crt-token-";
 /// Prefix of the bearer token and the session key of an agent's second (Steve) tunnel.
 pub const STEVE_PREFIX: &str = "stv-cluster-";
 /// The version of Rancher whose interfaces are served; clients compare it (`/rancherversion`, setting `server-version`).
 pub const PEER_VERSION: &str = "v2.15.0";
+
+/// An image with a registry in front: images without a folder are Rancher's own (reference tunnel-and-import, 3.3).
+#[must_use]
+pub fn image_behind(registry: &str, image: &str) -> String {
+    let registry = registry.trim_end_matches('/');
+    if registry.is_empty() || image.starts_with(&format!("{registry}/")) {
+        return image.to_owned();
+    }
+    if image.contains('/') {
+        format!("{registry}/{image}")
+    } else {
+        format!("{registry}/rancher/{image}")
+    }
+}
 
 /// Annotation with the user who made an object.
 pub const CREATOR_ANNOTATION: &str = "field.cattle.io/creatorId";

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use drover_api_v1::{Explorer, Limits, Parts, Reach};
 use drover_auth::web::{self, ApiError};
-use drover_auth::{Access, Clock, Identity};
+use drover_auth::{Access, Auth, Clock, Identity};
 use drover_testkit::embedded::{self, Embedded, Pair};
 pub(crate) use drover_testkit::embedded::{PATIENCE, put};
 use futures::future::BoxFuture;
@@ -35,6 +35,11 @@ pub(crate) const INSIDE: &str = "/k8s/clusters/c-1/v1";
 pub(crate) struct Ways(Arc<Pair>);
 
 impl Ways {
+    /// Who may what on the hub.
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.0.hub.auth
+    }
+
     fn api(&self, cluster: &str) -> Option<&Embedded> {
         match cluster {
             "local" => Some(&self.0.hub.api),
@@ -82,7 +87,7 @@ pub(crate) struct World {
     /// Where it is.
     pub(crate) audit_folder: tempfile::TempDir,
     address: SocketAddr,
-    ways: Ways,
+    pub(crate) ways: Ways,
 }
 
 pub(crate) struct Answer {
@@ -116,6 +121,8 @@ impl World {
         let explorer = Explorer::new(Parts {
             reach: Arc::new(ways.clone()),
             access,
+            logins: ways.auth().logins.clone(),
+            settings: ways.auth().settings.clone(),
             clock: Clock::system(),
             setting_overrides: [("ui-brand".to_owned(), "given".to_owned())].into(),
             limits,
@@ -251,6 +258,18 @@ impl World {
         path: &str,
         origin: Option<&str>,
     ) -> Result<Stream, u16> {
+        let browser = origin.map(|origin| [("origin", origin), ("user-agent", "Mozilla/5.0")]);
+        self.open_with(user, path, browser.as_ref().map_or(&[], |two| two))
+            .await
+    }
+
+    /// Opens any websocket with further headers; the status where it is refused.
+    pub(crate) async fn open_with(
+        &self,
+        user: &str,
+        path: &str,
+        more: &[(&'static str, &str)],
+    ) -> Result<Stream, u16> {
         let mut request = format!("ws://{}{path}", self.address)
             .into_client_request()
             .expect("a URL");
@@ -258,9 +277,8 @@ impl World {
         if !user.is_empty() {
             headers.insert("x-test-user", user.parse().expect("a header"));
         }
-        if let Some(origin) = origin {
-            headers.insert("origin", origin.parse().expect("a header"));
-            headers.insert("user-agent", "Mozilla/5.0".parse().expect("a header"));
+        for (name, value) in more {
+            headers.insert(*name, value.parse().expect("a header"));
         }
         let stream = TcpStream::connect(self.address).await.expect("connects");
         match tokio_tungstenite::client_async(request, stream).await {
@@ -341,6 +359,22 @@ impl Stream {
         tokio::time::timeout(PATIENCE, ended)
             .await
             .expect("the stream ends");
+    }
+
+    /// The next text, whatever it is; `None` when the server said goodbye.
+    pub(crate) async fn text(&mut self) -> Option<String> {
+        let next = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => return Some(text.to_string()),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                    Some(Ok(_)) => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, next)
+            .await
+            .expect("a frame in time")
     }
 
     pub(crate) async fn wait(&mut self, fits: impl Fn(&Value) -> bool) -> Value {

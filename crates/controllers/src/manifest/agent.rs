@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use drover_types::names::{AGENT_DEPLOYMENT, AGENT_SERVICE_ACCOUNT};
+use drover_types::names::{AGENT_DEPLOYMENT, AGENT_REGISTRY_VARIABLE, AGENT_SERVICE_ACCOUNT};
 use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
@@ -139,7 +139,7 @@ pub(super) fn environment(inputs: &Inputs, credentials: &str) -> Vec<EnvVar> {
     add("CATTLE_CA_CHECKSUM", &inputs.ca_checksum);
     add("CATTLE_CLUSTER", "true");
     add("CATTLE_K8S_MANAGED", "true");
-    add("CATTLE_SYSTEM_DEFAULT_REGISTRY", &inputs.registry);
+    add(AGENT_REGISTRY_VARIABLE, &inputs.registry);
     add("CATTLE_CREDENTIAL_NAME", credentials);
     add("CATTLE_SUC_APP_NAME_OVERRIDE", "");
     if !inputs.pull_secrets.is_empty() {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use drover_types::management::Cluster;
-use drover_types::names;
+use drover_types::names::{self, image_behind};
 use k8s_openapi::api::core::v1::{Affinity, EnvVar, ResourceRequirements, Taint, Toleration};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -251,19 +251,10 @@ impl Inputs {
         &self.token
     }
 
-    /// An image with the registry in front: images without a folder are
-    /// Rancher's own (reference 3.3).
+    /// An image with the registry in front.
     #[must_use]
     pub fn image(&self, image: &str) -> String {
-        let registry = self.registry.trim_end_matches('/');
-        if registry.is_empty() || image.starts_with(&format!("{registry}/")) {
-            return image.to_owned();
-        }
-        if image.contains('/') {
-            format!("{registry}/{image}")
-        } else {
-            format!("{registry}/rancher/{image}")
-        }
+        image_behind(&self.registry, image)
     }
 }
 

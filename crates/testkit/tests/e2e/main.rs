@@ -23,4 +23,5 @@ mod own;
 mod proxy;
 mod refusals;
 mod replicas;
+mod shell;
 mod streams;
