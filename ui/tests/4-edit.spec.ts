@@ -40,3 +40,20 @@ test('a change of somebody else is merged, and a conflict is decided', async ({ 
     both: '3',
   })
 })
+
+test('fields are completed, and what is wrong is told while one types', async ({ visit }) => {
+  const page = await visit('/create?kind=deployments.apps')
+  const editor = page.getByRole('textbox', { name: 'YAML to create' })
+  await expect(editor).toContainText('kind: Deployment')
+  await editor.fill('apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: typed\nspec:\n  ')
+  await page.keyboard.press('Control+End')
+  await page.keyboard.type('rep')
+  await expect(page.getByRole('option', { name: /^replicas/ })).toBeVisible()
+  await page.keyboard.press('Enter')
+  await page.keyboard.type('two')
+  await expect(editor).toContainText('replicas: two')
+  await expect(page.getByRole('status').filter({ hasText: 'Here belongs a whole number.' })).toBeVisible()
+  await page.keyboard.press('Control+Backspace')
+  await page.keyboard.type('2\nreplica: 1')
+  await expect(page.getByRole('status').filter({ hasText: 'There is no field replica here.' })).toBeVisible()
+})

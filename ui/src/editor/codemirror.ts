@@ -9,6 +9,8 @@ import { Compartment, EditorState, type Extension } from '@codemirror/state'
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 
+import { schemaHelp, type SchemaSource, type Told } from './schema'
+
 const look = EditorView.theme({
   '&': { height: '100%', fontSize: '12.5px', backgroundColor: 'var(--surface)', color: 'var(--text)' },
   '&.cm-focused': { outline: 'none' },
@@ -64,12 +66,14 @@ export function createEditor(
   text: string,
   readOnly: boolean,
   onChange: (text: string) => void,
+  help?: { schema: SchemaSource; tell: (problems: Told[]) => void },
 ): Editor {
   const writable = new Compartment()
   const mode = (on: boolean): Extension => [
     EditorState.readOnly.of(on),
     EditorView.editable.of(!on),
     on ? EditorView.contentAttributes.of({ tabindex: '0' }) : [],
+    !on && help ? schemaHelp(help.schema, help.tell) : [],
   ]
   const view = new EditorView({
     parent,

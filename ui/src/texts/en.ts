@@ -63,6 +63,7 @@ export const en = {
     list: [
       ['Ctrl K', 'Find anything'],
       ['/', 'Find anything'],
+      ['Ctrl `', 'Open or close the kubectl shell'],
       ['f', 'Filter the list'],
       ['↑ ↓', 'Move between rows'],
       ['g c', 'Go to all clusters'],
@@ -108,6 +109,7 @@ export const en = {
     name: 'Name',
     namespace: 'Namespace',
     nodes: 'Nodes',
+    pods: 'Pods',
     project: 'Project',
     provider: 'Provider',
     ready: 'Ready',
@@ -377,7 +379,7 @@ export const en = {
     clone: 'Clone',
     delete: 'Delete',
     deleteAlone: 'This cannot be undone.',
-    deleteAlong: 'This cannot be undone. What they own goes along:',
+    deleteAlong: 'This cannot be undone. It takes along what is named below it.',
     deleteTitle: (count: number) => (count === 1 ? 'Delete this object?' : `Delete ${count} objects?`),
     deleted: (count: number) => (count === 1 ? 'Deleted' : `${count} deleted`),
     pause: 'Pause rollout',
@@ -390,6 +392,7 @@ export const en = {
     scale: 'Scale',
     scaleTitle: (name: string) => `Scale ${name}`,
     scaled: (name: string, replicas: number) => `${name} is scaled to ${replicas}`,
+    within: (kind: string, count: number) => `${kind}: ${count}`,
   },
   object: {
     age: (age: string) => `${age} old`,
@@ -479,6 +482,22 @@ export const en = {
     mine: 'Mine:',
     noChange: 'Nothing has changed.',
     oneObject: 'The text must hold exactly one object.',
+    problems: {
+      expected: (type: string) => {
+        const words: Record<string, string> = {
+          int: 'a whole number',
+          float: 'a number',
+          boolean: 'true or false',
+          string: 'a text',
+          array: 'a list',
+        }
+        return `Here belongs ${words[type] ?? 'a mapping'}.`
+      },
+      at: (line: number, message: string, more: number) =>
+        `Line ${line}: ${message}${more > 0 ? ` ${many(more, 'more problem', 'more problems')}.` : ''}`,
+      missing: (field: string) => `${field} is missing.`,
+      unknown: (field: string) => `There is no field ${field} here.`,
+    },
     removed: '(removed)',
     review: 'Review changes',
     reviewTitle: 'Save these changes?',
@@ -493,6 +512,8 @@ export const en = {
     hits: (at: number, all: number) => `${at} of ${all}`,
     nothing: 'No lines.',
     onlyHits: 'Matches only',
+    pods: (count: number, leftOut: number) =>
+      leftOut > 0 ? `The newest ${count} of ${count + leftOut} pods` : many(count, 'pod', 'pods'),
     phases: { loading: 'Loading …', live: 'Live', lost: 'Reconnecting', ended: 'Ended', failed: 'Failed' },
     previous: 'Previous run',
     search: 'Search',
@@ -502,9 +523,14 @@ export const en = {
   },
   shell: {
     again: 'Open again',
+    close: 'Close the shell',
     connecting: 'Connecting',
     ended: 'The shell has ended.',
     failed: (reason: string) => `The shell has ended: ${reason}`,
+    height: 'Height of the shell',
+    hint: 'kubectl shell (Ctrl `)',
+    kubectl: 'kubectl shell',
+    kubectlIn: (cluster: string) => `kubectl shell in ${cluster}`,
     open: 'Connected',
   },
   revisions: {
