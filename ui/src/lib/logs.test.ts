@@ -1,24 +1,33 @@
 import { expect, it } from 'vitest'
 
-import { addPiece, MOST_LINES, splitHits } from './logs'
+import { addLines, cutPiece, MOST_LINES, splitHits } from './logs'
 
 it('lines come in pieces, with their time and without colours', () => {
-  const first = addPiece([], '', '2026-01-01T00:00:00.123Z hel')
+  const first = cutPiece('', '2026-01-01T00:00:00.123Z hel')
   expect(first).toEqual({ lines: [], rest: '2026-01-01T00:00:00.123Z hel' })
-  const second = addPiece(first.lines, first.rest, 'lo \u001b[31mred\u001b[0m\r\nplain\n')
-  expect(second).toEqual({
+  expect(cutPiece(first.rest, 'lo \u001b[31mred\u001b[0m\r\nplain\n')).toEqual({
     lines: [
-      { number: 1, time: '2026-01-01T00:00:00.123Z', text: 'hello red' },
-      { number: 2, time: '', text: 'plain' },
+      { time: '2026-01-01T00:00:00.123Z', text: 'hello red' },
+      { time: '', text: 'plain' },
     ],
     rest: '',
   })
 })
 
 it('old lines go, numbers stay', () => {
-  const { lines } = addPiece([], '', 'x\n'.repeat(MOST_LINES + 5))
+  const lines = addLines([], cutPiece('', 'x\n'.repeat(MOST_LINES + 5)).lines, 0)
   expect(lines).toHaveLength(MOST_LINES)
   expect(lines[0]?.number).toBe(6)
+})
+
+it('lines of several logs are in order of their time', () => {
+  const at = (...seconds: string[]) => seconds.map((second) => ({ time: `2026-01-01T00:00:0${second}Z`, text: second }))
+  let lines = addLines([], at('1', '3.5', '4'), 0)
+  lines = addLines(lines, at('0', '3.45', '5'), 1)
+  expect(lines.map((line) => line.text)).toEqual(['0', '1', '3.45', '3.5', '4', '5'])
+  expect(lines.map((line) => line.source)).toEqual([1, 0, 1, 0, 0, 1])
+  lines = addLines(lines, at('6'), 0)
+  expect(lines.at(-1)).toMatchObject({ text: '6', source: 0, number: 7 })
 })
 
 it('hits are every second part', () => {

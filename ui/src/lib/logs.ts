@@ -1,4 +1,4 @@
-/** Lines of a log: cut from a stream, bounded, found. Pure. */
+/** Lines of logs: cut from streams, put together, bounded, found. Pure. */
 
 export interface LogLine {
   /** Counts up; the key of the line. */
@@ -6,7 +6,12 @@ export interface LogLine {
   /** As the server stamps it; empty when it did not. */
   time: string
   text: string
+  /** Which of several logs it is from. */
+  source: number
 }
+
+/** A line as it comes, before it has its place among others. */
+export type CutLine = Pick<LogLine, 'time' | 'text'>
 
 /** The newest lines are kept; what scrolled off long ago is in the download. */
 export const MOST_LINES = 20_000
@@ -16,17 +21,33 @@ const STAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) ?/
 // eslint-disable-next-line no-control-regex
 const ESCAPES = /\u001b\[[0-9;?]*[A-Za-z]/g
 
-/** Adds a piece of the stream to the lines; the last, unfinished line comes back as the rest. */
-export function addPiece(lines: LogLine[], rest: string, piece: string): { lines: LogLine[]; rest: string } {
+/** Cuts a piece of a stream into lines; the last, unfinished line comes back as the rest. */
+export function cutPiece(rest: string, piece: string): { lines: CutLine[]; rest: string } {
   const parts = (rest + piece).split('\n')
   const unfinished = parts.pop() ?? ''
-  let number = lines.at(-1)?.number ?? 0
-  const added = parts.map((part) => {
-    number += 1
+  const lines = parts.map((part) => {
     const time = STAMP.exec(part)?.[0] ?? ''
-    return { number, time: time.trim(), text: part.slice(time.length).replace(ESCAPES, '').replace(/\r$/, '') }
+    return { time: time.trim(), text: part.slice(time.length).replace(ESCAPES, '').replace(/\r$/, '') }
   })
-  return { lines: [...lines, ...added].slice(-MOST_LINES), rest: unfinished }
+  return { lines, rest: unfinished }
+}
+
+/** Times differ in how many digits their seconds have; without the zone they are in order as texts. */
+const byTime = (line: CutLine): string => line.time.replace(/Z$/, '')
+
+/** Adds lines of one log to those of all, in order of time, and forgets the oldest. */
+export function addLines(lines: LogLine[], added: CutLine[], source: number): LogLine[] {
+  let number = lines.reduce((most, line) => Math.max(most, line.number), 0)
+  const fresh = added.map((line) => ({ ...line, number: (number += 1), source }))
+  const [last, first] = [lines.at(-1), fresh[0]]
+  const all = [...lines, ...fresh]
+  // The lines of one log are in order as they come, stamped or not.
+  if (last && first && last.source !== source && byTime(first) < byTime(last))
+    all.sort((one, other) => {
+      const [a, b] = [byTime(one), byTime(other)]
+      return a < b ? -1 : a > b ? 1 : one.number - other.number
+    })
+  return all.slice(-MOST_LINES)
 }
 
 /** The parts of a text, every second one a hit. */
