@@ -4,8 +4,10 @@ import type { Router } from 'vue-router'
 
 import { ask, attempt } from '@/app/notices'
 import type { MenuItem } from '@/components/menu'
-import { deleteObject, dependents, getObject, patchObject, type KubernetesObject } from '@/data/kubernetes/objects'
-import type { ApiResource } from '@/data/kubernetes/resources'
+import { typeOf } from '@/data/explorer/query'
+import { contentsOf, kindOf, ownedBy } from '@/data/explorer/relations'
+import { deleteObject, patchObject } from '@/data/kubernetes/objects'
+import { resources, type ApiResource } from '@/data/kubernetes/resources'
 import { paths } from '@/lib/paths'
 import { t } from '@/texts'
 
@@ -19,8 +21,12 @@ export interface Target {
   name: string
 }
 
-/** Dependents are looked up for at most so many objects at once. */
+/** What goes along is looked up for at most so many objects at once. */
 const LOOKED_UP = 10
+/** Objects that are named for each. */
+const MOST_NAMED = 30
+/** Milliseconds that a question may wait for what goes along. */
+const PATIENCE = 5000
 
 export function redeploy(targets: Target[]): Promise<boolean> {
   return attempt(async () => {
@@ -48,13 +54,11 @@ export function scale(target: Target, replicas: number): Promise<boolean> {
 
 /** Asks, naming what goes along, and deletes. */
 export async function removeObjects(targets: Target[]): Promise<boolean> {
-  const items = targets.map(label)
-  const along = await Promise.all(targets.slice(0, LOOKED_UP).map(dependentsOf))
-  const owned = along.flat().map((object) => t.actions.along(`${object.kind} ${place(object)}`))
+  const along = await Promise.all(targets.slice(0, LOOKED_UP).map(goesAlong))
   const yes = await ask({
     title: t.actions.deleteTitle(targets.length),
-    text: owned.length > 0 ? t.actions.deleteAlong : t.actions.deleteAlone,
-    items: [...items, ...owned],
+    text: along.some((lines) => lines.length > 0) ? t.actions.deleteAlong : t.actions.deleteAlone,
+    items: targets.flatMap((target, index) => [label(target), ...(along[index] ?? [])]),
     confirm: t.actions.delete,
     danger: true,
   })
@@ -64,10 +68,21 @@ export async function removeObjects(targets: Target[]): Promise<boolean> {
   }, t.actions.deleted(targets.length))
 }
 
-async function dependentsOf(target: Target): Promise<KubernetesObject[]> {
+/** What an object owns; of a namespace how much is in it. */
+async function goesAlong({ cluster, resource, namespace, name }: Target): Promise<string[]> {
+  const signal = AbortSignal.timeout(PATIENCE)
   try {
-    const object = await getObject(target.cluster, target.resource, target.namespace || undefined, target.name)
-    return await dependents(target.cluster, object)
+    const served = await resources(cluster)
+    if (resource.id === 'namespaces') {
+      const found = await contentsOf(cluster, name, served, signal)
+      return found.map(({ kind, count }) => t.actions.along(t.actions.within(kind, count)))
+    }
+    const owned = await ownedBy(cluster, typeOf(resource), namespace === '' ? name : `${namespace}/${name}`, signal)
+    const lines = owned.slice(0, MOST_NAMED).map((one) => {
+      const place = [one.namespace, one.name].filter(Boolean).join('/')
+      return t.actions.along(`${kindOf(one.type, served)} ${place}`)
+    })
+    return owned.length > MOST_NAMED ? [...lines, t.actions.along(t.object.moreOwned(owned.length - MOST_NAMED))] : lines
   } catch {
     // The question is worth asking without them; the deletion itself will tell what is wrong.
     return []
@@ -76,10 +91,6 @@ async function dependentsOf(target: Target): Promise<KubernetesObject[]> {
 
 function label({ resource, namespace, name }: Target): string {
   return `${resource.kind} ${namespace === '' ? name : `${namespace}/${name}`}`
-}
-
-function place({ metadata }: KubernetesObject): string {
-  return metadata.namespace ? `${metadata.namespace}/${metadata.name}` : metadata.name
 }
 
 /** The menu of an object. `startScale` opens the question for a number. */

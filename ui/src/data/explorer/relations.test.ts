@@ -1,14 +1,28 @@
 import { beforeEach, expect, test, vi } from 'vitest'
 
-import { ownedBy } from './relations'
+import type { ApiResource } from '@/data/kubernetes/resources'
+
+import { contentsOf, kindOf, ownedBy } from './relations'
 
 let asked: string[] = []
 let answers: Record<string, object[] | null> = {}
+/** How many there are; `undefined` for what one may not see. */
+let counts: Record<string, number | undefined> = {}
 
 vi.mock('@/api/http', () => ({
+  ApiError: class extends Error {
+    constructor(readonly status: number) {
+      super()
+    }
+  },
   request: async (_: string, path: string) => {
     const place = path.slice(path.indexOf('/v1/') + 4).split('?')[0] ?? ''
     asked.push(place)
+    if (place in counts) {
+      const count = counts[place]
+      if (count === undefined) throw new (await import('@/api/http')).ApiError(403, '', '')
+      return count === 0 ? {} : { count }
+    }
     return { metadata: { relationships: answers[place] ?? null } }
   },
 }))
@@ -40,4 +54,23 @@ test('no more questions are asked than there is patience for', async () => {
   answers = { 'apps.deployment/d/web': Array.from({ length: 100 }, (_, at) => owns('apps.replicaset', `d/r${at}`)) }
   expect(await ownedBy('c', 'apps.deployment', 'd/web', signal)).toHaveLength(100)
   expect(asked).toHaveLength(16)
+})
+
+test('the contents of a namespace are counted, without what one may not see', async () => {
+  const served = new Map(
+    [
+      ['pods', '', 'Pod'],
+      ['secrets', '', 'Secret'],
+      ['services', '', 'Service'],
+      ['deployments.apps', 'apps', 'Deployment'],
+      ['leases.coordination.k8s.io', 'coordination.k8s.io', 'Lease'],
+    ].map(([id = '', group = '', kind = '']) => [id, { id, group, kind } as ApiResource]),
+  )
+  counts = { 'pod/shop': 3, 'secret/shop': undefined, 'service/shop': 0, 'apps.deployment/shop': 1 }
+  expect(await contentsOf('c', 'shop', served, signal)).toEqual([
+    { kind: 'Deployment', count: 1 },
+    { kind: 'Pod', count: 3 },
+  ])
+  expect(kindOf('apps.deployment', served)).toBe('Deployment')
+  expect(kindOf('example.com.thing', served)).toBe('example.com.thing')
 })

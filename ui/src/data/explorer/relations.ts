@@ -1,8 +1,9 @@
 /** How objects are tied to each other, as the server knows it from its copies: what an object owns, also further down. */
 
-import { request } from '@/api/http'
+import { ApiError, request } from '@/api/http'
+import type { ApiResource } from '@/data/kubernetes/resources'
 
-import { base } from './query'
+import { base, typeOf } from './query'
 
 interface Relation {
   rel: string
@@ -56,4 +57,47 @@ async function readDirect(cluster: string, type: string, id: string, depth: numb
     const name = parts.pop() ?? ''
     return [{ type: toType, namespace: parts[0] ?? '', name, state: state ?? '', message: message ?? '', depth }]
   })
+}
+
+/** Kinds whose objects in a namespace are counted before it goes: what people make and would miss. */
+const COUNTED = [
+  'deployments.apps',
+  'statefulsets.apps',
+  'daemonsets.apps',
+  'cronjobs.batch',
+  'jobs.batch',
+  'pods',
+  'services',
+  'ingresses.networking.k8s.io',
+  'configmaps',
+  'secrets',
+  'persistentvolumeclaims',
+]
+
+/** How many objects of the usual kinds are in a namespace, as far as one may see them. */
+export async function contentsOf(
+  cluster: string,
+  namespace: string,
+  served: Map<string, ApiResource>,
+  signal: AbortSignal,
+): Promise<{ kind: string; count: number }[]> {
+  const kinds = COUNTED.flatMap((id) => served.get(id) ?? [])
+  const counts = await Promise.all(
+    kinds.map(async (resource) => {
+      const path = `${base(cluster)}/${typeOf(resource)}/${encodeURIComponent(namespace)}?pagesize=1&include=id`
+      try {
+        const { count = 0 } = await request<{ count?: number }>('GET', path, { signal })
+        return { kind: resource.kind, count }
+      } catch (error) {
+        if (error instanceof ApiError && [403, 404].includes(error.status)) return { kind: resource.kind, count: 0 }
+        throw error
+      }
+    }),
+  )
+  return counts.filter(({ count }) => count > 0)
+}
+
+/** The name of the kind of a type; the type itself where the cluster does not say. */
+export function kindOf(type: string, served: Map<string, ApiResource>): string {
+  return [...served.values()].find((one) => typeOf(one) === type)?.kind ?? type
 }

@@ -1,8 +1,6 @@
 /** Single objects of a cluster: paths, reading, writing. */
 
-import { ApiError, request } from '@/api/http'
-
-import { resources, type ApiResource } from './resources'
+import { request } from '@/api/http'
 
 export interface OwnerReference {
   apiVersion: string
@@ -140,41 +138,4 @@ export function may(cluster: string, verb: string, resource: ResourceName, names
 /** Asks again at the next look, after rights changed. */
 export function forgetRights(): void {
   answers.clear()
-}
-
-/** What an object owns, directly and further down, found among the kinds that controllers make. */
-export async function dependents(cluster: string, owner: KubernetesObject): Promise<KubernetesObject[]> {
-  const served = await resources(cluster)
-  const candidates = [
-    'pods',
-    'replicasets.apps',
-    'jobs.batch',
-    'controllerrevisions.apps',
-    'endpointslices.discovery.k8s.io',
-  ].flatMap((id) => served.get(id) ?? [])
-  const namespace = owner.metadata.namespace
-  if (!namespace) return []
-  const lists = await Promise.all(candidates.map((resource) => visible(cluster, resource, namespace)))
-  const all = lists.flat()
-  const found: KubernetesObject[] = []
-  let owners = new Set([owner.metadata.uid])
-  while (owners.size > 0) {
-    const next = all.filter((object) => object.metadata.ownerReferences?.some((reference) => owners.has(reference.uid)))
-    found.push(...next)
-    owners = new Set(next.map((object) => object.metadata.uid))
-  }
-  return found
-}
-
-/** What one may not see is not shown. */
-async function visible(cluster: string, resource: ApiResource, namespace: string): Promise<KubernetesObject[]> {
-  try {
-    const { items } = await listObjects(cluster, resource, { namespace, limit: 500 })
-    // Items of a list carry no kind of their own.
-    const apiVersion = resource.group === '' ? resource.version : `${resource.group}/${resource.version}`
-    return items.map((item) => ({ ...item, apiVersion, kind: resource.kind }))
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 403) return []
-    throw error
-  }
 }
