@@ -24,6 +24,8 @@ export interface TableColumn<T> {
   wide?: boolean
   /** Still shown on a phone. */
   phone?: boolean
+  /** A second line on a phone: what other columns say where there is room for them. */
+  under?: (row: T) => string
   mono?: boolean
   /** Takes the room that is left over; the first column when none does. */
   grow?: boolean
