@@ -9,6 +9,7 @@ vi.stubGlobal('document', { hidden: false, addEventListener: () => undefined, re
 
 /** What the server has, and what it was asked. */
 let names: string[] = []
+let versions: Record<string, string> = {}
 let asked: URLSearchParams[] = []
 let refusal: Error | undefined
 let listener: Listener | undefined
@@ -25,7 +26,10 @@ vi.mock('@/api/http', async (original) => ({
       .flatMap((filter) => [...filter.matchAll(/"([^"]+)"/g)].map(([, id]) => id))
     const found = ids.length > 0 ? names.filter((name) => ids.includes(name)) : names
     const [page, size] = [Number(query.get('page')), Number(query.get('pagesize'))]
-    const data = found.slice((page - 1) * size, page * size).map((name) => ({ id: name, metadata: { name, fields: [name] } }))
+    const data = found.slice((page - 1) * size, page * size).map((name) => ({
+      id: name,
+      metadata: { name, resourceVersion: versions[name] ?? '1', fields: [name] },
+    }))
     return { count: found.length, revision: '7', data }
   },
 }))
@@ -60,6 +64,7 @@ async function opened(pageSize: number): Promise<PagedList> {
 
 beforeEach(() => {
   names = Array.from({ length: 100 }, (_, at) => `n${at}`)
+  versions = {}
   asked = []
   refusal = undefined
 })
@@ -82,6 +87,16 @@ test('a change is read again where somebody looks', async () => {
   listener?.changed()
   await until(() => shown(list)[0] === 'a')
   expect(list.state.count).toBe(101)
+  list.close()
+})
+
+test('only rows that changed are others than before', async () => {
+  const list = await opened(5)
+  const before = [...(list.state.pages.get(0) ?? [])]
+  versions = { n1: '2' }
+  listener?.changed()
+  await until(() => list.state.pages.get(0)?.[1]?.metadata.resourceVersion === '2')
+  expect(list.state.pages.get(0)?.map((row, at) => row === before[at])).toEqual([true, false, true, true, true])
   list.close()
 })
 

@@ -199,8 +199,14 @@ class ExplorerList implements PagedList {
     this.state.total = total ?? this.state.count
     this.state.gone = markRaw(new Set())
     this.state.waiting = 0
-    this.state.pages = markRaw(new Map(answers.map(({ data }, at) => [pages[at] ?? 0, data.map(rowOf)])))
+    const known = this.known()
+    this.state.pages = markRaw(new Map(answers.map(({ data }, at) => [pages[at] ?? 0, rowsOf(data, known)])))
     this.state.loaded = true
+  }
+
+  /** The rows that are held, by id. */
+  private known(): Map<string, Row> {
+    return new Map([...this.state.pages.values()].flat().map((row) => [row.id, row]))
   }
 
   /** Loads what somebody looks at since the last reading began. */
@@ -214,7 +220,7 @@ class ExplorerList implements PagedList {
     try {
       const { data, count = 0 } = await this.page(page, AbortSignal.any([abort.signal, this.signal()]))
       const middle = (this.first + this.last) / 2
-      const kept = [...this.state.pages, [page, data.map(rowOf)] as const]
+      const kept = [...this.state.pages, [page, rowsOf(data, this.known())] as const]
         .sort(([one], [other]) => Math.abs(one - middle) - Math.abs(other - middle))
         .slice(0, Math.max(KEPT, this.last - this.first + 1))
       this.state.pages = markRaw(new Map(kept))
@@ -250,7 +256,8 @@ class ExplorerList implements PagedList {
   private async readInPlace(): Promise<void> {
     const looked = this.lookedAt().flatMap((page) => this.state.pages.get(page) ?? [])
     const [found, count] = await Promise.all([this.existing(looked.map((row) => row.id)), this.countOf(this.view, this.signal())])
-    const now = new Map(found.map((row) => [row.id, row]))
+    const known = this.known()
+    const now = new Map(found.map((row) => [row.id, asKnown(row, known)]))
     const gone = new Set([...this.state.gone, ...looked.map((row) => row.id)].filter((id) => !now.has(id)))
     const pages = [...this.state.pages].map(
       ([page, rows]) => [page, this.isLookedAt(page) ? rows.map((row) => now.get(row.id) ?? row) : rows] as const,
@@ -304,4 +311,18 @@ class ExplorerList implements PagedList {
     await sleep(pause(this.attempts - 1, Math.random()), this.signal()).catch(() => undefined)
     return true
   }
+}
+
+/** Rows of an answer. One that did not change is the same object as before, so that nobody draws it again. */
+function rowsOf(data: Collection['data'], known: Map<string, Row>): Row[] {
+  return data.map((object) => asKnown(rowOf(object), known))
+}
+
+function asKnown(row: Row, known: Map<string, Row>): Row {
+  const before = known.get(row.id)
+  const isSame =
+    before?.metadata.resourceVersion !== undefined &&
+    before.metadata.resourceVersion === row.metadata.resourceVersion &&
+    JSON.stringify(before.cells) === JSON.stringify(row.cells)
+  return isSame ? before : row
 }
