@@ -75,6 +75,16 @@ test('a log is followed, searched and wrapped', async ({ visit, world }) => {
   expect(saved.suggestedFilename()).toMatch(/^shop-.*\.log$/)
 })
 
+test('the logs of all pods of a workload are one', async ({ visit, world }) => {
+  const page = await visit('/r/deployments.apps/default/shop?tab=logs')
+  const log = page.getByRole('log')
+  await expect(log).toContainText('first line')
+  await expect(log).toContainText(/shop-[a-z0-9-]+\s*first line/)
+  await world.tell('log all of them say so')
+  await expect(log).toContainText('all of them say so')
+  await expect(page.getByText(/^\d+ pods?$/)).toBeVisible()
+})
+
 test('a shell runs commands', async ({ visit }) => {
   const page = await visit('/r/pods?ns=default&q=shop')
   await page
@@ -87,6 +97,31 @@ test('a shell runs commands', async ({ visit }) => {
   await expect(page.locator('.xterm-rows')).toContainText('answer 42')
   await page.keyboard.type('exit\n')
   await expect(page.getByText('The shell has ended')).toBeVisible()
+})
+
+test('a kubectl shell is at hand everywhere in a cluster', async ({ visit, world }) => {
+  const page = await visit('/r/configmaps')
+  await expect(page.getByRole('heading', { name: 'ConfigMaps' })).toBeVisible()
+  await page.keyboard.press('Control+Backquote')
+  const dock = page.getByRole('region', { name: 'kubectl shell in real' })
+  const screen = dock.locator('.xterm-rows')
+  await expect(screen).toContainText('Starting a kubectl shell in real.')
+  await expect(screen).toContainText(/[$#>] *$/)
+  await page.keyboard.type('echo answer $((40+2))\n')
+  await expect(screen).toContainText('answer 42')
+  // It stays while one goes elsewhere.
+  await page.getByRole('link', { name: 'Nodes', exact: true }).click()
+  await expect(page.getByRole('heading', { name: 'Nodes' })).toBeVisible()
+  await expect(screen).toContainText('answer 42')
+  await dock.getByRole('separator').focus()
+  const before = (await dock.boundingBox())?.height ?? 0
+  await page.keyboard.press('ArrowUp')
+  await expect.poll(async () => (await dock.boundingBox())?.height ?? 0).toBeGreaterThan(before)
+  const left = (): Promise<string> => world.kubectl('get', 'pods', '-n', 'cattle-system', '-l', 'drover.dev/shell', '-o', 'name')
+  expect(await left()).toContain('dashboard-shell-')
+  await dock.getByRole('button', { name: 'Close the shell' }).click()
+  await expect(dock).toBeHidden()
+  await expect.poll(left, { timeout: 30_000 }).toBe('')
 })
 
 test('a rollout is compared with an earlier revision and rolled back', async ({ visit, world }) => {

@@ -118,6 +118,23 @@ test('dialogs and the palette have no faults either', async ({ visit }) => {
   expect(await faults(page)).toEqual([])
 })
 
+test('the kubectl shell fits, and has no faults', async ({ visit }) => {
+  const page = await visit('/nodes')
+  await page.getByRole('button', { name: 'kubectl shell' }).click()
+  const dock = page.getByRole('region', { name: 'kubectl shell in real' })
+  await expect(dock.locator('.xterm-rows')).toContainText(/[$#>] *$/)
+  for (const theme of THEMES) {
+    await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+    expect(await faults(page)).toEqual([])
+    for (const [width, pixels] of Object.entries(WIDTHS)) {
+      await page.setViewportSize({ width: pixels, height: width === 'phone' ? 780 : 900 })
+      await page.screenshot({ path: `../target/ui/kubectl-shell-${width}-${theme}.png` })
+      expect(await excess(page)).toBe(0)
+    }
+    await page.setViewportSize({ width: WIDTHS.desktop, height: 900 })
+  }
+})
+
 test('the quota of a project is set, shown and taken away', async ({ visit, world }) => {
   const page = await visit('/projects')
   const project = page.getByRole('listitem').filter({ hasText: 'Default' })
@@ -205,5 +222,5 @@ test('what is loaded at first is less than the budget on disk too', () => {
   const size = (file: string): number => gzipSync(readFileSync(new URL(file, app)), { level: 9 }).length
   expect(seen.size).toBeGreaterThan(2)
   expect([...seen].reduce((sum, file) => sum + size(file), 0)).toBeLessThan(300_000)
-  expect([...seen].some((file) => /codemirror|PodShell/.test(file))).toBe(false)
+  expect([...seen].some((file) => /codemirror|PodShell|ClusterShell|TerminalView/.test(file))).toBe(false)
 })

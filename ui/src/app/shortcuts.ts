@@ -4,14 +4,29 @@ import { ref } from 'vue'
 
 export const paletteOpen = ref(false)
 export const helpOpen = ref(false)
+/** The cluster whose kubectl shell is open; empty when none is. */
+export const shellCluster = ref('')
+
+/** Opens a cluster's kubectl shell, or closes it. One is open at a time. */
+export function toggleShell(cluster: string): void {
+  shellCluster.value = shellCluster.value === cluster ? '' : cluster
+}
 
 /** What `?` shows: keys and what they do are kept together in `texts`. */
-export function listenForShortcuts(go: (place: 'clusters' | 'overview' | 'workloads' | 'pods' | 'nodes') => void): () => void {
+export function listenForShortcuts(
+  go: (place: 'clusters' | 'overview' | 'workloads' | 'pods' | 'nodes') => void,
+  shell: () => void,
+): () => void {
   let prefix = ''
   const onKey = (event: KeyboardEvent): void => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
       event.preventDefault()
       paletteOpen.value = !paletteOpen.value
+      return
+    }
+    if (event.ctrlKey && event.code === 'Backquote') {
+      event.preventDefault()
+      shell()
       return
     }
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return

@@ -1,4 +1,4 @@
-/** A shell in a container: xterm on the exec websocket. Loaded when first opened. */
+/** A shell: xterm on a websocket of the exec protocol. Loaded when first opened. */
 
 import '@xterm/xterm/css/xterm.css'
 
@@ -11,6 +11,8 @@ import { objectPath, PODS } from '@/data/kubernetes/objects'
 /** Channels of the exec protocol (`v4.channel.k8s.io`, KEP-4006). */
 const [STDIN, STDOUT, STDERR, STATUS, RESIZE] = [0, 1, 2, 3, 4]
 const PROTOCOLS = ['v5.channel.k8s.io', 'v4.channel.k8s.io']
+/** Bytes that are sent at once: servers take no large messages, and people paste large texts. */
+const PIECE = 16 << 10
 /** The best shell the container has. */
 const COMMAND = [
   '/bin/sh',
@@ -20,6 +22,8 @@ const COMMAND = [
 
 export interface Shell {
   focus: () => void
+  /** Takes the colours of the page again, after its theme changed. */
+  recolour: () => void
   close: () => void
 }
 
@@ -28,6 +32,23 @@ export interface ShellTarget {
   namespace: string
   pod: string
   container: string
+}
+
+/** Where a shell in a container is. */
+export function podShellPath(target: ShellTarget): string {
+  const query = new URLSearchParams([
+    ['container', target.container],
+    ['stdin', 'true'],
+    ['stdout', 'true'],
+    ['tty', 'true'],
+    ...COMMAND.map((part) => ['command', part]),
+  ])
+  return `${objectPath(target.cluster, PODS, target.namespace, target.pod)}/exec?${query}`
+}
+
+/** Where a kubectl shell of a cluster is. */
+export function clusterShellPath(cluster: string): string {
+  return `/v3/clusters/${encodeURIComponent(cluster)}?shell=true`
 }
 
 function colours(element: HTMLElement): { background: string; foreground: string; cursor: string; selectionBackground: string } {
@@ -41,13 +62,8 @@ function colours(element: HTMLElement): { background: string; foreground: string
   }
 }
 
-/** Opens a shell in `element`; `ended` hears why it is over, an empty text for a plain end. */
-export function openShell(
-  element: HTMLElement,
-  target: ShellTarget,
-  started: () => void,
-  ended: (reason: string) => void,
-): Shell {
+/** Opens the shell at `path` in `element`; `ended` hears why it is over, an empty text for a plain end. */
+export function openShell(element: HTMLElement, path: string, started: () => void, ended: (reason: string) => void): Shell {
   const terminal = new Terminal({
     fontFamily: getComputedStyle(element).getPropertyValue('--mono'),
     fontSize: 13,
@@ -59,25 +75,20 @@ export function openShell(
   terminal.loadAddon(fit)
   terminal.open(element)
   fit.fit()
-  const query = new URLSearchParams([
-    ['container', target.container],
-    ['stdin', 'true'],
-    ['stdout', 'true'],
-    ['tty', 'true'],
-    ...COMMAND.map((part) => ['command', part]),
-  ])
-  const path = objectPath(target.cluster, PODS, target.namespace, target.pod)
-  const socket = new WebSocket(socketUrl(`${path}/exec?${query}`), PROTOCOLS)
+  const socket = new WebSocket(socketUrl(path), PROTOCOLS)
   socket.binaryType = 'arraybuffer'
   let reason = ''
 
   const send = (channel: number, text: string): void => {
     if (socket.readyState !== WebSocket.OPEN) return
     const bytes = new TextEncoder().encode(text)
-    const frame = new Uint8Array(bytes.length + 1)
-    frame[0] = channel
-    frame.set(bytes, 1)
-    socket.send(frame)
+    for (let start = 0; start < bytes.length; start += PIECE) {
+      const piece = bytes.subarray(start, start + PIECE)
+      const frame = new Uint8Array(piece.length + 1)
+      frame[0] = channel
+      frame.set(piece, 1)
+      socket.send(frame)
+    }
   }
   const resize = (): void => {
     fit.fit()
@@ -100,6 +111,7 @@ export function openShell(
   socket.addEventListener('close', (event) => ended(reason || event.reason || (event.code === 1000 ? '' : `${event.code}`)))
   return {
     focus: () => terminal.focus(),
+    recolour: () => (terminal.options.theme = colours(element)),
     close: () => {
       observer.disconnect()
       socket.close()
