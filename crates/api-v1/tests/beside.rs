@@ -1,6 +1,8 @@
 //! What lists tell beside their objects: the states of what those make, what may be done where they lie, and what the
 //! clusters one sees were provisioned from.
 
+#![cfg(test)]
+
 mod common;
 
 use common::{INSIDE, World, put};

@@ -2,6 +2,8 @@
 //!
 //! The cluster here runs nothing; commands in a real pod are in the end-to-end tests.
 
+#![cfg(test)]
+
 mod common;
 
 use base64::Engine as _;
