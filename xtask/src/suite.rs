@@ -74,7 +74,12 @@ fn of_programs(names: &[&str]) -> Result<()> {
             "drover-agent",
             "-p",
             "drover-testkit",
-            "--bins",
+            "--bin",
+            "drover",
+            "--bin",
+            "drover-agent",
+            "--bin",
+            "drover-bench",
         ],
         &[],
     )?;

@@ -55,9 +55,9 @@ impl Kind {
         self.group == "ext.cattle.io"
     }
 
-    /// Whether changes of it can be followed.
+    /// Whether changes of it can be followed for all callers by one watch.
     pub(crate) fn is_watchable(&self) -> bool {
-        self.has("list") && self.has("watch")
+        self.has("list") && self.has("watch") && !self.is_personal()
     }
 
     /// Path in the cluster's Kubernetes API.

@@ -108,7 +108,7 @@ pub(crate) async fn answer(call: &Call) -> Answer<Response> {
         .min(MAX_LIMIT);
     let places = places(call).await?;
     let mut report = Report::default();
-    let answers = futures::stream::iter(places.into_iter().map(|place| {
+    let mut answers = futures::stream::iter(places.into_iter().map(|place| {
         let (call, words) = (inside(call, &place.cluster), &words);
         async move {
             let found = match place.depth {
@@ -121,6 +121,8 @@ pub(crate) async fn answer(call: &Call) -> Answer<Response> {
     .buffer_unordered(AT_ONCE)
     .collect::<Vec<_>>()
     .await;
+    // Which cluster answers first, or was looked at last, shows in nothing.
+    answers.sort_by(|(one, _), (other, _)| one.cluster.cmp(&other.cluster));
     let mut hits = Vec::new();
     for (place, found) in answers {
         match found {

@@ -187,17 +187,17 @@ impl Session {
         token: IssuedToken,
     ) -> Result<End, End> {
         let name = token.name.clone();
-        let mut size = None;
+        let mut ahead = Ahead::default();
         let pods = tokio::select! {
             started = self.start(terminal, token) => started?,
-            () = hear_sizes(&mut receiver, self.wire, &mut size) => return Err(End::Left),
+            () = hear_ahead(&mut receiver, self.wire, &mut ahead) => return Err(End::Left),
         };
         let params = AttachParams::interactive_tty()
             .container(pod::CONTAINER)
             .max_stdin_buf_size(PIECE)
             .max_stdout_buf_size(PIECE);
         let process = pods.exec(&name, pod::COMMAND, &params).await?;
-        Ok(self.pump(terminal, receiver, process, size).await)
+        Ok(self.pump(terminal, receiver, process, ahead).await)
     }
 
     /// Makes the pod and waits until commands can be run in it.
@@ -274,7 +274,7 @@ impl Session {
         terminal: &mut Terminal,
         receiver: Receiver,
         mut process: AttachedProcess,
-        size: Option<Size>,
+        ahead: Ahead,
     ) -> End {
         let (Some(stdin), Some(mut stdout), Some(sizes), Some(status)) = (
             process.stdin(),
@@ -304,7 +304,7 @@ impl Session {
             })
         };
         tokio::select! {
-            () = pass_keys(receiver, self.wire, stdin, sizes, size) => End::Left,
+            () = pass_keys(receiver, self.wire, stdin, sizes, ahead) => End::Left,
             end = shown => end.unwrap_or_else(End::from),
         }
     }
@@ -369,11 +369,24 @@ async fn wait(terminal: &mut Terminal, pods: &Api<Pod>, name: &str) -> Result<()
     }
 }
 
-/// Remembers the size of a terminal that nothing runs in yet. Completes when the client leaves.
-async fn hear_sizes(receiver: &mut Receiver, wire: Wire, last: &mut Option<Size>) {
+/// What is heard of a terminal that nothing runs in yet.
+#[derive(Default)]
+struct Ahead {
+    size: Option<Size>,
+    keys: Vec<u8>,
+}
+
+/// Remembers what is said before anything runs: the last size, and keys, as terminals keep what is typed ahead.
+/// Completes when the client leaves.
+async fn hear_ahead(receiver: &mut Receiver, wire: Wire, ahead: &mut Ahead) {
     while let Some(frame) = receiver.next_frame().await {
-        if let Some(Heard::Size(size)) = wire.read(frame) {
-            *last = Some(size);
+        match wire.read(frame) {
+            Some(Heard::Size(size)) => ahead.size = Some(size),
+            // What does not fit is lost whole, so that no half of a command is run.
+            Some(Heard::Input(keys)) if ahead.keys.len() + keys.len() <= PIECE => {
+                ahead.keys.extend_from_slice(&keys);
+            }
+            Some(Heard::Input(_) | Heard::EndOfInput) | None => {}
         }
     }
 }
@@ -384,13 +397,18 @@ async fn pass_keys(
     wire: Wire,
     stdin: impl tokio::io::AsyncWrite + Unpin,
     mut sizes: impl futures::Sink<TerminalSize> + Unpin,
-    first: Option<Size>,
+    ahead: Ahead,
 ) {
     let mut stdin = Some(stdin);
     let of = |Size { width, height }| TerminalSize { width, height };
     // Who takes no keys and sizes any more is about to end, which is told by what it shows.
-    if let Some(size) = first {
+    if let Some(size) = ahead.size {
         let _ = sizes.send(of(size)).await;
+    }
+    if let Some(open) = &mut stdin
+        && open.write_all(&ahead.keys).await.is_err()
+    {
+        stdin = None;
     }
     while let Some(frame) = receiver.next_frame().await {
         match (wire.read(frame), &mut stdin) {

@@ -117,7 +117,11 @@ async fn type_in(shell: &mut Socket, keys: &str) -> Result<()> {
 /// Reads on until that was shown.
 async fn until(shell: &mut Socket, wanted: &str) -> Result<()> {
     let mut shown = String::new();
-    while let Some(text) = shell.next_text().await? {
+    while let Some(text) = shell
+        .next_text()
+        .await
+        .with_context(|| format!("{wanted:?} was not shown: {shown:?}"))?
+    {
         let content = STANDARD.decode(text.get(1..).unwrap_or_default())?;
         shown.push_str(&String::from_utf8_lossy(&content));
         if shown.contains(wanted) {
