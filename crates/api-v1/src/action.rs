@@ -11,7 +11,6 @@ use crate::kind::{Kind, id_of};
 use crate::kubernetes::{Ask, JSON, ask};
 use crate::object::{self, Named};
 use crate::rights::Rights;
-use crate::urls::Urls;
 use crate::{list, schemas, shell, subscribe};
 
 /// Who writes what people apply.
@@ -33,23 +32,14 @@ pub(crate) async fn link(
 ) -> Answer<Response> {
     let is_cluster = kind.group == GROUP && kind.resource == "clusters" && call.is_hub();
     match link {
-        "schemas" if is_cluster => schemas::list(&inside(call, named.name)).await,
-        "subscribe" if is_cluster => subscribe::open(&inside(call, named.name), parts).await,
+        "schemas" if is_cluster => schemas::list(&call.inside(named.name)).await,
+        "subscribe" if is_cluster => subscribe::open(&call.inside(named.name), parts).await,
         "shell" if is_cluster => shell::open(call, parts, named.name).await,
         "projects" if is_cluster => {
             let (projects, _) = call.kind("management.cattle.io.projects").await?;
             list::answer(call, &projects, rights, Some(named.name)).await
         }
         _ => Err(Refused::NoType),
-    }
-}
-
-/// The same caller inside a cluster.
-pub(crate) fn inside(call: &Call, cluster: &str) -> Call {
-    Call {
-        cluster: cluster.to_owned(),
-        urls: Urls::new(call.urls.norman(""), cluster),
-        ..call.clone()
     }
 }
 
@@ -74,7 +64,7 @@ pub(crate) async fn act(
     };
     let bytes = web::read(&parts.headers, sent, web::MAX_BODY).await?;
     let input = drover_api::encode::read_fields(&parts.headers, &bytes)?;
-    apply(&inside(call, cluster), &input).await
+    apply(&call.inside(cluster), &input).await
 }
 
 /// Applies the documents of `yaml` as the caller, and shows what they became.

@@ -275,7 +275,7 @@ async fn route(
         // The peer's agent calls its own cluster `local`; who knows it is the hub.
         Target::Kind(name, mut rest) if is_itself(call, &name, &rest) => {
             rest[0].clone_from(&call.cluster);
-            let hub = action::inside(call, LOCAL_CLUSTER);
+            let hub = call.inside(LOCAL_CLUSTER);
             kind(&hub, parts, body, &method, &name, &rest).await
         }
         Target::Kind(name, rest) => kind(call, parts, body, &method, &name, &rest).await,

@@ -11,7 +11,7 @@ use crate::call::{Answer, Call};
 use crate::format::namespace;
 use crate::kind::Kind;
 use crate::list::{Source, visible_in};
-use crate::rights::{Rights, is_withheld};
+use crate::rights::Rights;
 
 /// What objects of a kind make, and whether a selector says which they are; else they name their owner.
 fn made_by(kind: &Kind) -> Option<(&'static str, bool)> {
@@ -80,10 +80,7 @@ pub(crate) async fn add(
     let Some(child) = call.shared.catalogs.find(&call.cluster, id).await? else {
         return Ok(());
     };
-    let readable = ["get", "list"]
-        .iter()
-        .any(|verb| rights.may_somewhere(verb, &child));
-    if is_withheld(&child) || !readable {
+    if !rights.may_read(&child) {
         return Ok(());
     }
     let source = Source::open(call, &child).await?;

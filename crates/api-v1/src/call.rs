@@ -23,7 +23,7 @@ use crate::kind::Kind;
 use crate::neighbours::Neighbours;
 use crate::query::Pairs;
 use crate::reach::Reach;
-use crate::rights::{Rights, is_withheld};
+use crate::rights::Rights;
 use crate::shell::Shells;
 use crate::urls::Urls;
 
@@ -89,6 +89,15 @@ impl Call {
             .rights(&self.identity, &self.cluster)
             .await?
             .ok_or(Refused::NoEntry)
+    }
+
+    /// The same caller inside a cluster.
+    pub(crate) fn inside(&self, cluster: &str) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            urls: Urls::new(self.urls.norman(""), cluster),
+            ..self.clone()
+        }
     }
 
     /// The cluster, as the caller.
@@ -200,13 +209,11 @@ pub(crate) fn no_method(method: &str, kind: &str) -> ApiError {
 /// # Errors
 /// 403 where objects of this kind are not to be read over `/v1`, or not by this caller.
 pub(crate) fn check_readable(rights: &Rights, kind: &Kind) -> Result<(), ApiError> {
-    let readable = ["get", "list"]
-        .iter()
-        .any(|verb| kind.has(verb) && rights.may_somewhere(verb, kind));
-    if is_withheld(kind) || !readable {
-        return Err(no_method("GET", &kind.id));
+    if rights.may_read(kind) {
+        Ok(())
+    } else {
+        Err(no_method("GET", &kind.id))
     }
-    Ok(())
 }
 
 /// An error in the form of this API (recorded/http/06, `GET /v1/namespaces/nosuch`).

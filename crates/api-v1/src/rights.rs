@@ -207,6 +207,14 @@ impl Rights {
         })
     }
 
+    /// Whether objects of the kind are read over `/v1`, and some may be.
+    pub(crate) fn may_read(&self, kind: &Kind) -> bool {
+        !is_withheld(kind)
+            && ["get", "list"]
+                .iter()
+                .any(|verb| kind.has(verb) && self.may_somewhere(verb, kind))
+    }
+
     /// Whether there is any object of the kind, or any namespace, where it may do this.
     pub(crate) fn may_somewhere(&self, verb: &str, kind: &Kind) -> bool {
         let reads = matches!(verb, "get" | "list" | "watch");

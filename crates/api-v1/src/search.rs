@@ -27,7 +27,6 @@ use crate::fields::{Kept, own};
 use crate::kind::Kind;
 use crate::list::{Source, visible};
 use crate::rights::is_withheld;
-use crate::urls::Urls;
 use budget::{Depth, Place};
 
 /// The kinds that are searched.
@@ -109,7 +108,7 @@ pub(crate) async fn answer(call: &Call) -> Answer<Response> {
     let places = places(call).await?;
     let mut report = Report::default();
     let mut answers = futures::stream::iter(places.into_iter().map(|place| {
-        let (call, words) = (inside(call, &place.cluster), &words);
+        let (call, words) = (call.inside(&place.cluster), &words);
         async move {
             let found = match place.depth {
                 Depth::Nothing => Ok(Ok(Found::default())),
@@ -159,14 +158,6 @@ pub(crate) async fn answer(call: &Call) -> Answer<Response> {
         "unreachable": report.silent, "unsearched": report.unsearched, "data": data,
     });
     Ok(call.writer.answer(StatusCode::OK, &collection))
-}
-
-fn inside(call: &Call, cluster: &str) -> Call {
-    Call {
-        cluster: cluster.to_owned(),
-        urls: Urls::new(call.urls.norman(""), cluster),
-        ..call.clone()
-    }
 }
 
 /// What an answer does not know.

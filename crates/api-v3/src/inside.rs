@@ -54,8 +54,12 @@ pub(crate) struct Asked<'a> {
 enum Place {
     /// The whole cluster.
     Cluster,
-    /// The namespaces of a project.
-    Project { cluster: String, project: String },
+    /// The namespaces of a project; `backing` is its namespace on the hub.
+    Project {
+        cluster: String,
+        project: String,
+        backing: String,
+    },
     /// A project's namespace on the hub.
     Hub { project: String, backing: String },
 }
@@ -166,18 +170,18 @@ impl<'a> Inside<'a> {
             call.require("get", projects, Some(cluster), Some(project))?;
             let found = call.store().find(projects, Some(cluster), project).await?;
             let found = found.ok_or_else(|| crate::call::not_found(projects, &context.id))?;
+            let backing = match text_at(&found, "/status/backingNamespace") {
+                "" => project,
+                backing => backing,
+            };
+            let (project, backing) = (project.to_owned(), backing.to_owned());
             let place = if kind.on_hub {
-                Place::Hub {
-                    project: project.to_owned(),
-                    backing: match text_at(&found, "/status/backingNamespace") {
-                        "" => project.to_owned(),
-                        backing => backing.to_owned(),
-                    },
-                }
+                Place::Hub { project, backing }
             } else {
                 Place::Project {
                     cluster: cluster.to_owned(),
-                    project: project.to_owned(),
+                    project,
+                    backing,
                 }
             };
             (cluster.to_owned(), place)
@@ -238,20 +242,25 @@ impl<'a> Inside<'a> {
     }
 
     async fn list(&self) -> Result<Vec<Item>, ApiError> {
-        let found = match &self.place {
-            Place::Cluster => permitted(self.store.list(self.object, None).await)?,
-            Place::Hub { backing, .. } => match self.may("list", None) {
-                Ok(()) => self.store.list(self.object, Some(backing)).await?,
-                Err(refused) => permitted(Err(refused))?,
-            },
-            Place::Project { .. } => self.of_project().await?,
-        };
+        let found = self.objects().await?;
         Ok(found
             .iter()
             .filter(|object| secret::is_listed(self.kind, object))
             .filter(|object| !self.has_workloads() || !workload::is_made(object))
             .map(|object| self.item(object, Reveal::No))
             .collect())
+    }
+
+    /// What lies in the place, as far as the caller may list it.
+    async fn objects(&self) -> Result<Vec<Value>, ApiError> {
+        match &self.place {
+            Place::Cluster => permitted(self.store.list(self.object, None).await),
+            Place::Hub { backing, .. } => match self.may("list", None) {
+                Ok(()) => self.store.list(self.object, Some(backing)).await,
+                refused => permitted(refused.map(|()| Vec::new())),
+            },
+            Place::Project { .. } => self.of_project().await,
+        }
     }
 
     /// What lies in the project's namespaces, as far as the caller may list it.
@@ -282,7 +291,10 @@ impl<'a> Inside<'a> {
 
     /// Names of the project's namespaces, whoever may see them: membership is no secret to who may see the project.
     async fn namespaces(&self) -> Result<BTreeSet<String>, ApiError> {
-        let Place::Project { cluster, project } = &self.place else {
+        let Place::Project {
+            cluster, project, ..
+        } = &self.place
+        else {
             return Ok(BTreeSet::new());
         };
         let whole = Store::of_core(self.call.shared.hooks.cluster(cluster).await?);
@@ -297,7 +309,10 @@ impl<'a> Inside<'a> {
 
     /// Whether a namespace is of the project.
     async fn is_own(&self, name: &str) -> Result<bool, ApiError> {
-        let Place::Project { cluster, project } = &self.place else {
+        let Place::Project {
+            cluster, project, ..
+        } = &self.place
+        else {
             return Ok(true);
         };
         let whole = Store::of_core(self.call.shared.hooks.cluster(cluster).await?);

@@ -67,9 +67,8 @@ impl Handler for Edge {
 impl Edge {
     /// The answer, and whether the caller was authenticated.
     async fn answer(&self, request: Request, record: &mut Record) -> (Response, bool) {
-        let path = request.uri().path().to_owned();
-        let query = request.uri().query().map(str::to_owned);
-        let route = route(&path, query.as_deref());
+        let uri = request.uri().clone();
+        let route = route(uri.path(), uri.query());
         match route {
             Route::Public(page) => {
                 return (
@@ -160,18 +159,14 @@ impl Edge {
     ) -> Response {
         match route {
             Route::Cluster { cluster, path } => {
-                let (cluster, path) = (cluster.to_owned(), path.to_owned());
-                self.way.handle(request, identity, &cluster, &path).await
+                self.way.handle(request, identity, cluster, path).await
             }
             Route::Logout => match identity {
                 None => web::unauthorized(),
                 Some(identity) => self.login.logout(&request.into_parts().0, &identity).await,
             },
             Route::Explorer { cluster, path } => {
-                let (cluster, path) = (cluster.to_owned(), path.to_owned());
-                self.explorer
-                    .handle(request, identity, &cluster, &path)
-                    .await
+                self.explorer.handle(request, identity, cluster, path).await
             }
             Route::Shell { cluster } => {
                 let path = format!("/v1/management.cattle.io.clusters/{cluster}/shell");

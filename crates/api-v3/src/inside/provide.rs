@@ -7,17 +7,17 @@
 
 use drover_auth::web::ApiError;
 use drover_types::names::{CREATOR_ANNOTATION, CREATOR_LABEL, CREATOR_NORMAN};
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::workloads::KINDS;
-use super::{Asked, Inside, Place};
+use super::{Inside, Place, permitted};
 use crate::kinds::form::{ingress, service, workload_id};
 use crate::kinds::workload::registries;
 use crate::kinds::workload::services::{Wanted, selector, wanted};
 use crate::mapping;
 use crate::paths::{at, put};
-use crate::schema::{Base, Form, Layout, Object, Workload};
+use crate::schema::{Form, Layout, Object, Workload};
 use crate::store::Store;
 
 /// The Service follows from the ports of a workload.
@@ -72,40 +72,42 @@ impl Inside<'_> {
             return Ok(());
         };
         let was = before.map(|before| registries::images(workload, before));
-        let was = was.unwrap_or_default();
-        if before.is_some() && was == registries::images(workload, object) {
+        if was
+            .as_ref()
+            .is_some_and(|was| *was == registries::images(workload, object))
+        {
             return Ok(());
         }
         let store = Store::of_core(self.store.client().clone());
-        let mut secrets = seen(store.list(SECRETS, mapping::namespace(object)).await)?;
-        secrets.extend(seen(self.of_whole_project("dockerCredential").await)?);
-        registries::name_secrets(workload, object, &was, &secrets);
+        let mut secrets = permitted(store.list(SECRETS, mapping::namespace(object)).await)?;
+        if let Some(whole) = self.of_whole_project("dockerCredential") {
+            secrets.extend(whole.objects().await?);
+        }
+        registries::name_secrets(workload, object, &was.unwrap_or_default(), &secrets);
         Ok(())
     }
 
-    /// What lies on the hub for all namespaces of the project; nothing outside of projects.
-    async fn of_whole_project(&self, id: &str) -> Result<Vec<Value>, ApiError> {
-        if self.kind.base != Base::Project {
-            return Ok(Vec::new());
-        }
-        let kind = self.call.registry().get(id);
-        let Some((kind, object)) = kind.and_then(|kind| Some((kind, kind.object?))) else {
-            return Ok(Vec::new());
+    /// The same project's own objects of a type, which lie on the hub and are for all its namespaces; none outside of
+    /// projects.
+    fn of_whole_project(&self, id: &str) -> Option<Self> {
+        let Place::Project {
+            project, backing, ..
+        } = &self.place
+        else {
+            return None;
         };
-        let asked = Asked {
-            method: &Method::GET,
+        let kind = self.call.registry().get(id)?;
+        Some(Self {
+            call: self.call,
             kind,
-            object,
-            context: Some(self.context),
-            id: None,
-            link: None,
-        };
-        let whole = Self::enter(self.call, &asked).await?;
-        whole.may("list", None)?;
-        match &whole.place {
-            Place::Hub { backing, .. } => whole.store.list(object, Some(backing)).await,
-            Place::Cluster | Place::Project { .. } => Ok(Vec::new()),
-        }
+            object: kind.object?,
+            context: self.context,
+            place: Place::Hub {
+                project: project.clone(),
+                backing: backing.clone(),
+            },
+            store: Store::of(self.call.store().client().clone(), kind.api),
+        })
     }
 
     /// The labels by which a workload, which the caller may read, finds its pods.
@@ -395,13 +397,5 @@ async fn keep_addresses(
             });
             store.create(ENDPOINTS, namespace, made).await.map(drop)
         }
-    }
-}
-
-/// Who may see none says itself which there are.
-fn seen(found: Result<Vec<Value>, ApiError>) -> Result<Vec<Value>, ApiError> {
-    match found {
-        Err(error) if error.status == StatusCode::FORBIDDEN => Ok(Vec::new()),
-        found => found,
     }
 }

@@ -12,7 +12,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
-use x509_parser::prelude::{FromDer as _, GeneralName, Pem, X509Certificate};
+use x509_parser::prelude::{GeneralName, Pem, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::{text, text_at};
@@ -280,26 +280,16 @@ pub(crate) fn store(
 }
 
 /// Whether a certificate can be read, of whatever version of X.509, and the key is the certificate's.
-fn pair(certificate: &str, key: &str) -> Result<(), String> {
-    let mut chain = Pem::iter_from_buffer(certificate.as_bytes());
-    let first = chain
-        .next()
-        .ok_or("it holds no certificate in PEM form")?
-        .map_err(|error| format!("it is not PEM: {error}"))?;
-    for other in chain {
+fn pair(chain: &str, key: &str) -> Result<(), String> {
+    let first = first(chain)?;
+    let certificate = parsed(&first)?;
+    for other in Pem::iter_from_buffer(chain.as_bytes()).skip(1) {
+        let broken = |error: String| format!("it is not a chain of certificates: {error}");
+        let other = other.map_err(|error| broken(error.to_string()))?;
         other
-            .map_err(|error| error.to_string())
-            .and_then(|other| {
-                other
-                    .parse_x509()
-                    .map(|_| ())
-                    .map_err(|error| error.to_string())
-            })
-            .map_err(|error| format!("it is not a chain of certificates: {error}"))?;
+            .parse_x509()
+            .map_err(|error| broken(error.to_string()))?;
     }
-    let certificate = first
-        .parse_x509()
-        .map_err(|error| format!("it is not a certificate: {error}"))?;
     // What the key is is nobody's business, not even in part.
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
         .ok()
@@ -313,14 +303,24 @@ fn pair(certificate: &str, key: &str) -> Result<(), String> {
     }
 }
 
-/// What a certificate says of itself, in the peer's words.
-fn facts(pem: &str) -> Result<Item, String> {
-    let block = Pem::iter_from_buffer(pem.as_bytes())
+/// The first block of a chain in PEM form.
+fn first(chain: &str) -> Result<Pem, String> {
+    Pem::iter_from_buffer(chain.as_bytes())
         .next()
         .ok_or("it holds no certificate in PEM form")?
-        .map_err(|error| format!("it is not PEM: {error}"))?;
-    let (_, certificate) = X509Certificate::from_der(&block.contents)
-        .map_err(|error| format!("it is not a certificate: {error}"))?;
+        .map_err(|error| format!("it is not PEM: {error}"))
+}
+
+fn parsed(block: &Pem) -> Result<X509Certificate<'_>, String> {
+    block
+        .parse_x509()
+        .map_err(|error| format!("it is not a certificate: {error}"))
+}
+
+/// What a certificate says of itself, in the peer's words.
+fn facts(pem: &str) -> Result<Item, String> {
+    let block = first(pem)?;
+    let certificate = parsed(&block)?;
     let common_name = |name: &x509_parser::x509::X509Name<'_>| {
         name.iter_common_name()
             .next()

@@ -88,9 +88,13 @@ pub(super) fn is_writable(call: &Call<'_>, object: &Value) -> bool {
 pub(super) fn before_create_setting(fields: &Map<String, Value>) -> Result<(), ApiError> {
     let name = text(fields, "name");
     if READ_ONLY.contains(&name) {
-        return Err(ApiError::method_not_allowed(format!("{name} is readOnly")));
+        return Err(read_only(name));
     }
     Ok(())
+}
+
+fn read_only(name: &str) -> ApiError {
+    ApiError::method_not_allowed(format!("{name} is readOnly"))
 }
 
 pub(super) fn before_update_setting(
@@ -100,7 +104,7 @@ pub(super) fn before_update_setting(
 ) -> Result<(), ApiError> {
     let name = mapping::name(current);
     if !is_writable(call, current) {
-        return Err(ApiError::method_not_allowed(format!("{name} is readOnly")));
+        return Err(read_only(name));
     }
     let Some(value) = fields.get("value").and_then(Value::as_str) else {
         return Ok(());
