@@ -7,14 +7,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drover_auth::bootstrap::Outcome;
-use drover_auth::{Access, Auth, Clock, Config, Entropy, Identity};
+use drover_auth::{Access, Auth, Clock, Config, Entropy, Identity, web};
 use drover_kube_api::{Server, Storage};
 use drover_types::management::{
     Cluster, ClusterRoleTemplateBinding, Project, ProjectRoleTemplateBinding, User,
 };
+use http_body_util::BodyExt as _;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -28,6 +29,8 @@ use tokio::task::JoinHandle;
 
 /// The longest that anything takes.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest that controllers may take to do their part.
+pub const LIMIT: Duration = Duration::from_secs(60);
 /// The administrator's password.
 pub const PASSWORD: &str = "a-long-password-1";
 
@@ -45,6 +48,48 @@ where
     if let Err(error) = api.create(&PostParams::default(), &parsed).await {
         panic!("{error}: {object}");
     }
+}
+
+/// Waits until `look` finds what it looks for.
+///
+/// # Panics
+///
+/// After [`LIMIT`], with `what`.
+pub async fn until<T, F, Fut>(what: &str, look: F) -> T
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Option<T>>,
+{
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The body of a request; none for `null`.
+#[must_use]
+pub fn body(json: &Value) -> web::Body {
+    if json.is_null() {
+        web::empty()
+    } else {
+        web::full(json.to_string())
+    }
+}
+
+/// The status of an answer, and its body; `null` where that is no JSON.
+///
+/// # Panics
+///
+/// When the body breaks off.
+pub async fn read(response: web::Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.expect("a body");
+    let json = serde_json::from_slice(&body.to_bytes());
+    (status, json.unwrap_or(Value::Null))
 }
 
 /// A Kubernetes API in memory.

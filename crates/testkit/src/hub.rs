@@ -219,7 +219,16 @@ impl Hub {
     ///
     /// When the server refuses.
     pub async fn login(&self) -> Result<Session> {
-        let login = json!({"username": "admin", "password": PASSWORD, "responseType": "json"});
+        self.login_as("admin", PASSWORD).await
+    }
+
+    /// Logs somebody in.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses.
+    pub async fn login_as(&self, name: &str, password: &str) -> Result<Session> {
+        let login = json!({"username": name, "password": password, "responseType": "json"});
         let answer = self
             .http(None)?
             .post("/v3-public/localProviders/local?action=login", &login)
@@ -235,7 +244,7 @@ impl Hub {
     }
 }
 
-/// A logged-in administrator.
+/// Somebody who is logged in.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// The client with the token.

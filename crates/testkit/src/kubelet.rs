@@ -358,9 +358,13 @@ async fn write_secret(config: &Config, name: &str, folder: &Path) -> Result<()> 
     Ok(())
 }
 
-async fn write_service_account(config: &Config, folder: &PathBuf) -> Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let accounts: Api<ServiceAccount> = Api::namespaced(config.client.clone(), NAMESPACE);
+/// A token of the agent's account, as its pods get one.
+///
+/// # Errors
+///
+/// When the cluster gives none.
+pub async fn account_token(client: Client) -> Result<String> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client, NAMESPACE);
     let request = TokenRequest {
         spec: Some(TokenRequestSpec::default()),
         ..TokenRequest::default()
@@ -370,7 +374,12 @@ async fn write_service_account(config: &Config, folder: &PathBuf) -> Result<()> 
         .await
         .context("a token for the pod")?;
     let token = token.status.and_then(|status| status.token);
-    let token = token.context("the token request gave no token")?;
+    token.context("the token request gave no token")
+}
+
+async fn write_service_account(config: &Config, folder: &PathBuf) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let token = account_token(config.client.clone()).await?;
     std::fs::write(folder.join("token"), token)?;
     let maps: Api<ConfigMap> = Api::namespaced(config.client.clone(), NAMESPACE);
     // A simulated cluster signs with a new authority at each start and publishes none.

@@ -198,17 +198,12 @@ impl World {
         kind: &str,
         body: Value,
     ) -> Answer {
-        let body = if body.is_null() {
-            web::empty()
-        } else {
-            web::full(body.to_string())
-        };
         let request = Request::builder()
             .method(method)
             .uri(path.replace(' ', "%20").replace('"', "%22"))
             .header("host", "drover.example")
             .header("content-type", kind)
-            .body(body)
+            .body(embedded::body(&body))
             .expect("a request");
         let (cluster, inner) = place(path);
         let response = self

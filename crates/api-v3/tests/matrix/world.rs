@@ -5,16 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use drover_api_v3::{Api, Hooks, Parts, YamlImport};
-use drover_auth::web::{self, ApiError};
+use drover_auth::web::ApiError;
 use drover_auth::{Auth, Clock, Entropy, Identity};
 use drover_controllers::{Controllers, Downstream, Unreachable};
 use drover_kube_api as kube_api;
-use drover_testkit::embedded::{Embedded, Hub, put};
+use drover_testkit::embedded::{self, Embedded, Hub, put, until};
 use drover_testkit::roles::{Asked, Bound, Role};
 use drover_types::management::{
     Cluster, ClusterRoleTemplateBinding, GlobalRole, GlobalRoleBinding, Project,
@@ -47,25 +45,6 @@ pub(crate) const ELSEWHERE: &str = "elsewhere";
 pub(crate) const OUTSIDE: &str = "outside";
 /// Somebody to be changed and given roles.
 pub(crate) const TARGET: &str = "target";
-/// The longest any step may take.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Waits until `look` finds what it looks for.
-pub(crate) async fn until<T, F, Fut>(what: &str, look: F) -> T
-where
-    F: Fn() -> Fut,
-    Fut: Future<Output = Option<T>>,
-{
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 /// A client whose writes change nothing.
 fn dry(server: &kube_api::Server, identity: kube_api::Identity) -> Client {
     let service = server.client_service(identity);
@@ -254,26 +233,15 @@ impl World {
         url: &str,
         body: &Value,
     ) -> (u16, Value) {
-        let body = if body.is_null() {
-            web::empty()
-        } else {
-            web::full(body.to_string())
-        };
         let request = Request::builder()
             .method(method)
             .uri(url)
             .header("host", "drover.example")
             .header("content-type", "application/json")
-            .body(body)
+            .body(embedded::body(body))
             .unwrap();
         let identity = Some(user).filter(|user| !user.is_empty()).map(Identity::of);
-        let response = self.api.handle(request, identity).await;
-        let status = response.status().as_u16();
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        (
-            status,
-            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-        )
+        embedded::read(self.api.handle(request, identity).await).await
     }
 }
 

@@ -5,13 +5,12 @@
 use std::sync::Arc;
 
 use drover_api_v3::{Api, Hooks, Parts, YamlImport};
-use drover_auth::web::{self, ApiError};
+use drover_auth::web::ApiError;
 use drover_auth::{Clock, Entropy, Identity};
-use drover_testkit::embedded::Pair;
+use drover_testkit::embedded::{self, Pair};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::Request;
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 /// The cluster, reached with the user's name and virtual groups as the proxy would.
@@ -85,29 +84,13 @@ impl World {
         body: Value,
     ) -> (u16, Value) {
         let identity = Some(user).filter(|user| !user.is_empty()).map(Identity::of);
-        let body = if body.is_null() {
-            web::empty()
-        } else {
-            web::full(body.to_string())
-        };
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "drover.example")
-            .body(body)
+            .body(embedded::body(&body))
             .expect("a request");
-        let response = self.api.handle(request, identity).await;
-        let status = response.status().as_u16();
-        let bytes = response
-            .into_body()
-            .collect()
-            .await
-            .expect("a body")
-            .to_bytes();
-        (
-            status,
-            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-        )
+        embedded::read(self.api.handle(request, identity).await).await
     }
 }
 

@@ -3,12 +3,11 @@
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use drover_controllers::{Config, Controllers, Downstream, Unreachable};
 use drover_kube_api::{Config as ApiConfig, Identity, Server, Storage};
+pub(crate) use drover_testkit::embedded::{LIMIT, until};
 use drover_types::condition;
 use drover_types::management::{Cluster, Node, Setting};
 use futures::FutureExt as _;
@@ -22,25 +21,6 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-/// The longest any single step may take.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
-
-/// Waits until `look` finds what it looks for.
-pub(crate) async fn until<T, F, Fut>(what: &str, look: F) -> T
-where
-    F: Fn() -> Fut,
-    Fut: Future<Output = Option<T>>,
-{
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(start.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 pub(crate) async fn api_server() -> (Server, Client) {
     let server = Server::open(ApiConfig::new(Storage::Memory)).await.unwrap();

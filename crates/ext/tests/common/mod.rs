@@ -5,10 +5,9 @@
 use drover_auth::web::Response;
 use drover_auth::{Clock, Identity};
 use drover_ext::{Ext, HubClient, Parts};
-use drover_testkit::embedded::{Hub, PATIENCE, put};
+use drover_testkit::embedded::{self, Hub, PATIENCE, put};
 use drover_types::management::{Cluster, GlobalRoleBinding, Setting, User};
 use http::Request;
-use http_body_util::BodyExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -96,11 +95,7 @@ impl World {
             "PATCH" => "application/merge-patch+json",
             _ => "application/json",
         };
-        let response = self.ask(identity, method, path, kind, body).await;
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.expect("a body");
-        let body = serde_json::from_slice(&body.to_bytes()).unwrap_or(Value::Null);
-        (status, body)
+        embedded::read(self.ask(identity, method, path, kind, body).await).await
     }
 
     /// Sends a body of some type; the answer as it comes.
@@ -113,16 +108,11 @@ impl World {
         body: Value,
     ) -> Response {
         let url = format!("{ROOT}{path}");
-        let body = if body.is_null() {
-            drover_auth::web::empty()
-        } else {
-            drover_auth::web::full(body.to_string())
-        };
         let request = Request::builder()
             .method(method)
             .uri(&url)
             .header("content-type", kind)
-            .body(body)
+            .body(embedded::body(&body))
             .expect("a request");
         let path = request.uri().path().to_owned();
         self.ext.handle(request, identity, &path).await

@@ -34,6 +34,8 @@ struct Scene {
     /// Where the agent answers the API server.
     port: u16,
     jane: Session,
+    /// Her id.
+    user: String,
     binding: String,
     /// The token of Jane's kubeconfig.
     token: String,
@@ -64,7 +66,9 @@ impl Scene {
             world.kubelet.start_authenticator("node-1", port).await
         })
         .await?;
-        let (jane, binding) = jane(&world).await?;
+        let user = world.person("jane").await?;
+        let jane = world.hub.login_as("jane", PASSWORD).await?;
+        let binding = world.bind(&user, ROLE).await?;
         let file = jane.kubeconfig(&world.id).await?;
         std::fs::write(world.hub.folder().join("jane"), &file)?;
         let file: Value = serde_saphyr::from_str(&file)?;
@@ -77,6 +81,7 @@ impl Scene {
             authenticator,
             port,
             jane,
+            user,
             binding,
             token,
         })
@@ -173,7 +178,7 @@ impl Scene {
         http.delete(&path).await?.expect(204)?;
         self.wait_directly("a removed binding to count", 401)
             .await?;
-        self.binding = bind(&self.world, &self.jane).await?;
+        self.binding = self.world.bind(&self.user, ROLE).await?;
         self.wait_directly("a new binding to count", 200).await?;
 
         let extra = self.jane.kubeconfig(&self.world.id).await?;
@@ -284,6 +289,8 @@ impl Scene {
 }
 
 const NODES: &str = "/api/v1/nodes";
+/// Lets somebody see them.
+const ROLE: &str = "nodes-view";
 
 /// Sets the cluster's own endpoint.
 async fn switch(world: &World, endpoint: &Value) -> Result<()> {
@@ -292,47 +299,4 @@ async fn switch(world: &World, endpoint: &Value) -> Result<()> {
     let path = format!("/v3/clusters/{}", world.id);
     let answer = world.session.http.put(&path, &cluster).await?;
     answer.expect(200).map(drop)
-}
-
-/// Somebody who may see the nodes of the cluster, and the binding that says so.
-async fn jane(world: &World) -> Result<(Session, String)> {
-    let http = &world.session.http;
-    let user = json!({"username": "jane", "password": PASSWORD, "enabled": true});
-    let user = http.post("/v3/users", &user).await?.expect(201)?.json()?;
-    let global = json!({"globalRoleId": "user", "userId": user["id"]});
-    http.post("/v3/globalrolebindings", &global)
-        .await?
-        .expect(201)?;
-    let login = json!({"username": "jane", "password": PASSWORD, "responseType": "json"});
-    let anybody = world.hub.http(None)?;
-    let login = anybody
-        .post("/v3-public/localProviders/local?action=login", &login)
-        .await?
-        .expect(201)?
-        .json()?;
-    let token = login["token"].as_str().context("no token")?.to_owned();
-    let jane = Session {
-        http: world.hub.http(Some(&token))?,
-        token,
-    };
-    let binding = bind(world, &jane).await?;
-    Ok((jane, binding))
-}
-
-async fn bind(world: &World, jane: &Session) -> Result<String> {
-    let me = jane
-        .http
-        .get("/v3/users?me=true")
-        .await?
-        .expect(200)?
-        .json()?;
-    let binding = json!({
-        "clusterId": world.id, "roleTemplateId": "nodes-view", "userId": me["data"][0]["id"],
-    });
-    let http = &world.session.http;
-    let made = http
-        .post("/v3/clusterroletemplatebindings", &binding)
-        .await?;
-    let made = made.expect(201)?.json()?;
-    Ok(made["id"].as_str().context("no id")?.to_owned())
 }

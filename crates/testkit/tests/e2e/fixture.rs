@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use drover_testkit::apply;
 use drover_testkit::control_plane::{self, ControlPlane};
-use drover_testkit::hub::{self, Hub, Session};
+use drover_testkit::hub::{self, Hub, PASSWORD, Session};
 use drover_testkit::kubelet::Kubelet;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Time for what happens by itself; generous, because other processes use the machine too.
@@ -69,6 +69,30 @@ impl World {
         };
         world.wait_state("active", LIMIT).await?;
         Ok(world)
+    }
+
+    /// Makes a user who may log in, with [`PASSWORD`], and nothing more; their id.
+    pub(crate) async fn person(&self, name: &str) -> Result<String> {
+        let http = &self.session.http;
+        let user = json!({"username": name, "password": PASSWORD, "enabled": true});
+        let user = http.post("/v3/users", &user).await?.expect(201)?.json()?;
+        let id = user["id"].as_str().context("no id")?;
+        let global = json!({"globalRoleId": "user", "userId": id});
+        http.post("/v3/globalrolebindings", &global)
+            .await?
+            .expect(201)?;
+        Ok(id.to_owned())
+    }
+
+    /// Gives somebody a role in the cluster; the binding's id.
+    pub(crate) async fn bind(&self, user: &str, role: &str) -> Result<String> {
+        let binding = json!({"clusterId": self.id, "roleTemplateId": role, "userId": user});
+        let http = &self.session.http;
+        let made = http
+            .post("/v3/clusterroletemplatebindings", &binding)
+            .await?;
+        let made = made.expect(201)?.json()?;
+        Ok(made["id"].as_str().context("no id")?.to_owned())
     }
 
     /// Waits for a state; a failure shows what the server and the agents logged last.

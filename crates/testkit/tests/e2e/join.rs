@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result, ensure};
 use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::hub::{self, Hub};
+use drover_testkit::kubelet::account_token;
 use drover_testkit::process::Launch;
 use drover_testkit::{apply, real, wait};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::PostParams;
 use serde_json::Value;
@@ -60,16 +60,7 @@ impl Pod {
         }
         let account = folder.path().join("account");
         std::fs::create_dir(&account)?;
-        let accounts: Api<ServiceAccount> = Api::namespaced(client, "cattle-system");
-        let request = TokenRequest {
-            spec: Some(TokenRequestSpec::default()),
-            ..TokenRequest::default()
-        };
-        let token = accounts
-            .create_token_request("cattle", &PostParams::default(), &request)
-            .await?;
-        let token = token.status.and_then(|status| status.token);
-        std::fs::write(account.join("token"), token.context("no token")?)?;
+        std::fs::write(account.join("token"), account_token(client).await?)?;
         std::fs::write(account.join("ca.crt"), plane.authority())?;
         std::fs::write(account.join("namespace"), "cattle-system")?;
         Ok(Self {

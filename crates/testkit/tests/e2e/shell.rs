@@ -3,21 +3,23 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use drover_testkit::hub::PASSWORD;
 use drover_testkit::socket::{Opened, Socket};
 use drover_testkit::{apply, hub, wait};
 use serde_json::json;
 
 use crate::fixture::{LIMIT, World, kubectl, turn};
 
-const PASSWORD: &str = "a-long-enough-password";
 const SYSTEM: &str = "cattle-system";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_works_in_a_shell_with_the_rights_of_a_member() -> Result<()> {
     let _turn = turn().await;
     let mut world = World::start(hub::Config::default()).await?;
-    let token = member(&world).await?;
-    let mut shell = open(&world, &token).await?;
+    let user = world.person("colleague").await?;
+    world.bind(&user, "cluster-member").await?;
+    let member = world.hub.login_as("colleague", PASSWORD).await?;
+    let mut shell = open(&world, &member.token).await?;
     let size = STANDARD.encode(json!({"Width": 123, "Height": 45}).to_string());
     shell.send_text(&format!("4{size}")).await?;
     type_in(
@@ -64,35 +66,6 @@ async fn a_member_works_in_a_shell_with_the_rights_of_a_member() -> Result<()> {
     let refused = apply::kubectl(&kubeconfig, &["get", "nodes"], "").await?;
     assert_ne!(refused.code, 0, "the token is still good");
     world.hub.process()?.still_running()
-}
-
-/// The token of somebody who is a member of the cluster.
-async fn member(world: &World) -> Result<String> {
-    let http = &world.session.http;
-    let user = json!({"username": "colleague", "password": PASSWORD, "enabled": true});
-    let user = http.post("/v3/users", &user).await?.expect(201)?.json()?;
-    for (path, body) in [
-        (
-            "/v3/globalrolebindings",
-            json!({"globalRoleId": "user", "userId": user["id"]}),
-        ),
-        (
-            "/v3/clusterroletemplatebindings",
-            json!({"clusterId": world.id, "roleTemplateId": "cluster-member", "userId": user["id"]}),
-        ),
-    ] {
-        http.post(path, &body).await?.expect(201)?;
-    }
-    let login = json!({"username": "colleague", "password": PASSWORD, "responseType": "json"});
-    let login = world
-        .hub
-        .http(None)?
-        .post("/v3-public/localProviders/local?action=login", &login)
-        .await?
-        .expect(201)?
-        .json()?;
-    let token = login["token"].as_str().context("no token")?;
-    Ok(token.to_owned())
 }
 
 async fn open(world: &World, token: &str) -> Result<Box<Socket>> {

@@ -1,14 +1,13 @@
 //! `/v1/subscribe` over a really imported cluster: what kubectl does there comes as frames, and ends with the right to see it.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use drover_testkit::hub;
+use drover_testkit::hub::{self, PASSWORD};
 use drover_testkit::socket::{Opened, Socket};
 use serde_json::{Value, json};
 
 use crate::fixture::{World, kubectl, turn};
 
 /// What a person without rights of their own logs in with.
-const PASSWORD: &str = "a-long-enough-password";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_of_an_imported_cluster_are_told_to_those_who_may_see_them() -> Result<()> {
@@ -189,32 +188,14 @@ async fn errors(world: &World) -> Result<()> {
 /// A colleague sees what their role shows, and nothing from the moment it is taken away.
 async fn revocation(world: &World) -> Result<()> {
     let http = &world.session.http;
-    let user = json!({"username": "colleague", "password": PASSWORD, "enabled": true});
-    let user = http.post("/v3/users", &user).await?.expect(201)?.json()?;
-    let global = json!({"globalRoleId": "user", "userId": user["id"]});
-    http.post("/v3/globalrolebindings", &global)
-        .await?
-        .expect(201)?;
-    let login = json!({"username": "colleague", "password": PASSWORD, "responseType": "json"});
-    let login = world
-        .hub
-        .http(None)?
-        .post("/v3-public/localProviders/local?action=login", &login)
-        .await?
-        .expect(201)?
-        .json()?;
-    let token = login["token"].as_str().context("no token")?;
+    let user = world.person("colleague").await?;
+    let colleague = world.hub.login_as("colleague", PASSWORD).await?;
+    let token = colleague.token.as_str();
     let path = format!("/k8s/clusters/{}/v1/subscribe", world.id);
     let closed = Socket::open(world.hub.address(), &path, Some(token)).await?;
     ensure!(matches!(closed, Opened::Refused(401)), "{closed:?}");
 
-    let binding =
-        json!({"clusterId": world.id, "roleTemplateId": "cluster-owner", "userId": user["id"]});
-    let binding = http
-        .post("/v3/clusterroletemplatebindings", &binding)
-        .await?
-        .expect(201)?
-        .json()?;
+    let binding = world.bind(&user, "cluster-owner").await?;
     let mut stream = open(world, token).await?;
     let topic = json!({"resourceType": "configmap", "namespace": "shop"});
     stream.say(&topic).await?;
@@ -224,8 +205,7 @@ async fn revocation(world: &World) -> Result<()> {
         told(&stream.frame().await?),
         ("resource.create", "shop/for-both")
     );
-    let id = binding["id"].as_str().context("a binding without an id")?;
-    http.delete(&format!("/v3/clusterroletemplatebindings/{id}"))
+    http.delete(&format!("/v3/clusterroletemplatebindings/{binding}"))
         .await?
         .expect(204)?;
     in_shop(world, &["create", "configmap", "for-the-owner"]).await?;

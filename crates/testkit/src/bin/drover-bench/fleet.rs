@@ -13,16 +13,15 @@ use drover_testkit::figure::{Better, megabytes};
 use drover_testkit::hub::{self, Hub, Session};
 use drover_testkit::load::{Connection, Target};
 use drover_testkit::simulated::{self, Simulated};
-use drover_testkit::{apply, wait};
+use drover_testkit::{apply, kubelet, wait};
 use drover_tunnel::{
     Accept, Acceptor, BoxedIo, ClientRequest, Options, Role, Session as Tunnel, connect,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::{HeaderMap, HeaderValue, Uri};
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{ListParams, PostParams};
+use kube::api::ListParams;
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -216,15 +215,7 @@ async fn import(
         .filter_map(|secret| secret.data)
         .find_map(|data| data.get("token").cloned())
         .context("no Secret with a token")?;
-    let accounts: Api<ServiceAccount> = Api::namespaced(client, NAMESPACE);
-    let request = TokenRequest {
-        spec: Some(TokenRequestSpec::default()),
-        ..TokenRequest::default()
-    };
-    let token = accounts
-        .create_token_request("cattle", &PostParams::default(), &request)
-        .await?;
-    let token = token.status.map(|status| status.token);
+    let token = kubelet::account_token(client).await?;
     let (host, port) = cluster.address();
     let params = json!({"cluster": {
         "address": format!("{host}:{port}"),
