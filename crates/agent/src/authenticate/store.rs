@@ -58,6 +58,15 @@ struct State {
     owner: Option<Value>,
 }
 
+/// What is worth a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// What [`Record::is_outdated_by`] says.
+    Noticeable,
+    /// Any difference.
+    Anything,
+}
+
 impl Store {
     /// The part of the node of this name.
     #[must_use]
@@ -140,20 +149,21 @@ impl Store {
         let mut rounds = interval(EVERY);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let last = tokio::select! {
-                () = shutdown.cancelled() => true,
-                _ = rounds.tick() => false,
+            let due = tokio::select! {
+                // Whoever starts next begins with what is known here now.
+                () = shutdown.cancelled() => Due::Anything,
+                _ = rounds.tick() => Due::Noticeable,
             };
-            if let Err(error) = self.write(kept).await {
+            if let Err(error) = self.write(kept, due).await {
                 warn!(error = %Chain(&error), "answers cannot be kept for later");
             }
-            if last {
+            if due == Due::Anything {
                 return;
             }
         }
     }
 
-    async fn write(&self, kept: &Mutex<Kept>) -> Result<(), ApiError> {
+    async fn write(&self, kept: &Mutex<Kept>, due: Due) -> Result<(), ApiError> {
         let mut state = self.state.lock().await;
         if kept.lock().is_disowned() {
             return Ok(());
@@ -167,7 +177,7 @@ impl Store {
         let records = kept.lock().records(Timestamp::now());
         let (text, records) = fitting(records);
         let records = by_token(&records);
-        if !is_due(&state.written, &records) {
+        if !is_due(&state.written, &records, due) {
             return Ok(());
         }
         let mut data = Map::new();
@@ -254,13 +264,22 @@ fn fitting(mut records: Vec<Record>) -> (String, Vec<Record>) {
     }
 }
 
-fn is_due(written: &BTreeMap<String, Record>, records: &BTreeMap<String, Record>) -> bool {
-    written.len() != records.len()
-        || records.iter().any(|(token, record)| {
-            written
-                .get(token)
-                .is_none_or(|written| written.is_outdated_by(record))
-        })
+fn is_due(
+    written: &BTreeMap<String, Record>,
+    records: &BTreeMap<String, Record>,
+    due: Due,
+) -> bool {
+    match due {
+        Due::Anything => written != records,
+        Due::Noticeable => {
+            written.len() != records.len()
+                || records.iter().any(|(token, record)| {
+                    written
+                        .get(token)
+                        .is_none_or(|written| written.is_outdated_by(record))
+                })
+        }
+    }
 }
 
 #[cfg(test)]
@@ -304,13 +323,13 @@ mod tests {
         let (one, first) = (Store::new(kubernetes.api(), "node-1"), kept(1));
         one.open(&first).await;
         let_in(&first, "a:b", Vec::new());
-        one.write(&first).await.unwrap();
+        one.write(&first, Due::Noticeable).await.unwrap();
 
         let (two, second) = (Store::new(kubernetes.api(), "node-2"), kept(2));
         two.open(&second).await;
         assert!(is_known(&second, "a:b"), "by the salt of the Secret");
         let_in(&second, "c:d", Vec::new());
-        two.write(&second).await.unwrap();
+        two.write(&second, Due::Noticeable).await.unwrap();
 
         let (again, third) = (Store::new(kubernetes.api(), "node-1"), kept(3));
         again.open(&third).await;
@@ -337,7 +356,7 @@ mod tests {
         kept.lock()
             .settle(stranger, ticket, Asked::Refused, Timestamp::now());
         kubernetes.api().delete(&path()).await.unwrap();
-        store.write(&kept).await.unwrap();
+        store.write(&kept, Due::Noticeable).await.unwrap();
         assert_eq!(kubernetes.object(&path()), None);
     }
 
@@ -348,10 +367,45 @@ mod tests {
         store.open(&kept).await;
         kubernetes.api().delete(&path()).await.unwrap();
         let_in(&kept, "a:b", Vec::new());
-        assert!(store.write(&kept).await.is_err());
-        store.write(&kept).await.unwrap();
+        assert!(store.write(&kept, Due::Noticeable).await.is_err());
+        store.write(&kept, Due::Noticeable).await.unwrap();
         let secret = kubernetes.object(&path()).unwrap();
         assert_eq!(parts(&secret)[0].1.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_a_moment_later_is_written_at_the_end() {
+        let kubernetes = FakeKubernetes::start().await;
+        let (store, kept) = (Store::new(kubernetes.api(), "node-1"), kept(1));
+        store.open(&kept).await;
+        let_in(&kept, "a:b", Vec::new());
+        store.write(&kept, Due::Noticeable).await.unwrap();
+        let written = || kubernetes.object(&path()).unwrap()["data"][store.key.as_str()].clone();
+        let before = written();
+
+        let newer: Vec<Value> = kept
+            .lock()
+            .records(Timestamp::now())
+            .iter()
+            .map(|record| {
+                let mut record = json!(record);
+                for time in ["said", "until"] {
+                    let later: Timestamp = record[time].as_str().unwrap().parse().unwrap();
+                    record[time] = json!(later + jiff::SignedDuration::from_millis(1));
+                }
+                record
+            })
+            .collect();
+        let newer = serde_json::from_value(json!(newer)).unwrap();
+        kept.lock()
+            .learn(newer, Timestamp::now() + jiff::SignedDuration::from_secs(1));
+        store.write(&kept, Due::Noticeable).await.unwrap();
+        assert_eq!(written(), before);
+
+        let ended = CancellationToken::new();
+        ended.cancel();
+        store.run(&kept, &ended).await;
+        assert_ne!(written(), before);
     }
 
     #[test]

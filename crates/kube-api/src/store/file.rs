@@ -118,7 +118,7 @@ pub(super) struct RowChange<'a> {
 pub(super) struct File {
     connection: Connection,
     path: PathBuf,
-    _lock: fs::File,
+    _lock: Lock,
 }
 
 impl File {
@@ -261,8 +261,20 @@ impl File {
     }
 }
 
+/// The lock against a second server, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Lock(fs::File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that this process starts just now holds every file until it is executed, and
+        // the lock with it. An error leaves what closing does.
+        drop(self.0.unlock());
+    }
+}
+
 /// Takes the lock that a server holds as long as it uses the database; makes the folder.
-pub(super) fn lock(path: &Path) -> Result<fs::File, StoreOpenError> {
+pub(super) fn lock(path: &Path) -> Result<Lock, StoreOpenError> {
     let folder = folder(path);
     if !folder.is_dir() {
         fs::create_dir_all(folder)
@@ -286,7 +298,7 @@ pub(super) fn lock(path: &Path) -> Result<fs::File, StoreOpenError> {
         .open(&name)
         .map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(fs::TryLockError::WouldBlock) => Err(StoreOpenError::Locked {
             path: path.to_owned(),
         }),
@@ -501,5 +513,22 @@ fn write_error(error: &rusqlite::Error) -> WriteError {
         WriteError::NoSpace
     } else {
         WriteError::Failed(Arc::from(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_is_given_back_while_a_starting_program_still_holds_its_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("objects.db");
+        let held = lock(&path).expect("the first lock");
+        assert!(matches!(lock(&path), Err(StoreOpenError::Locked { .. })));
+        // What a fork makes of it until it is executed.
+        let _copy = held.0.try_clone().expect("a second descriptor");
+        drop(held);
+        lock(&path).expect("the lock again");
     }
 }
