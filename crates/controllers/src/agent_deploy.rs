@@ -33,7 +33,7 @@ use crate::nodes::roles;
 use crate::plan::{Action, Plan, Reference, Site, Sites, chain};
 use crate::registration::{SYSTEM_TOKEN, registration_token};
 use crate::runtime::{Controller, LookError, Trigger};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// Hash of the token in the manifest applied last (reference 3.1).
 pub const TOKEN_HASH: &str = "io.cattle.agent.registration-token-hash";
@@ -285,6 +285,7 @@ fn apply(object: &Object) -> Action {
 /// Looks after the agents of imported clusters; keys are cluster ids.
 pub(crate) struct AgentDeploy {
     pub(crate) client: Client,
+    pub(crate) settings: settings::Shared,
     pub(crate) downstream: Arc<dyn Downstream>,
     pub(crate) board: Arc<Board>,
     pub(crate) clusters: Trigger,
@@ -298,7 +299,7 @@ impl AgentDeploy {
         cluster: &Cluster,
         facts: &Facts,
     ) -> Result<Option<String>, LookError> {
-        let settings = Settings::read(&self.client).await?;
+        let settings = self.settings.read().await?;
         let tokens = Api::<ClusterRegistrationToken>::namespaced(self.client.clone(), id);
         let has_registration = tokens.get_opt(SYSTEM_TOKEN).await?.is_some();
         let secrets = Api::<Secret>::namespaced(self.client.clone(), id);

@@ -150,10 +150,11 @@ impl Controllers {
         let board = Arc::new(Board::new(clock.now()));
         let known = Arc::new(Known::default());
         let mut tasks: JoinSet<()> = JoinSet::new();
-        for task in self.workers(&triggers, &board, &known, &shutdown) {
+        let settings = settings::Shared::new(self.client.clone());
+        for task in self.workers(&triggers, &settings, &board, &known, &shutdown) {
             tasks.spawn(task);
         }
-        for task in watches::all(&self.client, &triggers, &known, &shutdown) {
+        for task in watches::all(&self.client, &triggers, &settings, &known, &shutdown) {
             tasks.spawn(task);
         }
         let observers = Observers {
@@ -189,6 +190,7 @@ impl Controllers {
     fn workers(
         &self,
         triggers: &Triggers,
+        settings: &settings::Shared,
         board: &Arc<Board>,
         known: &Arc<Known>,
         shutdown: &CancellationToken,
@@ -210,6 +212,7 @@ impl Controllers {
             worker.of(
                 registration::Registration {
                     client: client(),
+                    settings: settings.clone(),
                     downstream: downstream(),
                     agent: triggers.agent.clone(),
                     clock: clock.clone(),
@@ -238,6 +241,7 @@ impl Controllers {
             worker.of(
                 agent_deploy::AgentDeploy {
                     client: client(),
+                    settings: settings.clone(),
                     downstream: downstream(),
                     board: Arc::clone(board),
                     clusters: triggers.clusters.clone(),
@@ -257,6 +261,7 @@ impl Controllers {
             ),
             worker.of(
                 projects::Projects {
+                    settings: settings.clone(),
                     reach: reach.clone(),
                     clock: clock.clone(),
                 },

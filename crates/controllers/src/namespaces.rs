@@ -9,13 +9,14 @@ use drover_types::names::PROJECT_ANNOTATION;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{ListParams, PartialObjectMeta};
-use kube::{Api, Client};
+use kube::Client;
+use kube::api::ListParams;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::clusters::annotation;
 use crate::plan::{Action, Reference, Site};
+use crate::runtime::metadata_of;
 
 /// Annotation with the conditions of a namespace.
 pub(crate) const STATUS_ANNOTATION: &str = "cattle.io/status";
@@ -24,8 +25,9 @@ const POPULATED: &str = "InitialRolesPopulated";
 
 /// The metadata of all namespaces of a cluster.
 pub(crate) async fn all(client: &Client) -> Result<Vec<ObjectMeta>, kube::Error> {
-    let api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
-    let listed = api.list(&ListParams::default()).await?;
+    let listed = metadata_of::<Namespace>(client)
+        .list(&ListParams::default())
+        .await?;
     Ok(listed
         .items
         .into_iter()

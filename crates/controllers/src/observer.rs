@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::downstream::Downstream;
 use crate::facts::{Board, Deployed, Health, Session};
-use crate::runtime::{Trigger, metadata_of, watch_metadata};
+use crate::runtime::{Trigger, watch_metadata};
 
 /// How often sessions are compared with observers, should a notice have been lost.
 const COMPARE: Duration = Duration::from_secs(10);
@@ -272,7 +272,7 @@ impl Observers {
         );
         let id = id.to_owned();
         watch_metadata::<Namespace>(
-            metadata_of(client),
+            client,
             watcher::Config::default(),
             move |_, _| {
                 access.now(&id);
@@ -287,15 +287,10 @@ impl Observers {
 /// Tells of changes to objects with some labels, within a time.
 async fn follow<K>(id: &str, client: &Client, labels: &str, (told, within): (Trigger, Duration))
 where
-    K: kube::Resource<DynamicType = ()>
-        + Clone
-        + serde::de::DeserializeOwned
-        + std::fmt::Debug
-        + Send
-        + Sync
-        + 'static,
+    K: kube::Resource<DynamicType = ()>,
 {
     let config = watcher::Config::default().labels(labels);
-    let tell = |_: &_, _| told.within(id, within);
-    watch_metadata::<K>(metadata_of(client), config, tell, CancellationToken::new()).await;
+    let id = id.to_owned();
+    let tell = move |_: &_, _| told.within(&id, within);
+    watch_metadata::<K>(client, config, tell, CancellationToken::new()).await;
 }

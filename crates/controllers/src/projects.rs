@@ -32,7 +32,7 @@ use crate::downstream::Reach;
 use crate::namespaces;
 use crate::plan::{Action, Plan, Reference, Site};
 use crate::runtime::{Controller, LookError};
-use crate::settings::Settings;
+use crate::settings;
 use assignment::assign;
 pub(crate) use assignment::leave;
 
@@ -224,6 +224,7 @@ fn creator_bindings(
 /// All projects of a cluster have one key, because a look at one that read it before its deletion would make again what
 /// another look has just removed.
 pub(crate) struct Projects {
+    pub(crate) settings: settings::Shared,
     pub(crate) reach: Reach,
     pub(crate) clock: Clock,
 }
@@ -255,9 +256,7 @@ impl Controller for Projects {
             template.project_creator_default
         })
         .await?;
-        let system_namespaces = Settings::read(&self.reach.hub)
-            .await?
-            .list("system-namespaces");
+        let system_namespaces = self.settings.read().await?.list("system-namespaces");
         let sites = self.reach.sites(cluster);
         let (mut again, mut failed) = (None, None);
         for project in &projects {

@@ -27,7 +27,7 @@ use serde_json::{Map, Value, json};
 use crate::downstream::Downstream;
 use crate::plan::{Action, Plan, Reference, Site, Sites};
 use crate::runtime::{Controller, LookError, Trigger};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// The token shown to people.
 pub const DEFAULT_TOKEN: &str = "default-token";
@@ -355,6 +355,7 @@ pub fn registration_token(cluster: &str, name: &str) -> ClusterRegistrationToken
 /// Looks after all registration tokens; keys are `<cluster>/<name>`.
 pub(crate) struct Registration {
     pub(crate) client: Client,
+    pub(crate) settings: settings::Shared,
     pub(crate) downstream: Arc<dyn Downstream>,
     /// Whose manifest holds the `system` token.
     pub(crate) agent: Trigger,
@@ -377,7 +378,7 @@ impl Controller for Registration {
         let secret = secrets
             .get_opt(&format!("{REGISTRATION_SECRET_PREFIX}{name}"))
             .await?;
-        let settings = Settings::read(&self.client).await?;
+        let settings = self.settings.read().await?;
         let fresh = crate::random::token(&self.entropy)?;
         let observed = Observed {
             token: &token,

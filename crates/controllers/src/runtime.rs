@@ -14,13 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_auth::Clock;
-use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
-use kube::api::PartialObjectMeta;
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource};
 use parking_lot::Mutex;
-use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -214,16 +215,51 @@ pub(crate) enum Presence {
     Gone,
 }
 
-/// Tells `told` of each object that appears, changes or goes, until shutdown.
-pub(crate) async fn watch_metadata<K>(
-    api: Api<PartialObjectMeta<K>>,
-    config: watcher::Config,
-    told: impl Fn(&PartialObjectMeta<K>, Presence) + Send,
-    shutdown: CancellationToken,
-) where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+/// An object as far as its metadata goes, whatever its kind.
+pub(crate) type Metadata = PartialObjectMeta<DynamicObject>;
+
+/// The metadata of all objects of a kind; what else they hold is not asked for, and may be much.
+///
+/// The kind is known at run time only, so that the code behind it is made once and not for each kind.
+pub(crate) fn metadata_of<K: Resource<DynamicType = ()>>(client: &Client) -> Api<Metadata> {
+    Api::all_with(client.clone(), &ApiResource::erase::<K>(&()))
+}
+
+/// The same in one namespace.
+pub(crate) fn metadata_in<K>(client: &Client, namespace: &str) -> Api<Metadata>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
-    let kind = K::kind(&());
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<K>(&()))
+}
+
+/// Who is told of an object.
+type Told = Box<dyn Fn(&Metadata, Presence) + Send>;
+
+/// Tells `told` of each object of a kind that appears, changes or goes, until shutdown.
+pub(crate) fn watch_metadata<K: Resource<DynamicType = ()>>(
+    client: &Client,
+    config: watcher::Config,
+    told: impl Fn(&Metadata, Presence) + Send + 'static,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, ()> {
+    watch(
+        metadata_of::<K>(client),
+        K::kind(&()).into_owned(),
+        config,
+        Box::new(told),
+        shutdown,
+    )
+    .boxed()
+}
+
+async fn watch(
+    api: Api<Metadata>,
+    kind: String,
+    config: watcher::Config,
+    told: Told,
+    shutdown: CancellationToken,
+) {
     let mut events = std::pin::pin!(watcher(api, config).default_backoff());
     loop {
         let event = tokio::select! {
@@ -240,13 +276,6 @@ pub(crate) async fn watch_metadata<K>(
             None => return,
         }
     }
-}
-
-/// All objects' metadata of a kind.
-pub(crate) fn metadata_of<K: Resource<DynamicType = ()>>(
-    client: &Client,
-) -> Api<PartialObjectMeta<K>> {
-    Api::all(client.clone())
 }
 
 #[cfg(test)]

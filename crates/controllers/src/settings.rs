@@ -4,11 +4,13 @@
 //! built in here. Writing settings belongs to others.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use drover_types::management::{Feature, Setting};
 use drover_types::names;
 use kube::api::ListParams;
 use kube::{Api, Client};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 /// Effective settings and features by name.
@@ -115,6 +117,72 @@ impl Settings {
     }
 }
 
+/// Settings as they were read last, until one of them changes. Clones are the same.
+///
+/// Every look at a cluster needs them, and they are many: with hundreds of clusters, reading them each time was a tenth
+/// of what an idle server did.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Counts, so that what was read before a change is not kept after it.
+    changes: u64,
+    settings: Option<Arc<Settings>>,
+}
+
+impl Kept {
+    /// Keeps what was read when there had been so many changes.
+    fn keep(&mut self, changes: u64, settings: &Arc<Settings>) {
+        if self.changes == changes {
+            self.settings = Some(Arc::clone(settings));
+        }
+    }
+
+    fn forget(&mut self) {
+        self.changes += 1;
+        self.settings = None;
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(client: Client) -> Self {
+        let inner = Inner {
+            client,
+            kept: Mutex::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The settings, read if need be.
+    pub(crate) async fn read(&self) -> Result<Arc<Settings>, kube::Error> {
+        let changes = {
+            let kept = self.inner.kept.lock();
+            if let Some(settings) = &kept.settings {
+                return Ok(Arc::clone(settings));
+            }
+            kept.changes
+        };
+        let settings = Arc::new(Settings::read(&self.inner.client).await?);
+        self.inner.kept.lock().keep(changes, &settings);
+        Ok(settings)
+    }
+
+    /// A setting or a feature has changed; to be called before anybody is told to look.
+    pub(crate) fn changed(&self) {
+        self.inner.kept.lock().forget();
+    }
+}
+
 /// Values for an installation without stored settings (`recorded/v3-settings.json`).
 fn built_in(name: &str) -> &'static str {
     match name {
@@ -147,6 +215,20 @@ mod tests {
         assert_eq!(plain, hex::encode(Sha256::digest(b"pem\n")));
         assert_eq!(plain, Settings::of([("cacerts", "pem\n\n")]).ca_checksum());
         assert_eq!("", Settings::default().ca_checksum());
+    }
+
+    #[test]
+    fn what_was_read_before_a_change_is_not_kept_after_it() {
+        let mut kept = Kept::default();
+        let settings = Arc::new(Settings::default());
+        let before = kept.changes;
+        kept.forget();
+        kept.keep(before, &settings);
+        assert!(kept.settings.is_none());
+        kept.keep(kept.changes, &settings);
+        assert!(kept.settings.is_some());
+        kept.forget();
+        assert!(kept.settings.is_none());
     }
 
     #[test]

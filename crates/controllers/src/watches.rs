@@ -6,7 +6,6 @@ use drover_types::management::{
     Cluster, ClusterRegistrationToken, ClusterRoleTemplateBinding, Feature, GlobalRole, Project,
     ProjectRoleTemplateBinding, RoleTemplate, Setting,
 };
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
@@ -14,13 +13,14 @@ use kube::runtime::watcher;
 use tokio_util::sync::CancellationToken;
 
 use crate::observer::Known;
-use crate::runtime::{Presence, metadata_of, watch_metadata};
-use crate::{Triggers, settings_follow};
+use crate::runtime::{Presence, Trigger, watch_metadata};
+use crate::{Triggers, settings, settings_follow};
 
 /// The watches, each to be run.
 pub(crate) fn all(
     client: &Client,
     triggers: &Triggers,
+    shared: &settings::Shared,
     known: &Arc<Known>,
     shutdown: &CancellationToken,
 ) -> Vec<BoxFuture<'static, ()>> {
@@ -38,7 +38,7 @@ pub(crate) fn all(
         (clusters.clone(), cleanup.clone(), Arc::clone(known));
     let of_pairs = triggers.provisioning.clone();
     let cluster = watch_metadata::<Cluster>(
-        metadata_of(client),
+        client,
         everything(),
         move |object, presence| {
             let Some(id) = object.metadata.name.as_deref() else {
@@ -55,7 +55,7 @@ pub(crate) fn all(
     );
     let (registration, clusters) = (registration.clone(), triggers.clusters.clone());
     let token = watch_metadata::<ClusterRegistrationToken>(
-        metadata_of(client),
+        client,
         everything(),
         move |object, presence| {
             let (Some(namespace), Some(name)) = (&object.metadata.namespace, &object.metadata.name)
@@ -71,7 +71,7 @@ pub(crate) fn all(
     );
     let (projects, quotas) = (projects.clone(), triggers.quotas.clone());
     let project = watch_metadata::<Project>(
-        metadata_of(client),
+        client,
         everything(),
         move |object, _| {
             if let Some(id) = &object.metadata.namespace {
@@ -83,14 +83,14 @@ pub(crate) fn all(
     );
     let (of_roles, known_to_roles) = (access.clone(), Arc::clone(known));
     let role = watch_metadata::<RoleTemplate>(
-        metadata_of(client),
+        client,
         everything(),
         move |_, _| known_to_roles.all().iter().for_each(|id| of_roles.now(id)),
         shutdown.clone(),
     );
     let (of_global, known_to_global) = (access.clone(), Arc::clone(known));
     let global = watch_metadata::<GlobalRole>(
-        metadata_of(client),
+        client,
         everything(),
         move |_, _| {
             known_to_global
@@ -102,7 +102,7 @@ pub(crate) fn all(
     );
     let of_clusters = access.clone();
     let cluster_binding = watch_metadata::<ClusterRoleTemplateBinding>(
-        metadata_of(client),
+        client,
         everything(),
         move |object, _| {
             object
@@ -115,7 +115,7 @@ pub(crate) fn all(
     );
     let (of_secrets, known_to_secrets) = (triggers.secrets.clone(), Arc::clone(known));
     let secret = watch_metadata::<Secret>(
-        metadata_of(client),
+        client,
         everything(),
         move |object, _| {
             let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
@@ -127,7 +127,7 @@ pub(crate) fn all(
     );
     let (of_projects, known) = (access.clone(), Arc::clone(known));
     let project_binding = watch_metadata::<ProjectRoleTemplateBinding>(
-        metadata_of(client),
+        client,
         everything(),
         move |object, _| {
             let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
@@ -142,22 +142,29 @@ pub(crate) fn all(
         },
         shutdown.clone(),
     );
-    let (of_settings, of_features) = (settings.clone(), settings.clone());
+    let follow = |settings: &Trigger| {
+        let (settings, shared) = (settings.clone(), shared.clone());
+        move || {
+            shared.changed();
+            settings.now(settings_follow::ALL);
+        }
+    };
+    let (of_settings, of_features) = (follow(settings), follow(settings));
     let setting = watch_metadata::<Setting>(
-        metadata_of(client),
+        client,
         everything(),
-        move |_, _| of_settings.now(settings_follow::ALL),
+        move |_, _| of_settings(),
         shutdown.clone(),
     );
     let feature = watch_metadata::<Feature>(
-        metadata_of(client),
+        client,
         everything(),
-        move |_, _| of_features.now(settings_follow::ALL),
+        move |_, _| of_features(),
         shutdown.clone(),
     );
     let of_objects = triggers.provisioning.clone();
     let provisioned = watch_metadata::<drover_types::provisioning::Cluster>(
-        metadata_of(client),
+        client,
         everything(),
         move |object, _| {
             if let (Some(namespace), Some(name)) =
@@ -169,17 +176,17 @@ pub(crate) fn all(
         shutdown.clone(),
     );
     vec![
-        provisioned.boxed(),
-        cluster.boxed(),
-        token.boxed(),
-        project.boxed(),
-        role.boxed(),
-        global.boxed(),
-        cluster_binding.boxed(),
-        project_binding.boxed(),
-        secret.boxed(),
-        setting.boxed(),
-        feature.boxed(),
+        provisioned,
+        cluster,
+        token,
+        project,
+        role,
+        global,
+        cluster_binding,
+        project_binding,
+        secret,
+        setting,
+        feature,
     ]
 }
 

@@ -14,9 +14,8 @@ use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota, Secret, Service};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{ListParams, PartialObjectMeta};
+use kube::api::ListParams;
 use kube::{Api, Client, Resource};
-use serde::de::DeserializeOwned;
 
 use crate::clusters::annotation;
 use crate::downstream_access::{MEMBER_ROLE, OWNER_BINDING};
@@ -27,6 +26,7 @@ use crate::manifest::{
 use crate::namespaces;
 use crate::plan::Reference;
 use crate::project_secrets;
+use crate::runtime::{metadata_in, metadata_of};
 
 /// Webhook configurations of Rancher's agent (reference 4.3).
 const WEBHOOKS: &str = "rancher.cattle.io";
@@ -68,7 +68,6 @@ impl Leftovers {
     /// # Errors
     /// When anything cannot be read: what was not read is not known to be gone.
     pub async fn read(client: &Client) -> Result<Self, kube::Error> {
-        let all = ListParams::default();
         let mut in_system = Vec::new();
         list_names::<Deployment>(client, &mut in_system).await?;
         list_names::<DaemonSet>(client, &mut in_system).await?;
@@ -76,10 +75,9 @@ impl Leftovers {
         list_names::<Job>(client, &mut in_system).await?;
         list_names::<CronJob>(client, &mut in_system).await?;
         list_names::<Service>(client, &mut in_system).await?;
-        let secrets =
-            Api::<PartialObjectMeta<Secret>>::namespaced(client.clone(), SYSTEM_NAMESPACE)
-                .list(&all)
-                .await?;
+        let secrets = metadata_in::<Secret>(client, SYSTEM_NAMESPACE)
+            .list(&ListParams::default())
+            .await?;
         let mut leftovers = Self {
             namespaces: namespaces::all(client).await?,
             in_system,
@@ -182,12 +180,10 @@ async fn labelled<K>(
     into: &mut Vec<Reference>,
 ) -> Result<(), kube::Error>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+    K: Resource<DynamicType = ()>,
 {
     let ours = ListParams::default().labels(label);
-    let found = Api::<PartialObjectMeta<K>>::all(client.clone())
-        .list(&ours)
-        .await?;
+    let found = metadata_of::<K>(client).list(&ours).await?;
     let found = found.items.into_iter().filter(|object| {
         mark.is_none_or(|mark| annotation(&object.metadata, mark) == Some("true"))
     });
@@ -202,13 +198,11 @@ where
 
 async fn list_names<K>(client: &Client, into: &mut Vec<(String, String)>) -> Result<(), kube::Error>
 where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
 {
-    let api = Api::<PartialObjectMeta<K>>::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let found = api.list(&ListParams::default()).await?;
+    let found = metadata_in::<K>(client, SYSTEM_NAMESPACE)
+        .list(&ListParams::default())
+        .await?;
     into.extend(
         found
             .items
