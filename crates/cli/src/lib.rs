@@ -15,6 +15,7 @@ pub mod error;
 pub mod output;
 pub mod terminal;
 
+use std::pin::Pin;
 use std::{collections::BTreeMap, ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser as _};
@@ -79,7 +80,9 @@ pub fn run_parsed(arguments: Arguments, whole: &mut clap::Command) -> ExitCode {
         }
     };
     let environment = Environment::of_process();
-    let result = runtime.block_on(commands::run(arguments, whole, &environment, &mut terminal));
+    let run: Pin<Box<dyn Future<Output = _>>> =
+        Box::pin(commands::run(arguments, whole, &environment, &mut terminal));
+    let result = runtime.block_on(run);
     runtime.shutdown_background();
     match result {
         Ok(code) => code,

@@ -1,6 +1,7 @@
 //! What the APIs ask of other parts: ways into clusters, YAML into them, the end of a session.
 
 use std::convert::Infallible;
+use std::fmt::Display;
 
 use drover_api_v1::Reach;
 use drover_api_v3::{Hooks, YamlImport};
@@ -14,6 +15,7 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client, ResourceExt as _};
+use serde_json::Value;
 
 use crate::way::Way;
 
@@ -114,10 +116,14 @@ impl Reach for ServerHooks {
 }
 
 async fn apply(client: &Client, import: &YamlImport) -> Result<String, ApiError> {
-    let objects: Vec<DynamicObject> = serde_saphyr::from_multiple(&import.yaml)
-        .map_err(|error| ApiError::invalid_body(format!("yaml: {error}")))?;
+    let wrong = |error: &dyn Display| ApiError::invalid_body(format!("yaml: {error}"));
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple(&import.yaml).map_err(|error| wrong(&error))?;
     let mut applied = Vec::new();
-    for mut object in objects {
+    // An empty document is no object.
+    for document in documents.into_iter().filter(|it| !it.is_null()) {
+        let mut object: DynamicObject =
+            serde_json::from_value(document).map_err(|error| wrong(&error))?;
         let name = object.name_any();
         if name.is_empty() {
             return Err(ApiError::invalid_body(

@@ -31,6 +31,7 @@ use anyhow::{Context, Result};
 use drover_auth::{Auth, Clock, Entropy, bootstrap};
 use drover_controllers::{Controllers, ImportApi, leader};
 use drover_types::management::Setting;
+use futures::future::BoxFuture;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use secrecy::ExposeSecret as _;
@@ -353,6 +354,7 @@ impl Tasks {
 
     /// A task that holds nothing: it ends at shutdown, wherever it is. Its end before that ends the server.
     fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let task: BoxFuture<'static, ()> = Box::pin(task);
         let (shutdown, ended) = (self.shutdown.clone(), self.shutdown.clone());
         self.background.spawn(
             async move {
@@ -370,6 +372,7 @@ impl Tasks {
 
     /// A task that ends by itself at shutdown.
     fn spawn_graceful(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let task: BoxFuture<'static, ()> = Box::pin(task);
         let (abort, ended) = (self.abort.clone(), self.shutdown.clone());
         self.background.spawn(
             async move {

@@ -13,6 +13,7 @@ use drover_server::audit_verify::{self, AuditCommand};
 use drover_server::config::ServerArgs;
 use drover_server::copies::{self, BackupArgs, RestoreArgs};
 use drover_server::recovery::{self, ResetPasswordArgs};
+use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 // What is not a client of the API. (A doc comment here would replace the whole program's description.)
@@ -83,12 +84,15 @@ fn serve(mut args: ServerArgs) -> ExitCode {
         }
     };
     let shutdown = CancellationToken::new();
-    let outcome = runtime.block_on(async {
+    // Boxed, here and for the command line: the runtime's code is made once for each kind of future it blocks on, with all
+    // of the future in it, three times over.
+    let outcome = runtime.block_on(Box::pin(async {
         let signals = tokio::spawn(signals(shutdown.clone()));
-        let outcome = drover_server::run(args, environment, shutdown).await;
+        let run: BoxFuture<'_, _> = Box::pin(drover_server::run(args, environment, shutdown));
+        let outcome = run.await;
         signals.abort();
         outcome
-    });
+    }));
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -102,7 +106,9 @@ fn serve(mut args: ServerArgs) -> ExitCode {
 fn reset_password(args: &ResetPasswordArgs) -> ExitCode {
     match runtime() {
         Ok(runtime) => {
-            finish(runtime.block_on(recovery::reset_password(args, std::env::vars().collect())))
+            let run: BoxFuture<'_, _> =
+                Box::pin(recovery::reset_password(args, std::env::vars().collect()));
+            finish(runtime.block_on(run))
         }
         Err(error) => {
             eprintln!("error: cannot start threads: {error}");
