@@ -10,6 +10,9 @@
 //! Invariant: private keys leave this module only as a Secret of the store
 //! and inside rustls.
 
+mod secrets;
+mod x509;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,20 +22,19 @@ use arc_swap::ArcSwap;
 use drover_auth::Clock;
 use drover_types::names::SYSTEM_NAMESPACE;
 use jiff::Timestamp;
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::PostParams;
 use kube::{Api, Client};
 use parking_lot::Mutex;
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, SerialNumber,
-};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::sync::Notify;
+
+use self::secrets::{authority, pair, secret};
+use self::x509::{acceptable, not_after, san, signed_by, until, validity};
 
 /// Secret with the authority.
 const AUTHORITY_SECRET: &str = "tls-rancher";
@@ -390,149 +392,6 @@ fn certified(
     Ok(CertifiedKey::new(chain, key))
 }
 
-/// The authority's certificate and key: stored, or made now. Of several replicas that start at once, the first wins.
-async fn authority(
-    secrets: &Api<Secret>,
-    now: Timestamp,
-) -> Result<(String, KeyPair), CertificateError> {
-    if let Some(stored) = secrets
-        .get_opt(AUTHORITY_SECRET)
-        .await
-        .map_err(store(AUTHORITY_SECRET))?
-    {
-        let (pem, key) = pair(&stored, AUTHORITY_SECRET)?;
-        let ends = not_after(&pem, AUTHORITY_SECRET)?;
-        if until(now, ends) > AUTHORITY_LIFE / 20 {
-            return Ok((pem, key));
-        }
-        // Under the same name and key, what it signed stays valid; agents learn the new checksum when they are deployed again.
-        tracing::warn!(%ends, "the authority's certificate ends soon and is renewed");
-        let renewed = self_signed(&key, &common_name(&pem), now)?;
-        let mut next = secret(AUTHORITY_SECRET, &renewed, &key);
-        next.metadata.resource_version = stored.metadata.resource_version;
-        return match secrets
-            .replace(AUTHORITY_SECRET, &PostParams::default(), &next)
-            .await
-        {
-            Ok(_) => Ok((renewed, key)),
-            Err(kube::Error::Api(status)) if status.code == 409 => reread(secrets).await,
-            Err(error) => Err(store(AUTHORITY_SECRET)(error)),
-        };
-    }
-    let key = KeyPair::generate()?;
-    // The time in the name tells the authorities of successive installations apart in a trust store.
-    let pem = self_signed(&key, &format!("drover-ca@{}", now.as_second()), now)?;
-    match secrets
-        .create(
-            &PostParams::default(),
-            &secret(AUTHORITY_SECRET, &pem, &key),
-        )
-        .await
-    {
-        Ok(_) => Ok((pem, key)),
-        Err(kube::Error::Api(status)) if status.code == 409 => reread(secrets).await,
-        Err(error) => Err(store(AUTHORITY_SECRET)(error)),
-    }
-}
-
-async fn reread(secrets: &Api<Secret>) -> Result<(String, KeyPair), CertificateError> {
-    let stored = secrets
-        .get(AUTHORITY_SECRET)
-        .await
-        .map_err(store(AUTHORITY_SECRET))?;
-    pair(&stored, AUTHORITY_SECRET)
-}
-
-fn self_signed(key: &KeyPair, name: &str, now: Timestamp) -> Result<String, CertificateError> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params
-        .distinguished_name
-        .push(DnType::OrganizationName, "drover");
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::CrlSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
-    validity(&mut params, now, AUTHORITY_LIFE);
-    Ok(params.self_signed(key)?.pem())
-}
-
-/// The common name in a certificate; empty when it has none.
-fn common_name(pem: &str) -> String {
-    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(pem.as_bytes()) else {
-        return String::new();
-    };
-    let Ok(certificate) = block.parse_x509() else {
-        return String::new();
-    };
-    let name = certificate
-        .subject()
-        .iter_common_name()
-        .next()
-        .and_then(|name| name.as_str().ok());
-    name.unwrap_or_default().to_owned()
-}
-
-fn validity(params: &mut CertificateParams, now: Timestamp, life: Duration) {
-    params.not_before = date(now - BACKDATE);
-    params.not_after = date(now + life);
-    // Unique per moment; browsers refuse two certificates of one authority with one serial number.
-    params.serial_number = Some(SerialNumber::from(
-        now.as_nanosecond().unsigned_abs().to_be_bytes()[4..].to_vec(),
-    ));
-}
-
-fn date(at: Timestamp) -> time::OffsetDateTime {
-    time::OffsetDateTime::from_unix_timestamp(at.as_second())
-        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
-}
-
-fn secret(name: &str, certificate: &str, key: &KeyPair) -> Secret {
-    Secret {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        },
-        type_: Some("kubernetes.io/tls".to_owned()),
-        data: Some(
-            [
-                (
-                    "tls.crt".to_owned(),
-                    ByteString(certificate.as_bytes().to_vec()),
-                ),
-                (
-                    "tls.key".to_owned(),
-                    ByteString(key.serialize_pem().into_bytes()),
-                ),
-            ]
-            .into(),
-        ),
-        ..Secret::default()
-    }
-}
-
-/// The certificate and the key of a TLS Secret.
-fn pair(secret: &Secret, name: &str) -> Result<(String, KeyPair), CertificateError> {
-    let invalid = |reason: String| CertificateError::Invalid {
-        what: format!("the Secret {SYSTEM_NAMESPACE}/{name}"),
-        reason,
-    };
-    let field = |key: &str| {
-        let bytes = secret
-            .data
-            .as_ref()
-            .and_then(|data| data.get(key))
-            .ok_or_else(|| invalid(format!("no {key}")))?;
-        String::from_utf8(bytes.0.clone()).map_err(|_| invalid(format!("{key} is not text")))
-    };
-    let certificate = field("tls.crt")?;
-    let key = KeyPair::from_pem(&field("tls.key")?)
-        .map_err(|error| invalid(format!("tls.key: {error}")))?;
-    Ok((certificate, key))
-}
-
 fn annotation_names(secret: Option<&Secret>) -> BTreeSet<String> {
     secret
         .and_then(|secret| secret.metadata.annotations.as_ref())
@@ -545,67 +404,6 @@ fn annotation_names(secret: Option<&Secret>) -> BTreeSet<String> {
                 .collect()
         })
         .unwrap_or_default()
-}
-
-fn not_after(pem: &str, what: &str) -> Result<Timestamp, CertificateError> {
-    let invalid = |reason: String| CertificateError::Invalid {
-        what: format!("Secret {what}"),
-        reason,
-    };
-    let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes())
-        .map_err(|error| invalid(error.to_string()))?;
-    let certificate = block
-        .parse_x509()
-        .map_err(|error| invalid(error.to_string()))?;
-    Timestamp::from_second(certificate.validity().not_after.timestamp())
-        .map_err(|error| invalid(error.to_string()))
-}
-
-fn signed_by(leaf: &str, authority: &CertificateDer<'_>) -> bool {
-    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(leaf.as_bytes()) else {
-        return false;
-    };
-    let (Ok(leaf), Ok((_, authority))) = (
-        block.parse_x509(),
-        x509_parser::parse_x509_certificate(authority),
-    ) else {
-        return false;
-    };
-    leaf.verify_signature(Some(authority.public_key())).is_ok()
-}
-
-/// Time left; zero when over.
-fn until(now: Timestamp, end: Timestamp) -> Duration {
-    Duration::try_from(end.duration_since(now)).unwrap_or_default()
-}
-
-/// A DNS name in lower case or an address, if it may be in a certificate.
-fn acceptable(name: &str) -> Option<String> {
-    let name = name
-        .trim()
-        .trim_start_matches('[')
-        .trim_end_matches([']', '.'])
-        .to_ascii_lowercase();
-    if let Ok(address) = name.parse::<IpAddr>() {
-        return (!address.is_unspecified()).then(|| address.to_canonical().to_string());
-    }
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    (name.len() <= 253 && name.split('.').all(label)).then_some(name)
-}
-
-fn san(name: &str) -> Option<SanType> {
-    match name.parse::<IpAddr>() {
-        Ok(address) => Some(SanType::IpAddress(address)),
-        Err(_) => name.to_owned().try_into().ok().map(SanType::DnsName),
-    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use super::x509::{common_name, self_signed};
 use super::*;
 
 const NOW: i64 = 1_795_000_000;

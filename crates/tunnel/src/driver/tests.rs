@@ -2,6 +2,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
 use crate::sessions::Sessions;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::ReadBuf;
 
 /// Answers connections in process: `tcp/<what>` names the behaviour.
 struct Target;
