@@ -205,7 +205,7 @@ impl Files {
         let path = head_path(&self.path);
         let temporary = path.with_extension("head.new");
         let text = serde_json::to_vec(&self.head).expect("a head is plain data");
-        fs::write(&temporary, text)
+        write_private(&temporary, &text)
             .and_then(|()| fs::rename(&temporary, &path))
             .map_err(at("write the head of the audit log", &path))
     }
@@ -301,6 +301,19 @@ impl Files {
 /// A notice as JSON.
 pub(crate) fn line(notice: &Notice) -> Vec<u8> {
     serde_json::to_vec(notice).expect("a notice is plain data")
+}
+
+/// Writes a whole file that is its owner's alone, also where one lies that was not.
+fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(text)
 }
 
 fn open_append(path: &Path) -> io::Result<File> {

@@ -68,6 +68,28 @@ async fn what_was_taken_before_the_stop_is_written() {
 }
 
 #[tokio::test]
+async fn files_of_the_log_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    // What was left behind by a crash keeps no wider rights.
+    fs::write(folder.path().join("audit.log.head.new"), "").unwrap();
+    let mut config = config(folder.path());
+    config.limits.size = 1;
+    written(config, 3).await;
+    let mut names = Vec::new();
+    for file in fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", file.file_name());
+        names.push(file.file_name().into_string().unwrap());
+    }
+    assert!(
+        names.contains(&"audit.log.head".to_owned()) && names.len() > 2,
+        "{names:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_full_queue_loses_entries_and_says_how_many() {
     let folder = tempfile::tempdir().unwrap();
     written(config(folder.path()), QUEUE + 7).await;

@@ -1,7 +1,8 @@
 //! Paths into bodies, as policies write them: the JSONPath of the peer (`rancher/jsonpath`, after Goessner).
 //!
 //! `$`, then steps: `.name`, `['any name']`, `.*`, `.[a,b]`, each also with `..` before it for any depth; after a step, what
-//! of a list is meant: `[0]`, `[0,2]`, `[1:5]`, `[::2]`, `[*]`. Negative numbers count from the end.
+//! of a list is meant: `[0]`, `[0,2]`, `[1:5]`, `[::2]`, `[*]`. Negative numbers count from the end. Why no library:
+//! `docs/decisions/0008-paths-of-audit-policies.md`.
 
 use serde_json::Value;
 
