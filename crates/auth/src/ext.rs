@@ -34,6 +34,7 @@ const KIND: &str = "kind";
 pub(crate) const LAST_SEEN: &str = "last-activity-seen";
 const LAST_UPDATE: &str = "last-update-time";
 pub(crate) const LAST_USED: &str = "last-used-at";
+const OWNERS: &str = "managed-fields";
 const PRINCIPAL: &str = "principal";
 const TTL: &str = "ttl";
 const UID: &str = "kube-uid";
@@ -68,6 +69,8 @@ pub struct ExtToken {
     pub enabled: bool,
     /// The only cluster it is good for, if it is scoped.
     pub cluster: Option<String>,
+    /// Who owns which field, as `metadata.managedFields` says it; null where that is not known.
+    pub owners: Value,
     /// When it was last changed.
     pub last_update: String,
     /// When it was last used.
@@ -123,6 +126,7 @@ pub fn of_secret(secret: &Secret) -> Option<ExtToken> {
         ttl: text(TTL).parse().ok()?,
         enabled: text(ENABLED).parse().ok()?,
         cluster: Some(text(CLUSTER).to_owned()).filter(|cluster| !cluster.is_empty()),
+        owners: serde_json::from_str(text(OWNERS)).unwrap_or_default(),
         last_update: text(LAST_UPDATE).to_owned(),
         last_used: time(LAST_USED),
         last_seen: time(LAST_SEEN),
@@ -157,6 +161,7 @@ pub(crate) fn write(token: &ExtToken, hash: Option<String>, secret: &mut Secret)
         (TTL, token.ttl.to_string()),
         (ENABLED, token.enabled.to_string()),
         (CLUSTER, token.cluster.clone().unwrap_or_default()),
+        (OWNERS, token.owners.to_string()),
         (LAST_UPDATE, token.last_update.clone()),
         (LAST_USED, time(token.last_used)),
         (LAST_SEEN, time(token.last_seen)),
@@ -249,6 +254,7 @@ mod tests {
             ttl: 10_000,
             enabled: true,
             cluster: Some("c-1".to_owned()),
+            owners: json!([{"manager": "kubectl"}]),
             last_update: "2026-11-20T22:05:36Z".to_owned(),
             last_used: None,
             last_seen: None,

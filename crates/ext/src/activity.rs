@@ -7,13 +7,14 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::request::{text, wanted};
+use crate::request::{Sent, changed, text};
 use crate::{Call, GROUP, bad_request};
 
 const PLURAL: &str = "useractivities";
+const KIND: &str = "UserActivity";
 
 impl Call<'_> {
-    pub(crate) async fn activity(&self, sent: Value) -> Result<Response, ApiError> {
+    pub(crate) async fn activity(&self, sent: Sent) -> Result<Response, ApiError> {
         let now = self.parts.clock.now();
         let name = self.asked.name.as_deref().unwrap_or_default();
         let session = self.parts.logins.session(name).await?;
@@ -34,10 +35,13 @@ impl Call<'_> {
             return Ok(answer(name, &session, session.seen));
         }
         // A list of changes is one to what is there; else only what was sent counts, so that nothing said means now.
-        let said = if sent.is_array() {
-            wanted(self.asked.verb, &object(name, &session, session.seen), sent)?
-        } else {
-            sent
+        let said = match sent {
+            Sent::Changes(_) => changed(&object(name, &session, session.seen), sent)?,
+            Sent::Applied(config) => {
+                self.check_applied(KIND, &config)?;
+                config
+            }
+            Sent::Object(said) | Sent::Merged(said) => said,
         };
         let said = text(&said, "/spec/seenAt")?;
         let seen = if said.is_empty() {
@@ -64,7 +68,7 @@ fn answer(name: &str, session: &Session, seen: Option<Timestamp>) -> Response {
 
 fn object(name: &str, session: &Session, seen: Option<Timestamp>) -> Value {
     let mut object = json!({
-        "apiVersion": "ext.cattle.io/v1", "kind": "UserActivity",
+        "apiVersion": "ext.cattle.io/v1", "kind": KIND,
         "metadata": {
             "name": name, "uid": session.uid, "creationTimestamp": session.created.map(timestamp),
             "resourceVersion": session.resource_version,

@@ -18,12 +18,15 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use kept::{CONDITIONS, DESCRIPTION, SUMMARY, Spec, condition, owner_of, shown, tokens_of, value};
+use kept::{
+    CONDITIONS, DESCRIPTION, OWNERS, SUMMARY, Spec, condition, owner_of, shown, tokens_of, value,
+};
 
-use crate::request::{text, texts, wanted};
+use crate::owners::{Wanted, owners_of};
+use crate::request::{Sent, text, texts};
 use crate::tokens::own_labels;
 use crate::watch::Watched;
-use crate::{Call, bad_request, gone, made};
+use crate::{Call, bad_request, gone, made, status};
 
 const PLURAL: &str = "kubeconfigs";
 const KIND: &str = "Kubeconfig";
@@ -44,11 +47,11 @@ impl Call<'_> {
 
     pub(crate) async fn kubeconfigs(
         &self,
-        sent: Value,
+        sent: Sent,
         parts: &Parts,
     ) -> Result<Response, ApiError> {
         match self.asked.verb {
-            "create" => self.create_kubeconfig(&sent, parts).await,
+            "create" => self.create_kubeconfig(&sent.into_inner(), parts).await,
             "get" => {
                 let found = self.kubeconfig().await?;
                 Ok(self.shown(KIND, shown(&found)))
@@ -178,7 +181,8 @@ impl Call<'_> {
         if self.asked.dry {
             return Ok(made(sent));
         }
-        let mut kept = self.keep(&spec, labels, annotations).await?;
+        let owners = self.first_owners(KIND, sent)?;
+        let mut kept = self.keep(&spec, labels, annotations, &owners).await?;
         let file = match self
             .file(&spec, with_default, &clusters, &mut kept, parts)
             .await
@@ -200,6 +204,7 @@ impl Call<'_> {
         spec: &Spec,
         mut labels: BTreeMap<String, String>,
         mut annotations: BTreeMap<String, String>,
+        owners: &Value,
     ) -> Result<ConfigMap, ApiError> {
         let logins = &self.parts.logins;
         labels.insert(HOLDS_LABEL.to_owned(), HOLDS.to_owned());
@@ -208,6 +213,7 @@ impl Call<'_> {
         let mut data = BTreeMap::new();
         spec.write(&mut data);
         data.insert(SUMMARY.to_owned(), "Pending".to_owned());
+        data.insert(OWNERS.to_owned(), owners.to_string());
         logins.ensure_ext_namespace().await?;
         let config = ConfigMap {
             metadata: ObjectMeta {
@@ -230,10 +236,13 @@ impl Call<'_> {
         Ok(made?)
     }
 
-    async fn update_kubeconfig(&self, sent: Value) -> Result<Response, ApiError> {
+    async fn update_kubeconfig(&self, sent: Sent) -> Result<Response, ApiError> {
         let mut config = self.kubeconfig().await?;
         let before = shown(&config);
-        let wanted = wanted(self.asked.verb, &before, sent)?;
+        let wanted = match self.wanted(KIND, &before, sent)? {
+            Wanted::This(wanted) => wanted,
+            Wanted::Conflicts(conflicts) => return Ok(status::conflicts(conflicts)),
+        };
         let (old, new) = (Spec::of_config_map(&config), Spec::of(&wanted)?);
         for (field, same) in [
             ("clusters", old.clusters == new.clusters),
@@ -264,6 +273,7 @@ impl Call<'_> {
         let data = config.data.get_or_insert_default();
         data.insert(DESCRIPTION.to_owned(), new.description);
         data.insert(CONDITIONS.to_owned(), json!(conditions).to_string());
+        data.insert(OWNERS.to_owned(), owners_of(&wanted).to_string());
         let version = text(&wanted, "/metadata/resourceVersion")?;
         if !version.is_empty() {
             config.metadata.resource_version = Some(version);

@@ -11,6 +11,7 @@ mod activity;
 pub mod discovery;
 pub mod kubeconfig;
 mod kubeconfigs;
+mod owners;
 mod passwords;
 mod refresh;
 mod request;
@@ -28,7 +29,7 @@ use http::{Method, StatusCode};
 use kube::Client;
 use serde_json::{Value, json};
 
-use request::{Asked, read};
+use request::{Asked, Sent, read};
 
 /// The group.
 pub const GROUP: &str = "ext.cattle.io";
@@ -160,14 +161,14 @@ impl Ext {
         let (parts, body) = request.into_parts();
         let sent = match call.asked.verb {
             "create" | "update" | "patch" => read(&parts, body).await?,
-            _ => json!({}),
+            _ => Sent::Object(json!({})),
         };
         match kind.plural {
             "tokens" => call.tokens(sent).await,
             "kubeconfigs" => call.kubeconfigs(sent, &parts).await,
-            "passwordchangerequests" => call.change_password(sent).await,
+            "passwordchangerequests" => call.change_password(sent.into_inner()).await,
             "useractivities" => call.activity(sent).await,
-            "groupmembershiprefreshrequests" => call.refresh_groups(sent).await,
+            "groupmembershiprefreshrequests" => call.refresh_groups(sent.into_inner()).await,
             _ => Ok(made(&drover_auth::ext::self_user(identity))),
         }
     }

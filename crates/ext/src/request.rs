@@ -2,10 +2,10 @@
 
 use drover_auth::web::{self, ApiError, Body, Request};
 use drover_structural::json_patch::{self, JsonPatchError};
-use drover_structural::merge_patch;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use drover_structural::{managed_fields, merge_patch};
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::bad_request;
@@ -43,6 +43,35 @@ pub(crate) struct Asked {
     pub(crate) dry: bool,
     pub(crate) wants_table: bool,
     pub(crate) include: Include,
+    /// Who owns what is written.
+    pub(crate) manager: String,
+    /// What is applied may change fields of others.
+    pub(crate) force: bool,
+}
+
+/// What was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// An object.
+    Object(Value),
+    /// What is merged into an object (RFC 7386).
+    Merged(Value),
+    /// A list of changes of an object (RFC 6902).
+    Changes(Value),
+    /// What its manager wants of an object: server-side apply.
+    Applied(Value),
+}
+
+impl Sent {
+    /// What was sent, whatever is to become of it.
+    pub(crate) fn into_inner(self) -> Value {
+        match self {
+            Self::Object(value)
+            | Self::Merged(value)
+            | Self::Changes(value)
+            | Self::Applied(value) => value,
+        }
+    }
 }
 
 impl Asked {
@@ -105,62 +134,93 @@ impl Asked {
             Some("All") => true,
             Some(other) => return Err(bad_request(format!("{other} is no dry run"))),
         };
-        let accept = request.headers().get(ACCEPT);
-        let accept = accept
-            .and_then(|accept| accept.to_str().ok())
-            .unwrap_or_default();
+        let header = |name| {
+            let value = request.headers().get(name);
+            value
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+        };
+        let named = get("fieldManager");
+        check_manager(request, named.as_deref(), get("force").is_some())?;
         Ok(Self {
             verb,
             name,
             labels: get("labelSelector"),
             since,
             dry,
-            wants_table: accept.contains("as=Table"),
+            wants_table: header(ACCEPT).contains("as=Table"),
             include: match get("includeObject").as_deref() {
                 Some("None") => Include::None,
                 Some("Object") => Include::Object,
                 _ => Include::Metadata,
             },
+            manager: named.unwrap_or_else(|| managed_fields::manager_of(header(USER_AGENT)).into()),
+            force: is_set("force"),
         })
     }
 }
 
 /// What a patch in JSON's own form of patches comes as.
 const JSON_PATCH: &str = "application/json-patch+json";
+/// What server-side apply comes as.
+const APPLY_PATCH: &str = "application/apply-patch+yaml";
 
-/// Reads the body: an object, a patch that is merged into one, or a list of changes (RFC 6902).
-pub(crate) async fn read(parts: &Parts, body: Body) -> Result<Value, ApiError> {
-    let kind = parts.headers.get(CONTENT_TYPE);
-    let kind = kind
-        .and_then(|kind| kind.to_str().ok())
+/// What a body is, in lower case and without parameters.
+fn content_type(headers: &HeaderMap) -> String {
+    let kind = headers.get(CONTENT_TYPE);
+    kind.and_then(|kind| kind.to_str().ok())
         .and_then(|kind| kind.split(';').next())
         .unwrap_or("application/json")
         .trim()
-        .to_ascii_lowercase();
+        .to_ascii_lowercase()
+}
+
+/// Whether an owner is named, and force asked for, where they belong.
+fn check_manager(request: &Request, named: Option<&str>, forced: bool) -> Result<(), ApiError> {
+    let applies = content_type(request.headers()) == APPLY_PATCH;
+    let problem = match named {
+        None if applies => Some("fieldManager: Required value: is required for apply patch".into()),
+        Some(named) => managed_fields::manager_problem(named)
+            .map(|problem| format!("fieldManager: Invalid value: {problem}")),
+        None => None,
+    };
+    let problem = problem.or_else(|| {
+        (forced && !applies)
+            .then(|| "force: Forbidden: may not be specified for non-apply patch".to_owned())
+    });
+    match problem {
+        Some(problem) => Err(ApiError::invalid(
+            "Invalid",
+            format!("PatchOptions.meta.k8s.io \"\" is invalid: {problem}"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Reads the body: an object, a patch that is merged into one, a list of changes, or what is applied.
+pub(crate) async fn read(parts: &Parts, body: Body) -> Result<Sent, ApiError> {
+    let kind = content_type(&parts.headers);
     let known: &[&str] = if parts.method == Method::PATCH {
         // What nobody has declared otherwise is merged by the strategic form as by the other.
         &[
             JSON_PATCH,
             "application/merge-patch+json",
             "application/strategic-merge-patch+json",
+            APPLY_PATCH,
         ]
     } else {
         &["application/json", "application/yaml"]
     };
     if !known.contains(&kind.as_str()) {
-        let what = if kind.starts_with("application/apply-patch") {
-            "there is no server-side apply in this group; "
-        } else {
-            ""
-        };
         return Err(ApiError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "UnsupportedMediaType",
-            format!("{what}the body must be {}", known.join(" or ")),
+            format!("the body must be {}", known.join(" or ")),
         ));
     }
     let bytes = web::read(&parts.headers, body, web::MAX_BODY).await?;
-    let read: Result<Value, String> = if kind == "application/yaml" {
+    let is_yaml = matches!(kind.as_str(), "application/yaml" | APPLY_PATCH);
+    let read: Result<Value, String> = if is_yaml {
         std::str::from_utf8(&bytes)
             .map_err(|error| error.to_string())
             .and_then(|text| serde_saphyr::from_str(text).map_err(|error| error.to_string()))
@@ -173,14 +233,15 @@ pub(crate) async fn read(parts: &Parts, body: Body) -> Result<Value, ApiError> {
         })
     };
     match read {
-        Ok(object @ Value::Object(_)) if kind != JSON_PATCH => Ok(object),
-        // What is no list is told when it is to be applied.
-        Ok(changes) if kind == JSON_PATCH => Ok(Value::Array(match changes {
-            Value::Array(changes) => changes,
-            _ => return Err(bad_request("the patch is no list of changes")),
-        })),
+        Ok(changes @ Value::Array(_)) if kind == JSON_PATCH => Ok(Sent::Changes(changes)),
+        Ok(_) if kind == JSON_PATCH => Err(bad_request("the patch is no list of changes")),
+        Ok(object @ Value::Object(_)) => Ok(match kind.as_str() {
+            APPLY_PATCH => Sent::Applied(object),
+            _ if parts.method == Method::PATCH => Sent::Merged(object),
+            _ => Sent::Object(object),
+        }),
         Ok(_) => Err(bad_request("the body is no object")),
-        Err(_) if kind == "application/yaml" => Err(bad_request("the body is no YAML")),
+        Err(_) if is_yaml => Err(bad_request("the body is no YAML")),
         Err(place) => Err(bad_request(format!("the body is no JSON: {place}"))),
     }
 }
@@ -243,23 +304,21 @@ fn wrong(pointer: &str, expected: &str) -> ApiError {
     bad_request(format!("{field} must be {expected}"))
 }
 
-/// What an object is to become: what was sent, or for a patch `before` with that merged into it (RFC 7386), or changed
-/// as a list of changes says (RFC 6902).
+/// What was sent, or `before` changed as that says. What is applied is merged where no owners are kept.
 ///
 /// # Errors
 /// 400, 413 and 422 for changes that are none or do not fit.
-pub(crate) fn wanted(verb: &str, before: &Value, sent: Value) -> Result<Value, ApiError> {
-    if verb != "patch" {
-        return Ok(sent);
-    }
+pub(crate) fn changed(before: &Value, sent: Sent) -> Result<Value, ApiError> {
     let mut changed = before.clone();
-    if sent.is_array() {
-        json_patch::apply(&mut changed, &sent).map_err(refused)?;
-        if !changed.is_object() {
-            return Err(bad_request("the patch leaves no object"));
+    match sent {
+        Sent::Object(object) => return Ok(object),
+        Sent::Merged(patch) | Sent::Applied(patch) => merge_patch::apply(&mut changed, &patch),
+        Sent::Changes(changes) => {
+            json_patch::apply(&mut changed, &changes).map_err(refused)?;
+            if !changed.is_object() {
+                return Err(bad_request("the patch leaves no object"));
+            }
         }
-    } else {
-        merge_patch::apply(&mut changed, &sent);
     }
     Ok(changed)
 }
@@ -330,25 +389,57 @@ mod tests {
     fn patches_are_merged() {
         let before = json!({"spec": {"a": 1, "b": 2}, "c": [1]});
         let sent = json!({"spec": {"a": null, "d": {"e": 1}}, "c": [2]});
-        let wanted = |verb, sent: &Value| {
-            wanted(verb, &before, sent.clone()).map_err(|error| error.status.as_u16())
-        };
-        assert_eq!(wanted("update", &sent), Ok(sent.clone()));
+        let wanted = |sent| changed(&before, sent).map_err(|error| error.status.as_u16());
+        assert_eq!(wanted(Sent::Object(sent.clone())), Ok(sent.clone()));
         let merged = json!({"spec": {"b": 2, "d": {"e": 1}}, "c": [2]});
-        assert_eq!(wanted("patch", &sent), Ok(merged));
+        assert_eq!(wanted(Sent::Merged(sent)), Ok(merged));
         let changes = json!([
             {"op": "test", "path": "/spec/a", "value": 1},
             {"op": "replace", "path": "/spec/a", "value": 3},
             {"op": "remove", "path": "/c"},
         ]);
         let changed = json!({"spec": {"a": 3, "b": 2}});
-        assert_eq!(wanted("patch", &changes), Ok(changed));
+        assert_eq!(wanted(Sent::Changes(changes)), Ok(changed));
         for (changes, status) in [
             (json!([{"op": "test", "path": "/spec/a", "value": 2}]), 422),
             (json!([{"op": "remove", "path": "/none"}]), 422),
             (json!([{"op": "replace", "path": "", "value": 1}]), 400),
         ] {
-            assert_eq!(wanted("patch", &changes), Err(status), "{changes}");
+            assert_eq!(
+                wanted(Sent::Changes(changes.clone())),
+                Err(status),
+                "{changes}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_applied_names_its_manager_and_nothing_else_is_forced() {
+        let asked = |kind: &str, query: &str| {
+            let request = Request::builder()
+                .method("PATCH")
+                .uri(format!("/x?{query}"))
+                .header("content-type", kind)
+                .header("user-agent", "kubectl/v1.36 (linux)")
+                .body(web::empty())
+                .unwrap();
+            let asked = Asked::of(&request, Some("y".to_owned()));
+            asked
+                .map(|asked| (asked.manager, asked.force))
+                .map_err(|error| error.status.as_u16())
+        };
+        let merge = "application/merge-patch+json";
+        let long = format!("fieldManager={}", "m".repeat(129));
+        for (kind, query, expected) in [
+            (APPLY_PATCH, "fieldManager=me&force=true", Ok(("me", true))),
+            (APPLY_PATCH, "fieldManager=me", Ok(("me", false))),
+            (APPLY_PATCH, "force=true", Err(422)),
+            (APPLY_PATCH, &long, Err(422)),
+            (merge, "", Ok(("kubectl", false))),
+            (merge, "force=false", Err(422)),
+        ] {
+            let expected = expected.map(|(manager, force)| (manager.to_owned(), force));
+            assert_eq!(asked(kind, query), expected, "{kind} {query}");
         }
     }
 }

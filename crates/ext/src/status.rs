@@ -1,8 +1,9 @@
 //! Refusals in the words of a Kubernetes API server.
 
 use drover_auth::web::{self, ApiError, Response};
+use drover_structural::managed_fields::{ApplyError, Conflict};
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The `Status` that says what went wrong.
 pub(crate) fn response(error: &ApiError) -> Response {
@@ -17,6 +18,26 @@ pub(crate) fn response(error: &ApiError) -> Response {
         &json!({
             "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure", "message": error.message,
             "reason": reason, "code": error.status.as_u16(),
+        }),
+    )
+}
+
+/// 409 for what would change fields of others, naming each.
+pub(crate) fn conflicts(conflicts: Vec<Conflict>) -> Response {
+    let causes: Vec<Value> = conflicts
+        .iter()
+        .map(|conflict| {
+            json!({
+                "reason": "FieldManagerConflict", "message": format!("conflict with {}", conflict.manager),
+                "field": conflict.path.to_string(),
+            })
+        })
+        .collect();
+    web::json(
+        StatusCode::CONFLICT,
+        &json!({
+            "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure", "reason": "Conflict",
+            "message": ApplyError::Conflict(conflicts).to_string(), "details": {"causes": causes}, "code": 409,
         }),
     )
 }

@@ -15,17 +15,18 @@ use kube::Api;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::request::{flag, number, text, texts, wanted};
+use crate::owners::{Wanted, owners_of};
+use crate::request::{Sent, flag, number, text, texts};
 use crate::watch::Watched;
-use crate::{Call, bad_request, gone, made};
+use crate::{Call, bad_request, gone, made, status};
 
 const PLURAL: &str = "tokens";
 const KIND: &str = "Token";
 
 impl Call<'_> {
-    pub(crate) async fn tokens(&self, sent: Value) -> Result<Response, ApiError> {
+    pub(crate) async fn tokens(&self, sent: Sent) -> Result<Response, ApiError> {
         match self.asked.verb {
-            "create" => self.create_token(&sent).await,
+            "create" => self.create_token(&sent.into_inner()).await,
             "get" => {
                 let token = self.token().await?;
                 Ok(self.shown(KIND, self.token_shown(&token, None)))
@@ -103,6 +104,7 @@ impl Call<'_> {
             enabled: flag(sent, "/spec/enabled")?.unwrap_or(true),
             labels: own_labels(sent)?,
             annotations: texts(sent, "/metadata/annotations")?,
+            owners: self.first_owners(KIND, sent)?,
         };
         if self.asked.dry {
             return Ok(made(sent));
@@ -131,10 +133,13 @@ impl Call<'_> {
         found.ok_or_else(|| bad_request(format!("cluster {name} not found")))
     }
 
-    async fn update_token(&self, sent: Value) -> Result<Response, ApiError> {
+    async fn update_token(&self, sent: Sent) -> Result<Response, ApiError> {
         let before = self.token().await?;
         let shown = self.token_shown(&before, None);
-        let wanted = wanted(self.asked.verb, &shown, sent)?;
+        let wanted = match self.wanted(KIND, &shown, sent)? {
+            Wanted::This(wanted) => wanted,
+            Wanted::Conflicts(conflicts) => return Ok(status::conflicts(conflicts)),
+        };
         for (field, pointer) in [
             ("metadata.uid", "/metadata/uid"),
             ("spec.userID", "/spec/userID"),
@@ -168,6 +173,7 @@ impl Call<'_> {
         }
         token.labels = own_labels(&wanted)?;
         token.annotations = texts(&wanted, "/metadata/annotations")?;
+        token.owners = owners_of(&wanted);
         if self.asked.dry {
             return Ok(self.shown(KIND, self.token_shown(&token, None)));
         }
@@ -204,6 +210,8 @@ pub(crate) struct Metadata<'a> {
     pub(crate) created: Option<Timestamp>,
     pub(crate) labels: &'a BTreeMap<String, String>,
     pub(crate) annotations: &'a BTreeMap<String, String>,
+    /// Null where nobody's fields are known.
+    pub(crate) owners: &'a Value,
 }
 
 pub(crate) fn metadata(of: &Metadata<'_>) -> Value {
@@ -213,6 +221,9 @@ pub(crate) fn metadata(of: &Metadata<'_>) -> Value {
     });
     if !of.annotations.is_empty() {
         metadata["annotations"] = json!(of.annotations);
+    }
+    if of.owners.is_array() {
+        metadata["managedFields"] = of.owners.clone();
     }
     metadata
 }
@@ -266,6 +277,7 @@ fn shown(
         "metadata": metadata(&Metadata {
             name: &token.name, prefix: "token-", uid: &token.uid, version: &token.resource_version,
             created: token.created, labels: &token.labels, annotations: &token.annotations,
+            owners: &token.owners,
         }),
         "spec": spec, "status": status,
     })

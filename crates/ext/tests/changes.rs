@@ -6,7 +6,7 @@ mod common;
 use common::{World, names};
 use drover_auth::Identity;
 use drover_auth::web::Response;
-use drover_testkit::embedded::{PATIENCE, put};
+use drover_testkit::embedded::{self, PATIENCE, put};
 use drover_types::management::{GlobalRoleBinding, User};
 use http_body_util::BodyExt;
 use kube::Api;
@@ -14,6 +14,7 @@ use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 const JSON_PATCH: &str = "application/json-patch+json";
+const APPLY_PATCH: &str = "application/apply-patch+yaml";
 
 /// A watch that is read line by line.
 struct Watch {
@@ -196,7 +197,7 @@ async fn changes_are_rows_of_tables_where_that_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lists_of_changes_are_patches_and_apply_is_refused() {
+async fn lists_of_changes_are_patches() {
     let world = World::start().await;
     for kind in ["tokens", "kubeconfigs"] {
         let name = world.make("ann", kind, "first").await;
@@ -230,10 +231,104 @@ async fn lists_of_changes_are_patches_and_apply_is_refused() {
         let fixed = json!([{"op": "replace", "path": "/spec/ttl", "value": -1}]);
         assert_eq!(patch("ann", JSON_PATCH, fixed).await.0, 400);
         assert_eq!(patch("ann", JSON_PATCH, json!({"spec": {}})).await.0, 400);
-        let (status, refused) = patch("ann", "application/apply-patch+yaml", json!({})).await;
-        assert_eq!(status, 415);
-        let said = refused["message"].as_str().expect("words");
-        assert!(said.contains("server-side apply"), "{said}");
+    }
+}
+
+/// Managers with the fields of `spec` that each owns.
+fn owners(object: &Value) -> Vec<(&str, &str, Vec<&str>)> {
+    let entries = object["metadata"]["managedFields"].as_array();
+    let entries = entries.into_iter().flatten().map(|entry| {
+        let text = |field: &str| entry[field].as_str().unwrap_or_default();
+        let spec = entry["fieldsV1"]["f:spec"].as_object();
+        let fields = spec.into_iter().flatten().map(|(field, _)| field.as_str());
+        (text("manager"), text("operation"), fields.collect())
+    });
+    entries.collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_applied_is_its_managers() {
+    let world = World::start().await;
+    for (plural, kind) in [("tokens", "Token"), ("kubeconfigs", "Kubeconfig")] {
+        let name = world.make("ann", plural, "first").await;
+        let one = format!("/{plural}/{name}");
+        let apply = async |user: &str, query: &str, body: Value| {
+            let path = format!("{one}?{query}");
+            let identity = Some(Identity::of(user)).filter(|_| !user.is_empty());
+            let answer = world.ask(identity, "PATCH", &path, APPLY_PATCH, body).await;
+            embedded::read(answer).await
+        };
+        let config = |spec: Value, labels: Value| {
+            json!({
+                "apiVersion": "ext.cattle.io/v1", "kind": kind,
+                "metadata": {"name": name, "labels": labels}, "spec": spec,
+            })
+        };
+        let second = config(json!({"description": "second"}), json!({"team": "a"}));
+
+        // The description is whose it was made by.
+        let (status, refused) = apply("ann", "fieldManager=me", second.clone()).await;
+        assert_eq!((status, &refused["reason"]), (409, &json!("Conflict")));
+        let cause = &refused["details"]["causes"][0];
+        assert_eq!(
+            (&cause["reason"], &cause["field"]),
+            (&json!("FieldManagerConflict"), &json!(".spec.description"))
+        );
+
+        let (status, applied) = apply("ann", "fieldManager=me&force=true", second.clone()).await;
+        assert_eq!(status, 200, "{applied}");
+        assert_eq!(applied["spec"]["description"], "second");
+        assert_eq!(applied["metadata"]["labels"]["team"], "a");
+        let mine = ("me", "Apply", vec!["f:description"]);
+        assert!(owners(&applied).contains(&mine), "{applied}");
+        let again = apply("ann", "fieldManager=me", second.clone()).await.1;
+        assert_eq!(owners(&again), owners(&applied));
+
+        // What is no longer applied goes, and what is others' stays.
+        let third = config(json!({"description": "third"}), json!({}));
+        let (status, applied) = apply("ann", "fieldManager=me", third.clone()).await;
+        assert_eq!(status, 200, "{applied}");
+        assert_eq!(applied["metadata"]["labels"].get("team"), None);
+        assert_eq!(applied["metadata"]["labels"]["cattle.io/user-id"], "ann");
+
+        // Who changes it otherwise takes it over.
+        let patch = json!({"spec": {"description": "fourth"}});
+        let path = format!("{one}?fieldManager=other");
+        let (_, patched) = world.send("ann", "PATCH", &path, patch).await;
+        assert!(owners(&patched).contains(&("other", "Update", vec!["f:description"])));
+        let (status, refused) = apply("ann", "fieldManager=me", third.clone()).await;
+        assert_eq!(status, 409, "{refused}");
+        let dry = apply(
+            "ann",
+            "fieldManager=me&force=true&dryRun=All",
+            third.clone(),
+        )
+        .await;
+        assert_eq!(dry.1["spec"]["description"], "third");
+        let (_, stored) = world.send("ann", "GET", &one, Value::Null).await;
+        assert_eq!(stored["spec"]["description"], "fourth");
+        assert_eq!(owners(&stored), owners(&patched));
+
+        let force = "fieldManager=me&force=true";
+        for (user, query, body, expected) in [
+            ("ann", "", third.clone(), 422),
+            ("ann", force, json!({}), 400),
+            ("ann", force, config(json!({"ttl": -1}), json!({})), 400),
+            ("ann", force, config(json!({"nonsense": 1}), json!({})), 400),
+            ("ann", force, config(json!({"ttl": "long"}), json!({})), 400),
+            ("bob", force, third.clone(), 404),
+            ("stranger", force, third.clone(), 403),
+            ("", force, third.clone(), 401),
+        ] {
+            let (status, answer) = apply(user, query, body).await;
+            assert_eq!(status, expected, "{user} {query}: {answer}");
+        }
+        // It makes nothing: names are given here.
+        let path = format!("/{plural}/none?{force}");
+        let body = json!({"apiVersion": "ext.cattle.io/v1", "kind": kind});
+        let ann = Some(Identity::of("ann"));
+        let answer = world.ask(ann, "PATCH", &path, APPLY_PATCH, body).await;
+        assert_eq!(answer.status(), 404);
     }
 }
 

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{LoginError, Logins, scope};
 use crate::ext::{self, ExtToken, NAMESPACE, PREFIX};
@@ -36,6 +36,8 @@ pub struct NewExtToken {
     pub labels: BTreeMap<String, String>,
     /// Annotations of its own.
     pub annotations: BTreeMap<String, String>,
+    /// See [`ExtToken::owners`].
+    pub owners: Value,
 }
 
 /// What is known of a session.
@@ -87,6 +89,7 @@ impl Logins {
             created: None,
             labels: new.labels,
             annotations: new.annotations,
+            owners: new.owners,
             user: owner.user.clone(),
             principal: ExtToken::local_principal(&owner.user, &owner.username, &owner.display_name),
             kind: new.kind,

@@ -21,6 +21,8 @@ pub(super) const DESCRIPTION: &str = "description";
 const TTL: &str = "ttl";
 const WITH_DEFAULT: &str = "include-default-entry";
 pub(super) const CONDITIONS: &str = "status-conditions";
+/// Who owns which field, as `metadata.managedFields` says it.
+pub(super) const OWNERS: &str = "managed-fields";
 pub(super) const SUMMARY: &str = "status-summary";
 pub(super) const TOKENS: &str = "status-tokens";
 
@@ -128,6 +130,7 @@ pub(super) fn shown(config: &ConfigMap) -> Value {
             version: &config.resource_version().unwrap_or_default(),
             created: config.metadata.creation_timestamp.as_ref().map(|at| at.0),
             labels: &labels, annotations: &annotations,
+            owners: &serde_json::from_str(value(config, OWNERS)).unwrap_or_default(),
         }),
         "spec": Spec::of_config_map(config).shown(), "status": status,
     })
