@@ -304,6 +304,14 @@ fn path_of(link: &str) -> Option<String> {
     })
 }
 
+/// The query of an address.
+#[must_use]
+pub fn query(pairs: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
+}
+
 /// A path segment from a name.
 #[must_use]
 pub fn segment(name: &str) -> String {

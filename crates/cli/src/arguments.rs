@@ -1,9 +1,15 @@
 //! What the user may type.
 
+mod audit;
+mod people;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub use audit::{AuditCommand, AuditFilter};
+pub use people::{NodeArguments, NodeCommand, PlaceArguments, RoleCommand, Subject, UserCommand};
 
 /// Manage many Kubernetes clusters from one place.
 #[derive(Debug, Parser)]
@@ -91,13 +97,16 @@ pub enum Command {
     /// Work with users.
     #[command(subcommand, visible_alias = "user")]
     Users(UserCommand),
-    /// List roles: global roles and role templates.
+    /// Work with roles: those of the server, of clusters and of projects, and who holds them.
     #[command(subcommand, visible_alias = "role")]
     Roles(RoleCommand),
     /// Tell whether somebody may do something, and why; exit code 1 if not.
     Explain(ExplainArguments),
     /// List who may do something.
     WhoCan(AccessQuestion),
+    /// Look into the audit log, or after it.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Run kubectl in a cluster.
     Kubectl(KubectlArguments),
     /// Print a credential for a cluster as kubectl's exec plugins do; kubeconfigs of "clusters kubeconfig --exec" call it.
@@ -125,6 +134,10 @@ pub struct LoginArguments {
     /// Read the password, or with "--token -" the token, from standard input.
     #[arg(long, conflicts_with = "password")]
     pub password_stdin: bool,
+    /// Log in with the browser, whatever way to sign in the server has: it opens the page where a key is made, which is
+    /// then pasted here.
+    #[arg(short, long, conflicts_with_all = ["username", "password", "password_stdin", "token"])]
+    pub browser: bool,
     /// Use an API token (name:key) instead of a password; "-" reads it from standard input.
     #[arg(short, long, env = "DROVER_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
@@ -300,17 +313,6 @@ pub enum NamespaceCommand {
     },
 }
 
-/// Commands on roles.
-#[derive(Debug, Subcommand)]
-pub enum RoleCommand {
-    /// List roles.
-    Ls {
-        /// Only those for this scope.
-        #[arg(short, long, value_parser = ["global", "cluster", "project"])]
-        scope: Option<String>,
-    },
-}
-
 /// What somebody would do.
 #[derive(Debug, Args)]
 pub struct AccessQuestion {
@@ -346,17 +348,6 @@ pub struct TokenArguments {
     /// Cluster, by name or id [default: the one of "drover clusters use"].
     #[arg(long, env = "DROVER_CLUSTER", hide_env_values = true)]
     pub cluster: Option<String>,
-}
-
-/// Commands on nodes.
-#[derive(Debug, Subcommand)]
-pub enum NodeCommand {
-    /// List nodes.
-    Ls {
-        /// Only those of this cluster, by name or id.
-        #[arg(short, long)]
-        cluster: Option<String>,
-    },
 }
 
 /// Commands on settings.
@@ -405,13 +396,6 @@ pub enum TokenCommand {
         #[arg(required = true)]
         names: Vec<String>,
     },
-}
-
-/// Commands on users.
-#[derive(Debug, Subcommand)]
-pub enum UserCommand {
-    /// List users.
-    Ls,
 }
 
 /// How to run kubectl.

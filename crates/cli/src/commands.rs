@@ -1,15 +1,19 @@
 //! One file per command, and what they share: the configuration, the server, the terminal.
 
 mod access;
+mod audit;
 mod clusters;
 mod context;
 mod credential;
 mod kubectl;
 mod login;
-mod lookups;
 mod namespaces;
+mod nodes;
+mod projects;
+mod roles;
 mod settings;
 mod tokens;
+mod users;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -17,8 +21,8 @@ use serde_json::Value;
 
 use crate::{
     Environment,
-    api::{Api, segment},
-    arguments::{Arguments, Command, Format, GlobalArguments, RoleCommand},
+    api::{Api, query, segment},
+    arguments::{Arguments, Command, Format, GlobalArguments},
     configuration::{self, Configuration, Context},
     error::CliError,
     terminal::Terminal,
@@ -48,6 +52,16 @@ impl Invocation<'_> {
 
     fn save(&self) -> Result<(), CliError> {
         self.configuration.write(&self.file)
+    }
+
+    /// Tells of an object that was made: in words, or as it is.
+    fn made(&mut self, object: &Value, text: &str) -> Result<(), CliError> {
+        match self.format() {
+            Format::Table => self.say(text),
+            format @ (Format::Json | Format::Yaml) => {
+                crate::output::object(self.terminal, format, object)
+            }
+        }
     }
 
     fn say(&mut self, text: &str) -> Result<(), CliError> {
@@ -83,18 +97,17 @@ pub async fn run(
         Command::Logout => login::logout(&mut invocation).await?,
         Command::Context(command) => context::run(&mut invocation, command)?,
         Command::Clusters(command) => clusters::run(&mut invocation, command).await?,
-        Command::Projects(command) => lookups::projects(&mut invocation, command).await?,
+        Command::Projects(command) => projects::projects(&mut invocation, command).await?,
         Command::Namespaces(command) => namespaces::run(&mut invocation, command).await?,
-        Command::Roles(RoleCommand::Ls { scope }) => {
-            namespaces::roles(&mut invocation, scope.as_deref()).await?;
-        }
+        Command::Roles(command) => roles::run(&mut invocation, command).await?,
         Command::Explain(arguments) => return access::explain(&mut invocation, arguments).await,
         Command::WhoCan(question) => access::who_can(&mut invocation, question).await?,
         Command::Token(arguments) => credential::run(&mut invocation, arguments).await?,
-        Command::Nodes(command) => lookups::nodes(&mut invocation, command).await?,
-        Command::Users(command) => lookups::users(&mut invocation, command).await?,
+        Command::Nodes(command) => nodes::run(&mut invocation, command).await?,
+        Command::Users(command) => users::run(&mut invocation, command).await?,
         Command::Settings(command) => settings::run(&mut invocation, command).await?,
         Command::Tokens(command) => tokens::run(&mut invocation, command).await?,
+        Command::Audit(command) => audit::run(&mut invocation, command).await?,
         Command::Kubectl(arguments) => return kubectl::run(&mut invocation, arguments).await,
         // Answered above, before anything was read.
         Command::Completion { .. } => {}
@@ -104,9 +117,7 @@ pub async fn run(
 
 /// The cluster with this name or id.
 async fn cluster(api: &Api, name: &str) -> Result<Value, CliError> {
-    let query: String = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("name", name)
-        .finish();
+    let query = query(&[("name", name)]);
     let mut named = api.list(&format!("/v3/clusters?{query}")).await?;
     // A server that ignores the filter must not make us take another cluster.
     named.retain(|cluster| cluster["name"] == name);
@@ -140,9 +151,7 @@ async fn cluster(api: &Api, name: &str) -> Result<Value, CliError> {
 
 /// The id of the project with this name or id in a cluster.
 async fn project(api: &Api, cluster: &str, name: &str) -> Result<String, CliError> {
-    let query: String = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("clusterId", cluster)
-        .finish();
+    let query = query(&[("clusterId", cluster)]);
     let projects = api.list(&format!("/v3/projects?{query}")).await?;
     let found: Vec<String> = projects
         .iter()

@@ -1,6 +1,7 @@
 //! Where text comes from and goes to.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
+use std::process::{Command, Stdio};
 
 use secrecy::SecretString;
 
@@ -18,6 +19,8 @@ pub trait Terminal {
     fn ask_secret(&mut self, question: &str) -> io::Result<SecretString>;
     /// Reads all of standard input.
     fn read_all(&mut self) -> io::Result<String>;
+    /// Shows a page in the user's browser.
+    fn browse(&mut self, url: &str) -> io::Result<()>;
 }
 
 /// The process's own standard streams.
@@ -74,6 +77,25 @@ impl Terminal for Process {
             .take(INPUT_LIMIT)
             .read_to_string(&mut text)?;
         Ok(text)
+    }
+
+    fn browse(&mut self, url: &str) -> io::Result<()> {
+        let opener = if cfg!(target_os = "macos") {
+            "open"
+        } else {
+            "xdg-open"
+        };
+        let mut child = Command::new(opener)
+            .arg(url)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        // It may live as long as the browser that it starts; nobody waits for that.
+        match child.try_wait()? {
+            Some(status) if !status.success() => Err(io::Error::other(status.to_string())),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

@@ -3,23 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, Subcommand};
-
-/// Look after the audit log.
-#[derive(Args, Clone, Debug)]
-pub struct AuditCommand {
-    #[command(subcommand)]
-    action: Action,
-}
-
-#[derive(Clone, Debug, Subcommand)]
-enum Action {
-    Verify(VerifyArgs),
-}
+use clap::Args;
 
 /// Check that no line of the audit log was changed, removed or moved.
 #[derive(Args, Clone, Debug)]
-struct VerifyArgs {
+pub struct VerifyArgs {
     /// The log, one of its old files, or their folder; by default that of the data folder.
     path: Option<PathBuf>,
     /// Folder of the server's data.
@@ -32,8 +20,7 @@ struct VerifyArgs {
 /// # Errors
 ///
 /// Names the first broken line, or what could not be read.
-pub fn run(command: &AuditCommand) -> Result<String> {
-    let Action::Verify(args) = &command.action;
+pub fn run(args: &VerifyArgs) -> Result<String> {
     let path = args
         .path
         .clone()

@@ -8,8 +8,8 @@
 
 use std::process::ExitCode;
 
-use clap::{FromArgMatches as _, Subcommand};
-use drover_server::audit_verify::{self, AuditCommand};
+use clap::{Args as _, FromArgMatches as _, Subcommand};
+use drover_server::audit_verify::{self, VerifyArgs};
 use drover_server::config::ServerArgs;
 use drover_server::copies::{self, BackupArgs, RestoreArgs};
 use drover_server::recovery::{self, ResetPasswordArgs};
@@ -24,12 +24,14 @@ enum Command {
     Backup(BackupArgs),
     Restore(RestoreArgs),
     ResetPassword(ResetPasswordArgs),
-    Audit(AuditCommand),
 }
 
 fn main() -> ExitCode {
     let client = <drover_cli::Arguments as clap::CommandFactory>::command();
-    let mut whole = Command::augment_subcommands(client);
+    // What looks into the log is the client's, what looks after its files is not.
+    let verify = VerifyArgs::augment_args(clap::Command::new("verify"));
+    let mut whole = Command::augment_subcommands(client)
+        .mut_subcommand("audit", |audit| audit.subcommand(verify));
     let matches = match whole.try_get_matches_from_mut(std::env::args_os()) {
         Ok(matches) => matches,
         Err(error) => error.exit(),
@@ -43,7 +45,15 @@ fn main() -> ExitCode {
             Ok(Command::Backup(args)) => finish(copies::backup(&args)),
             Ok(Command::Restore(args)) => finish(copies::restore(&args)),
             Ok(Command::ResetPassword(args)) => reset_password(&args),
-            Ok(Command::Audit(command)) => finish(audit_verify::run(&command)),
+            Err(error) => error.exit(),
+        };
+    }
+    let of_audit = matches
+        .subcommand_matches("audit")
+        .and_then(|audit| audit.subcommand_matches("verify"));
+    if let Some(verify) = of_audit {
+        return match VerifyArgs::from_arg_matches(verify) {
+            Ok(args) => finish(audit_verify::run(&args)),
             Err(error) => error.exit(),
         };
     }

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::{Invocation, cluster, id};
+use super::{Invocation, cluster, id, users};
 use crate::{
-    api::{Api, segment},
+    api::Api,
     arguments::{AccessQuestion, ExplainArguments, Format},
     error::CliError,
     output::{self, text},
@@ -20,7 +20,7 @@ pub(super) async fn explain(
     let api = invocation.api()?;
     let mut body = question(&api, &arguments.question).await?;
     if let Some(name) = &arguments.user {
-        body["userId"] = user(&api, name).await?.into();
+        body["userId"] = id(&users::find(&api, name).await?)?.into();
     }
     let review = api.post("/v3/accessReviews", &body).await?;
     let allowed = review["allowed"] == true;
@@ -105,22 +105,4 @@ async fn question(api: &Api, asked: &AccessQuestion) -> Result<Value, CliError> 
         body["objectName"] = name.as_str().into();
     }
     Ok(body)
-}
-
-/// The id of the user with this login name or id.
-async fn user(api: &Api, name: &str) -> Result<String, CliError> {
-    let query: String = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("username", name)
-        .finish();
-    let named = api.list(&format!("/v3/users?{query}")).await?;
-    if let Some(user) = named.iter().find(|user| user["username"] == name) {
-        return Ok(id(user)?.to_owned());
-    }
-    match api.find(&format!("/v3/users/{}", segment(name))).await? {
-        Some(user) => Ok(id(&user)?.to_owned()),
-        None => Err(CliError::NotFound {
-            kind: "user",
-            name: name.to_owned(),
-        }),
-    }
 }

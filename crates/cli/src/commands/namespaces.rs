@@ -1,6 +1,6 @@
 //! `drover namespaces`: the namespaces of a cluster and their projects.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Invocation, cluster, confirm, id, project};
 use crate::{
@@ -54,8 +54,8 @@ pub(super) async fn run(
             if let Some(description) = description {
                 body["description"] = description.into();
             }
-            api.post(&collection(&cluster), &body).await?;
-            invocation.say(&format!("Namespace {name} is made in {cluster}.\n"))
+            let made = api.post(&collection(&cluster), &body).await?;
+            invocation.made(&made, &format!("Namespace {name} is made in {cluster}.\n"))
         }
         NamespaceCommand::Move {
             name,
@@ -120,39 +120,4 @@ fn missing(error: CliError, name: &str) -> CliError {
         },
         other => other,
     }
-}
-
-/// Columns of role templates and global roles in one list.
-pub(super) async fn roles(
-    invocation: &mut Invocation<'_>,
-    scope: Option<&str>,
-) -> Result<(), CliError> {
-    let api = invocation.api()?;
-    let mut roles: Vec<Value> = Vec::new();
-    if scope.is_none_or(|scope| scope == "global") {
-        for mut role in api.list("/v3/globalRoles").await? {
-            role["context"] = "global".into();
-            roles.push(role);
-        }
-    }
-    if scope != Some("global") {
-        let templates = api.list("/v3/roleTemplates").await?;
-        roles.extend(
-            templates
-                .into_iter()
-                .filter(|role| scope.is_none_or(|scope| role["context"] == scope)),
-        );
-    }
-    output::list(
-        invocation.terminal,
-        invocation.global.output,
-        &roles,
-        &[
-            ("ID", |role| text(&role["id"])),
-            ("NAME", |role| text(&role["name"])),
-            ("SCOPE", |role| text(&role["context"])),
-            ("BUILT IN", |role| text(&role["builtin"])),
-            ("LOCKED", |role| text(&role["locked"])),
-        ],
-    )
 }

@@ -1,5 +1,6 @@
 //! Commands against a small server, and snapshots of what they print.
 
+mod people;
 mod server;
 
 use std::{collections::VecDeque, io, path::Path, process::ExitCode};
@@ -20,6 +21,7 @@ struct Scripted {
     answers: VecDeque<String>,
     input: String,
     interactive: bool,
+    browsed: Vec<String>,
 }
 
 impl Terminal for Scripted {
@@ -49,6 +51,11 @@ impl Terminal for Scripted {
 
     fn read_all(&mut self) -> io::Result<String> {
         Ok(std::mem::take(&mut self.input))
+    }
+
+    fn browse(&mut self, url: &str) -> io::Result<()> {
+        self.browsed.push(url.to_owned());
+        Err(io::ErrorKind::NotFound.into())
     }
 }
 
@@ -121,6 +128,13 @@ impl User {
     async fn code(&mut self, line: &[&str]) -> ExitCode {
         self.run(line).await.unwrap();
         self.code
+    }
+
+    /// Runs a command that fails and returns the exit code of its error.
+    async fn code_of(&mut self, line: &[&str]) -> u8 {
+        let code = format!("{:?}", self.run(line).await.unwrap_err().exit_code());
+        let known = (0..=9).find(|known| format!("{:?}", ExitCode::from(*known)) == code);
+        known.expect("an exit code of ours")
     }
 }
 
@@ -238,6 +252,31 @@ async fn passwords_come_from_the_prompt_or_standard_input_and_are_never_shown() 
         .await
         .unwrap_err();
     assert!(error.to_string().contains("--password-stdin"), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_made_in_the_browser_is_pasted() {
+    let server = FakeServer::start().await;
+    let mut user = User::new();
+    let ca = user.file("ca.pem", &server.pem);
+    let url = server.url();
+    let line = ["login", &url, "--browser", "--cacert", &ca];
+    // Nobody can paste anything.
+    assert_eq!(user.code_of(&line).await, 2);
+    assert!(user.terminal.browsed.is_empty());
+
+    user.terminal.interactive = true;
+    user.terminal.answers = [" token-abcde:key ".to_owned()].into();
+    let printed = user.run(&line).await.unwrap();
+    assert!(printed.contains("as admin"), "{printed}");
+    assert_eq!(user.terminal.browsed, [format!("{url}/dashboard/keys")]);
+    let shown = user.terminal.complaints.join("\n");
+    assert!(shown.contains("/dashboard/keys") && !shown.contains("token-abcde"));
+
+    user.terminal.answers = ["my password".to_owned()].into();
+    assert_eq!(user.code_of(&line).await, 2);
+    user.terminal.answers = ["token-abcde:wrong".to_owned()].into();
+    assert_eq!(user.code_of(&line).await, 3);
 }
 
 #[tokio::test]

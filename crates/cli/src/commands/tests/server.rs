@@ -273,6 +273,20 @@ async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<Fu
                 ),
             }),
         ),
+        // What was looked through for the first page held one entry only.
+        "GET /v1/audit" if !query.contains_key("before") => reply(
+            200,
+            &json!({"type": "collection", "continue": "9", "data": [
+                {"sequence": 9, "requestTimestamp": "2026-11-29T12:00:01.000Z", "user": {"name": "user-p8sfq"},
+                 "verb": "delete", "object": {"cluster": "c-aaaaa", "resource": "pods", "namespace": "works-a", "name": "web"},
+                 "responseCode": 403, "remoteAddr": "10.0.0.1:4000"},
+            ]}),
+        ),
+        "GET /v1/audit" => collection(&json!([
+            {"sequence": 3, "requestTimestamp": "2026-11-29T12:00:00.000Z", "userLoginName": "admin", "verb": "login",
+             "object": {}, "responseCode": 201, "remoteAddr": "10.0.0.1:3999"},
+        ])),
+        "GET /v1/audit/9" => reply(200, &json!({"sequence": 9, "verb": "delete"})),
         "GET /v3/projects" => collection(&json!([
             {"id": format!("{}:p-1", query["clusterId"]), "name": "Default", "clusterId": query["clusterId"],
              "state": "active", "description": "Default project"},
@@ -289,7 +303,36 @@ async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<Fu
         "DELETE /v3/cluster/c-aaaaa/namespaces/works-a" => reply(204, &Value::Null),
         "GET /v3/globalRoles" => collection(&json!([
             {"id": "admin", "name": "Admin", "builtin": true},
+            {"id": "user", "name": "User", "builtin": true},
         ])),
+        "POST /v3/users" if query.contains_key("action") => reply(200, &Value::Null),
+        "POST /v3/users" => reply(201, &json!({"id": "u-new", "username": body["username"]})),
+        "GET /v3/users/user-p8sfq" => reply(200, &json!({"id": "user-p8sfq", "username": "admin"})),
+        "PUT /v3/users/user-p8sfq" | "POST /v3/users/user-p8sfq" => reply(200, &json!({})),
+        "DELETE /v3/users/user-p8sfq" => reply(204, &Value::Null),
+        "GET /v3/globalRoleBindings" => collection(&json!([
+            {"id": "grb-1", "globalRoleId": "admin", "userId": "user-p8sfq"},
+        ])),
+        "POST /v3/globalRoleBindings" if body["globalRoleId"] == "admin" => {
+            error(403, "Forbidden", "it gives more than you have", "")
+        }
+        "POST /v3/globalRoleBindings" => reply(201, &json!({"id": "grb-new"})),
+        "GET /v3/clusterRoleTemplateBindings" => collection(&json!([
+            {"id": "c-aaaaa:crtb-1", "roleTemplateId": "cluster-owner", "clusterId": "c-aaaaa", "userId": "user-p8sfq"},
+        ])),
+        "POST /v3/clusterRoleTemplateBindings" => reply(201, &json!({"id": "c-aaaaa:crtb-new"})),
+        "GET /v3/projectRoleTemplateBindings" => collection(&json!([
+            {"id": "p-1:prtb-1", "roleTemplateId": "read-only", "projectId": "c-aaaaa:p-1",
+             "groupPrincipalId": "okta_group://team"},
+        ])),
+        "POST /v3/projectRoleTemplateBindings" => reply(201, &json!({"id": "p-1:prtb-new"})),
+        "GET /v3/clusterRoleTemplateBindings/p-1:prtb-1" => {
+            error(403, "Forbidden", "not in this namespace", "")
+        }
+        "GET /v3/projectRoleTemplateBindings/p-1:prtb-1" => {
+            reply(200, &json!({"id": "p-1:prtb-1"}))
+        }
+        "DELETE /v3/projectRoleTemplateBindings/p-1:prtb-1" => reply(204, &Value::Null),
         "GET /v3/roleTemplates" => collection(&json!([
             {"id": "cluster-owner", "name": "Cluster Owner", "context": "cluster", "builtin": true, "locked": false},
             {"id": "read-only", "name": "Read-only", "context": "project", "builtin": true, "locked": false},
@@ -323,6 +366,7 @@ async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<Fu
             &json!({"id": "kubeconfig-user-p8sfqwsljj", "enabled": true, "expired": false,
                     "expiresAt": "2026-12-20T21:22:11Z"}),
         ),
+        "POST /v3/nodes/c-aaaaa:machine-1" => reply(200, &Value::Null),
         "GET /v3/nodes" => collection(&json!([
             {"id": "c-aaaaa:machine-1", "nodeName": "node-1", "clusterId": "c-aaaaa", "state": "active",
              "worker": true, "etcd": true, "controlPlane": true, "ipAddress": "10.0.0.1",
