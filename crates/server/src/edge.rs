@@ -121,9 +121,11 @@ impl Edge {
         if let Some(identity) = &identity {
             record.identify(identity, &parts.headers);
         }
-        let refused = csrf.refused.or_else(|| csrf::check_websocket(&parts).err());
+        let foreign = csrf::check_websocket(&parts).err();
+        let refused = csrf.refused.map(ApiError::into_response);
+        let refused = refused.or_else(|| foreign.map(ApiError::into_structure));
         let mut response = match refused {
-            Some(error) => error.into_response(),
+            Some(refused) => refused,
             None => {
                 self.with_identity(route, Request::from_parts(parts, body), identity)
                     .await

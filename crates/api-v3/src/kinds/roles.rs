@@ -3,6 +3,7 @@
 //! Invariant: nobody writes a role that allows more than the writer may do.
 
 use drover_auth::web::ApiError;
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{object_of, text, text_at};
@@ -240,7 +241,10 @@ pub(super) async fn before_delete(
     reference: &str,
 ) -> Result<(), ApiError> {
     if is_builtin(current) {
-        return Err(ApiError::method_not_allowed(
+        // Its webhook answers so.
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "BadRequest",
             "built-in roles cannot be removed",
         ));
     }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use http::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Response, json};
 
@@ -106,6 +107,21 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ServerError", message)
     }
 
+    /// The error as a structure of the peer's prints: what its layers before the APIs answer with (recorded/http/03, 04).
+    #[must_use]
+    pub fn structure(&self) -> Value {
+        serde_json::json!({
+            "Code": {"Code": self.code, "Status": self.status.as_u16()}, "Message": self.message, "Cause": null,
+            "FieldName": self.field_name.as_deref().unwrap_or_default(),
+        })
+    }
+
+    /// The answer with [`ApiError::structure`] as its body.
+    #[must_use]
+    pub fn into_structure(self) -> Response {
+        json(self.status, &self.structure())
+    }
+
     /// The answer with this error as its body.
     #[must_use]
     pub fn into_response(self) -> Response {
@@ -155,7 +171,14 @@ impl From<kube::Error> for ApiError {
                 };
                 let http =
                     StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                Self::new(http, code, status.message.clone())
+                let mut error = Self::new(http, code, status.message.clone());
+                if http == StatusCode::UNPROCESSABLE_ENTITY {
+                    // Where it knows the field, so shall the caller.
+                    let causes = status.details.as_ref().map(|details| &details.causes);
+                    let fields = causes.into_iter().flatten().map(|cause| &cause.field);
+                    error.field_name = fields.clone().find(|field| !field.is_empty()).cloned();
+                }
+                error
             }
             other => {
                 tracing::warn!(error = %other, "the store did not answer");

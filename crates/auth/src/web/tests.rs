@@ -92,6 +92,20 @@ fn cookies_are_found_among_others() {
 }
 
 #[test]
+fn errors_before_the_apis_are_the_peers_structure() {
+    let error = ApiError::permission_denied("not from there").with_field("x");
+    // Recorded in http/03 and 04, keys sorted.
+    assert_eq!(
+        error.structure(),
+        serde_json::json!({
+            "Cause": null, "Code": {"Code": "PermissionDenied", "Status": 403}, "FieldName": "x",
+            "Message": "not from there",
+        })
+    );
+    assert_eq!(error.into_structure().status(), 403);
+}
+
+#[test]
 fn links_start_where_the_caller_reached_us() {
     let base = |headers: &[(&'static str, &'static str)], tls: bool| {
         let mut request = http::Request::builder().uri("/v3");

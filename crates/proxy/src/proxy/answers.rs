@@ -7,47 +7,17 @@ use std::time::Duration;
 
 use drover_auth::web::{self, ApiError, Response};
 use http::StatusCode;
-use serde::Serialize;
 
 use crate::chain::Chain;
 use crate::clusters::Unreachable;
 
-/// The peer's error as its Go structure prints.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Plain<'a> {
-    code: PlainCode<'a>,
-    message: &'a str,
-    cause: Option<()>,
-    field_name: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct PlainCode<'a> {
-    code: &'a str,
-    status: u16,
-}
-
-fn plain(status: StatusCode, code: &str, message: &str) -> Response {
-    let body = Plain {
-        code: PlainCode {
-            code,
-            status: status.as_u16(),
-        },
-        message,
-        cause: None,
-        field_name: "",
-    };
-    match web::to_json(&body) {
-        Ok(json) => web::text(status, json),
-        Err(_) => web::text(status, message.to_owned()),
-    }
+fn plain(status: StatusCode, code: &'static str, message: &str) -> Response {
+    api_error(&ApiError::new(status, code, message))
 }
 
 /// A refusal of the gate.
 pub(super) fn api_error(error: &ApiError) -> Response {
-    plain(error.status, &error.code, &error.message)
+    web::text(error.status, error.structure().to_string())
 }
 
 /// A refusal on the way to an agent's own API: 401 without a body.
