@@ -488,6 +488,7 @@ async fn collection(
         }
         Method::POST => match call.query.get("action") {
             Some(action) => act_on_collection(call, writer, kind, action, parts, body).await,
+            None if !kind.collection_methods.contains(&"POST") => Err(method_not_allowed(method)),
             None => {
                 let mut sent = read(parts, body).await?;
                 if let (Some(context), Some(field)) = (
@@ -524,8 +525,10 @@ async fn list(
             let asked = asked.or_else(|| call.query.get("clusterId"));
             asked
                 .filter(|id| {
-                    id.bytes()
-                        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                    id.len() <= 253
+                        && id
+                            .bytes()
+                            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
                 })
                 .map(str::to_owned)
         }
@@ -592,6 +595,9 @@ async fn resource(
         let input = read(parts, body).await?;
         let outcome = kinds::act(call, kind, current, action, input).await?;
         return Ok(outcome_answer(call, writer, kind, outcome));
+    }
+    if !kind.resource_methods.contains(&method.as_str()) {
+        return Err(method_not_allowed(method));
     }
     match *method {
         Method::GET => {

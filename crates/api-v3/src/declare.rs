@@ -20,6 +20,7 @@ mod project;
 mod review;
 mod service;
 mod settings;
+mod sign_in;
 mod storage;
 mod volumes;
 mod workload;
@@ -45,6 +46,7 @@ pub(crate) fn all() -> Vec<Type> {
     types.extend(review::types());
     types.extend(service::types());
     types.extend(settings::types());
+    types.extend(sign_in::types());
     types.extend(storage::types());
     types.extend(volumes::types());
     types.extend(workload::types());

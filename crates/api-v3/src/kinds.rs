@@ -19,6 +19,7 @@ pub(crate) mod review;
 mod roles;
 pub(crate) mod secret;
 mod settings;
+mod sign_in;
 pub(crate) mod token;
 pub(crate) mod user;
 pub(crate) mod workload;
@@ -60,6 +61,14 @@ pub(crate) struct Draft {
     pub(crate) object: Map<String, Value>,
 }
 
+/// The type that an object of a kind is shown as.
+pub(crate) fn shown_as<'a>(call: &Call<'a>, kind: &'a Type, object: &Value) -> &'a Type {
+    match kind.behaviour {
+        Behaviour::AuthConfig => sign_in::shown_as(call.registry(), kind, object),
+        _ => kind,
+    }
+}
+
 /// Fills in what objects do not hold themselves, before they are mapped.
 pub(crate) async fn complete(
     call: &Call<'_>,
@@ -80,6 +89,7 @@ pub(crate) fn amend(call: &Call<'_>, kind: &Type, object: &Value, item: &mut Ite
         Behaviour::Feature => settings::amend_feature(object, item),
         Behaviour::User => user::amend(call, item),
         Behaviour::Token => token::amend(call, object, item),
+        Behaviour::AuthConfig => sign_in::amend(item),
         _ => {}
     }
 }
@@ -92,6 +102,7 @@ pub(crate) fn offers(call: &Call<'_>, kind: &Type, object: &Value, method: &str)
         Behaviour::Setting => method == "PUT" && settings::is_writable(call, object),
         Behaviour::Feature => method == "PUT",
         Behaviour::Token => method != "PUT",
+        Behaviour::AuthConfig => false,
         Behaviour::GlobalRole | Behaviour::RoleTemplate => {
             method != "DELETE" || !roles::is_builtin(object)
         }
@@ -161,6 +172,7 @@ pub(crate) fn is_hidden(kind: &Type, object: &Value) -> bool {
         Behaviour::GlobalRoleBinding | Behaviour::ClusterBinding | Behaviour::ProjectBinding => {
             bindings::is_of_system(object)
         }
+        Behaviour::AuthConfig => !sign_in::is_of(kind, object),
         _ => false,
     }
 }
@@ -215,6 +227,7 @@ pub(crate) async fn before_create(
         | Behaviour::Namespace
         | Behaviour::Inside
         | Behaviour::AccessReview
+        | Behaviour::AuthConfig
         | Behaviour::Preference => Ok(()),
     }
 }
@@ -266,6 +279,7 @@ pub(crate) async fn before_update(
         Behaviour::GlobalRole => roles::before_update_global(call, current, fields),
         Behaviour::RoleTemplate => roles::before_update_template(call, current, fields).await,
         Behaviour::PodSecurity => pod_security::check(fields),
+        Behaviour::AuthConfig => Err(sign_in::refuse()),
         _ => Ok(()),
     }
 }
@@ -299,6 +313,7 @@ pub(crate) async fn before_delete(
         )),
         Behaviour::Project => project::before_delete(current),
         Behaviour::PodSecurity => pod_security::before_delete(current),
+        Behaviour::AuthConfig => Err(sign_in::refuse()),
         Behaviour::Setting => Err(ApiError::method_not_allowed("settings cannot be removed")),
         Behaviour::Feature => Err(ApiError::method_not_allowed("features cannot be removed")),
         Behaviour::User => user::before_delete(call, current).await,

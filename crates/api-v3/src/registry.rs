@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use crate::declare;
-use crate::schema::{Base, Field, Type, Workload};
+use crate::schema::{Base, Behaviour, Field, Type, Workload};
 use crate::urls::Urls;
 
 /// The declared types.
@@ -152,7 +152,8 @@ impl Registry {
 
 /// The fields a collection of this type can be filtered by.
 pub(crate) fn filters(kind: &Type) -> impl Iterator<Item = &Field> {
-    let filtered = kind.is_listed();
+    // Ways to sign in are listed together.
+    let filtered = kind.is_listed() || kind.behaviour == Behaviour::AuthConfig;
     // Recorded: of all kinds of workloads together only what every object has.
     let all = kind.workload == Some(Workload::Any);
     let common = [

@@ -39,6 +39,7 @@ pub(crate) async fn present_one(
 }
 
 fn item(call: &Call<'_>, kind: &Type, object: &Value, reveal: Reveal) -> Item {
+    let kind = kinds::shown_as(call, kind, object);
     let mut item = mapping::to_resource(call.registry(), kind, object, reveal);
     if kind.stateful {
         let summary = summarize(object, call.now, Fresh::Active);

@@ -417,6 +417,8 @@ pub(crate) enum Behaviour {
     /// Lies in a cluster or project; served by `inside`.
     Inside,
     PodSecurity,
+    /// A way to sign in, shown as the type that it names.
+    AuthConfig,
     /// Secrets on the hub; served by `kinds::credential`.
     CloudCredential,
     /// A question, answered at once and not kept.

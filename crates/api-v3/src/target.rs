@@ -164,6 +164,11 @@ fn locate_v3<'a>(registry: &'a Registry, parts: &[&str]) -> Located<'a> {
     }
 }
 
+/// Whether there is a collection of a type, or resources.
+fn is_served(kind: &Type, one: bool) -> bool {
+    !kind.collection_methods.is_empty() || one && !kind.resource_methods.is_empty()
+}
+
 /// A collection or resource of the management API itself.
 fn resource<'a>(registry: &'a Registry, parts: &[&str]) -> Target<'a> {
     let name = parts.first().copied().unwrap_or_default();
@@ -195,7 +200,7 @@ fn within<'a>(
             let name = parts.first().copied().unwrap_or_default();
             let own = context.as_ref().and_then(|_| registry.find(base, name));
             match own.or_else(|| registry.find(Base::Management, name)) {
-                Some(kind) if !kind.collection_methods.is_empty() => Target::Resource {
+                Some(kind) if is_served(kind, parts.len() > 1) => Target::Resource {
                     kind,
                     context,
                     id: parts.get(1).map(|id| (*id).to_owned()),

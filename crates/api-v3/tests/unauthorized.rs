@@ -11,7 +11,8 @@ use common::{ADMIN, MANAGEMENT, World};
 use serde_json::{Value, json};
 
 /// Plural, identifier, and where the object lies; what every user may see of its own stands apart.
-const ROUTES: [(&str, &str, &str); 15] = [
+const ROUTES: [(&str, &str, &str); 18] = [
+    ("authConfigs", "x-1", "authconfigs/x-1"),
     (
         "clusterRegistrationTokens",
         "c-1:x-1",
@@ -26,6 +27,8 @@ const ROUTES: [(&str, &str, &str); 15] = [
     ("features", "x-1", "features/x-1"),
     ("globalRoleBindings", "x-1", "globalrolebindings/x-1"),
     ("globalRoles", "x-1", "globalroles/x-1"),
+    ("groupMembers", "x-1", "groupmembers/x-1"),
+    ("groups", "x-1", "groups/x-1"),
     ("nodes", "c-1:x-1", "namespaces/c-1/nodes/x-1"),
     (
         "podSecurityAdmissionConfigurationTemplates",

@@ -5,6 +5,7 @@
 //! replica can create, so that all make the same objects or find them made.
 
 mod pod_security;
+mod sign_in;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -186,6 +187,7 @@ impl Bootstrap {
         ensure_global_roles(client).await?;
         ensure_role_templates(client).await?;
         pod_security::ensure(client).await?;
+        sign_in::ensure(client).await?;
         self.admin(password).await
     }
 

@@ -19,8 +19,8 @@ pub use cluster::{
 };
 pub use people::{Token, User, UserAttribute, UserStatus};
 pub use settings::{
-    Feature, FeatureSpec, FeatureStatus, PodSecurityAdmissionConfigurationTemplate, Preference,
-    Setting,
+    AuthConfig, Feature, FeatureSpec, FeatureStatus, PodSecurityAdmissionConfigurationTemplate,
+    Preference, Setting,
 };
 
 /// The group of all kinds here.

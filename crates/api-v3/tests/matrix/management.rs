@@ -77,6 +77,8 @@ pub(crate) async fn fill(world: &World) {
             "podsecurityadmissionconfigurationtemplates",
             json!({"configuration": {}}),
         ),
+        ("Group", "groups", json!({"displayName": "x"})),
+        ("GroupMember", "groupmembers", json!({"groupName": "x-1"})),
     ] {
         make(hub, plural, object(kind, &Place::whole("x-1"), fields)).await;
     }
@@ -145,6 +147,7 @@ pub(crate) fn routes(world: &World) -> Vec<Route> {
     routes.extend(people());
     routes.extend(roles());
     routes.extend(settings());
+    routes.extend(sign_in());
     routes.extend(own());
     routes.extend(credentials());
     routes.extend(reviews());
@@ -462,6 +465,50 @@ fn settings() -> Vec<Route> {
         changed_by: json!({"description": "d"}),
     };
     routes.extend(templates.routes());
+    routes
+}
+
+/// Ways to sign in, and groups.
+fn sign_in() -> Vec<Route> {
+    let local = Place::whole("local");
+    let configs = Managed {
+        kind: "authConfig",
+        plural: "authConfigs",
+        resource: "authconfigs",
+        places: vec![local.clone()],
+        made_of: vec![],
+        changed_by: json!({"enabled": false}),
+    };
+    let mut routes = configs.routes();
+    // There is none that can be changed.
+    answer(&mut routes, "update", NO_METHOD);
+    answer(&mut routes, "delete", NO_METHOD);
+    routes.push(Route::new(
+        "localConfig",
+        "get",
+        "GET",
+        "/v3/localConfigs/local",
+        configs.seen(&local),
+    ));
+    for (kind, plural, resource, body) in [
+        ("group", "groups", "groups", json!({"name": "new"})),
+        (
+            "groupMember",
+            "groupMembers",
+            "groupmembers",
+            json!({"groupId": "x-1"}),
+        ),
+    ] {
+        let managed = Managed {
+            kind,
+            plural,
+            resource,
+            places: vec![Place::whole("x-1")],
+            made_of: vec![(body, None, vec![])],
+            changed_by: json!({"labels": {"a": "b"}}),
+        };
+        routes.extend(managed.routes());
+    }
     routes
 }
 

@@ -65,6 +65,21 @@ pub struct FeatureStatus {
 }
 
 kind! {
+    /// One way to sign in. What else it needs stands in `other`.
+    AuthConfig, "authconfigs", ClusterResourceScope {
+        /// Which kind of way: `localConfig`.
+        #[serde(rename = "type")]
+        config_type: String,
+        /// Whether anybody may sign in so.
+        enabled: bool,
+        /// Whether it can end what its provider knows of somebody too.
+        logout_all_supported: bool,
+        /// How far it is.
+        status: Map<String, Value>,
+    }
+}
+
+kind! {
     /// A choice of one user; lives in the namespace named after the user.
     Preference, "preferences", NamespaceResourceScope {
         /// What was chosen.
