@@ -4,7 +4,7 @@
 //! by namespace, name, host, path and port, in the peer's form (rancher/rancher `managementagent/ingress`), so that
 //! its agent and we understand each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
@@ -168,7 +168,7 @@ pub(super) fn store(mut view: Value) -> Result<Value, ApiError> {
         default.unwrap_or_default(),
     );
     if let Some(rules) = spec["rules"].as_array() {
-        let rules: Result<Vec<Value>, ApiError> = rules
+        let rules: Result<Vec<Value>, ApiError> = joined(rules)
             .iter()
             .map(|rule| rule_stored(&view, &mut known, rule))
             .collect();
@@ -189,6 +189,56 @@ pub(super) fn store(mut view: Value) -> Result<Value, ApiError> {
         serde_json::to_string(&known).map_err(|error| ApiError::server_error(error.to_string()))?;
     view["metadata"]["annotations"][STATE] = json!(text);
     Ok(view)
+}
+
+/// Rules in which each path of a host is there once. As with the peer: what leads there last counts, with the workloads
+/// that others lead to; a rule that is left without paths goes.
+fn joined(rules: &[Value]) -> Vec<Value> {
+    let key = |rule: &Value, path: &Value| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        (text(&rule["host"]), text(&path["path"]))
+    };
+    let mut known: HashMap<(String, String), Joined> = HashMap::new();
+    for (rule, paths) in rules.iter().map(|rule| (rule, &rule["paths"])) {
+        for path in paths.as_array().into_iter().flatten() {
+            let joined = known.entry(key(rule, path)).or_default();
+            joined.n_left += 1;
+            for id in path["workloadIds"].as_array().into_iter().flatten() {
+                if !joined.workloads.contains(id) {
+                    joined.workloads.push(id.clone());
+                }
+            }
+        }
+    }
+    let mut rules = rules.to_vec();
+    rules.retain_mut(|rule| {
+        let mut paths = rule["paths"].as_array().cloned().unwrap_or_default();
+        if paths.is_empty() {
+            return true;
+        }
+        paths.retain_mut(|path| {
+            let Some(joined) = known.get_mut(&key(rule, path)) else {
+                return true;
+            };
+            joined.n_left -= 1;
+            if joined.n_left == 0 && !joined.workloads.is_empty() {
+                path["workloadIds"] = json!(joined.workloads);
+            }
+            joined.n_left == 0
+        });
+        let is_left = !paths.is_empty();
+        rule["paths"] = json!(paths);
+        is_left
+    });
+    rules
+}
+
+/// What leads to one path of one host.
+#[derive(Default)]
+struct Joined {
+    /// How many are still to come.
+    n_left: usize,
+    workloads: Vec<Value>,
 }
 
 fn rule_stored(
@@ -401,6 +451,47 @@ mod tests {
         );
         assert_eq!(shown["spec"]["tls"][0]["certificateId"], "p-1:cert");
         assert_eq!(store(shown).unwrap(), kept, "what was read changes nothing");
+    }
+
+    #[test]
+    fn paths_of_a_host_that_are_there_twice_are_joined() {
+        let web = json!(["deployment:works-a:web"]);
+        let spec = json!({"rules": [
+            {"host": "a", "paths": [
+                {"path": "/", "serviceId": "works-a:svc", "targetPort": 80},
+                {"path": "/b", "serviceId": "works-a:svc", "targetPort": 80},
+            ]},
+            {"host": "b", "paths": [{"path": "/", "workloadIds": web, "targetPort": 80}]},
+            {"host": "a", "paths": [{"path": "/", "serviceId": "works-a:other", "targetPort": 80}]},
+            {"host": "b", "paths": [{"path": "/", "workloadIds": web, "targetPort": 81}]},
+            {"host": "c"},
+        ]});
+        let kept = store(ingress(&spec)).unwrap();
+        let rules = kept["spec"]["rules"].as_array().unwrap();
+        let leads = rules.iter().map(|rule| {
+            let paths = rule["http"]["paths"].as_array().into_iter().flatten();
+            let paths = paths.map(|path| &path["backend"]["service"]["port"]["number"]);
+            (rule["host"].as_str().unwrap(), paths.collect::<Vec<_>>())
+        });
+        assert_eq!(
+            leads.collect::<Vec<_>>(),
+            [
+                ("a", vec![&json!(80)]),
+                ("a", vec![&json!(80)]),
+                ("b", vec![&json!(81)]),
+                ("c", vec![]),
+            ]
+        );
+        assert_eq!(rules[0]["http"]["paths"][0]["path"], "/b");
+        let backend = &rules[1]["http"]["paths"][0]["backend"];
+        assert_eq!(backend["service"]["name"], "other");
+        let spec = json!({"rules": [
+            {"host": "h", "paths": [{"path": "/", "workloadIds": web, "targetPort": 80}]},
+            {"host": "h", "paths": [{"path": "/", "workloadIds": ["deployment:works-a:b"], "targetPort": 80}]},
+        ]});
+        // They lead to both, which one Service cannot.
+        let error = store(ingress(&spec)).unwrap_err();
+        assert_eq!(error.field_name.as_deref(), Some("workloadIds"));
     }
 
     #[test]
