@@ -196,6 +196,7 @@ impl Inside<'_> {
             turn = quota::fit(self.call, self.cluster, project, &name, &mut fields, origin).await?;
             namespace::inherit(&mut fields, project);
         }
+        namespace::check_pod_security(self.call, self.cluster, &json!({}), &object)?;
         namespace::begin(&mut object, turn.is_some());
         namespace::store(&mut object, &fields);
         object["metadata"]["labels"][CREATOR_LABEL] = json!(CREATOR_NORMAN);
@@ -220,8 +221,10 @@ impl Inside<'_> {
         }
         let updated = self
             .change(id, |object| {
+                let before = object.clone();
                 mapping::apply(registry, self.kind, object, &fields, Merge::Keep);
                 namespace::store(object, &fields);
+                namespace::check_pod_security(self.call, self.cluster, &before, object)
             })
             .await?;
         drop(turn);
@@ -256,6 +259,7 @@ impl Inside<'_> {
         self.change(id, |object| {
             namespace::assign(object, project.as_ref());
             namespace::store(object, &fields);
+            Ok(())
         })
         .await?;
         drop(turn);
@@ -263,12 +267,16 @@ impl Inside<'_> {
     }
 
     /// Changes an object, again if somebody else was faster.
-    async fn change(&self, id: &str, change: impl Fn(&mut Value)) -> Result<Value, ApiError> {
+    async fn change(
+        &self,
+        id: &str,
+        change: impl Fn(&mut Value) -> Result<(), ApiError>,
+    ) -> Result<Value, ApiError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             let mut object = self.get(id).await?;
-            change(&mut object);
+            change(&mut object)?;
             match self.store.replace(self.object, &object).await {
                 Err(error) if error.status == StatusCode::CONFLICT && attempt < ATTEMPTS => {
                     tracing::debug!(attempt, "somebody else changed it first, trying again");

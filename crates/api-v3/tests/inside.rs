@@ -4,7 +4,10 @@
 #[cfg(test)]
 mod reached;
 
+use drover_testkit::embedded::put;
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::Api;
 use reached::{World, names};
 use serde_json::{Value, json};
 
@@ -90,6 +93,55 @@ async fn namespaces_are_made_moved_and_removed_in_their_cluster() {
         (status, body["code"].as_str()),
         (422, Some("InvalidAction"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pod_security_is_set_by_those_who_may() {
+    let world = World::start().await;
+    let at = "/v3/clusters/c-1/namespaces";
+    let enforce = |level: &str| json!({"pod-security.kubernetes.io/enforce": level});
+    let made = json!({"name": "loose", "projectId": "c-1:p-1", "labels": enforce("privileged")});
+    let (status, refused) = world.send("member", "POST", at, made.clone()).await;
+    assert_eq!((status, &refused["code"]), (403, &json!("Forbidden")));
+    let said = refused["message"].as_str().unwrap();
+    assert!(
+        said.contains("updatepsa") && said.contains("c-1:p-1"),
+        "{said}"
+    );
+
+    // Who has the right sets it, and who has not leaves it as it is, though the cluster would let it.
+    let cluster = world.reach.whole();
+    let role = json!({
+        "metadata": {"name": "manages"},
+        "rules": [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["*"]}],
+    });
+    put::<Role>(Api::namespaced(cluster.clone(), "mine"), role).await;
+    let group = "rbac.authorization.k8s.io";
+    let given = json!({
+        "metadata": {"name": "manages"}, "roleRef": {"apiGroup": group, "kind": "Role", "name": "manages"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "member"}],
+    });
+    put::<RoleBinding>(Api::namespaced(cluster, "mine"), given).await;
+    assert_eq!(world.send("owner", "POST", at, made).await.0, 201);
+    let one = format!("{at}/mine");
+    let labels = |labels: Value| json!({ "labels": labels });
+    let with = |mut labels: Value| {
+        labels["field.cattle.io/projectId"] = json!("p-1");
+        labels["team"] = json!("a");
+        labels
+    };
+    let set = labels(with(enforce("baseline")));
+    let (status, answer) = world.send("owner", "PUT", &one, set).await;
+    assert_eq!(status, 200, "{answer}");
+    for (sent, expected) in [
+        (labels(with(enforce("baseline"))), 200),
+        (labels(with(enforce("privileged"))), 403),
+        (labels(with(json!({}))), 403),
+        (json!({"description": "d"}), 200),
+    ] {
+        let (status, answer) = world.send("member", "PUT", &one, sent).await;
+        assert_eq!(status, expected, "{answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,9 +31,9 @@ use crate::downstream_roles::{
     Given, Ours, Wanted, downstream_rule, in_projects, reference, subject,
 };
 use crate::facts::{Access, Session};
-use crate::namespaces;
 use crate::plan::{Action, Plan, Reference, Site, chain};
 use crate::runtime::{Controller, LookError, Trigger};
+use crate::{namespace_guard, namespaces};
 
 /// Binds owners to Kubernetes' own `cluster-admin`.
 pub(crate) const OWNER_BINDING: &str = "drover-cluster-owner";
@@ -256,10 +256,19 @@ impl DownstreamAccess {
             all.iter()
                 .filter_map(|namespace| namespaces::populated(namespace, now)),
         );
-        self.reach
-            .sites(Some(client.clone()))
-            .execute(&plan)
-            .await?;
+        let sites = self.reach.sites(Some(client.clone()));
+        sites.execute(&plan).await?;
+        let guard = namespace_guard::Observed::read(client).await?;
+        let plan = namespace_guard::reconcile(id, &given.templates, &guard);
+        match sites.execute(&plan).await {
+            Err(error) if error.is_unknown() => {
+                tracing::debug!(
+                    cluster = id,
+                    "the cluster is too old for policies of admission"
+                );
+            }
+            other => other?,
+        }
         Ok(match self.reach.board.get(id).access {
             Access::Given => Access::Given,
             _ if in_force(client).await? => Access::Given,

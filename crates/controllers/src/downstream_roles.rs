@@ -170,6 +170,15 @@ impl Wanted {
     }
 }
 
+/// Whether a template, with all it inherits, gives a verb on a resource of a group.
+pub(crate) fn gives(
+    template: &str,
+    all: &HashMap<&str, &RoleTemplate>,
+    (verb, group, resource): (&str, &str, &str),
+) -> bool {
+    Flat::of(template, all, false).is_some_and(|flat| flat.gives(verb, group, resource))
+}
+
 /// The ClusterRole with a template's rules.
 fn role_name(template: &str) -> String {
     format!("{PREFIX}role-{template}")

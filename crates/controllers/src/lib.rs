@@ -22,6 +22,7 @@ pub mod facts;
 pub mod import;
 pub mod leader;
 pub mod manifest;
+pub mod namespace_guard;
 mod namespaces;
 pub mod nodes;
 mod observer;

@@ -3,7 +3,10 @@
 //! Pure but for the look at the project. The namespace itself is read and
 //! written in its cluster, with the caller's own rights (`downstream`).
 //!
-//! Invariant: nobody puts a namespace into a project whose namespaces it does not manage.
+//! Invariants: nobody puts a namespace into a project whose namespaces it does not manage, or says how strictly its pods
+//! are judged without the right to `updatepsa`.
+
+use std::collections::BTreeMap;
 
 use drover_auth::web::ApiError;
 use drover_types::names::{CREATOR_ANNOTATION, DESCRIPTION_ANNOTATION, PROJECT_ANNOTATION};
@@ -180,6 +183,50 @@ pub(crate) async fn target(
     }
     let found = call.store().find(object, Some(cluster), &name).await?;
     found.map(Some).ok_or_else(|| not_found(object, id))
+}
+
+/// What labels of pod security begin with.
+const POD_SECURITY: &str = "pod-security.kubernetes.io/";
+
+/// Whether the caller may change the labels of pod security from those of `before` to those of `after`, if they differ.
+///
+/// # Errors
+/// 403 without the right to do so in the namespace's project, or in all where it is in none.
+pub(crate) fn check_pod_security(
+    call: &Call<'_>,
+    cluster: &str,
+    before: &Value,
+    after: &Value,
+) -> Result<(), ApiError> {
+    if pod_security(before) == pod_security(after) {
+        return Ok(());
+    }
+    let project = project(after, cluster).and_then(|id| id.split_once(':'));
+    let name = project.map(|(_, name)| name);
+    let projects = object_of(call, "project")?;
+    if call.may("updatepsa", projects, Some(cluster), name) {
+        return Ok(());
+    }
+    let place = name.map_or_else(
+        || format!("projects of {cluster}"),
+        |name| format!("the project {cluster}:{name}"),
+    );
+    Err(ApiError::forbidden(format!(
+        "{} may not set labels of pod security (updatepsa) in {place}",
+        call.user()
+    )))
+}
+
+fn pod_security(object: &Value) -> BTreeMap<&str, &Value> {
+    let labels = object
+        .pointer("/metadata/labels")
+        .and_then(Value::as_object);
+    labels
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| key.starts_with(POD_SECURITY))
+        .map(|(key, value)| (key.as_str(), value))
+        .collect()
 }
 
 /// Whether the caller owns the cluster or the project, or holds a role in the project.

@@ -6,7 +6,8 @@
 
 use drover_types::names::{AGENT_DEPLOYMENT, SYSTEM_NAMESPACE};
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -19,7 +20,7 @@ use kube::{Api, Client, Resource};
 
 use crate::clusters::annotation;
 use crate::downstream_access::{MEMBER_ROLE, OWNER_BINDING};
-use crate::downstream_roles::Ours;
+use crate::downstream_roles::{ACCESS_LABEL, Ours};
 use crate::manifest::{
     ADMIN_BINDING, ADMIN_ROLE, AUTH_DAEMON_SET, KUBELET_BINDING, KUBELET_ROLE, PRIORITY_CLASS,
 };
@@ -58,7 +59,7 @@ pub struct Leftovers {
     pub priority_class: bool,
     /// What roles given in the cluster came to.
     pub access: Ours,
-    /// ResourceQuotas and LimitRanges of projects, and copies of their Secrets.
+    /// ResourceQuotas and LimitRanges of projects, copies of their Secrets, and the policy of their namespaces.
     pub of_projects: Vec<Reference>,
 }
 
@@ -94,7 +95,11 @@ impl Leftovers {
             ..Self::default()
         };
         let limited = format!("{}=true", crate::quotas::LABEL);
+        let access = format!("{ACCESS_LABEL}=true");
         let found = &mut leftovers.of_projects;
+        // The binding first: a policy alone refuses nothing.
+        if_known(labelled::<ValidatingAdmissionPolicyBinding>(client, &access, None, found).await)?;
+        if_known(labelled::<ValidatingAdmissionPolicy>(client, &access, None, found).await)?;
         labelled::<ResourceQuota>(client, &limited, None, found).await?;
         labelled::<LimitRange>(client, &limited, None, found).await?;
         labelled::<Secret>(
@@ -169,6 +174,14 @@ impl Leftovers {
                 || RANCHER_PARTS.contains(&name.as_str())
                 || name.starts_with("cattle-cleanup-")
         })
+    }
+}
+
+/// An old cluster has nothing of a kind that it does not know.
+fn if_known(read: Result<(), kube::Error>) -> Result<(), kube::Error> {
+    match read {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        other => other,
     }
 }
 

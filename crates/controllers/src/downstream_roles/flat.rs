@@ -52,10 +52,14 @@ impl Flat {
     }
 
     pub(super) fn makes_namespaces(&self) -> bool {
+        self.gives("create", "", "namespaces")
+    }
+
+    pub(super) fn gives(&self, verb: &str, group: &str, resource: &str) -> bool {
         self.rules.iter().any(|rule| {
-            covers(rule.api_groups.as_deref(), "")
-                && covers(rule.resources.as_deref(), "namespaces")
-                && covers(Some(&rule.verbs), "create")
+            covers(rule.api_groups.as_deref(), group)
+                && covers(rule.resources.as_deref(), resource)
+                && covers(Some(&rule.verbs), verb)
         })
     }
 

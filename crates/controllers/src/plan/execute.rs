@@ -33,9 +33,19 @@ impl ExecuteError {
     /// the next reconciliation sees the newer one.
     #[must_use]
     pub fn is_stale(&self) -> bool {
+        self.is_answer(409)
+    }
+
+    /// Whether there is no such object, or the API knows no such kind.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.is_answer(404)
+    }
+
+    fn is_answer(&self, code: u16) -> bool {
         match self {
             Self::Api { source, .. } => {
-                matches!(&**source, kube::Error::Api(status) if status.code == 409)
+                matches!(&**source, kube::Error::Api(status) if status.code == code)
             }
             Self::NoCluster { .. } => false,
         }

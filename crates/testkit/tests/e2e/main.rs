@@ -14,6 +14,7 @@ mod cut;
 mod endpoint;
 mod explorer;
 mod fixture;
+mod guard;
 mod import;
 mod join;
 mod kubectl;
