@@ -12,6 +12,9 @@ use serde_json::{Map, Value, json};
 use crate::registry::Registry;
 use crate::schema::{Field, FieldType, Type};
 
+/// Bytes of the longest reference: a name in a namespace, both as long as they can be, with room to spare.
+const LONGEST_REFERENCE: usize = 1024;
+
 /// What the fields are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -148,11 +151,18 @@ fn convert(
             _ => Err(wrong("a number or a text")),
         },
         FieldType::Json => Ok(value.clone()),
-        FieldType::String
-        | FieldType::Enum
-        | FieldType::Password
-        | FieldType::Reference(_)
-        | FieldType::Base64 => text(value).map(Value::from).ok_or_else(|| wrong("a text")),
+        FieldType::String | FieldType::Enum | FieldType::Password | FieldType::Base64 => {
+            text(value).map(Value::from).ok_or_else(|| wrong("a text"))
+        }
+        FieldType::Reference(_) => {
+            let text = text(value).ok_or_else(|| wrong("a text"))?;
+            // It may become part of an address.
+            if text.len() > LONGEST_REFERENCE {
+                let message = format!("it may be {LONGEST_REFERENCE} bytes at most");
+                return Err(refuse("MaxLengthExceeded", field, &message));
+            }
+            Ok(json!(text))
+        }
         FieldType::Date => {
             let text = text(value).ok_or_else(|| wrong("a time"))?;
             if text.is_empty() || text.parse::<jiff::Timestamp>().is_ok() {
@@ -339,6 +349,12 @@ mod tests {
             &json!({"name": "a", "labels": []}),
             "InvalidFormat",
             "labels",
+        );
+        refused(
+            "globalRoleBinding",
+            &json!({"globalRoleId": "x".repeat(1025), "userId": "u"}),
+            "MaxLengthExceeded",
+            "globalRoleId",
         );
         refused(
             "cluster",

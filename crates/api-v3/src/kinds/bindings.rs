@@ -100,17 +100,22 @@ pub(super) async fn before_create_global(
     Ok(())
 }
 
-pub(super) async fn before_create_cluster(
-    call: &Call<'_>,
-    fields: &Map<String, Value>,
-    draft: &mut Draft,
-) -> Result<(), ApiError> {
+/// The subject of a role in a cluster or project.
+fn of_somebody(fields: &Map<String, Value>, draft: &mut Draft) -> Result<(), ApiError> {
     complete_subject(fields, draft);
     check_subject(
         fields,
         &["userId", "userPrincipalId"],
         &["groupPrincipalId", "groupId"],
-    )?;
+    )
+}
+
+pub(super) async fn before_create_cluster(
+    call: &Call<'_>,
+    fields: &Map<String, Value>,
+    draft: &mut Draft,
+) -> Result<(), ApiError> {
+    of_somebody(fields, draft)?;
     let id = text(fields, "clusterId");
     cluster::referred(call, id).await?;
     check_role(call, fields, "cluster").await?;
@@ -134,12 +139,7 @@ pub(super) async fn before_create_project(
     fields: &Map<String, Value>,
     draft: &mut Draft,
 ) -> Result<(), ApiError> {
-    complete_subject(fields, draft);
-    check_subject(
-        fields,
-        &["userId", "userPrincipalId"],
-        &["groupPrincipalId", "groupId"],
-    )?;
+    of_somebody(fields, draft)?;
     let id = text(fields, "projectId");
     check_role(call, fields, "project").await?;
     let (cluster, project) = cluster::split_project(call, id)?;

@@ -177,10 +177,10 @@ impl Credentials<'_> {
         self.require("create", None, None)?;
         let fields = self.fields(&sent, Operation::Create)?;
         if !fields.iter().any(|(name, value)| is_config(name, value)) {
-            return Err(ApiError::invalid(
-                "MissingRequired",
-                "a Config field must be set",
-            ));
+            return Err(
+                ApiError::invalid("MissingRequired", "a Config field must be set")
+                    .with_field("s3credentialConfig"),
+            );
         }
         let mut object = json!({
             "type": "Opaque",

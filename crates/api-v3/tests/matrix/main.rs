@@ -6,6 +6,7 @@
 
 #![cfg(test)]
 
+mod hostile;
 mod inside;
 mod management;
 mod needs;
@@ -132,6 +133,19 @@ async fn nobody_who_is_not_signed_in_gets_anything() {
         let expected = if public { 200 } else { 401 };
         assert_eq!(status, expected, "{} {url}", route.method);
     }
+}
+
+/// Whatever is sent, the server says what is wrong with it, and does not fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_wrong_is_refused_with_its_field() {
+    let (world, routes) = world().await;
+    let wrong = hostile::send_all(&world, &routes).await;
+    assert!(
+        wrong.is_empty(),
+        "{} wrong answers:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 /// Every type, method and action of the schemas is asked for.
