@@ -6,7 +6,10 @@
 //! Invariant: an unknown user, a user without a password and a wrong password
 //! take the same work and get the same answer.
 
+mod error;
 mod ext;
+mod issue;
+mod passwords;
 mod shell;
 
 use std::fmt;
@@ -14,29 +17,30 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use drover_types::condition::timestamp;
-use drover_types::management::{Setting, Token, User, UserAttribute};
+use drover_types::management::{Token, User, UserAttribute};
 use drover_types::names;
-use http::StatusCode;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::authenticator::{AuthError, Authenticator};
-use crate::clock::NoEntropy;
 use crate::limiter::Limiter;
-use crate::password::{self, Hashed, Hasher, PasswordError};
+use crate::password::{Hashed, Hasher};
 use crate::people::Person;
 use crate::settings::Settings;
-use crate::token::{self, HASHED_ANNOTATION, KIND_LABEL, KUBECONFIG, SESSION, USER_LABEL};
-use crate::web::{self, ApiError};
+use crate::token::{self, KIND_LABEL, KUBECONFIG, SESSION, USER_LABEL};
 use crate::{Clock, Entropy, Identity, UserId};
 
+pub use error::LoginError;
 pub use ext::{NewExtToken, Session};
+pub(crate) use passwords::store_password;
+
+use issue::{Draft, Owner, kubeconfig_prefix, scope};
 pub use shell::ShellToken;
 
 /// Label of a user with the second of its last login.
@@ -88,95 +92,6 @@ pub struct IssuedToken {
     pub user: UserId,
 }
 
-/// Why a login or a token was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum LoginError {
-    /// Unknown user or wrong password.
-    #[error("authentication failed")]
-    Failed,
-    /// Right password, but the user is disabled.
-    #[error("the user {0} is disabled")]
-    Disabled(UserId),
-    /// Too many attempts for this user or from this address.
-    #[error("too many login attempts, try again in {seconds} s")]
-    TooManyAttempts {
-        /// Whole seconds until the next attempt is heard.
-        seconds: u64,
-    },
-    /// The store did not take or give an object.
-    #[error("could not {step}")]
-    Store {
-        /// What was being done.
-        step: &'static str,
-        /// The store's answer.
-        #[source]
-        source: kube::Error,
-    },
-}
-
-impl LoginError {
-    fn at(step: &'static str) -> impl FnOnce(kube::Error) -> Self {
-        move |source| Self::Store { step, source }
-    }
-
-    /// The answer to the caller.
-    #[must_use]
-    pub fn into_response(self) -> web::Response {
-        let retry = match self {
-            Self::TooManyAttempts { seconds } => Some(seconds),
-            Self::Failed | Self::Disabled(_) | Self::Store { .. } => None,
-        };
-        let mut response = ApiError::from(self).into_response();
-        if let Some(seconds) = retry {
-            response
-                .headers_mut()
-                .insert(http::header::RETRY_AFTER, seconds.into());
-        }
-        response
-    }
-}
-
-impl From<NoEntropy> for LoginError {
-    fn from(error: NoEntropy) -> Self {
-        Self::Store {
-            step: "draw a key",
-            source: kube::Error::Service(Box::new(error)),
-        }
-    }
-}
-
-impl From<LoginError> for ApiError {
-    fn from(error: LoginError) -> Self {
-        match error {
-            LoginError::Failed => Self::unauthorized("authentication failed"),
-            LoginError::Disabled(_) => Self::permission_denied("the user is disabled"),
-            LoginError::TooManyAttempts { .. } => Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "TooManyRequests",
-                error.to_string(),
-            ),
-            LoginError::Store { source, .. } => source.into(),
-        }
-    }
-}
-
-impl From<PasswordError> for ApiError {
-    fn from(error: PasswordError) -> Self {
-        match error {
-            PasswordError::Store { source, .. } => source.into(),
-            PasswordError::Entropy(_) | PasswordError::Stopping => {
-                Self::server_error(error.to_string())
-            }
-            PasswordError::TooShort(_)
-            | PasswordError::TooLong
-            | PasswordError::SameAsUsername
-            | PasswordError::SameAsCurrent
-            | PasswordError::Wrong
-            | PasswordError::UnknownForm(_) => Self::invalid_body(error.to_string()),
-        }
-    }
-}
-
 /// Makes and ends sessions, tokens and passwords. Cheap to clone.
 #[derive(Clone)]
 pub struct Logins(Arc<Inner>);
@@ -195,25 +110,6 @@ impl fmt::Debug for Logins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Logins")
     }
-}
-
-/// Whom a new token is for.
-struct Owner<'a> {
-    user: &'a UserId,
-    username: &'a str,
-    display_name: &'a str,
-    provider: &'a str,
-}
-
-struct Draft<'a> {
-    owner: Owner<'a>,
-    /// Everything of the name but its random end.
-    prefix: String,
-    kind: &'a str,
-    description: &'a str,
-    ttl: i64,
-    cluster: Option<&'a str>,
-    derived: bool,
 }
 
 impl Logins {
@@ -375,110 +271,6 @@ impl Logins {
         }
     }
 
-    /// Makes an API key owned by `owner`, marked as derived from its token. A key made with a cluster's token is that
-    /// cluster's too, whatever was asked.
-    ///
-    /// # Errors
-    /// [`LoginError::Store`].
-    pub async fn create_token(
-        &self,
-        owner: &Identity,
-        token: &NewToken,
-    ) -> Result<IssuedToken, LoginError> {
-        self.issue(Draft {
-            owner: Owner::of(owner),
-            prefix: "token-".to_owned(),
-            kind: "",
-            description: &token.description,
-            ttl: token::api_key_ttl(&self.0.settings, token.ttl),
-            cluster: scope(owner, token.cluster.as_deref()),
-            derived: true,
-        })
-        .await
-    }
-
-    /// Makes a token for a kubeconfig of `owner`, good for `cluster` only if one is named.
-    ///
-    /// # Errors
-    /// [`LoginError::Store`].
-    pub async fn kubeconfig_token(
-        &self,
-        owner: &Identity,
-        cluster: Option<&str>,
-    ) -> Result<IssuedToken, LoginError> {
-        let cluster = scope(owner, cluster);
-        self.issue(Draft {
-            owner: Owner::of(owner),
-            prefix: kubeconfig_prefix(&owner.user, cluster),
-            kind: KUBECONFIG,
-            description: "Kubeconfig token",
-            ttl: token::kubeconfig_ttl(&self.0.settings),
-            cluster,
-            derived: true,
-        })
-        .await
-    }
-
-    async fn issue(&self, draft: Draft<'_>) -> Result<IssuedToken, LoginError> {
-        let Draft {
-            owner,
-            prefix,
-            kind,
-            description,
-            ttl,
-            cluster,
-            derived,
-        } = draft;
-        let now = self.0.clock.now();
-        let expires = (ttl > 0).then(|| {
-            now.checked_add(SignedDuration::from_millis(ttl))
-                .unwrap_or(Timestamp::MAX)
-        });
-        let key = token::key(&self.0.entropy)?;
-        let mut object = Token::named("");
-        let labels = object.labels_mut();
-        labels.insert(USER_LABEL.to_owned(), owner.user.to_string());
-        if !kind.is_empty() {
-            labels.insert(KIND_LABEL.to_owned(), kind.to_owned());
-        }
-        object
-            .annotations_mut()
-            .insert(HASHED_ANNOTATION.to_owned(), "true".to_owned());
-        owner.user.as_str().clone_into(&mut object.user_id);
-        object.user_principal = json!({
-            "metadata": {"name": owner.user.local_principal()},
-            "displayName": owner.display_name,
-            "loginName": owner.username,
-            "me": true,
-            "principalType": "user",
-            "provider": owner.provider,
-        });
-        owner.provider.clone_into(&mut object.auth_provider);
-        object.ttl_millis = ttl;
-        object.expires_at = expires.map(timestamp).unwrap_or_default();
-        object.token = token::hash(&key, &self.0.entropy)?;
-        description.clone_into(&mut object.description);
-        object.is_derived = derived;
-        object.enabled = Some(true);
-        cluster
-            .unwrap_or_default()
-            .clone_into(&mut object.cluster_name);
-
-        let tokens: Api<Token> = Api::all(self.0.client.clone());
-        let made = self
-            .create_named(&tokens, &prefix, object, "store the token")
-            .await?;
-        let name = made.name_any();
-        // What counts is the store's time of creation.
-        let expires_at = token::expiry(&made);
-        Ok(IssuedToken {
-            bearer: format!("{name}:{}", key.expose_secret()).into(),
-            name,
-            expires_at,
-            user: UserId::new(owner.user.as_str()),
-        })
-    }
-
     /// Deletes the token the caller uses. An identity without a token has nothing to end.
     ///
     /// # Errors
@@ -591,109 +383,6 @@ impl Logins {
         }
     }
 
-    /// Checks a password against the rules for a user of that name, without storing anything.
-    ///
-    /// # Errors
-    /// The rule that is broken.
-    pub fn check_password(
-        &self,
-        username: &str,
-        password: &SecretString,
-    ) -> Result<(), PasswordError> {
-        password::check_rules(&self.0.settings, username, password)
-    }
-
-    /// Sets a user's password, by somebody who may. Sessions go on.
-    ///
-    /// # Errors
-    /// A broken rule, or [`PasswordError::Store`].
-    pub async fn set_password(
-        &self,
-        user: &UserId,
-        username: &str,
-        password: &SecretString,
-    ) -> Result<(), PasswordError> {
-        self.check_password(username, password)?;
-        let secret = self.0.hasher.hash(password).await?.into_secret(user);
-        store_password(&self.0.client, user, &secret).await?;
-        self.first_login_done().await;
-        Ok(())
-    }
-
-    /// Changes the caller's own password and ends the request to change it.
-    ///
-    /// # Errors
-    /// [`PasswordError::Wrong`] for a wrong current password, a broken rule, or [`PasswordError::Store`].
-    pub async fn change_password(
-        &self,
-        identity: &Identity,
-        current: &SecretString,
-        new: &SecretString,
-    ) -> Result<(), PasswordError> {
-        let failed = |step| move |source| PasswordError::Store { step, source };
-        let now = self.0.clock.now();
-        let remote = None;
-        self.0
-            .limiter
-            .attempt(&identity.username, remote, now)
-            .map_err(|_| PasswordError::Wrong)?;
-        let secrets: Api<Secret> =
-            Api::namespaced(self.0.client.clone(), names::PASSWORDS_NAMESPACE);
-        let secret = secrets
-            .get_opt(identity.user.as_str())
-            .await
-            .map_err(failed("read the password's hash"))?;
-        let hashed = secret.as_ref().and_then(Hashed::of_secret);
-        if secret.is_some() && hashed.is_none() {
-            return Err(PasswordError::UnknownForm(identity.user.clone()));
-        }
-        if !self.0.hasher.verify(current, hashed.as_ref()).await? {
-            return Err(PasswordError::Wrong);
-        }
-        self.0.limiter.succeeded(&identity.username, remote, now);
-        if current.expose_secret() == new.expose_secret() {
-            return Err(PasswordError::SameAsCurrent);
-        }
-        self.set_password(&identity.user, &identity.username, new)
-            .await?;
-        self.password_was_changed(&identity.user).await
-    }
-
-    /// Ends the request to a user to change the password.
-    ///
-    /// # Errors
-    /// [`PasswordError::Store`].
-    pub async fn password_was_changed(&self, user: &UserId) -> Result<(), PasswordError> {
-        let users: Api<User> = Api::all(self.0.client.clone());
-        let done = Patch::Merge(json!({ "mustChangePassword": false }));
-        let patched = users
-            .patch(user.as_str(), &PatchParams::default(), &done)
-            .await;
-        patched.map(drop).map_err(|source| PasswordError::Store {
-            step: "note that the password was changed",
-            source,
-        })
-    }
-
-    /// Any change of a password ends the first-login greeting (reference section 4.5); not worth failing over.
-    async fn first_login_done(&self) {
-        if self.0.settings.get("first-login") != "true"
-            || self.0.settings.overrides().contains_key("first-login")
-        {
-            return;
-        }
-        let settings: Api<Setting> = Api::all(self.0.client.clone());
-        let done = Patch::Merge(json!({"value": "false", "customized": true, "source": "db"}));
-        match settings
-            .patch("first-login", &PatchParams::default(), &done)
-            .await
-        {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            Err(error) => tracing::warn!(%error, "the first login could not be marked as done"),
-        }
-    }
-
     /// The identity of a user with nothing but the user: for work the server does in its name.
     ///
     /// # Errors
@@ -708,61 +397,6 @@ impl Logins {
         let person = person.ok_or(AuthError::Refused)?;
         Ok(self.0.authenticator.identity(&person, None))
     }
-}
-
-impl<'a> Owner<'a> {
-    fn of(identity: &'a Identity) -> Self {
-        Self {
-            user: &identity.user,
-            username: &identity.username,
-            display_name: &identity.display_name,
-            provider: "local",
-        }
-    }
-}
-
-/// A token for one cluster makes tokens for that cluster only.
-fn scope<'a>(owner: &'a Identity, wanted: Option<&'a str>) -> Option<&'a str> {
-    owner
-        .token
-        .as_ref()
-        .and_then(|token| token.cluster.as_deref())
-        .or(wanted)
-}
-
-fn kubeconfig_prefix(user: &UserId, cluster: Option<&str>) -> String {
-    match cluster {
-        Some(cluster) => format!("kubeconfig-{user}.{cluster}"),
-        None => format!("kubeconfig-{user}"),
-    }
-}
-
-/// Creates or replaces the Secret of a password.
-pub(crate) async fn store_password(
-    client: &Client,
-    user: &UserId,
-    secret: &Secret,
-) -> Result<(), PasswordError> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), names::PASSWORDS_NAMESPACE);
-    let failed = |source| PasswordError::Store {
-        step: "store the password's hash",
-        source,
-    };
-    match secrets.create(&PostParams::default(), secret).await {
-        Err(kube::Error::Api(status)) if status.is_already_exists() => {
-            let change = json!({"metadata": {"annotations": secret.metadata.annotations}, "data": secret.data});
-            secrets
-                .patch(
-                    user.as_str(),
-                    &PatchParams::default(),
-                    &Patch::Merge(&change),
-                )
-                .await
-                .map_err(failed)?;
-        }
-        other => drop(other.map_err(failed)?),
-    }
-    Ok(())
 }
 
 #[cfg(test)]

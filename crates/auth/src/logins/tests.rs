@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
-use drover_types::management::User;
+use drover_types::management::{Setting, User};
 use kube::Api;
+use secrecy::ExposeSecret;
 
 use super::*;
 use crate::bootstrap::Outcome;

@@ -1,0 +1,146 @@
+//! Passwords: their rules, setting and changing them, and where they are kept.
+
+use drover_types::management::{Setting, User};
+use drover_types::names;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use super::Logins;
+use crate::password::{self, Hashed, PasswordError};
+use crate::{Identity, UserId};
+
+impl Logins {
+    /// Checks a password against the rules for a user of that name, without storing anything.
+    ///
+    /// # Errors
+    /// The rule that is broken.
+    pub fn check_password(
+        &self,
+        username: &str,
+        password: &SecretString,
+    ) -> Result<(), PasswordError> {
+        password::check_rules(&self.0.settings, username, password)
+    }
+
+    /// Sets a user's password, by somebody who may. Sessions go on.
+    ///
+    /// # Errors
+    /// A broken rule, or [`PasswordError::Store`].
+    pub async fn set_password(
+        &self,
+        user: &UserId,
+        username: &str,
+        password: &SecretString,
+    ) -> Result<(), PasswordError> {
+        self.check_password(username, password)?;
+        let secret = self.0.hasher.hash(password).await?.into_secret(user);
+        store_password(&self.0.client, user, &secret).await?;
+        self.first_login_done().await;
+        Ok(())
+    }
+
+    /// Changes the caller's own password and ends the request to change it.
+    ///
+    /// # Errors
+    /// [`PasswordError::Wrong`] for a wrong current password, a broken rule, or [`PasswordError::Store`].
+    pub async fn change_password(
+        &self,
+        identity: &Identity,
+        current: &SecretString,
+        new: &SecretString,
+    ) -> Result<(), PasswordError> {
+        let failed = |step| move |source| PasswordError::Store { step, source };
+        let now = self.0.clock.now();
+        let remote = None;
+        self.0
+            .limiter
+            .attempt(&identity.username, remote, now)
+            .map_err(|_| PasswordError::Wrong)?;
+        let secrets: Api<Secret> =
+            Api::namespaced(self.0.client.clone(), names::PASSWORDS_NAMESPACE);
+        let secret = secrets
+            .get_opt(identity.user.as_str())
+            .await
+            .map_err(failed("read the password's hash"))?;
+        let hashed = secret.as_ref().and_then(Hashed::of_secret);
+        if secret.is_some() && hashed.is_none() {
+            return Err(PasswordError::UnknownForm(identity.user.clone()));
+        }
+        if !self.0.hasher.verify(current, hashed.as_ref()).await? {
+            return Err(PasswordError::Wrong);
+        }
+        self.0.limiter.succeeded(&identity.username, remote, now);
+        if current.expose_secret() == new.expose_secret() {
+            return Err(PasswordError::SameAsCurrent);
+        }
+        self.set_password(&identity.user, &identity.username, new)
+            .await?;
+        self.password_was_changed(&identity.user).await
+    }
+
+    /// Ends the request to a user to change the password.
+    ///
+    /// # Errors
+    /// [`PasswordError::Store`].
+    pub async fn password_was_changed(&self, user: &UserId) -> Result<(), PasswordError> {
+        let users: Api<User> = Api::all(self.0.client.clone());
+        let done = Patch::Merge(json!({ "mustChangePassword": false }));
+        let patched = users
+            .patch(user.as_str(), &PatchParams::default(), &done)
+            .await;
+        patched.map(drop).map_err(|source| PasswordError::Store {
+            step: "note that the password was changed",
+            source,
+        })
+    }
+
+    /// Any change of a password ends the first-login greeting (reference section 4.5); not worth failing over.
+    async fn first_login_done(&self) {
+        if self.0.settings.get("first-login") != "true"
+            || self.0.settings.overrides().contains_key("first-login")
+        {
+            return;
+        }
+        let settings: Api<Setting> = Api::all(self.0.client.clone());
+        let done = Patch::Merge(json!({"value": "false", "customized": true, "source": "db"}));
+        match settings
+            .patch("first-login", &PatchParams::default(), &done)
+            .await
+        {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            Err(error) => tracing::warn!(%error, "the first login could not be marked as done"),
+        }
+    }
+}
+
+/// Creates or replaces the Secret of a password.
+pub(crate) async fn store_password(
+    client: &Client,
+    user: &UserId,
+    secret: &Secret,
+) -> Result<(), PasswordError> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), names::PASSWORDS_NAMESPACE);
+    let failed = |source| PasswordError::Store {
+        step: "store the password's hash",
+        source,
+    };
+    match secrets.create(&PostParams::default(), secret).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
+            let change = json!({"metadata": {"annotations": secret.metadata.annotations}, "data": secret.data});
+            secrets
+                .patch(
+                    user.as_str(),
+                    &PatchParams::default(),
+                    &Patch::Merge(&change),
+                )
+                .await
+                .map_err(failed)?;
+        }
+        other => drop(other.map_err(failed)?),
+    }
+    Ok(())
+}
