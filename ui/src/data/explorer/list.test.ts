@@ -13,6 +13,8 @@ let versions: Record<string, string> = {}
 let asked: URLSearchParams[] = []
 let refusal: Error | undefined
 let listener: Listener | undefined
+/** Answers wait for it. */
+let delay: Promise<void> | undefined
 
 vi.mock('@/api/http', async (original) => ({
   ...(await original<typeof import('@/api/http')>()),
@@ -20,6 +22,7 @@ vi.mock('@/api/http', async (original) => ({
     if (refusal) throw refusal
     const query = new URLSearchParams(path.split('?')[1])
     asked.push(query)
+    await delay
     const ids = query
       .getAll('filter')
       .filter((filter) => filter.startsWith('id in'))
@@ -67,6 +70,7 @@ beforeEach(() => {
   versions = {}
   asked = []
   refusal = undefined
+  delay = undefined
 })
 
 test('only what is looked at is read, and only some of it kept', async () => {
@@ -112,6 +116,30 @@ test('while a list is held its rows stay where they are', async () => {
   list.hold(false)
   await until(() => list.state.gone.size === 0)
   expect(shown(list)).toEqual(['a', 'b', 'n0', 'n2', 'n3'])
+  list.close()
+})
+
+test('a reading that began before somebody points moves no row, and one that ends after they left is followed by another', async () => {
+  const list = await opened(5)
+  names = ['a', ...names]
+  let go = (): void => undefined
+  delay = new Promise((resolve) => (go = resolve))
+  listener?.changed()
+  await until(() => asked.length > 0)
+  list.hold(true)
+  go()
+  await until(() => list.state.waiting === 1)
+  expect(shown(list)).toEqual(['n0', 'n1', 'n2', 'n3', 'n4'])
+  // Somebody else changes something; the pointer leaves while that is read.
+  names = ['b', ...names]
+  asked = []
+  delay = new Promise((resolve) => (go = resolve))
+  listener?.changed()
+  await until(() => asked.length > 0)
+  list.hold(false)
+  go()
+  await until(() => shown(list)[0] === 'b')
+  expect(shown(list)).toEqual(['b', 'a', 'n0', 'n1', 'n2'])
   list.close()
 })
 

@@ -85,6 +85,10 @@ class ExplorerList implements PagedList {
   private refreshing = false
   /** Something changed that was not read yet. */
   private stale = false
+  /** How often it was told that something changed. */
+  private told = 0
+  /** What is shown is not what was asked for last: the answer takes its place whoever points at it. */
+  private replaces = true
   private attempts = 0
   private revision = ''
   private broken: ((error: unknown) => void) | undefined
@@ -124,6 +128,7 @@ class ExplorerList implements PagedList {
   ask(view: View): void {
     if (JSON.stringify(view) === JSON.stringify(this.view)) return
     this.view = view
+    this.replaces = true
     this.asked.abort()
     this.asked = new AbortController()
     this.last -= this.first
@@ -185,8 +190,9 @@ class ExplorerList implements PagedList {
     return (await request<Collection>('GET', listPath(this.query, view, { number: 1, size: 1 }), { signal })).count ?? 0
   }
 
-  /** Reads what is looked at, in place of everything. */
+  /** Reads what is looked at, in place of everything; where somebody points at rows by then, each row stays where it is. */
   private async read(): Promise<void> {
+    if (this.held && !this.replaces) return this.readInPlace()
     const [signal, view, pages] = [this.signal(), this.view, this.lookedAt()]
     this.stale = false
     const [answers, total] = await Promise.all([
@@ -195,6 +201,11 @@ class ExplorerList implements PagedList {
     ])
     const [first] = answers
     this.revision = first?.revision ?? ''
+    if (this.held && !this.replaces) {
+      this.stale = true
+      return this.readInPlace()
+    }
+    this.replaces = false
     this.state.count = first?.count ?? 0
     this.state.total = total ?? this.state.count
     this.state.gone = markRaw(new Set())
@@ -235,13 +246,18 @@ class ExplorerList implements PagedList {
   /** Reads again after a change, one reading at a time. */
   private async refresh(isAsked = false): Promise<void> {
     this.stale = true
+    this.told += 1
     if (document.hidden && !isAsked) return
     if (this.refreshing && !isAsked) return
     this.refreshing = true
     const [own, signal] = [this.asked, this.signal()]
     try {
-      if (this.held && !isAsked) await this.readInPlace()
-      else while (this.stale) await this.read()
+      while (this.stale) {
+        const told = this.told
+        await this.read()
+        // Rows that are held wait to be let go; until then only another change is a reason to look again.
+        if (this.held && !this.replaces && told === this.told) break
+      }
     } catch (error) {
       if (!signal.aborted) this.broken?.(error)
     } finally {
