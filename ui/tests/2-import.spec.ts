@@ -10,6 +10,7 @@ test('a cluster is imported by the command that is shown, and its progress is li
   await page.getByLabel('Labels').fill('stage=test')
   await page.getByRole('button', { name: 'Create' }).click()
 
+  await expect(page.getByLabel('Command that shows what the agent found')).toContainText('kubectl')
   const command = page.getByLabel('Import command without certificate check')
   await expect(command).toContainText('kubectl apply')
   await world.shell((await command.textContent()) ?? '')

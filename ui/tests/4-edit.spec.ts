@@ -31,6 +31,7 @@ test('a change of somebody else is merged, and a conflict is decided', async ({ 
   await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
   const merge = page.getByRole('dialog', { name: 'Merge with a newer version' })
   await expect(merge.getByRole('group', { name: 'data.both' })).toBeVisible()
+  await expect(merge.getByRole('group', { name: 'data.both' })).toContainText('Before: "1"')
   await merge.getByLabel('Theirs:').check()
   await merge.getByRole('button', { name: 'Save merged' }).click()
   await expect(page.getByText(`${NAME} saved`)).toBeVisible()

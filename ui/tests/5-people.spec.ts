@@ -37,6 +37,15 @@ test('a colleague is given a project, sees only it, and loses it at once', async
   await page.getByRole('dialog').getByRole('button', { name: 'Move to project' }).click()
   await expect(page.getByRole('row', { name: /team/ })).toContainText('Blue')
 
+  // The filter of the frame narrows every list down to the namespaces of a project.
+  await page.getByRole('link', { name: 'ConfigMaps' }).click()
+  await page.getByRole('button', { name: 'All namespaces' }).click()
+  await page.getByRole('checkbox', { name: /^Blue/ }).check()
+  await page.keyboard.press('Escape')
+  await expect(page.getByRole('link', { name: 'notes' })).toBeVisible()
+  await expect(page.getByRole('row', { name: /kube-system/ })).toHaveCount(0)
+  await page.getByRole('link', { name: 'Projects & namespaces' }).click()
+
   await page.getByRole('button', { name: 'Actions for Blue' }).click()
   await page.getByRole('menuitem', { name: 'Members' }).click()
   await page.getByRole('button', { name: 'Add member' }).click()
@@ -95,6 +104,44 @@ test('a key is shown once and works', async ({ admin, world, playwright }) => {
   await admin.getByRole('dialog').getByRole('button', { name: 'Close' }).first().click()
   await expect(admin.getByRole('row', { name: /for a script/ })).toBeVisible()
   await expect(admin.getByText(key)).toHaveCount(0)
+})
+
+test('people see who they are and which roles they hold', async ({ admin, world }) => {
+  await admin.goto('/dashboard/clusters')
+  await admin.getByRole('button', { name: 'admin' }).click()
+  await admin.getByRole('menuitem', { name: 'Profile' }).click()
+  await expect(admin.getByRole('heading', { name: 'Profile' })).toBeVisible()
+  await expect(admin.getByRole('region', { name: 'Roles you hold' })).toContainText('Admin')
+  await expect(admin.getByText(/^local:\/\/user-/)).toBeVisible()
+  await admin.getByLabel('Theme').selectOption('Dark')
+  await expect(admin.locator('html')).toHaveAttribute('data-theme', 'dark')
+  await admin.getByLabel('Theme').selectOption('As the system')
+  await expect(admin.locator('html')).not.toHaveAttribute('data-theme')
+  const before = await admin.getByLabel('Full name').inputValue()
+  await admin.getByLabel('Full name').fill('The Administrator')
+  await admin.getByRole('button', { name: 'Save' }).click()
+  const name = async (): Promise<string> =>
+    (await world.call(admin.context().request, 'GET', '/v3/users?me=true')).body.data[0].name as string
+  await expect.poll(name).toBe('The Administrator')
+  await admin.getByLabel('Full name').fill(before)
+  await admin.getByRole('button', { name: 'Save' }).click()
+  await expect.poll(name).toBe(before)
+})
+
+test('a feature is switched, and what that means is told', async ({ admin, world }) => {
+  const read = async (): Promise<any[]> => (await world.call(admin.context().request, 'GET', '/v3/features')).body.data
+  const free = (await read()).find((one) => one.links.update && one.status?.lockedValue == null)
+  await admin.goto('/dashboard/features')
+  if (!free) return expect(admin.getByText('There are no features to switch.')).toBeVisible()
+  const isOn = (free.value ?? free.status?.default) === true
+  await admin.getByRole('button', { name: `Actions for ${free.id}` }).click()
+  await admin.getByRole('menuitem', { name: isOn ? 'Turn off' : 'Turn on' }).click()
+  await admin
+    .getByRole('dialog')
+    .getByRole('button', { name: isOn ? 'Turn off' : 'Turn on' })
+    .click()
+  await expect.poll(async () => (await read()).find((one) => one.id === free.id).value).toBe(!isOn)
+  await world.call(admin.context().request, 'PUT', `/v3/features/${free.id}`, { value: free.value })
 })
 
 test('a role is made, and a setting is changed', async ({ admin, world }) => {

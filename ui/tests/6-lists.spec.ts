@@ -83,6 +83,14 @@ test('a custom resource is found, listed and opened like any other', async ({ vi
   await page.getByRole('link', { name: 'desk' }).click()
   await page.getByRole('tab', { name: 'YAML' }).click()
   await expect(page.getByLabel('YAML of desk')).toContainText('watts: 7')
+
+  // Every object of a kind goes with its definition.
+  await page.getByRole('link', { name: 'Custom resource definitions' }).click()
+  await page.getByRole('button', { name: 'Actions for lamps.example.com' }).click()
+  await page.getByRole('menuitem', { name: 'Delete' }).click()
+  await expect(page.getByRole('dialog')).toContainText('Lamp: 1')
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+  await expect(page.getByRole('button', { name: 'Actions for lamps.example.com' })).toHaveCount(0)
 })
 
 test('the keyboard is enough', async ({ visit }) => {
@@ -103,6 +111,10 @@ test('the keyboard is enough', async ({ visit }) => {
   await page.getByRole('link', { name: 'kube-root-ca.crt' }).first().focus()
   await page.keyboard.press('ArrowDown')
   await expect(page.getByRole('link', { name: 'kube-root-ca.crt' }).nth(1)).toBeFocused()
+  await page.getByRole('heading', { name: 'ConfigMaps' }).click()
+  await page.keyboard.press('n')
+  await expect(page.getByPlaceholder('Find a namespace')).toBeFocused()
+  await page.keyboard.press('Escape')
   await page.keyboard.press('/')
   await expect(page.getByRole('combobox')).toBeFocused()
   await page.keyboard.press('Escape')

@@ -23,16 +23,23 @@ const PAGES: [string, string, string][] = [
   ['keys', '/keys', 'This session'],
   ['audit', '/audit?until=2099-01-01T00:00', 'login'],
   ['settings', '/settings', 'agent-image'],
+  ['features', '/features', 'Takes effect'],
+  ['profile', '/profile', 'Roles you hold'],
   ['first-start', '/first-start', 'New password'],
   ['join', 'c:/join', 'Progress'],
   ['overview', 'c:', 'Needs attention'],
   ['nodes', 'c:/nodes', 'node-1'],
+  ['node', 'c:/r/nodes/_/node-1', 'Operating system'],
+  ['node-pods', 'c:/r/nodes/_/node-1?tab=pods', 'Namespace'],
   ['projects', 'c:/projects', 'kube-system'],
   ['members', 'c:/members', 'Members'],
   ['workloads', 'c:/workloads', 'cattle-cluster-agent'],
   ['pods', 'c:/r/pods', 'gallery-'],
   ['events', 'c:/r/events', 'Pod'],
   ['secrets', 'c:/r/secrets', 'Opaque'],
+  ['registry-credentials', 'c:/v/registry-credentials', 'Create Secret'],
+  ['logs', 'c:/r/deployments.apps/default/gallery?tab=logs', 'first line'],
+  ['pods-logs', 'c:/logs', 'Choose pods'],
   ['resources', 'c:/resources', 'ConfigMap'],
   ['deploy', 'c:/deploy', 'Add variable'],
   ['create', 'c:/create?kind=deployments.apps', 'my-deployment'],
@@ -45,6 +52,7 @@ const PAGES: [string, string, string][] = [
   ['form-config-map', 'c:/new/configmaps', 'What will be created'],
   ['form-secret', 'c:/new/secrets', 'Any keys and values'],
   ['form-claim', 'c:/new/persistentvolumeclaims', 'Storage class'],
+  ['form-autoscaler', 'c:/new/horizontalpodautoscalers.autoscaling', 'CPU to aim for'],
   ['form-cron-job', 'c:/new/cronjobs.batch', 'Schedule'],
   ['config-map', 'c:/r/configmaps/default/kube-root-ca.crt', 'BEGIN CERTIFICATE'],
 ]
@@ -116,6 +124,26 @@ test('dialogs and the palette have no faults either', async ({ visit }) => {
   await expect(page.getByRole('dialog')).toContainText('ReplicaSet')
   await page.screenshot({ path: '../target/ui/delete.png' })
   expect(await faults(page)).toEqual([])
+})
+
+test('the preview of a drain fits, and has no faults', async ({ visit }) => {
+  const page = await visit('/nodes')
+  await page
+    .getByRole('row', { name: /node-1/ })
+    .getByRole('button', { name: /Actions/ })
+    .click()
+  await page.getByRole('menuitem', { name: 'Drain' }).click()
+  await expect(page.getByRole('dialog').getByText(/would leave/)).toBeVisible()
+  for (const theme of THEMES) {
+    await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+    expect(await faults(page)).toEqual([])
+    for (const [width, pixels] of Object.entries(WIDTHS)) {
+      await page.setViewportSize({ width: pixels, height: width === 'phone' ? 780 : 900 })
+      await page.screenshot({ path: `../target/ui/drain-${width}-${theme}.png` })
+      expect(await excess(page)).toBe(0)
+    }
+    await page.setViewportSize({ width: WIDTHS.desktop, height: 900 })
+  }
 })
 
 test('the kubectl shell fits, and has no faults', async ({ visit }) => {

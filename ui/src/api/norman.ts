@@ -130,6 +130,12 @@ export interface Setting extends Resource {
   customized?: boolean
 }
 
+export interface Feature extends Resource {
+  /** What somebody chose; the default counts when nobody did. */
+  value?: boolean | null
+  status?: { default?: boolean; description?: string; dynamic?: boolean; lockedValue?: boolean | null } | null
+}
+
 export interface AccessReview {
   allowed: boolean
   userId: string

@@ -3,7 +3,7 @@ import { createRouter, createWebHistory } from 'vue-router'
 import { messageOf } from '@/api/http'
 import { loadSession, session } from '@/api/session'
 import { notify } from '@/app/notices'
-import { paths } from '@/lib/paths'
+import { paths, ROOT } from '@/lib/paths'
 import { t } from '@/texts'
 
 declare module 'vue-router' {
@@ -15,7 +15,7 @@ declare module 'vue-router' {
 }
 
 export const router = createRouter({
-  history: createWebHistory('/dashboard/'),
+  history: createWebHistory(`${ROOT}/`),
   routes: [
     { path: '/', redirect: paths.clusters },
     { path: paths.login, component: () => import('@/pages/LoginPage.vue'), meta: { bare: true, title: t.login.title } },
@@ -29,6 +29,8 @@ export const router = createRouter({
     { path: paths.users, component: () => import('@/pages/UsersPage.vue'), meta: { title: t.nav.users } },
     { path: paths.roles, component: () => import('@/pages/RolesPage.vue'), meta: { title: t.nav.roles } },
     { path: paths.access, component: () => import('@/pages/AccessPage.vue'), meta: { title: t.nav.access } },
+    { path: paths.features, component: () => import('@/pages/FeaturesPage.vue'), meta: { title: t.nav.features } },
+    { path: paths.profile, component: () => import('@/pages/ProfilePage.vue'), meta: { title: t.nav.profile } },
     { path: paths.keys, component: () => import('@/pages/KeysPage.vue'), meta: { title: t.nav.keys } },
     { path: paths.audit, component: () => import('@/pages/AuditPage.vue'), meta: { title: t.nav.audit } },
     { path: paths.settings, component: () => import('@/pages/SettingsPage.vue'), meta: { title: t.nav.settings } },
@@ -42,6 +44,8 @@ export const router = createRouter({
     { path: '/c/:cluster/create', component: () => import('@/pages/CreatePage.vue'), meta: { title: t.create.title } },
     { path: '/c/:cluster/new/:resource', component: () => import('@/pages/FormPage.vue') },
     { path: '/c/:cluster/resources', component: () => import('@/pages/ResourcesPage.vue'), meta: { title: t.nav.resources } },
+    { path: '/c/:cluster/logs', component: () => import('@/pages/LogsPage.vue'), meta: { title: t.object.logs } },
+    { path: '/c/:cluster/v/:view', component: () => import('@/pages/ListPage.vue') },
     { path: '/c/:cluster/r/:resource', component: () => import('@/pages/ListPage.vue') },
     { path: '/c/:cluster/r/:resource/:namespace/:name', component: () => import('@/pages/ObjectPage.vue') },
     { path: '/:rest(.*)*', component: () => import('@/pages/LostPage.vue'), meta: { title: t.lost.title } },
@@ -68,7 +72,7 @@ router.onError((error: unknown, to) => {
 })
 
 router.afterEach((to, from) => {
-  const title = to.meta.title ?? (to.params.name ? String(to.params.name) : String(to.params.resource ?? ''))
+  const title = to.meta.title ?? (to.params.name ? String(to.params.name) : String(to.params.resource ?? to.params.view ?? ''))
   document.title = title ? `${title} · Drover` : 'Drover'
   // A new page begins at its heading for those who hear it.
   if (from.matched.length > 0 && to.path !== from.path) document.getElementById('main')?.focus({ preventScroll: true })

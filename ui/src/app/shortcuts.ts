@@ -39,6 +39,7 @@ export function listenForShortcuts(
     else if (event.key === '/') paletteOpen.value = true
     else if (event.key === '?') helpOpen.value = true
     else if (event.key === 'f') document.querySelector<HTMLElement>('[data-filter]')?.focus()
+    else if (event.key === 'n') document.querySelector<HTMLElement>('[data-scope]')?.click()
     else return
     event.preventDefault()
   }

@@ -4,7 +4,7 @@ import { onScopeDispose, shallowRef, watch, type ShallowRef } from 'vue'
 
 /** New ones for the first frame; how many follow depends on how long that took. */
 const FIRST = 6
-const [LEAST, MOST] = [2, 16]
+const [LEAST, MOST] = [2, 12]
 /** Milliseconds between two frames, above which fewer are drawn at once, and below which more. */
 const [SLOW, FAST] = [36, 22]
 

@@ -42,13 +42,6 @@ export interface ShownRow<T> {
   gone: boolean
 }
 
-const natural = new Intl.Collator('en', { numeric: true, sensitivity: 'base' })
-
-/** Orders cells: numbers by value, text with its numbers by value. */
-export function compareCells(one: string | number, other: string | number): number {
-  return typeof one === 'number' && typeof other === 'number' ? one - other : natural.compare(String(one), String(other))
-}
-
 const PER_CHARACTER = 7.7
 const PADDING = 24
 /** The mark before a state. */

@@ -2,6 +2,8 @@
 
 import { computed, onScopeDispose, shallowRef, watch, type ComputedRef } from 'vue'
 
+import { compareText } from '@/lib/order'
+
 import { openPagedList } from './explorer/list'
 import { EVERYTHING } from './explorer/query'
 import { NAMESPACES, type ObjectMeta } from './kubernetes/objects'
@@ -81,9 +83,7 @@ function follow(cluster: string): Shared {
   const list = openPagedList(query, EVERYTHING, MOST)
   return {
     users: 0,
-    all: computed(() =>
-      (list.state.pages.get(0) ?? []).map(namespaceOf).sort((one, other) => one.name.localeCompare(other.name)),
-    ),
+    all: computed(() => (list.state.pages.get(0) ?? []).map(namespaceOf).sort((one, other) => compareText(one.name, other.name))),
     loaded: computed(() => list.state.phase !== 'loading'),
     close: () => list.close(),
   }

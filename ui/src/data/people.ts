@@ -4,6 +4,8 @@ import { computed, type ComputedRef } from 'vue'
 
 import { actOn, type Binding, type Principal, type User } from '@/api/norman'
 
+import { compareText } from '@/lib/order'
+
 import { useCollection } from './norman/live'
 
 export interface People {
@@ -18,7 +20,7 @@ export function usePeople(): People {
     () => new Map(items.value.flatMap((user) => (user.principalIds ?? []).map((id) => [id, user] as const))),
   )
   return {
-    users: computed(() => items.value.toSorted((one, other) => label(one).localeCompare(label(other)))),
+    users: computed(() => items.value.toSorted((one, other) => compareText(label(one), label(other)))),
     nameOf: ({ userId, userPrincipalId, groupPrincipalId }) => {
       const user = byId.value.get(userId ?? '') ?? byPrincipal.value.get(userPrincipalId ?? '')
       return user ? label(user) : (userId ?? userPrincipalId ?? groupPrincipalId ?? '')

@@ -51,8 +51,8 @@ export function useColumnsOf(
 }
 
 function keyOf(query: ListQuery): string {
-  const { cluster, resource, labelSelector, fieldSelector, namespaces } = query
-  return [cluster, resource.id, labelSelector, fieldSelector, ...namespaces].join(' ')
+  const { cluster, resource, labelSelector, fieldSelector, always = [], namespaces } = query
+  return [cluster, resource.id, labelSelector, fieldSelector, ...always, ...namespaces].join(' ')
 }
 
 /** A list to page through; nothing while the query or the view is not known yet. */

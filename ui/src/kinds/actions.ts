@@ -2,17 +2,18 @@
 
 import type { Router } from 'vue-router'
 
-import { ask, attempt } from '@/app/notices'
+import { download } from '@/app/clipboard'
+import { ask, attempt, notify } from '@/app/notices'
 import type { MenuItem } from '@/components/menu'
-import { typeOf } from '@/data/explorer/query'
-import { contentsOf, kindOf, ownedBy } from '@/data/explorer/relations'
-import { deleteObject, patchObject } from '@/data/kubernetes/objects'
-import { resources, type ApiResource } from '@/data/kubernetes/resources'
+import { createObject, deleteObject, getObject, JOBS, patchObject } from '@/data/kubernetes/objects'
+import type { ApiResource } from '@/data/kubernetes/resources'
+import { HAVE_REVISIONS } from '@/data/kubernetes/revisions'
 import { paths } from '@/lib/paths'
 import { t } from '@/texts'
 
+import { blastOf, type Blast } from './blast'
 import { ROLLING, SCALABLE } from './index'
-import { restartPatch } from './workload'
+import { jobOf, restartPatch } from './workload'
 
 export interface Target {
   cluster: string
@@ -23,10 +24,6 @@ export interface Target {
 
 /** What goes along is looked up for at most so many objects at once. */
 const LOOKED_UP = 10
-/** Objects that are named for each. */
-const MOST_NAMED = 30
-/** Milliseconds that a question may wait for what goes along. */
-const PATIENCE = 5000
 
 export function redeploy(targets: Target[]): Promise<boolean> {
   return attempt(async () => {
@@ -34,31 +31,75 @@ export function redeploy(targets: Target[]): Promise<boolean> {
   }, t.actions.redeployed(targets.length))
 }
 
-export function setPaused(target: Target, paused: boolean): Promise<boolean> {
-  const { cluster, resource, namespace, name } = target
+export function setPaused(targets: Target[], paused: boolean): Promise<boolean> {
   // Merge patches remove what is null: an absent field is the default.
   const patch = { spec: { paused: paused || null } }
+  const names = targets.map((one) => one.name).join(', ')
   return attempt(
-    () => patchObject(cluster, resource, namespace, name, patch),
-    paused ? t.actions.paused(name) : t.actions.resumed(name),
+    async () => {
+      for (const { cluster, resource, namespace, name } of targets) await patchObject(cluster, resource, namespace, name, patch)
+    },
+    paused ? t.actions.paused(names) : t.actions.resumed(names),
   )
 }
 
-export function scale(target: Target, replicas: number): Promise<boolean> {
+export function scale(targets: Target[], replicas: number): Promise<boolean> {
+  const names = targets.map((one) => one.name).join(', ')
+  return attempt(
+    async () => {
+      for (const { cluster, resource, namespace, name } of targets)
+        await patchObject(cluster, resource, namespace, name, { spec: { replicas } }, 'scale')
+    },
+    t.actions.scaled(names, replicas),
+  )
+}
+
+/** Runs a CronJob once, outside of its schedule. */
+export async function runNow(target: Target, router: Router): Promise<void> {
   const { cluster, resource, namespace, name } = target
+  await attempt(async () => {
+    const job = await createObject(cluster, JOBS, jobOf(await getObject(cluster, resource, namespace, name), new Date()))
+    notify(t.actions.started(job.metadata.name))
+    await router.push(paths.object(cluster, 'jobs.batch', namespace, job.metadata.name))
+  })
+}
+
+export function setSuspended(targets: Target[], suspend: boolean): Promise<boolean> {
   return attempt(
-    () => patchObject(cluster, resource, namespace, name, { spec: { replicas } }, 'scale'),
-    t.actions.scaled(name, replicas),
+    async () => {
+      for (const { cluster, resource, namespace, name } of targets)
+        await patchObject(cluster, resource, namespace, name, { spec: { suspend } })
+    },
+    suspend ? t.actions.suspended(targets.length) : t.actions.unsuspended(targets.length),
   )
 }
 
-/** Asks, naming what goes along, and deletes. */
+/** Saves objects as one file of YAML, without what only the cluster knows. */
+export function saveYaml(targets: Target[]): Promise<boolean> {
+  return attempt(async () => {
+    const { toYaml } = await import('@/lib/yaml')
+    const objects = await Promise.all(
+      targets.map(({ cluster, resource, namespace, name }) => getObject(cluster, resource, namespace || undefined, name)),
+    )
+    const [first] = targets
+    const name = targets.length === 1 && first ? first.name : (first?.resource.plural ?? 'objects')
+    download(`${name}.yaml`, objects.map(toYaml).join('---\n'), 'application/yaml')
+  })
+}
+
+/** Asks, naming what goes along and what would miss it, and deletes. */
 export async function removeObjects(targets: Target[]): Promise<boolean> {
-  const along = await Promise.all(targets.slice(0, LOOKED_UP).map(goesAlong))
+  const blasts = await Promise.all(targets.slice(0, LOOKED_UP).map(blastOf))
+  const any = (of: keyof Blast): boolean => blasts.some((blast) => blast[of].length > 0)
+  const text = [t.actions.deleteAlone, any('along') ? t.actions.deleteAlong : '', any('users') ? t.actions.deleteUsed : '']
   const yes = await ask({
     title: t.actions.deleteTitle(targets.length),
-    text: along.some((lines) => lines.length > 0) ? t.actions.deleteAlong : t.actions.deleteAlone,
-    items: targets.flatMap((target, index) => [label(target), ...(along[index] ?? [])]),
+    text: text.filter(Boolean).join(' '),
+    items: targets.flatMap((target, index) => [
+      label(target),
+      ...(blasts[index]?.along ?? []).map(t.actions.along),
+      ...(blasts[index]?.users ?? []).map(t.actions.usedBy),
+    ]),
     confirm: t.actions.delete,
     danger: true,
   })
@@ -68,48 +109,29 @@ export async function removeObjects(targets: Target[]): Promise<boolean> {
   }, t.actions.deleted(targets.length))
 }
 
-/** What an object owns; of a namespace how much is in it. */
-async function goesAlong({ cluster, resource, namespace, name }: Target): Promise<string[]> {
-  const signal = AbortSignal.timeout(PATIENCE)
-  try {
-    const served = await resources(cluster)
-    if (resource.id === 'namespaces') {
-      const found = await contentsOf(cluster, name, served, signal)
-      return found.map(({ kind, count }) => t.actions.along(t.actions.within(kind, count)))
-    }
-    const owned = await ownedBy(cluster, typeOf(resource), namespace === '' ? name : `${namespace}/${name}`, signal)
-    const lines = owned.slice(0, MOST_NAMED).map((one) => {
-      const place = [one.namespace, one.name].filter(Boolean).join('/')
-      return t.actions.along(`${kindOf(one.type, served)} ${place}`)
-    })
-    return owned.length > MOST_NAMED ? [...lines, t.actions.along(t.object.moreOwned(owned.length - MOST_NAMED))] : lines
-  } catch {
-    // The question is worth asking without them; the deletion itself will tell what is wrong.
-    return []
-  }
-}
-
 function label({ resource, namespace, name }: Target): string {
   return `${resource.kind} ${namespace === '' ? name : `${namespace}/${name}`}`
 }
 
-/** The menu of an object. `startScale` opens the question for a number. */
-export function menuOf(target: Target, router: Router, startScale: (target: Target) => void): MenuItem[] {
+/** Opens the question for a number of replicas. */
+export type StartScale = (targets: Target[]) => void
+
+/** The menu of an object. */
+export function menuOf(target: Target, router: Router, startScale: StartScale): MenuItem[] {
   const { cluster, resource, namespace, name } = target
   const go = (tab: string) => (): void => void router.push(paths.object(cluster, resource.id, namespace, name, tab))
   const items: MenuItem[] = []
   if (resource.id === 'pods') items.push({ label: t.object.logs, run: go('logs') }, { label: t.object.shell, run: go('shell') })
-  if (SCALABLE.has(resource.id)) items.push({ label: t.actions.scale, run: () => startScale(target) })
+  if (SCALABLE.has(resource.id)) items.push({ label: t.actions.scale, run: () => startScale([target]) })
   if (ROLLING.has(resource.id)) items.push({ label: t.actions.redeploy, run: () => void redeploy([target]) })
-  if (resource.id === 'deployments.apps') {
-    items.push(
-      { label: t.actions.pause, run: () => void setPaused(target, true) },
-      { label: t.actions.resume, run: () => void setPaused(target, false) },
-      { label: t.object.revisions, run: go('revisions') },
-    )
+  if (resource.id === 'deployments.apps') items.push(...pauses([target]))
+  if (HAVE_REVISIONS.has(resource.id)) items.push({ label: t.object.revisions, run: go('revisions') })
+  if (resource.id === 'cronjobs.batch') {
+    items.push({ label: t.actions.runNow, run: () => void runNow(target, router) }, ...suspensions([target]))
   }
   items.push(
     { label: t.object.yaml, run: go('yaml'), line: items.length > 0 },
+    { label: t.actions.saveYaml, run: () => void saveYaml([target]) },
     {
       label: t.actions.clone,
       run: () =>
@@ -121,10 +143,42 @@ export function menuOf(target: Target, router: Router, startScale: (target: Targ
 }
 
 /** The menu for several objects at once. */
-export function bulkMenu(targets: Target[]): MenuItem[] {
+export function bulkMenu(targets: Target[], router: Router, startScale: StartScale): MenuItem[] {
+  const every = (kinds: Set<string>): boolean => targets.every((target) => kinds.has(target.resource.id))
   const items: MenuItem[] = []
-  if (targets.every((target) => ROLLING.has(target.resource.id)))
-    items.push({ label: t.actions.redeploy, run: () => void redeploy(targets) })
-  items.push({ label: t.actions.delete, run: () => void removeObjects(targets), danger: true, line: items.length > 0 })
+  if (every(PODS_ONLY)) items.push({ label: t.object.logs, run: () => showLogs(targets, router) })
+  if (every(SCALABLE)) items.push({ label: t.actions.scale, run: () => startScale(targets) })
+  if (every(ROLLING)) items.push({ label: t.actions.redeploy, run: () => void redeploy(targets) })
+  if (every(DEPLOYMENTS_ONLY)) items.push(...pauses(targets))
+  if (every(CRON_JOBS_ONLY)) items.push(...suspensions(targets))
+  items.push(
+    { label: t.actions.saveYaml, run: () => void saveYaml(targets), line: items.length > 0 },
+    { label: t.actions.delete, run: () => void removeObjects(targets), danger: true, line: true },
+  )
   return items
+}
+
+const PODS_ONLY = new Set(['pods'])
+const DEPLOYMENTS_ONLY = new Set(['deployments.apps'])
+const CRON_JOBS_ONLY = new Set(['cronjobs.batch'])
+
+function pauses(targets: Target[]): MenuItem[] {
+  return [
+    { label: t.actions.pause, run: () => void setPaused(targets, true) },
+    { label: t.actions.resume, run: () => void setPaused(targets, false) },
+  ]
+}
+
+function suspensions(targets: Target[]): MenuItem[] {
+  return [
+    { label: t.actions.suspend, run: () => void setSuspended(targets, true) },
+    { label: t.actions.unsuspend, run: () => void setSuspended(targets, false) },
+  ]
+}
+
+function showLogs(targets: Target[], router: Router): void {
+  const [first] = targets
+  if (!first) return
+  const pods = targets.map((one) => `${one.namespace}/${one.name}`).join(',')
+  void router.push({ path: paths.logs(first.cluster), query: { pods } })
 }

@@ -55,3 +55,12 @@ test('a CronJob runs a command line in a shell, or what its image says', () => {
   expect(container({ image: 'a' })).toEqual({ name: 'main', image: 'a' })
   expect(container({ image: 'a', command: 'date; ls' }).command).toEqual(['sh', '-c', 'date; ls'])
 })
+
+test('an autoscaler aims at a workload by its share of CPU', () => {
+  expect(made('horizontalpodautoscalers.autoscaling', { target: 'web', least: '2', most: '9', cpu: '70' }).spec).toMatchObject({
+    scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' },
+    minReplicas: 2,
+    maxReplicas: 9,
+    metrics: [{ resource: { name: 'cpu', target: { averageUtilization: 70 } } }],
+  })
+})

@@ -245,6 +245,37 @@ const cronJob: FormOf = {
   },
 }
 
+const autoscaler: FormOf = {
+  apiVersion: 'autoscaling/v2',
+  kind: 'HorizontalPodAutoscaler',
+  questions: [
+    {
+      key: 'targetKind',
+      label: t.forms.targetKind,
+      kind: 'select',
+      options: same(['Deployment', 'StatefulSet']),
+      first: 'Deployment',
+    },
+    { key: 'target', label: t.forms.target, kind: 'text', required: true },
+    { key: 'least', label: t.forms.least, kind: 'number', required: true, first: '1' },
+    { key: 'most', label: t.forms.most, kind: 'number', required: true, first: '5' },
+    { key: 'cpu', label: t.forms.cpuShare, kind: 'number', required: true, first: '80', hint: t.forms.cpuShareHint },
+  ],
+  body: (answers) => ({
+    spec: {
+      scaleTargetRef: { apiVersion: 'apps/v1', kind: text(answers, 'targetKind'), name: text(answers, 'target') },
+      minReplicas: number(answers, 'least'),
+      maxReplicas: number(answers, 'most'),
+      metrics: [
+        {
+          type: 'Resource',
+          resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: number(answers, 'cpu') } },
+        },
+      ],
+    },
+  }),
+}
+
 /** By the resource's id. */
 export const FORMS: Record<string, FormOf> = {
   services: service,
@@ -253,6 +284,7 @@ export const FORMS: Record<string, FormOf> = {
   secrets: secret,
   persistentvolumeclaims: claim,
   'cronjobs.batch': cronJob,
+  'horizontalpodautoscalers.autoscaling': autoscaler,
 }
 
 /** The answers that a form begins with. */

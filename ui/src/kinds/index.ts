@@ -7,6 +7,33 @@ import { t } from '@/texts'
 export interface Section {
   title: string
   kinds: string[]
+  /** Ids of views that stand beside them. */
+  views?: string[]
+}
+
+/** Objects of a kind that people look for by themselves. */
+export interface KindView {
+  title: string
+  /** Id of the kind. */
+  resource: string
+  filter: string
+  /** What a form for a new one begins with. */
+  type: string
+}
+
+export const VIEWS: Record<string, KindView> = {
+  'registry-credentials': {
+    title: t.nav.registryCredentials,
+    resource: 'secrets',
+    filter: '_type in ("kubernetes.io/dockerconfigjson","kubernetes.io/dockercfg")',
+    type: 'kubernetes.io/dockerconfigjson',
+  },
+  certificates: {
+    title: t.nav.certificates,
+    resource: 'secrets',
+    filter: '_type="kubernetes.io/tls"',
+    type: 'kubernetes.io/tls',
+  },
 }
 
 export const SECTIONS: Section[] = [
@@ -15,7 +42,7 @@ export const SECTIONS: Section[] = [
     kinds: ['pods', 'deployments.apps', 'statefulsets.apps', 'daemonsets.apps', 'jobs.batch', 'cronjobs.batch'],
   },
   { title: t.nav.network, kinds: ['services', 'ingresses.networking.k8s.io', 'networkpolicies.networking.k8s.io'] },
-  { title: t.nav.configuration, kinds: ['configmaps', 'secrets'] },
+  { title: t.nav.configuration, kinds: ['configmaps', 'secrets'], views: ['registry-credentials', 'certificates'] },
   { title: t.nav.storage, kinds: ['persistentvolumeclaims', 'persistentvolumes', 'storageclasses.storage.k8s.io'] },
   { title: t.nav.scaling, kinds: ['horizontalpodautoscalers.autoscaling', 'poddisruptionbudgets.policy'] },
 ]

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 
-import { cloneOf, fromForm, podSpecOf, selectorOf, templateOf, type DeploymentForm } from './workload'
+import { cloneOf, fromForm, jobOf, podSpecOf, selectorOf, type WorkloadForm } from './workload'
 
-const form: DeploymentForm = {
+const form: WorkloadForm = {
+  kind: 'deployments.apps',
   name: 'web',
   namespace: 'shop',
   image: ' nginx:1 ',
@@ -32,6 +33,20 @@ describe('a form', () => {
     expect(selectorOf(service!)).toBe(selectorOf(deployment!))
   })
 
+  it('becomes each of the other kinds with what that kind needs', () => {
+    const [set] = fromForm({ ...form, kind: 'statefulsets.apps' })
+    expect(set).toMatchObject({ apiVersion: 'apps/v1', kind: 'StatefulSet', spec: { serviceName: 'web', replicas: 2 } })
+    const [daemon, service] = fromForm({ ...form, kind: 'daemonsets.apps' })
+    expect(daemon).toMatchObject({ kind: 'DaemonSet', spec: { selector: { matchLabels: { app: 'web' } } } })
+    expect(daemon?.spec).not.toHaveProperty('replicas')
+    expect(selectorOf(service!)).toBe(selectorOf(daemon!))
+    const jobs = fromForm({ ...form, kind: 'jobs.batch' })
+    expect(jobs).toHaveLength(1)
+    expect(jobs[0]).toMatchObject({ apiVersion: 'batch/v1', kind: 'Job', spec: { completions: 2, parallelism: 2 } })
+    expect(jobs[0]?.spec).not.toHaveProperty('selector')
+    expect(podSpecOf(jobs[0]!)).toMatchObject({ restartPolicy: 'Never' })
+  })
+
   it('makes no Service without a port', () => {
     expect(fromForm({ ...form, port: 0 })).toHaveLength(1)
   })
@@ -49,13 +64,6 @@ it('selectors of all forms are written as the API wants them', () => {
   }
   expect(selectorOf({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'w' }, spec })).toBe('a=1,b in (x,y),!c')
   expect(selectorOf({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'w' } })).toBeUndefined()
-})
-
-it('a revision gives its template without the hash', () => {
-  const template = { metadata: { labels: { app: 'web', 'pod-template-hash': 'abc' } }, spec: {} }
-  const set = { apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: { name: 'w' }, spec: { template } }
-  expect(templateOf(set)).toEqual({ metadata: { labels: { app: 'web' } }, spec: {} })
-  expect(template.metadata.labels['pod-template-hash']).toBe('abc')
 })
 
 it('a copy carries nothing of the one object', () => {
@@ -78,4 +86,20 @@ it('a copy carries nothing of the one object', () => {
     metadata: { name: 'a-copy', namespace: 'n', annotations: { keep: 'me' } },
     spec: { ports: [] },
   })
+})
+
+it('a job by hand is the one the schedule would make, owned and marked', () => {
+  const cronJob = {
+    apiVersion: 'batch/v1',
+    kind: 'CronJob',
+    metadata: { name: 'n'.repeat(52), namespace: 'shop', uid: 'u' },
+    spec: { jobTemplate: { metadata: { labels: { a: 'b' }, annotations: { c: 'd' } }, spec: { backoffLimit: 2 } } },
+  }
+  const job = jobOf(cronJob, new Date('2026-01-02T03:04:05Z'))
+  expect(job).toMatchObject({ apiVersion: 'batch/v1', kind: 'Job', spec: { backoffLimit: 2 } })
+  expect(job.metadata.name).toMatch(/^n{40}-[a-z0-9]+$/)
+  expect(job.metadata.name.length).toBeLessThan(54)
+  expect(job.metadata.annotations).toEqual({ c: 'd', 'cronjob.kubernetes.io/instantiate': 'manual' })
+  expect(job.metadata.ownerReferences).toMatchObject([{ kind: 'CronJob', uid: 'u', controller: true }])
+  expect(job.metadata).toMatchObject({ namespace: 'shop', labels: { a: 'b' } })
 })

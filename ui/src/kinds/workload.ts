@@ -1,6 +1,7 @@
 /** Forms of workloads: pod templates, and a Deployment from a few answers. Pure. */
 
-import type { KubernetesObject } from '@/data/kubernetes/objects'
+import type { KubernetesObject, ObjectMeta } from '@/data/kubernetes/objects'
+import { REVISION } from '@/data/kubernetes/revisions'
 
 export interface Container {
   name: string
@@ -47,10 +48,21 @@ export function selectorOf(object: KubernetesObject): string | undefined {
   return [pairs(matchLabels), ...expressions].filter(Boolean).join(',') || undefined
 }
 
-export interface DeploymentForm {
+/** Kinds that the form makes, by the ids of their resources. */
+export const FORM_KINDS = {
+  'deployments.apps': 'Deployment',
+  'statefulsets.apps': 'StatefulSet',
+  'daemonsets.apps': 'DaemonSet',
+  'jobs.batch': 'Job',
+} as const
+export type FormKind = keyof typeof FORM_KINDS
+
+export interface WorkloadForm {
+  kind: FormKind
   name: string
   namespace: string
   image: string
+  /** Of a Job how many pods have to complete; a DaemonSet runs as many as there are nodes. */
   replicas: number
   /** 0 for none. */
   port: number
@@ -60,39 +72,51 @@ export interface DeploymentForm {
   memory: string
 }
 
-/** A Deployment, and a Service for it when asked for. */
-export function fromForm(form: DeploymentForm): KubernetesObject[] {
+/** A workload, and a Service for it when asked for. */
+export function fromForm(form: WorkloadForm): KubernetesObject[] {
   const labels = { app: form.name }
   const metadata = { name: form.name, namespace: form.namespace, labels }
-  const requests = Object.fromEntries(
-    Object.entries({ cpu: form.cpu.trim(), memory: form.memory.trim() }).filter(([, value]) => value !== ''),
-  )
-  const env = form.env.filter((variable) => variable.name.trim() !== '')
-  const container: Container = {
-    name: form.name,
-    image: form.image.trim(),
-    ...(form.port > 0 ? { ports: [{ containerPort: form.port }] } : {}),
-    ...(env.length > 0 ? { env } : {}),
-    ...(Object.keys(requests).length > 0 ? { resources: { requests } } : {}),
-  }
-  const deployment: KubernetesObject = {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
+  const workload: KubernetesObject = {
+    apiVersion: form.kind === 'jobs.batch' ? 'batch/v1' : 'apps/v1',
+    kind: FORM_KINDS[form.kind],
     metadata,
-    spec: {
-      replicas: form.replicas,
-      selector: { matchLabels: labels },
-      template: { metadata: { labels }, spec: { containers: [container] } },
-    },
+    spec: specOf(form, labels),
   }
-  if (!form.service || form.port <= 0) return [deployment]
+  if (!form.service || form.port <= 0 || form.kind === 'jobs.batch') return [workload]
   const service: KubernetesObject = {
     apiVersion: 'v1',
     kind: 'Service',
     metadata,
     spec: { selector: labels, ports: [{ port: form.port, targetPort: form.port }] },
   }
-  return [deployment, service]
+  return [workload, service]
+}
+
+function specOf(form: WorkloadForm, labels: Record<string, string>): object {
+  const pods = { containers: [containerOf(form)] }
+  if (form.kind === 'jobs.batch') {
+    const template = { metadata: { labels }, spec: { ...pods, restartPolicy: 'Never' } }
+    return { completions: form.replicas, parallelism: form.replicas, template }
+  }
+  const common = { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: pods } }
+  if (form.kind === 'daemonsets.apps') return common
+  return form.kind === 'statefulsets.apps'
+    ? { serviceName: form.name, replicas: form.replicas, ...common }
+    : { replicas: form.replicas, ...common }
+}
+
+function containerOf(form: WorkloadForm): Container {
+  const requests = Object.fromEntries(
+    Object.entries({ cpu: form.cpu.trim(), memory: form.memory.trim() }).filter(([, value]) => value !== ''),
+  )
+  const env = form.env.filter((variable) => variable.name.trim() !== '')
+  return {
+    name: form.name,
+    image: form.image.trim(),
+    ...(form.port > 0 ? { ports: [{ containerPort: form.port }] } : {}),
+    ...(env.length > 0 ? { env } : {}),
+    ...(Object.keys(requests).length > 0 ? { resources: { requests } } : {}),
+  }
 }
 
 /** The patch that makes a workload start its pods anew, as `kubectl rollout restart` does. */
@@ -100,16 +124,19 @@ export function restartPatch(now: Date): object {
   return { spec: { template: { metadata: { annotations: { 'kubectl.kubernetes.io/restartedAt': now.toISOString() } } } } }
 }
 
-export const REVISION = 'deployment.kubernetes.io/revision'
-const HASH_LABEL = 'pod-template-hash'
-
-/** The pod template of a revision, as a Deployment carries it: without the hash that its controller adds. */
-export function templateOf(replicaSet: KubernetesObject): { metadata?: { labels?: Record<string, string> } } {
-  const template = structuredClone(
-    (replicaSet.spec as { template?: { metadata?: { labels?: Record<string, string> } } }).template ?? {},
-  )
-  delete template.metadata?.labels?.[HASH_LABEL]
-  return template
+/** A Job that a CronJob would make, made by hand: `kubectl create job --from` marks it the same way. */
+export function jobOf(cronJob: KubernetesObject, now: Date): KubernetesObject {
+  const { name, namespace, uid } = cronJob.metadata
+  const template = (cronJob.spec as { jobTemplate?: { metadata?: ObjectMeta; spec?: object } } | undefined)?.jobTemplate
+  const metadata: ObjectMeta = {
+    // Names of Jobs become labels of pods.
+    name: `${name.slice(0, 40)}-${now.getTime().toString(36)}`,
+    ...(namespace ? { namespace } : {}),
+    ...(template?.metadata?.labels ? { labels: template.metadata.labels } : {}),
+    annotations: { ...template?.metadata?.annotations, 'cronjob.kubernetes.io/instantiate': 'manual' },
+    ...(uid ? { ownerReferences: [{ apiVersion: 'batch/v1', kind: 'CronJob', name, uid, controller: true }] } : {}),
+  }
+  return { apiVersion: 'batch/v1', kind: 'Job', metadata, spec: structuredClone(template?.spec ?? {}) }
 }
 
 /** A copy to create anew: without what belongs to the one object. */

@@ -1,6 +1,7 @@
 /** What deserves attention, read from lists. Pure. */
 
 import type { Column, Row } from '@/data/rows'
+import { compareText } from '@/lib/order'
 import { BAD_WORDS, toneOf } from '@/lib/tone'
 
 export interface EventLine {
@@ -40,7 +41,7 @@ export function eventsOf(rows: Row[], columns: Column[]): EventLine[] {
       namespace: row.namespace,
       at: row.metadata.creationTimestamp ?? '',
     }))
-    .sort((one, other) => other.at.localeCompare(one.at))
+    .sort((one, other) => (one.at < other.at ? 1 : one.at > other.at ? -1 : 0))
 }
 
 /** What the server is asked for pods that may be in trouble; nothing while their columns are not known. */
@@ -60,5 +61,5 @@ export function podProblems(rows: Row[], columns: Column[]): PodProblem[] {
       restarts: Number.parseInt(cell(row, columns, 'Restarts'), 10) || 0,
     }))
     .filter((pod) => toneOf(pod.status) === 'bad')
-    .sort((one, other) => other.restarts - one.restarts || one.id.localeCompare(other.id))
+    .sort((one, other) => other.restarts - one.restarts || compareText(one.id, other.id))
 }

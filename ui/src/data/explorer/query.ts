@@ -12,6 +12,8 @@ export interface ListQuery {
   namespaces: string[]
   labelSelector?: string
   fieldSelector?: string
+  /** Filters that hold whatever else is asked for. */
+  always?: string[]
   /** More of the objects than rows need: `metadata.annotations`. */
   include?: string[]
 }
@@ -66,11 +68,11 @@ export function typeOf({ group, kind }: ApiResource): string {
 
 /** The path of a part of a list. */
 export function listPath(query: ListQuery, view: View, page: { number: number; size: number }): string {
-  const { cluster, resource, namespaces, labelSelector, fieldSelector, include = [] } = query
+  const { cluster, resource, namespaces, labelSelector, fieldSelector, always = [], include = [] } = query
   const pairs: [string, string][] = [
     ['page', String(page.number)],
     ['pagesize', String(page.size)],
-    ...view.filters.map((filter): [string, string] => ['filter', filter]),
+    ...[...always, ...view.filters].map((filter): [string, string] => ['filter', filter]),
     ...[...ROW, ...include].map((path): [string, string] => ['include', path]),
   ]
   if (view.sort) pairs.push(['sort', view.sort])

@@ -83,18 +83,28 @@ export async function contentsOf(
 ): Promise<{ kind: string; count: number }[]> {
   const kinds = COUNTED.flatMap((id) => served.get(id) ?? [])
   const counts = await Promise.all(
-    kinds.map(async (resource) => {
-      const path = `${base(cluster)}/${typeOf(resource)}/${encodeURIComponent(namespace)}?pagesize=1&include=id`
-      try {
-        const { count = 0 } = await request<{ count?: number }>('GET', path, { signal })
-        return { kind: resource.kind, count }
-      } catch (error) {
-        if (error instanceof ApiError && [403, 404].includes(error.status)) return { kind: resource.kind, count: 0 }
-        throw error
-      }
-    }),
+    kinds.map(async (resource) => ({ kind: resource.kind, count: await countOf(cluster, resource, signal, { namespace }) })),
   )
   return counts.filter(({ count }) => count > 0)
+}
+
+/** How many objects of a kind there are, as far as one may see them. */
+export async function countOf(
+  cluster: string,
+  resource: ApiResource,
+  signal: AbortSignal,
+  { namespace = '', fieldSelector = '' } = {},
+): Promise<number> {
+  const place = namespace === '' ? '' : `/${encodeURIComponent(namespace)}`
+  const selector = fieldSelector === '' ? '' : `&fieldSelector=${encodeURIComponent(fieldSelector)}`
+  const path = `${base(cluster)}/${typeOf(resource)}${place}?pagesize=1&include=id${selector}`
+  try {
+    const { count = 0 } = await request<{ count?: number }>('GET', path, { signal })
+    return count
+  } catch (error) {
+    if (error instanceof ApiError && [403, 404].includes(error.status)) return 0
+    throw error
+  }
 }
 
 /** The name of the kind of a type; the type itself where the cluster does not say. */

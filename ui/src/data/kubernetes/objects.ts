@@ -46,7 +46,10 @@ export interface ResourceName {
 export const PODS: ResourceName = { group: '', version: 'v1', plural: 'pods' }
 export const EVENTS: ResourceName = { group: '', version: 'v1', plural: 'events' }
 export const REPLICA_SETS: ResourceName = { group: 'apps', version: 'v1', plural: 'replicasets' }
+export const CONTROLLER_REVISIONS: ResourceName = { group: 'apps', version: 'v1', plural: 'controllerrevisions' }
 export const NAMESPACES: ResourceName = { group: '', version: 'v1', plural: 'namespaces' }
+export const JOBS: ResourceName = { group: 'batch', version: 'v1', plural: 'jobs' }
+export const BUDGETS: ResourceName = { group: 'policy', version: 'v1', plural: 'poddisruptionbudgets' }
 
 export function collectionPath(cluster: string, resource: ResourceName, namespace?: string): string {
   const root = resource.group === '' ? `api/${resource.version}` : `apis/${resource.group}/${resource.version}`

@@ -32,6 +32,7 @@ const PLURALS: Record<string, string> = {
   user: 'users',
   token: 'tokens',
   setting: 'settings',
+  feature: 'features',
   globalRole: 'globalRoles',
   globalRoleBinding: 'globalRoleBindings',
   roleTemplate: 'roleTemplates',
