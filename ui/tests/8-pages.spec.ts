@@ -41,7 +41,7 @@ const PAGES: [string, string, string][] = [
   ['logs', 'c:/r/deployments.apps/default/gallery?tab=logs', 'first line'],
   ['pods-logs', 'c:/logs', 'Choose pods'],
   ['resources', 'c:/resources', 'ConfigMap'],
-  ['deploy', 'c:/deploy', 'Add variable'],
+  ['deploy', 'c:/deploy', 'What will be created'],
   ['create', 'c:/create?kind=deployments.apps', 'my-deployment'],
   ['deployment', 'c:/r/deployments.apps/default/gallery', 'gallery'],
   ['deployment-pods', 'c:/r/deployments.apps/default/gallery?tab=pods', 'gallery-'],

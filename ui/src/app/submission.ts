@@ -1,0 +1,44 @@
+/** The sending of a form: whether it is under way, and what was wrong with it. */
+
+import { computed, ref, type ComputedRef, type Ref } from 'vue'
+
+import { ApiError, messageOf } from '@/api/http'
+
+export interface Submission {
+  busy: Ref<boolean>
+  /** Why it was refused; empty when it was not. */
+  problem: Ref<string>
+  /** The field that is wrong, as the server names it. */
+  field: Ref<string>
+  /** Both in one line. */
+  told: ComputedRef<string>
+  clear: () => void
+  /** Does the work; whether it went well. */
+  send: (work: () => Promise<unknown>) => Promise<boolean>
+}
+
+export function useSubmission(): Submission {
+  const busy = ref(false)
+  const problem = ref('')
+  const field = ref('')
+  function clear(): void {
+    problem.value = ''
+    field.value = ''
+  }
+  async function send(work: () => Promise<unknown>): Promise<boolean> {
+    busy.value = true
+    clear()
+    try {
+      await work()
+      return true
+    } catch (error) {
+      field.value = error instanceof ApiError ? (error.field ?? '') : ''
+      problem.value = messageOf(error)
+      return false
+    } finally {
+      busy.value = false
+    }
+  }
+  const told = computed(() => (field.value ? `${field.value}: ${problem.value}` : problem.value))
+  return { busy, problem, field, told, clear, send }
+}
