@@ -52,14 +52,19 @@ export function clusterShellPath(cluster: string): string {
 }
 
 function colours(element: HTMLElement): { background: string; foreground: string; cursor: string; selectionBackground: string } {
-  const style = getComputedStyle(element)
-  const value = (name: string): string => style.getPropertyValue(name).trim()
-  return {
+  // A name stands for two colours; asked for on an element it is the one that is drawn.
+  const value = (name: string): string => {
+    element.style.color = `var(${name})`
+    return getComputedStyle(element).color
+  }
+  const found = {
     background: value('--sunken'),
     foreground: value('--text'),
     cursor: value('--accent'),
     selectionBackground: value('--line-strong'),
   }
+  element.style.color = ''
+  return found
 }
 
 /** Opens the shell at `path` in `element`; `ended` hears why it is over, an empty text for a plain end. */
