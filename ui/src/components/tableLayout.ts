@@ -1,0 +1,67 @@
+/** Which columns of a list are shown, and how wide they are. */
+
+import { computed, onBeforeUnmount, onMounted, ref, type ComputedRef, type Ref } from 'vue'
+
+import { phone } from '@/app/media'
+
+import { widthOf, type TableColumn } from './table'
+
+/** Pixels of the columns for marks and menus. */
+export const MARK = 34
+export const MENU = 44
+
+export interface Visible<T> {
+  /** By the id of the column. */
+  visibility: ComputedRef<Record<string, boolean>>
+  visible: ComputedRef<TableColumn<T>[]>
+  show: (id: string, on: boolean) => void
+}
+
+/** The columns a person chose, else those that are not wide; on a phone the few that fit. */
+export function useVisible<T>(columns: () => TableColumn<T>[]): Visible<T> {
+  const shown = ref<Record<string, boolean>>({})
+  const visibility = computed(() =>
+    Object.fromEntries(
+      columns().map((column, index) => [
+        column.id,
+        phone.value ? index === 0 || column.phone === true : (shown.value[column.id] ?? !column.wide),
+      ]),
+    ),
+  )
+  return {
+    visibility,
+    visible: computed(() => columns().filter((column) => visibility.value[column.id])),
+    show: (id, on) => (shown.value = { ...shown.value, [id]: on }),
+  }
+}
+
+export interface Widths {
+  /** Pixels between the edges of the list. */
+  room: Ref<number>
+  widths: ComputedRef<number[]>
+  tableWidth: ComputedRef<number>
+}
+
+/** What is left over goes to the column that grows, else to all in proportion. `fixed` is taken by marks and menus. */
+export function useWidths<T>(
+  scroller: Ref<HTMLElement | null>,
+  visible: ComputedRef<TableColumn<T>[]>,
+  sample: () => T[],
+  fixed: () => number,
+): Widths {
+  const room = ref(0)
+  const observer = new ResizeObserver(([entry]) => (room.value = entry?.contentRect.width ?? 0))
+  onMounted(() => scroller.value && observer.observe(scroller.value))
+  onBeforeUnmount(() => observer.disconnect())
+  const widths = computed(() => {
+    const smallest = phone.value ? 110 : 180
+    const needed = visible.value.map((column, index) =>
+      Math.max(widthOf(column, sample()), index === 0 && !column.moving ? smallest : 0),
+    )
+    const sum = needed.reduce((total, width) => total + width, 0)
+    const extra = Math.max(0, room.value - fixed() - sum)
+    const grows = visible.value.findIndex((column) => column.grow)
+    return needed.map((width, index) => Math.floor(width + (grows < 0 ? (extra * width) / sum : index === grows ? extra : 0)))
+  })
+  return { room, widths, tableWidth: computed(() => widths.value.reduce((sum, width) => sum + width, fixed())) }
+}
