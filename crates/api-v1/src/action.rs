@@ -11,7 +11,7 @@ use crate::kind::{Kind, id_of};
 use crate::kubernetes::{Ask, JSON, ask};
 use crate::object::{self, Named};
 use crate::rights::Rights;
-use crate::{list, schemas, shell, subscribe};
+use crate::{list, log, schemas, shell, subscribe};
 
 /// Who writes what people apply.
 const MANAGER: &str = "drover-explorer";
@@ -34,6 +34,7 @@ pub(crate) async fn link(
     match link {
         "schemas" if is_cluster => schemas::list(&call.inside(named.name)).await,
         "subscribe" if is_cluster => subscribe::open(&call.inside(named.name), parts).await,
+        "log" if is_cluster => log::open(call, parts, named.name).await,
         "shell" if is_cluster => shell::open(call, parts, named.name).await,
         "projects" if is_cluster => {
             let (projects, _) = call.kind("management.cattle.io.projects").await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_api::encode::Writer;
+use drover_api::encode::{Form, Writer};
 use drover_auth::web::{self, Request, Response};
 use drover_auth::{Access, Clock, Identity, LoginError, Logins, Settings};
 use drover_types::names::LOCAL_CLUSTER;
@@ -235,11 +235,9 @@ impl Explorer {
     fn call(&self, parts: &request::Parts, identity: Identity, cluster: &str) -> Call {
         let pairs = Pairs::parse(parts.uri.query());
         let urls = Urls::new(web::link_base(parts), cluster);
-        let writer = Writer::new(
-            &parts.headers,
-            pairs.get("_format"),
-            urls.explorer("/schemas"),
-        );
+        let format = pairs.get("_format");
+        let writer = Writer::new(&parts.headers, format, urls.explorer("/schemas"))
+            .in_form(Form::asked_with_lines(&parts.headers, format));
         Call {
             shared: Arc::clone(&self.shared),
             identity,

@@ -91,6 +91,23 @@ impl Call {
             .ok_or(Refused::NoEntry)
     }
 
+    /// # Errors
+    /// 403 for who has no part in a cluster; seeing that there is one is not enough.
+    pub(crate) fn check_part(&self, cluster: &str) -> Result<(), ApiError> {
+        let access = self.shared.guard.access();
+        if access.cluster_groups(&self.identity, cluster).is_some() {
+            return Ok(());
+        }
+        let asked = Attributes {
+            verb: "get",
+            group: GROUP,
+            resource: "clusters",
+            namespace: None,
+            name: Some(cluster),
+        };
+        Err(asked.forbidden(&self.identity))
+    }
+
     /// The same caller inside a cluster.
     pub(crate) fn inside(&self, cluster: &str) -> Self {
         Self {

@@ -19,7 +19,7 @@ use crate::format::text;
 use crate::kind::Kind;
 use crate::kubernetes::{METADATA, get};
 use crate::list::visible;
-use crate::rights::{Extent, Rights, is_withheld};
+use crate::rights::{Extent, Rights};
 
 /// Kinds counted at once.
 const AT_ONCE: usize = 8;
@@ -134,10 +134,7 @@ pub(crate) async fn of(call: &Call) -> Answer<Map<String, Value>> {
     // Boxed before the first wait, so that the future of a whole watch stays nameable.
     let counting: Vec<BoxFuture<'_, _>> = kinds
         .iter()
-        .filter(|kind| {
-            let readable = rights.may_somewhere("list", kind) || rights.may_somewhere("get", kind);
-            !is_withheld(kind) && !kind.is_personal() && kind.has("list") && readable
-        })
+        .filter(|kind| rights.may_read(kind) && !kind.is_personal() && kind.has("list"))
         .map(|kind| {
             let (client, rights) = (&client, &rights);
             async move { (kind.id.clone(), count(call, client, rights, kind).await) }.boxed()

@@ -245,7 +245,7 @@ fn cluster(kind: &Kind, fields: &mut Map<String, Value>, urls: &Urls, id: &str) 
         }),
     );
     if let Some(Value::Object(links)) = fields.get_mut("links") {
-        for link in ["projects", "schemas", "subscribe"] {
+        for link in ["log", "projects", "schemas", "subscribe"] {
             links.insert(link.to_owned(), json!(format!("{own}?link={link}")));
         }
         let shell = drover_api::urls::websocket(&format!("{norman}?shell=true"));

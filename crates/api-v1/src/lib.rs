@@ -24,6 +24,7 @@ mod guard;
 mod kind;
 mod kubernetes;
 mod list;
+mod log;
 mod neighbours;
 mod object;
 mod permissions;

@@ -216,7 +216,7 @@ pub(crate) fn visible_in<'e>(
     within(entries, namespace).filter(|entry| extent.contains(entry.namespace(), entry.name()))
 }
 
-/// The window of the found, in order. Only what is answered is sorted.
+/// The window of the found, in order. Only what is answered is sorted, however deep in the list it is.
 fn page(found: &mut [Arc<Entry>], query: &ListQuery, window: Window) -> Vec<Arc<Entry>> {
     let compare = |one: &Arc<Entry>, other: &Arc<Entry>| {
         query
@@ -235,7 +235,10 @@ fn page(found: &mut [Arc<Entry>], query: &ListQuery, window: Window) -> Vec<Arc<
         if end < found.len() {
             found.select_nth_unstable_by(end - 1, compare);
         }
-        found[..end].sort_unstable_by(compare);
+        if start > 0 {
+            found[..end].select_nth_unstable_by(start, compare);
+        }
+        found[start..end].sort_unstable_by(compare);
     }
     found[start..end].to_vec()
 }

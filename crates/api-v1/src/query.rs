@@ -99,7 +99,7 @@ pub(crate) struct ListQuery {
 
 impl ListQuery {
     /// # Errors
-    /// 400 and 422 naming the parameter or field that is wrong; 500 for a filter that cannot be read, as the peer.
+    /// 400 and 422 naming the parameter or field that is wrong.
     pub(crate) fn parse(kind: &Kind, pairs: &Pairs) -> Result<Self, ApiError> {
         let mut filters = Vec::new();
         for text in pairs.all("filter").filter(|text| !text.trim().is_empty()) {
@@ -207,6 +207,8 @@ fn namespaces(pairs: &Pairs) -> Option<Namespaces> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn query(text: &str) -> Result<ListQuery, ApiError> {
@@ -245,6 +247,28 @@ mod tests {
             "revision=abc",
         ] {
             assert_eq!(query(wrong).unwrap_err().status, 400, "{wrong}");
+        }
+    }
+
+    proptest! {
+        /// Whatever somebody writes, they are told what of it is wrong; nothing is the server's fault.
+        #[test]
+        fn any_query_is_read_or_refused_by_name(
+            key in prop::sample::select(&[
+                "filter", "sort", "page", "pagesize", "limit", "continue", "revision", "labelSelector", "fieldSelector",
+                "projectsornamespaces", "projectsornamespaces!", "summary", "summaryonly", "include", "exclude", "excludeValues",
+            ][..]),
+            value in prop_oneof![
+                "\\PC{0,40}",
+                "[-a-z0-9.,()\\[\\]'\"=!~<> ]{0,40}",
+                "(metadata\\.(name|labels|fields)(\\[|\\.|=|~| in \\()?){0,6}[0-9\\])]{0,24}",
+            ],
+        ) {
+            let text = form_urlencoded::Serializer::new(String::new()).append_pair(key, &value).finish();
+            if let Err(error) = query(&text) {
+                prop_assert!(error.status.is_client_error(), "{}", error);
+                prop_assert!(error.field_name.is_some() && !error.message.is_empty(), "{}", error);
+            }
         }
     }
 

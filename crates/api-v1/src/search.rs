@@ -26,7 +26,6 @@ use crate::call::{Answer, Call, Refused};
 use crate::fields::{Kept, own};
 use crate::kind::Kind;
 use crate::list::{Source, visible};
-use crate::rights::is_withheld;
 use budget::{Depth, Place};
 
 /// The kinds that are searched.
@@ -242,8 +241,7 @@ async fn search(call: &Call, words: &[String], depth: Depth) -> Answer<Found> {
     let kinds = call.shared.catalogs.kinds(&call.cluster).await?;
     let mut found = Found::default();
     for kind in kinds.iter() {
-        let readable = rights.may_somewhere("list", kind) || rights.may_somewhere("get", kind);
-        if is_withheld(kind) || !readable {
+        if !rights.may_read(kind) {
             continue;
         }
         if let Some(fit) = fit_of_kind(kind, words) {

@@ -20,7 +20,7 @@ use std::time::Duration;
 use drover_api::websocket;
 use drover_auth::logins::ShellToken;
 use drover_auth::web::{ApiError, Response};
-use drover_auth::{Access, Attributes, Identity, LoginError, Logins, Settings};
+use drover_auth::{LoginError, Logins, Settings};
 use drover_types::management::{Cluster, GROUP};
 use drover_types::names::SYSTEM_NAMESPACE;
 use futures::StreamExt;
@@ -98,23 +98,9 @@ pub(crate) async fn open(call: &Call, parts: &mut Parts, cluster: &str) -> Answe
     Ok(response)
 }
 
-/// Whether a caller has a part in a cluster; seeing that there is one is not enough.
-fn may_use(access: &Access, identity: &Identity, cluster: &str) -> bool {
-    access.cluster_groups(identity, cluster).is_some()
-}
-
 /// What people call the cluster, for a caller who may use it.
 async fn title(call: &Call, cluster: &str) -> Result<String, ApiError> {
-    if !may_use(call.shared.guard.access(), &call.identity, cluster) {
-        let asked = Attributes {
-            verb: "get",
-            group: GROUP,
-            resource: "clusters",
-            namespace: None,
-            name: Some(cluster),
-        };
-        return Err(asked.forbidden(&call.identity));
-    }
+    call.check_part(cluster)?;
     let hub = call
         .shared
         .reach

@@ -248,3 +248,36 @@ async fn members_see_what_their_clusters_were_provisioned_from() {
     let all = world.get(&world.admin, kind).await;
     assert_eq!(common::ids(&all).len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_come_in_lines_for_those_who_ask() {
+    let world = World::start().await;
+    let path = format!("{INSIDE}/configmaps/mine?_format=jsonl&summary=metadata.namespace");
+    let (status, text) = world.text("owner", &path).await;
+    assert_eq!(status, 200);
+    let lines: Vec<&str> = text.split('\n').collect();
+    // The collection, its two items, its summary; an empty line says that it is whole.
+    assert_eq!(lines.len(), 6, "{text}");
+    assert_eq!(&lines[4..], ["", ""]);
+    let parsed: Vec<Value> = lines[..4]
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(
+        (parsed[0]["type"].as_str(), parsed[0]["count"].as_u64()),
+        (Some("collection"), Some(2))
+    );
+    assert!(parsed[0].get("data").is_none());
+    assert_eq!(parsed[1]["id"], "mine/in-mine");
+    assert_eq!(parsed[3]["property"], "metadata.namespace");
+    let (_, refused) = world
+        .text(
+            "owner",
+            &format!("{INSIDE}/configmaps?_format=jsonl&page=x"),
+        )
+        .await;
+    assert!(
+        refused.contains("\"fieldName\":\"page\"") && refused.ends_with("\n\n"),
+        "{refused}"
+    );
+}

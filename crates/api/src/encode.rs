@@ -1,4 +1,4 @@
-//! Bodies in and out: JSON, YAML, forms and the page for browsers; compression.
+//! Bodies in and out: JSON, YAML, lines of JSON, forms and the page for browsers; compression.
 //!
 //! Owns which form an answer takes. The page is plain HTML around the JSON,
 //! loads nothing from anywhere, and holds only escaped text.
@@ -29,6 +29,8 @@ pub enum Form {
     Yaml,
     /// A page for browsers.
     Html,
+    /// A collection as lines of JSON: itself without its items, the items, and an empty line once it is whole.
+    Lines,
 }
 
 impl Form {
@@ -51,6 +53,23 @@ impl Form {
             Self::Yaml
         } else {
             Self::Json
+        }
+    }
+
+    /// The same for APIs that answer in lines too (rancher/apiserver's `pkg/parse`).
+    #[must_use]
+    pub fn asked_with_lines(headers: &HeaderMap, format: Option<&str>) -> Self {
+        if format.is_some_and(|format| format.trim().eq_ignore_ascii_case("jsonl")) {
+            return Self::Lines;
+        }
+        let accepts = headers
+            .get(ACCEPT)
+            .and_then(|accept| accept.to_str().ok())
+            .is_some_and(|accept| accept.contains("application/jsonl"));
+        let is_json = format.is_some_and(|format| format.eq_ignore_ascii_case("json"));
+        match Self::asked(headers, format) {
+            Self::Json if accepts && !is_json => Self::Lines,
+            other => other,
         }
     }
 }
@@ -81,6 +100,12 @@ impl Writer {
         }
     }
 
+    /// The same, answering in another form.
+    #[must_use]
+    pub fn in_form(self, form: Form) -> Self {
+        Self { form, ..self }
+    }
+
     /// An answer with a body.
     pub fn answer(&self, status: StatusCode, body: &impl serde::Serialize) -> Response {
         let encoded = match self.form {
@@ -92,6 +117,9 @@ impl Writer {
                 .map_err(|error| error.to_string()),
             Form::Html => serde_json::to_string_pretty(body)
                 .map(|text| (Bytes::from(page(&text)), "text/html; charset=utf-8"))
+                .map_err(|error| error.to_string()),
+            Form::Lines => lines(body)
+                .map(|text| (Bytes::from(text), "application/jsonl"))
                 .map_err(|error| error.to_string()),
         };
         match encoded {
@@ -154,6 +182,28 @@ impl Writer {
             HeaderValue::from_static("Wed 24 Feb 1982 18:42:00 GMT"),
         );
     }
+}
+
+/// A collection line by line; anything else as one line. The empty line at the end says that nothing is missing.
+fn lines(body: &impl serde::Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut whole = serde_json::to_value(body)?;
+    let mut items = Vec::new();
+    if let Value::Object(fields) = &mut whole
+        && fields.get("type").and_then(Value::as_str) == Some("collection")
+    {
+        for name in ["data", "summary"] {
+            if let Some(Value::Array(found)) = fields.remove(name) {
+                items.extend(found);
+            }
+        }
+    }
+    let mut text = Vec::new();
+    for line in std::iter::once(&whole).chain(&items) {
+        serde_json::to_writer(&mut text, line)?;
+        text.push(b'\n');
+    }
+    text.push(b'\n');
+    Ok(text)
 }
 
 fn accepts_gzip(one: &str) -> bool {
@@ -270,6 +320,38 @@ mod tests {
         );
         assert_eq!(form(&[("accept", "application/yaml")], ""), Form::Yaml);
         assert_eq!(form(&[("user-agent", "Mozilla/5.0")], "json"), Form::Json);
+    }
+
+    #[test]
+    fn lines_are_asked_for_by_name_or_header() {
+        let form = |pairs: &[(&'static str, &str)], format: Option<&str>| {
+            Form::asked_with_lines(&headers(pairs), format)
+        };
+        let lines = ("accept", "application/jsonl");
+        let browser = ("user-agent", "Mozilla/5.0");
+        assert_eq!(form(&[], Some("jsonl")), Form::Lines);
+        assert_eq!(form(&[browser], Some("JSONL")), Form::Lines);
+        assert_eq!(form(&[lines], None), Form::Lines);
+        assert_eq!(form(&[lines], Some("json")), Form::Json);
+        assert_eq!(form(&[lines], Some("yaml")), Form::Yaml);
+        assert_eq!(form(&[], None), Form::Json);
+        assert_eq!(form(&[browser], None), Form::Html);
+    }
+
+    #[test]
+    fn collections_come_line_by_line() {
+        let text = |body: Value| String::from_utf8(lines(&body).unwrap()).unwrap();
+        let collection = json!({
+            "type": "collection", "count": 2, "data": [{"id": "a"}, {"id": "b\n"}], "summary": [{"property": "p"}],
+        });
+        assert_eq!(
+            text(collection),
+            "{\"count\":2,\"type\":\"collection\"}\n{\"id\":\"a\"}\n{\"id\":\"b\\n\"}\n{\"property\":\"p\"}\n\n"
+        );
+        assert_eq!(
+            text(json!({"type": "pod", "data": [1]})),
+            "{\"data\":[1],\"type\":\"pod\"}\n\n"
+        );
     }
 
     #[test]

@@ -120,21 +120,16 @@ fn has_member(seen: &Seen<'_>, value: &str) -> Option<bool> {
     }
 }
 
-/// 500, as the peer answers what it cannot read.
+/// 422: what the caller wrote is wrong, where the peer says that the server is (500).
 fn malformed(text: &str, what: &str) -> ApiError {
     let shown: String = text.chars().take(120).collect();
-    ApiError::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "ServerError",
-        format!("filter {shown:?}: {what}"),
-    )
-    .with_field("filter")
+    ApiError::invalid("InvalidFormat", format!("filter {shown:?}: {what}")).with_field("filter")
 }
 
 /// Reads one `filter` parameter.
 ///
 /// # Errors
-/// 422 for a field that lists of the kind do not know, 500 for what is not in the language.
+/// 422 for a field that lists of the kind do not know, and for what is not in the language.
 pub(crate) fn parse(kind: &Kind, text: &str) -> Result<Filter, ApiError> {
     let terms = split(text)
         .map_err(|what| malformed(text, what))?
@@ -302,35 +297,15 @@ fn value_of(text: &str) -> Result<String, &'static str> {
 /// # Errors
 /// 400 for what is no selector.
 pub(crate) fn label_selector(text: &str) -> Result<Vec<Filter>, ApiError> {
-    let bad = |what: &str| {
-        ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "BadRequest",
-            format!("labelSelector: {what}"),
-        )
-        .with_field("labelSelector")
-    };
-    split(text)
-        .map_err(bad)?
-        .into_iter()
-        .map(|term| {
-            let (key, operator, values) = read(term).map_err(bad)?;
-            if matches!(
-                operator,
-                Operator::Like | Operator::NotLike | Operator::Contains | Operator::NotContains
-            ) {
-                return Err(bad("no such operator"));
-            }
-            let field = Field::Label(key.to_owned());
-            Ok(Filter {
-                terms: vec![Term {
-                    field,
-                    operator,
-                    values,
-                }],
-            })
-        })
-        .collect()
+    let foreign = [
+        Operator::Like,
+        Operator::NotLike,
+        Operator::Contains,
+        Operator::NotContains,
+    ];
+    selector("labelSelector", text, |key, operator| {
+        (!foreign.contains(&operator)).then(|| Ok(Field::Label(key.to_owned())))
+    })
 }
 
 /// A field selector of Kubernetes, over the fields that lists know.
@@ -338,23 +313,27 @@ pub(crate) fn label_selector(text: &str) -> Result<Vec<Filter>, ApiError> {
 /// # Errors
 /// 400 for what is no selector, 422 for other fields.
 pub(crate) fn field_selector(kind: &Kind, text: &str) -> Result<Vec<Filter>, ApiError> {
+    selector("fieldSelector", text, |key, operator| {
+        matches!(operator, Operator::Equal | Operator::NotEqual).then(|| Field::parse(kind, key))
+    })
+}
+
+/// The requirements of a selector; `field` tells what a key means, and nothing for an operator that it does not know.
+fn selector(
+    parameter: &str,
+    text: &str,
+    field: impl Fn(&str, Operator) -> Option<Result<Field, ApiError>>,
+) -> Result<Vec<Filter>, ApiError> {
     let bad = |what: &str| {
-        ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "BadRequest",
-            format!("fieldSelector: {what}"),
-        )
-        .with_field("fieldSelector")
+        let message = format!("{parameter}: {what}");
+        ApiError::new(StatusCode::BAD_REQUEST, "BadRequest", message).with_field(parameter)
     };
     split(text)
         .map_err(bad)?
         .into_iter()
         .map(|term| {
             let (key, operator, values) = read(term).map_err(bad)?;
-            if !matches!(operator, Operator::Equal | Operator::NotEqual) {
-                return Err(bad("no such operator"));
-            }
-            let field = Field::parse(kind, key)?;
+            let field = field(key, operator).ok_or_else(|| bad("no such operator"))??;
             Ok(Filter {
                 terms: vec![Term {
                     field,

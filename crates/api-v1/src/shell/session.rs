@@ -24,7 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::pod::{self, Progress, Site};
 use super::wire::{self, Heard, Size, Wire};
-use super::{clean_up, may_use, pods, remove_strays};
+use super::{clean_up, pods, remove_strays};
 use crate::call::Call;
 
 /// For how long a token is good after the last sign of life of its shell.
@@ -157,7 +157,7 @@ impl Session {
         let access = self.call.shared.guard.access();
         let mut rights = access.changes();
         let mut revoked = std::pin::pin!(self.call.shared.reach.revoked(&self.call.identity));
-        while may_use(access, &self.call.identity, &self.cluster) {
+        while self.call.check_part(&self.cluster).is_ok() {
             tokio::select! {
                 () = &mut revoked => return,
                 changed = rights.changed() => if changed.is_err() { return },

@@ -230,6 +230,27 @@ impl World {
         (answer.status, answer.body)
     }
 
+    /// Status and body of an answer that need not be JSON.
+    pub(crate) async fn text(&self, user: &str, path: &str) -> (u16, String) {
+        let request = Request::builder()
+            .uri(path)
+            .header("host", "drover.example")
+            .body(web::empty())
+            .expect("a request");
+        let (cluster, inner) = place(path);
+        let identity = Some(Identity::of(user));
+        let response = self
+            .explorer
+            .handle(request, identity, &cluster, &inner)
+            .await;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("a body");
+        (
+            status,
+            String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+        )
+    }
+
     pub(crate) async fn get(&self, user: &str, path: &str) -> Value {
         let (status, body) = self.send(user, "GET", path, Value::Null).await;
         assert_eq!(status, 200, "{path}: {body}");
