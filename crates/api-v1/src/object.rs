@@ -243,6 +243,19 @@ fn set_creator(object: &mut Map<String, Value>, user: &str) -> Result<(), ApiErr
     Ok(())
 }
 
+/// Answers a write with what it made of the object, and says what was done.
+async fn done(
+    call: &Call,
+    kind: &Kind,
+    rights: &Rights,
+    object: Value,
+    (status, what): (StatusCode, &'static str),
+) -> Response {
+    let shown = written(call, kind, rights, object).await;
+    log(call, kind, shown.get("id"), what);
+    call.writer.answer(status, &shown)
+}
+
 /// Creates an object.
 pub(crate) async fn create(
     call: &Call,
@@ -264,9 +277,7 @@ pub(crate) async fn create(
         .and_then(Value::as_str);
     let url = passed(call, kind.path(within, None));
     let made = send(&call.as_caller(), Method::POST, &url, &object).await?;
-    let shown = written(call, kind, rights, made).await;
-    log(call, kind, shown.get("id"), "created");
-    Ok(call.writer.answer(StatusCode::CREATED, &shown))
+    Ok(done(call, kind, rights, made, (StatusCode::CREATED, "created")).await)
 }
 
 /// Replaces an object.
@@ -292,9 +303,7 @@ pub(crate) async fn replace(
     metadata.entry("name").or_insert_with(|| json!(named.name));
     let url = passed(call, kind.path(named.namespace, Some(named.name)));
     let changed = send(&call.as_caller(), Method::PUT, &url, &object).await?;
-    let shown = written(call, kind, rights, changed).await;
-    log(call, kind, shown.get("id"), "replaced");
-    Ok(call.writer.answer(StatusCode::OK, &shown))
+    Ok(done(call, kind, rights, changed, (StatusCode::OK, "replaced")).await)
 }
 
 /// Changes parts of an object, in any way the cluster knows.
@@ -332,9 +341,7 @@ pub(crate) async fn patch(
         body: Some((media_type, bytes)),
     };
     let (_, changed) = ask(&call.as_caller(), request).await?;
-    let shown = written(call, kind, rights, changed).await;
-    log(call, kind, shown.get("id"), "patched");
-    Ok(call.writer.answer(StatusCode::OK, &shown))
+    Ok(done(call, kind, rights, changed, (StatusCode::OK, "patched")).await)
 }
 
 /// Removes an object: 204, or 200 with what is left of it while it goes.

@@ -157,6 +157,21 @@ pub(crate) fn is_withheld(kind: &Kind) -> bool {
         )
 }
 
+fn asked<'a>(
+    verb: &'a str,
+    kind: &'a Kind,
+    namespace: Option<&'a str>,
+    name: Option<&'a str>,
+) -> Attributes<'a> {
+    Attributes {
+        verb,
+        group: &kind.group,
+        resource: &kind.resource,
+        namespace,
+        name,
+    }
+}
+
 impl Rights {
     /// Rights to read some objects of one kind, and to nothing else.
     pub(crate) fn to_read(group: &str, resource: &str, names: &[&str]) -> Self {
@@ -176,13 +191,7 @@ impl Rights {
         namespace: Option<&str>,
         name: Option<&str>,
     ) -> bool {
-        let asked = Attributes {
-            verb,
-            group: &kind.group,
-            resource: &kind.resource,
-            namespace,
-            name,
-        };
+        let asked = asked(verb, kind, namespace, name);
         self.rules.allow(&asked)
             || self
                 .indexed
@@ -198,13 +207,7 @@ impl Rights {
         namespace: Option<&str>,
         name: Option<&str>,
     ) -> bool {
-        self.rules.allow(&Attributes {
-            verb,
-            group: &kind.group,
-            resource: &kind.resource,
-            namespace,
-            name,
-        })
+        self.rules.allow(&asked(verb, kind, namespace, name))
     }
 
     /// Whether objects of the kind are read over `/v1`, and some may be.
@@ -228,19 +231,9 @@ impl Rights {
         by_rules
             || (reads
                 && self.indexed.as_ref().is_some_and(|indexed| {
-                    let asked = |namespace| Attributes {
-                        verb,
-                        group: &kind.group,
-                        resource: &kind.resource,
-                        namespace,
-                        name: None,
-                    };
-                    indexed.allows(&asked(None))
-                        || (kind.namespaced
-                            && self
-                                .places
-                                .iter()
-                                .any(|place| indexed.allows(&asked(Some(place)))))
+                    let allows = |namespace| indexed.allows(&asked(verb, kind, namespace, None));
+                    allows(None)
+                        || (kind.namespaced && self.places.iter().any(|place| allows(Some(place))))
                 }))
     }
 
