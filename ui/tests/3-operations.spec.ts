@@ -9,6 +9,11 @@ function apply(world: World, object: object): Promise<void> {
   return world.shell(`echo '${JSON.stringify(object)}' | kubectl apply -f - >/dev/null`)
 }
 
+test.afterAll(async ({ world }) => {
+  const made = ['deployment/drained', 'deployment/twin-a', 'deployment/twin-b', 'deployment/kitchen', 'statefulset/store']
+  await world.kubectl('delete', ...made, 'cronjob/nightly', '--ignore-not-found')
+})
+
 test('a drain shows what it does to each pod, and does that', async ({ visit, world }) => {
   await world.kubectl('create', 'deployment', 'drained', '--image=registry.example/drained:1')
   await world.kubectl('rollout', 'status', 'deployment/drained', '--timeout=60s')

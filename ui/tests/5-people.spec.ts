@@ -149,6 +149,7 @@ test('a role is made, and a setting is changed', async ({ admin, world }) => {
   await admin.getByRole('button', { name: 'New role' }).click()
   await admin.getByLabel('Name', { exact: true }).fill('Pod reader')
   await admin.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+  await admin.getByLabel('Filter Roles').fill('Pod reader')
   await expect(admin.getByRole('row', { name: /Pod reader/ })).toContainText('get, list, watch: pods')
 
   await admin.goto('/dashboard/settings?q=password-min')

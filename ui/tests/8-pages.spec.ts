@@ -29,7 +29,7 @@ const PAGES: [string, string, string][] = [
   ['join', 'c:/join', 'Progress'],
   ['overview', 'c:', 'Needs attention'],
   ['nodes', 'c:/nodes', 'node-1'],
-  ['node', 'c:/r/nodes/_/node-1', 'Operating system'],
+  ['node', 'c:/r/nodes/_/node-1', 'Conditions'],
   ['node-pods', 'c:/r/nodes/_/node-1?tab=pods', 'Namespace'],
   ['projects', 'c:/projects', 'kube-system'],
   ['members', 'c:/members', 'Members'],
@@ -102,6 +102,14 @@ test('every page fits, and has no faults', async ({ admin, world }) => {
       }
     })
   }
+})
+
+test('on a phone a list shows what tells most beside names of any length', async ({ visit }) => {
+  const page = await visit('/r/pods')
+  await page.setViewportSize({ width: WIDTHS.phone, height: 780 })
+  for (const row of [/cattle-cluster-agent/, /gallery/])
+    await expect(page.getByRole('row', { name: row }).first().getByText('Running')).toBeInViewport({ ratio: 1 })
+  await page.screenshot({ path: '../target/ui/pods-phone.png' })
 })
 
 test('dialogs and the palette have no faults either', async ({ visit }) => {

@@ -58,6 +58,13 @@ export function useWidths<T>(
     const needed = visible.value.map((column, index) =>
       Math.max(widthOf(column, sample()), index === 0 && !column.moving ? smallest : 0),
     )
+    // What tells most stays in sight, however long the names are.
+    if (phone.value && room.value > 0) {
+      const most = Math.floor(room.value * 0.45)
+      const others = needed.slice(1).map((width) => Math.min(width, most))
+      const left = room.value - fixed() - others.reduce((total, width) => total + width, 0)
+      needed.splice(0, needed.length, Math.min(needed[0] ?? 0, Math.max(smallest, left)), ...others)
+    }
     const sum = needed.reduce((total, width) => total + width, 0)
     const extra = Math.max(0, room.value - fixed() - sum)
     const grows = visible.value.findIndex((column) => column.grow)

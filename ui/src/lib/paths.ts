@@ -52,7 +52,9 @@ export const paths = {
   logs: (cluster: string): string => `/c/${cluster}/logs`,
   resources: (cluster: string): string => `/c/${cluster}/resources`,
   view: (cluster: string, view: string): string => `/c/${cluster}/v/${view}`,
-  list: (cluster: string, resource: string): string => `/c/${cluster}/r/${resource}`,
+  /** Nodes have a page of their own, where more can be done with them. */
+  list: (cluster: string, resource: string): string =>
+    resource === 'nodes' ? `/c/${cluster}/nodes` : `/c/${cluster}/r/${resource}`,
   object: (cluster: string, resource: string, namespace: string | undefined, name: string, tab = ''): RouteLocationRaw => ({
     path: `/c/${cluster}/r/${resource}/${namespace || NO_NAMESPACE}/${encodeURIComponent(name)}`,
     query: tab === '' ? {} : { tab },

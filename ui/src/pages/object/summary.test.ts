@@ -32,3 +32,11 @@ it('routes of services and ingresses are told', () => {
   const paths = [{ path: '/a', backend: { service: { name: 's', port: { number: 8 } } } }]
   expect(routesOf(object('Ingress', { spec: { rules: [{ host: 'h', http: { paths } }] } }))).toEqual([{ from: 'h/a', to: 's:8' }])
 })
+
+it('a node says whether it is ready and takes pods', () => {
+  const node = (status: string, spec: object) =>
+    object('Node', { spec, status: { phase: 'Running', conditions: [{ type: 'Ready', status }] } })
+  expect(stateOf(node('True', {}))).toBe('Ready')
+  expect(stateOf(node('True', { unschedulable: true }))).toBe('Ready,SchedulingDisabled')
+  expect(stateOf(node('Unknown', {}))).toBe('NotReady')
+})

@@ -27,6 +27,7 @@ type Json = Record<string, unknown>
 /** One word for the state of an object, empty when it has none. */
 export function stateOf(object: KubernetesObject): string {
   if (object.metadata.deletionTimestamp) return t.object.deleting
+  if (object.kind === 'Node') return nodeState(object)
   const status = (object.status ?? {}) as Json
   const waiting = containerStatuses(object).find((one) => one.state?.waiting?.reason)
   if (object.kind === 'Pod' && waiting?.state?.waiting?.reason) return waiting.state.waiting.reason
@@ -40,6 +41,13 @@ export function stateOf(object: KubernetesObject): string {
   const main = conditionsOf(object).find((one) => one.type === 'Ready' || one.type === 'Available' || one.type === 'Established')
   if (!main) return ''
   return main.status === 'True' ? main.type : t.object.not(main.type)
+}
+
+/** As lists of nodes have it. */
+function nodeState(node: KubernetesObject): string {
+  const isReady = conditionsOf(node).some((one) => one.type === 'Ready' && one.status === 'True')
+  const { unschedulable } = (node.spec ?? {}) as { unschedulable?: boolean }
+  return `${isReady ? 'Ready' : 'NotReady'}${unschedulable ? ',SchedulingDisabled' : ''}`
 }
 
 export function conditionsOf(object: KubernetesObject): Condition[] {

@@ -142,6 +142,7 @@ export const people = {
     noRoles: 'No role is bound to you yourself. Groups may give you some.',
     roles: 'Roles you hold',
     theme: 'Theme',
+    why: 'Why may I …?',
   },
   settings: {
     changed: 'Changed',
