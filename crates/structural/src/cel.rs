@@ -1,7 +1,7 @@
 //! Expressions of the Common Expression Language, as validation rules use them.
 //!
 //! Owns parsing, checking and evaluation over JSON that a schema may describe: the language's operators and macros,
-//! optional values, and the function libraries a Kubernetes API server offers to rules (strings, lists, sets, regular
+//! optional values, the well-known messages of Protocol Buffers, and the function libraries a Kubernetes API server offers to rules (strings, lists, sets, regular
 //! expressions, URLs, IP addresses, CIDRs, quantities, formats). Which rules an object has is in [`crate::rules`].
 //!
 //! Expressions are foreign input: parsing is bounded in size and depth, evaluation by a [`Budget`] that every step
@@ -14,14 +14,17 @@ mod escape;
 mod eval;
 mod functions;
 mod lexer;
+mod messages;
 mod names;
 mod parse;
 mod problem;
 mod value;
 
 pub(crate) use self::check::{Checker, Declared};
-pub use self::eval::{Budget, Scope};
-pub use self::value::Value;
+pub use self::check::{PolicyChecker, Returns};
+pub use self::escape::is_reserved;
+pub use self::eval::{Budget, Members, Scope};
+pub use self::value::{Host, Value};
 use crate::cel::ast::Expr;
 
 /// A parsed expression.

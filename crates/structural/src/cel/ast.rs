@@ -82,6 +82,11 @@ pub(super) enum Node {
     /// Items, each optional (`?item`) or not.
     List(Vec<(Expr, bool)>),
     Map(Vec<(Expr, Expr, bool)>),
+    /// `name{field: value}`, a message; its name begins with a dot if that was written.
+    Message {
+        name: String,
+        fields: Vec<FieldInit>,
+    },
     Not(Box<Expr>),
     Negate(Box<Expr>),
     And(Box<Expr>, Box<Expr>),
@@ -111,6 +116,15 @@ pub(super) enum Node {
     },
 }
 
+/// A field of a message that is made; it stands at its colon.
+#[derive(Debug)]
+pub(super) struct FieldInit {
+    pub(super) at: usize,
+    pub(super) name: String,
+    pub(super) value: Expr,
+    pub(super) optional: bool,
+}
+
 impl Expr {
     pub(super) fn children(&self) -> Vec<&Self> {
         match &self.node {
@@ -134,6 +148,7 @@ impl Expr {
                 .iter()
                 .flat_map(|(key, value, _)| [key, value])
                 .collect(),
+            Node::Message { fields, .. } => fields.iter().map(|field| &field.value).collect(),
             Node::Not(operand) | Node::Negate(operand) => vec![operand],
             Node::And(a, b) | Node::Or(a, b) => vec![a, b],
             Node::Ternary(parts) => vec![&parts.0, &parts.1, &parts.2],

@@ -11,13 +11,17 @@ mod declared;
 mod expand;
 mod infer;
 mod literals;
+mod policy;
 mod range;
 pub(super) mod signatures;
 mod types;
 
 use std::rc::Rc;
 
+use self::core::Core;
 pub(crate) use self::declared::Declared;
+use self::infer::Inferred;
+pub use self::policy::{PolicyChecker, Returns};
 use self::types::Type;
 use super::ast::{Expr, Node};
 use super::eval::Budget;
@@ -60,42 +64,63 @@ pub(crate) enum Wanted {
 #[derive(Debug)]
 pub(crate) struct Checker {
     declared: Rc<Declared>,
-    old: Type,
+    variables: Vec<(&'static str, Type)>,
 }
 
 impl Checker {
     /// For values of `declared` as `self`, and as `oldSelf`, which may be optional.
     pub(crate) fn new(declared: &Rc<Declared>, optional_old: bool) -> Self {
-        let old = Type::declared(declared, SELF_TYPE);
+        let own = Type::declared(declared, SELF_TYPE);
+        let old = if optional_old {
+            Type::optional(own.clone())
+        } else {
+            own.clone()
+        };
         Self {
             declared: Rc::clone(declared),
-            old: if optional_old {
-                Type::optional(old)
-            } else {
-                old
-            },
+            variables: vec![("self", own), ("oldSelf", old)],
         }
     }
 
     /// What `source` can cost, or why it may not be used.
     pub(crate) fn check(&self, source: &str, wanted: Wanted) -> Result<Checked, Wrong> {
+        self.typed(source, |expr, root, inferred| {
+            self.checked(expr, root, inferred, wanted)
+        })?
+    }
+
+    /// What `then` makes of an expression that has a type.
+    fn typed<R>(
+        &self,
+        source: &str,
+        then: impl FnOnce(&Expr, &Core<'_>, &Inferred) -> R,
+    ) -> Result<R, Wrong> {
         let refuse = |problems| Wrong::Compilation(problem::print(problems, source));
         let expr = parse::parse(source).map_err(|problem| refuse(vec![problem]))?;
         let (root, nodes) = expand::expand(&expr).map_err(|problem| refuse(vec![problem]))?;
-        let variables = vec![
-            ("self", Type::declared(&self.declared, SELF_TYPE)),
-            ("oldSelf", self.old.clone()),
-        ];
+        let variables = self.variables.clone();
         let inferred = infer::infer(&root, nodes, variables).map_err(refuse)?;
         let problems = literals::problems(&root, &inferred);
-        if !problems.is_empty() {
-            return Err(refuse(problems));
+        if problems.is_empty() {
+            Ok(then(&expr, &root, &inferred))
+        } else {
+            Err(refuse(problems))
         }
+    }
+
+    fn checked(
+        &self,
+        expr: &Expr,
+        root: &Core<'_>,
+        inferred: &Inferred,
+        wanted: Wanted,
+    ) -> Result<Checked, Wrong> {
+        // What may be null is no such value.
         let right = match wanted {
-            Wanted::Bool => Type::Bool,
-            Wanted::Text => Type::Text,
+            Wanted::Bool => matches!(inferred.types[root.id], Type::Bool),
+            Wanted::Text => matches!(inferred.types[root.id], Type::Text),
         };
-        if inferred.types[root.id] != right {
+        if !right {
             return Err(Wrong::Type);
         }
         if let Some(name) = inferred.nameless {
@@ -103,12 +128,12 @@ impl Checker {
                 "reference to undefined type: {name}"
             )));
         }
-        if let Some(problem) = failing_constant(&expr) {
+        if let Some(problem) = failing_constant(expr) {
             return Err(Wrong::Constant(problem));
         }
         Ok(Checked {
             uses_old: expr.mentions("oldSelf"),
-            max_cost: cost::estimate(&root, &inferred, &self.declared),
+            max_cost: cost::estimate(root, inferred, &self.declared),
         })
     }
 }

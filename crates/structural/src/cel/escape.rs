@@ -25,7 +25,8 @@ const RESERVED: [&str; 21] = [
 ];
 
 /// Whether the grammar takes `name` for itself.
-pub(super) fn is_reserved(name: &str) -> bool {
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name)
 }
 

@@ -1,12 +1,13 @@
 //! Evaluation.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::ast::{Binary, Expr, Fold, Node};
+use super::ast::{Binary, Expr, FieldInit, Fold, Node};
 use super::value::Value;
-use super::{EvalError, escape, functions};
+use super::{EvalError, Program, escape, functions, messages};
 use crate::schema::Pattern;
 
 /// What evaluations may still cost. One unit is about one step of evaluation, or ten bytes looked at.
@@ -42,11 +43,47 @@ impl Budget {
     }
 }
 
+/// The members of a variable, each defined by an expression that may name those before it: `variables.NAME` of
+/// admission policies. One that has no value says so to whoever asks for it.
+#[derive(Debug, Default)]
+pub struct Members<'a> {
+    defined: RefCell<Vec<(&'a str, Outcome<'a>)>>,
+}
+
+impl<'a> Members<'a> {
+    /// Defines one more member, as seen from `scope`.
+    pub fn define(
+        &self,
+        name: &'a str,
+        program: &'a Program,
+        scope: &Scope<'a, '_>,
+        budget: &mut Budget,
+    ) {
+        let outcome = match program.evaluate(scope, budget) {
+            Err(EvalError::Failed(problem)) => Err(failed(format!(
+                "composited variable {name:?} fails to evaluate: {problem}"
+            ))),
+            outcome => outcome,
+        };
+        self.defined.borrow_mut().push((name, outcome));
+    }
+
+    fn get(&self, name: &str) -> Outcome<'a> {
+        let defined = self.defined.borrow();
+        let found = defined.iter().rev().find(|(known, _)| *known == name);
+        found.map_or_else(
+            || Err(failed(format!("no such key: {name}"))),
+            |(_, outcome)| outcome.clone(),
+        )
+    }
+}
+
 /// Variables.
 #[derive(Debug)]
 pub struct Scope<'a, 's> {
     parent: Option<&'s Self>,
     variables: Vec<(&'a str, Value<'a>)>,
+    members: Option<(&'a str, &'s Members<'a>)>,
 }
 
 impl<'a, 's> Scope<'a, 's> {
@@ -56,13 +93,34 @@ impl<'a, 's> Scope<'a, 's> {
         Self {
             parent: None,
             variables,
+            members: None,
         }
+    }
+
+    /// The scope with one more variable, which has these members.
+    #[must_use]
+    pub fn with(mut self, variable: &'a str, members: &'s Members<'a>) -> Self {
+        self.members = Some((variable, members));
+        self
     }
 
     fn inner(&'s self, variables: Vec<(&'a str, Value<'a>)>) -> Self {
         Scope {
             parent: Some(self),
             variables,
+            members: None,
+        }
+    }
+
+    /// A member of the variable `name`, if that is one with members.
+    fn member(&self, name: &str, field: &str) -> Option<Outcome<'a>> {
+        if self.variables.iter().any(|(variable, _)| *variable == name) {
+            return None;
+        }
+        match (self.members, self.parent) {
+            (Some((variable, members)), _) if variable == name => Some(members.get(field)),
+            (_, Some(parent)) => parent.member(name, field),
+            (_, None) => None,
         }
     }
 
@@ -108,7 +166,11 @@ pub(super) fn evaluate<'a>(
             optional,
         } => match type_named(operand, field) {
             Some(value) => Ok(value),
-            None => select(&evaluate(operand, scope, budget)?, field, *optional),
+            None => match asked_member(operand, field, scope) {
+                Some(outcome) if *optional => outcome.map(Value::some),
+                Some(outcome) => outcome,
+                None => select(&evaluate(operand, scope, budget)?, field, *optional),
+            },
         },
         Node::Has { operand, field } => has(&evaluate(operand, scope, budget)?, field),
         Node::Index {
@@ -128,6 +190,7 @@ pub(super) fn evaluate<'a>(
         } => matches(&evaluate(target, scope, budget)?, pattern, budget),
         Node::List(items) => list(items, scope, budget),
         Node::Map(entries) => map(entries, scope, budget),
+        Node::Message { name, fields } => message(name, fields, scope, budget),
         Node::Not(operand) => match evaluate(operand, scope, budget)? {
             Value::Bool(value) => Ok(Value::Bool(!value)),
             _ => Err(no_overload()),
@@ -218,13 +281,27 @@ fn ident<'a>(name: &str, scope: &Scope<'a, '_>) -> Outcome<'a> {
     }
 }
 
+fn asked_member<'a>(operand: &Expr, field: &str, scope: &Scope<'a, '_>) -> Option<Outcome<'a>> {
+    match &operand.node {
+        Node::Ident(name) => scope.member(name, field),
+        _ => None,
+    }
+}
+
 /// A type whose name has several parts: `google.protobuf.Timestamp`.
 fn type_named<'a>(operand: &Expr, field: &str) -> Option<Value<'a>> {
     // Looked for only where it may be one.
-    if !matches!(field, "Timestamp" | "Duration" | "IP" | "CIDR") {
+    if !matches!(
+        field,
+        "Timestamp" | "Duration" | "Empty" | "IP" | "CIDR" | "NULL_VALUE"
+    ) {
         return None;
     }
-    functions::type_named(&format!("{}.{field}", operand.qualified()?))
+    let name = format!("{}.{field}", operand.qualified()?);
+    if name == messages::NULL_VALUE {
+        return Some(Value::Int(0));
+    }
+    functions::type_named(&name)
 }
 
 fn has<'a>(operand: &Value<'a>, field: &str) -> Outcome<'a> {
@@ -307,6 +384,31 @@ fn map<'a>(
         out.push((key, value));
     }
     Ok(Value::Map(Rc::new(out)))
+}
+
+fn message<'a>(
+    name: &str,
+    fields: &'a [FieldInit],
+    scope: &Scope<'a, '_>,
+    budget: &mut Budget,
+) -> Outcome<'a> {
+    let mut set = Vec::with_capacity(fields.len());
+    for field in fields {
+        let value = match (field.optional, evaluate(&field.value, scope, budget)?) {
+            (false, value) => value,
+            (true, Value::Optional(None)) => continue,
+            (true, Value::Optional(Some(inner))) => inner.as_ref().clone(),
+            (true, value) => {
+                return Err(failed(format!(
+                    "cannot initialize optional entry '{}' from non-optional value {value}",
+                    field.name
+                )));
+            }
+        };
+        budget.charge(value.weight())?;
+        set.push((field.name.as_str(), value));
+    }
+    messages::make(name.trim_start_matches('.'), set)
 }
 
 fn negate<'a>(operand: &Value<'a>) -> Outcome<'a> {
@@ -394,6 +496,7 @@ fn select<'a>(operand: &Value<'a>, field: &str, optional: bool) -> Outcome<'a> {
             (Some(value), false) => Ok(value),
             (None, false) => Err(failed(format!("no such key: {field}"))),
         },
+        Value::Host(host) => host.member(field).ok_or_else(no_overload),
         _ => Err(no_overload()),
     }
 }

@@ -10,12 +10,13 @@ use std::rc::Rc;
 
 use super::EvalError;
 use super::eval::{Budget, contains, failed, no_overload};
+use super::messages;
 use super::value::{Value, parse_duration};
 use crate::quantity::Quantity;
 
 type Outcome<'a> = Result<Value<'a>, EvalError>;
 
-const TYPES: [&str; 15] = [
+const TYPES: [&str; 16] = [
     "int",
     "uint",
     "double",
@@ -31,6 +32,7 @@ const TYPES: [&str; 15] = [
     "optional_type",
     "net.IP",
     "net.CIDR",
+    messages::EMPTY,
 ];
 
 const LIBRARIES: [&str; 6] = ["optional", "sets", "ip", "format", "strings", "lists"];
@@ -72,6 +74,11 @@ pub(super) fn call<'a>(
     all.extend(args);
     for value in &all {
         budget.charge(value.weight())?;
+    }
+    if let [Value::Host(host), arguments @ ..] = all.as_slice() {
+        let (value, cost) = host.call(name, arguments).ok_or_else(no_overload)?;
+        budget.charge(cost)?;
+        return Ok(value);
     }
     if let Some(outcome) = convert(name, &all) {
         return outcome;
@@ -236,6 +243,7 @@ fn optional<'a>(name: &str, all: &[Value<'a>]) -> Option<Outcome<'a>> {
             let zero = match value {
                 Value::Null | Value::Bool(false) | Value::Int(0) | Value::Uint(0) => true,
                 Value::Double(number) => *number == 0.0,
+                Value::Empty => true,
                 other => other.size() == Some(0),
             };
             Ok(if zero {

@@ -3,6 +3,7 @@
 use super::ast::{Expr, Node};
 use super::check::signatures;
 use super::functions;
+use super::messages;
 use super::problem::Problem;
 
 fn undeclared(at: usize, name: &str) -> Problem {
@@ -21,6 +22,18 @@ pub(super) fn check(expr: &Expr, variables: &[&str]) -> Result<(), Problem> {
         Node::Call { name, .. } | Node::Method { name, .. } if !signatures::is_known(name) => {
             Err(undeclared(expr.at, name))
         }
+        Node::Message { name, fields } => {
+            let name_alone = name.trim_start_matches('.');
+            let known = messages::named(name_alone).is_some()
+                || functions::is_type(name_alone)
+                || matches!(name_alone, "timestamp" | "duration");
+            if !known {
+                return Err(undeclared(expr.at, name));
+            }
+            fields
+                .iter()
+                .try_for_each(|field| check(&field.value, variables))
+        }
         // Names of libraries stand where variables do.
         Node::Method { target, args, .. } if matches!(&target.node, Node::Ident(name) if functions::is_library(name)) => {
             args.iter().try_for_each(|arg| check(arg, variables))
@@ -30,7 +43,7 @@ pub(super) fn check(expr: &Expr, variables: &[&str]) -> Result<(), Problem> {
             optional: false, ..
         } if expr
             .qualified()
-            .is_some_and(|name| functions::is_type(&name)) =>
+            .is_some_and(|name| functions::is_type(&name) || name == messages::NULL_VALUE) =>
         {
             Ok(())
         }

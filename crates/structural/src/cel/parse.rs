@@ -4,7 +4,7 @@ mod macros;
 mod operator;
 
 use self::operator::Operator;
-use super::ast::{Expr, Node};
+use super::ast::{Expr, FieldInit, Node};
 use super::escape;
 use super::lexer::{Token, tokens};
 use super::problem::Problem;
@@ -326,13 +326,13 @@ impl Parser {
                     self.at -= 1;
                     return Err(self.unexpected());
                 }
-                _ => return self.name(name, at),
+                _ => return self.name(name, at, ""),
             },
             // A name of the outermost scope, which is the only one that is named.
             Token::Symbol(".") => {
                 let at = self.place();
                 let name = self.ident()?;
-                return self.name(name, at);
+                return self.name(name, at, ".");
             }
             Token::Symbol("(") => {
                 let inner = self.expression()?;
@@ -351,8 +351,11 @@ impl Parser {
         Ok(Tree::leaf(at, literal))
     }
 
-    /// A variable, or a call of a function.
-    fn name(&mut self, name: String, at: usize) -> Result<Tree, Problem> {
+    /// A variable, a call of a function, or a message, whose name may begin with a dot.
+    fn name(&mut self, name: String, at: usize, dot: &str) -> Result<Tree, Problem> {
+        if let Some(rest) = self.rest_of_message() {
+            return self.message(format!("{dot}{name}{rest}"));
+        }
         if escape::is_reserved(&name) {
             return Err(Problem::at(at, format!("reserved identifier: {name}")));
         }
@@ -367,6 +370,47 @@ impl Parser {
             Node::Call { name, args }
         };
         self.over(height, open, node)
+    }
+
+    /// The members that end the name of a message, if one follows; then its bracket comes next.
+    fn rest_of_message(&mut self) -> Option<String> {
+        let mut rest = String::new();
+        let mut end = self.at;
+        while let [(Token::Symbol("."), _), (Token::Ident(part), _), ..] = self.tokens.get(end..)? {
+            rest.push('.');
+            rest.push_str(part);
+            end += 2;
+        }
+        let (Token::Symbol("{"), _) = self.tokens.get(end)? else {
+            return None;
+        };
+        self.at = end;
+        Some(rest)
+    }
+
+    fn message(&mut self, name: String) -> Result<Tree, Problem> {
+        let open = self.place();
+        self.expect("{")?;
+        let mut fields = Vec::new();
+        let mut height = 0;
+        let mut more = !self.eat(",");
+        while more && !matches!(self.peek(), Token::Symbol("}")) {
+            let optional = self.eat("?");
+            let name = self.ident()?;
+            let at = self.place();
+            self.expect(":")?;
+            let value = self.expression()?;
+            height = height.max(value.height);
+            fields.push(FieldInit {
+                at,
+                name,
+                value: value.expr,
+                optional,
+            });
+            more = self.eat(",");
+        }
+        self.expect("}")?;
+        self.over(height, open, Node::Message { name, fields })
     }
 
     fn list(&mut self, at: usize, mut optional: bool) -> Result<Tree, Problem> {

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value as Json};
 
 use super::functions::semver::Semver;
+use super::messages;
 use crate::quantity::Quantity;
 use crate::schema::{Kind, ListType, View};
 
@@ -59,6 +60,22 @@ pub enum Value<'a> {
     Url(Rc<Url>),
     /// A named format.
     Format(&'static str),
+    /// A message without fields.
+    Empty,
+    /// Something of the program that evaluates.
+    Host(Rc<dyn Host>),
+}
+
+/// A value of the program that evaluates expressions: a thing with methods.
+pub trait Host: fmt::Debug {
+    /// The name of its type.
+    fn type_name(&self) -> &'static str;
+
+    /// What the expression `value.name` gives, if there is such a member.
+    fn member(&self, name: &str) -> Option<Value<'static>>;
+
+    /// What the expression `value.name(arguments)` gives, if there is such a method, and what that costs.
+    fn call(&self, name: &str, arguments: &[Value<'_>]) -> Option<(Value<'static>, u64)>;
 }
 
 /// The parts of a URL.
@@ -112,6 +129,7 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self {
+            Self::Host(host) => host.type_name(),
             Self::Null => "null_type",
             Self::Bool(_) => "bool",
             Self::Int(_) => "int",
@@ -131,6 +149,7 @@ impl<'a> Value<'a> {
             Self::Cidr(..) => "net.CIDR",
             Self::Url(_) => "kubernetes.URL",
             Self::Format(_) => "kubernetes.NamedFormat",
+            Self::Empty => messages::EMPTY,
         }
     }
 
@@ -211,7 +230,7 @@ impl<'a> Value<'a> {
             return order == Some(Ordering::Equal);
         }
         match (self, other) {
-            (Self::Null, Self::Null) => true,
+            (Self::Null, Self::Null) | (Self::Empty, Self::Empty) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
             (Self::Text(a), Self::Text(b)) => a == b,
             (Self::Bytes(a), Self::Bytes(b)) => a == b,
@@ -416,6 +435,8 @@ impl fmt::Display for Value<'_> {
             Self::Cidr(address, length) => write!(f, "{address}/{length}"),
             Self::Url(url) => f.write_str(&url.text),
             Self::Format(name) => f.write_str(name),
+            Self::Empty => write!(f, "{}{{}}", messages::EMPTY),
+            Self::Host(host) => f.write_str(host.type_name()),
             Self::Optional(None) => f.write_str("optional.none()"),
             Self::Optional(Some(value)) => write!(f, "optional({value})"),
             Self::List(_) | Self::JsonList(..) => {

@@ -38,7 +38,20 @@ pub(super) enum Kind<'e> {
     },
     List(Vec<(Core<'e>, bool)>),
     Map(Vec<(Core<'e>, Core<'e>, bool)>),
+    Message {
+        name: &'e str,
+        fields: Vec<FieldInit<'e>>,
+    },
     Fold(Box<Fold<'e>>),
+}
+
+/// A field of a message that is made, with its place.
+#[derive(Debug)]
+pub(super) struct FieldInit<'e> {
+    pub(super) at: usize,
+    pub(super) name: &'e str,
+    pub(super) value: Core<'e>,
+    pub(super) optional: bool,
 }
 
 #[derive(Debug)]
@@ -81,6 +94,7 @@ impl Core<'_> {
                 .iter()
                 .flat_map(|(key, value, _)| [key, value])
                 .collect(),
+            Kind::Message { fields, .. } => fields.iter().map(|field| &field.value).collect(),
             Kind::Fold(fold) => vec![
                 &fold.range,
                 &fold.init,

@@ -13,6 +13,7 @@ use super::types::Type;
 
 const NEW_LIST: Range = Range::exactly(10);
 const NEW_MAP: Range = Range::exactly(30);
+const NEW_MESSAGE: Range = Range::exactly(40);
 
 /// Where a value stands in what is declared.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +112,9 @@ impl<'e> Estimate<'e, '_> {
             } => self.call(node, function, target.as_deref(), args),
             Kind::List(items) => self.list(node, items),
             Kind::Map(entries) => self.map(node, entries),
+            Kind::Message { fields, .. } => fields.iter().fold(NEW_MESSAGE, |cost, field| {
+                cost.plus(self.node(&field.value))
+            }),
             Kind::Fold(fold) if fold.binds => self.bind(node, fold),
             Kind::Fold(fold) => self.fold(node, fold),
         }

@@ -53,6 +53,11 @@ impl Declared {
         }
     }
 
+    /// A value of which nothing but its shape is known.
+    pub(super) const fn unbounded(shape: Shape) -> Self {
+        Self::new(shape, MAX_REQUEST, 0)
+    }
+
     /// How often such a value fits into a request.
     pub(crate) const fn max_count(&self) -> u64 {
         MAX_REQUEST / (self.min_bytes + 1)

@@ -2,7 +2,7 @@
 
 use super::super::ast::{Binary, Expr, Fold as Macro, Node};
 use super::super::problem::Problem;
-use super::core::{Core, Fold, Kind, Literal};
+use super::core::{Core, FieldInit, Fold, Kind, Literal};
 
 /// Some macros stand for their target twice; nested, they grow without bound.
 const MAX_NODES: usize = 200_000;
@@ -85,7 +85,7 @@ impl Expansion {
                 self.operator(at, function, [operand.as_ref(), index.as_ref()])
             }
             Node::Call { .. } | Node::Method { .. } | Node::Matches { .. } => self.named(expr),
-            Node::List(_) | Node::Map(_) => self.collection(expr),
+            Node::List(_) | Node::Map(_) | Node::Message { .. } => self.collection(expr),
             Node::Not(operand) => self.operator(at, "!_", [operand.as_ref()]),
             Node::Negate(operand) => self.operator(at, "-_", [operand.as_ref()]),
             Node::And(a, b) => self.operator(at, "_&&_", [a.as_ref(), b.as_ref()]),
@@ -203,6 +203,18 @@ impl Expansion {
                     out.push((self.expr(item)?, *optional));
                 }
                 Kind::List(out)
+            }
+            Node::Message { name, fields } => {
+                let mut out = Vec::with_capacity(fields.len());
+                for field in fields {
+                    out.push(FieldInit {
+                        at: field.at,
+                        name: &field.name,
+                        value: self.expr(&field.value)?,
+                        optional: field.optional,
+                    });
+                }
+                Kind::Message { name, fields: out }
             }
             other => leaf(other),
         };

@@ -1,8 +1,9 @@
 //! The types of an expression (google/cel-go `checker/checker.go`, v0.26).
 
 use super::super::escape;
+use super::super::messages::{self, Field};
 use super::super::problem::Problem;
-use super::core::{Core, Fold, Kind, Literal};
+use super::core::{Core, FieldInit, Fold, Kind, Literal};
 use super::declared::Shape;
 use super::signatures::{self, Signature};
 use super::types::{Bindings, Object, Type, most_general};
@@ -56,7 +57,38 @@ struct Inference<'v> {
 }
 
 /// Names of types that mean nothing when the expression runs.
-const NAMELESS: [&str; 2] = ["timestamp", "duration"];
+const NAMELESS: [&str; 15] = [
+    "timestamp",
+    "duration",
+    "google.protobuf.Any",
+    "google.protobuf.BoolValue",
+    "google.protobuf.BytesValue",
+    "google.protobuf.DoubleValue",
+    "google.protobuf.FloatValue",
+    "google.protobuf.Int32Value",
+    "google.protobuf.Int64Value",
+    "google.protobuf.ListValue",
+    "google.protobuf.StringValue",
+    "google.protobuf.Struct",
+    "google.protobuf.UInt32Value",
+    "google.protobuf.UInt64Value",
+    "google.protobuf.Value",
+];
+
+/// Names of types that are known to have no fields.
+const SCALARS: [&str; 11] = [
+    "bool",
+    "bytes",
+    "double",
+    "duration",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "timestamp",
+    "uint",
+];
 
 /// A type as a value, by its name.
 fn type_named(name: &str) -> Option<Type> {
@@ -75,10 +107,61 @@ fn type_named(name: &str) -> Option<Type> {
         "optional_type" => Type::optional(Type::Dyn),
         "net.IP" => Type::Opaque("net.IP"),
         "net.CIDR" => Type::Opaque("net.CIDR"),
+        "google.protobuf.Any" => Type::Any,
+        "google.protobuf.BoolValue" => Type::nullable(Type::Bool),
+        "google.protobuf.BytesValue" => Type::nullable(Type::Bytes),
+        "google.protobuf.DoubleValue" | "google.protobuf.FloatValue" => {
+            Type::nullable(Type::Double)
+        }
+        "google.protobuf.Int32Value" | "google.protobuf.Int64Value" => Type::nullable(Type::Int),
+        "google.protobuf.ListValue" => Type::list(Type::Dyn),
+        "google.protobuf.StringValue" => Type::nullable(Type::Text),
+        "google.protobuf.Struct" => Type::map(Type::Text, Type::Dyn),
+        "google.protobuf.UInt32Value" | "google.protobuf.UInt64Value" => Type::nullable(Type::Uint),
+        "google.protobuf.Value" => Type::Dyn,
+        messages::EMPTY => Type::library(messages::EMPTY),
+        messages::NULL_VALUE => return Some(Type::Int),
         "type" => return Some(Type::Meta(Some(Type::Meta(None).into()))),
         _ => return None,
     };
     Some(Type::Meta(Some(named.into())))
+}
+
+/// The message that a type stands for where one is made, and whose fields are looked at.
+fn message_of(made: &Type) -> Option<&str> {
+    Some(match made {
+        Type::Any => "google.protobuf.Any",
+        Type::Dyn => "google.protobuf.Value",
+        Type::Null => "google.protobuf.NullValue",
+        Type::Timestamp => "google.protobuf.Timestamp",
+        Type::Duration => "google.protobuf.Duration",
+        Type::List(item) if **item == Type::Dyn => "google.protobuf.ListValue",
+        Type::Map(parts) if **parts == (Type::Text, Type::Dyn) => "google.protobuf.Struct",
+        Type::Nullable(plain) => match plain.as_ref() {
+            Type::Bool => "google.protobuf.BoolValue",
+            Type::Bytes => "google.protobuf.BytesValue",
+            Type::Double => "google.protobuf.DoubleValue",
+            Type::Int => "google.protobuf.Int64Value",
+            Type::Text => "google.protobuf.StringValue",
+            Type::Uint => "google.protobuf.UInt64Value",
+            _ => return None,
+        },
+        Type::Object(object) => &object.name,
+        _ => return None,
+    })
+}
+
+fn field_type(takes: Field) -> Type {
+    match takes {
+        Field::Bool => Type::Bool,
+        Field::Bytes => Type::Bytes,
+        Field::Double | Field::Float => Type::Double,
+        Field::Int | Field::Int32 => Type::Int,
+        Field::Uint | Field::Uint32 => Type::Uint,
+        Field::Text => Type::Text,
+        Field::Struct => Type::map(Type::Text, Type::Dyn),
+        Field::List => Type::list(Type::Dyn),
+    }
 }
 
 impl<'v> Inference<'v> {
@@ -108,14 +191,15 @@ impl<'v> Inference<'v> {
         self.found.types[node.id] = to;
     }
 
+    fn variable(&self, name: &str) -> Option<Type> {
+        let mut inner_first = self.variables.iter().rev();
+        let (_, known) = inner_first.find(|(known, _)| *known == name)?;
+        Some(known.clone())
+    }
+
     fn named(&mut self, name: &str) -> Option<Type> {
-        let variable = self
-            .variables
-            .iter()
-            .rev()
-            .find(|(known, _)| *known == name);
-        if let Some((_, known)) = variable {
-            return Some(known.clone());
+        if let Some(known) = self.variable(name) {
+            return Some(known);
         }
         let nameless = NAMELESS.into_iter().find(|nameless| *nameless == name);
         self.found.nameless = self.found.nameless.or(nameless);
@@ -146,7 +230,62 @@ impl<'v> Inference<'v> {
             } => self.call(node, function, target.as_deref(), args),
             Kind::List(items) => self.list(node, items),
             Kind::Map(entries) => self.map(node, entries),
+            Kind::Message { name, fields } => self.message(node, name, fields),
             Kind::Fold(fold) => self.fold(node, fold),
+        }
+    }
+
+    fn message(&mut self, node: &Core<'v>, name: &str, fields: &[FieldInit<'v>]) {
+        let plain = name.trim_start_matches('.');
+        let Some(named) = self.variable(plain).or_else(|| type_named(plain)) else {
+            return self.undeclared(node.at, name);
+        };
+        let made = match &named {
+            Type::Meta(Some(made)) => made.as_ref().clone(),
+            Type::Error => Type::Error,
+            other => {
+                self.wrong(
+                    node.at,
+                    format!("'{}' is not a type", other.declared_name()),
+                );
+                Type::Error
+            }
+        };
+        // A list is the message of that type only under its own name.
+        let message = message_of(&made).filter(|_| plain != "list");
+        if made != Type::Error && message.is_none() {
+            let text = format!("'{}' is not a message type", made.declared_name());
+            self.wrong(node.at, text);
+            self.set(node, Type::Error);
+        } else {
+            self.set(node, made.clone());
+        }
+        for field in fields {
+            self.field_init(message.unwrap_or(plain), field);
+        }
+    }
+
+    fn field_init(&mut self, message: &str, field: &FieldInit<'v>) {
+        self.node(&field.value);
+        let wanted = match messages::field(message, field.name) {
+            Some(takes) => field_type(takes),
+            None if messages::named(message).is_some() || SCALARS.contains(&message) => {
+                self.wrong(field.at, format!("undefined field '{}'", field.name));
+                Type::Error
+            }
+            None => {
+                let text = format!("unexpected failed resolution of '{message}'");
+                self.wrong(field.at, text);
+                Type::Error
+            }
+        };
+        let given = self.inside(&field.value, field.optional);
+        if !self.bindings.fit(&wanted, &given) {
+            let text = format!(
+                "expected type of field '{}' is '{wanted}' but provided type is '{given}'",
+                field.name
+            );
+            self.wrong(field.at, text);
         }
     }
 
@@ -208,7 +347,10 @@ impl<'v> Inference<'v> {
 
     fn member(&mut self, at: usize, object: &Object, field: &str) -> Type {
         let Some(declared) = &object.declared else {
-            let text = format!("unexpected failed resolution of '{}'", object.name);
+            let text = match messages::named(&object.name) {
+                Some(_) => format!("undefined field '{field}'"),
+                None => format!("unexpected failed resolution of '{}'", object.name),
+            };
             self.wrong(at, text);
             return Type::Error;
         };

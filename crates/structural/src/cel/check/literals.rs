@@ -213,7 +213,7 @@ impl Review<'_> {
             let text = format!("error during formatting: {takes}, was given {name}");
             Err((Some(node.at), text))
         };
-        let kind = self.type_of(item);
+        let kind = self.type_of(item).plain();
         if verb == 's' {
             return match self.unprintable(item) {
                 Some(node) => wrong(
@@ -234,7 +234,12 @@ impl Review<'_> {
     fn unprintable<'c, 'e>(&self, node: &'c Core<'e>) -> Option<&'c Core<'e>> {
         let none = matches!(
             self.type_of(node),
-            Type::Error | Type::Optional(_) | Type::Opaque(_) | Type::Object(_) | Type::Variable(_)
+            Type::Error
+                | Type::Any
+                | Type::Optional(_)
+                | Type::Opaque(_)
+                | Type::Object(_)
+                | Type::Variable(_)
         );
         if none {
             return Some(node);

@@ -9,10 +9,12 @@ use std::rc::Rc;
 use super::declared::{Declared, Shape};
 
 /// A type.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Type {
     /// Known only when the expression runs.
     Dyn,
+    /// That of a message with anything in it.
+    Any,
     /// That of something already found wrong.
     Error,
     Null,
@@ -32,7 +34,23 @@ pub(super) enum Type {
     /// A type of a library without members: `net.IP`.
     Opaque(&'static str),
     Object(Object),
+    /// A plain type that null may stand for; the same as the plain one otherwise.
+    Nullable(Rc<Self>),
     Variable(usize),
+}
+
+impl PartialEq for Type {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.plain(), other.plain()) {
+            (Self::List(a), Self::List(b)) | (Self::Optional(a), Self::Optional(b)) => a == b,
+            (Self::Map(a), Self::Map(b)) => a == b,
+            (Self::Meta(a), Self::Meta(b)) => a == b,
+            (Self::Opaque(a), Self::Opaque(b)) => a == b,
+            (Self::Object(a), Self::Object(b)) => a == b,
+            (Self::Variable(a), Self::Variable(b)) => a == b,
+            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+        }
+    }
 }
 
 /// An object: of a library, or declared by a schema. Its name is what tells it from others.
@@ -59,6 +77,18 @@ impl Type {
 
     pub(super) fn optional(inner: Self) -> Self {
         Self::Optional(Rc::new(inner))
+    }
+
+    pub(super) fn nullable(plain: Self) -> Self {
+        Self::Nullable(Rc::new(plain))
+    }
+
+    /// Without leave to be null.
+    pub(super) fn plain(&self) -> &Self {
+        match self {
+            Self::Nullable(plain) => plain,
+            other => other,
+        }
     }
 
     pub(super) fn library(name: &str) -> Self {
@@ -91,7 +121,7 @@ impl Type {
     }
 
     pub(super) fn unknown(&self) -> bool {
-        matches!(self, Self::Dyn | Self::Error)
+        matches!(self, Self::Dyn | Self::Any | Self::Error)
     }
 
     /// The type inside an optional, and whether it was one.
@@ -111,7 +141,7 @@ impl Type {
             | Self::Double
             | Self::Timestamp
             | Self::Duration => true,
-            Self::Optional(inner) => inner.is_scalar(),
+            Self::Optional(inner) | Self::Nullable(inner) => inner.is_scalar(),
             _ => false,
         }
     }
@@ -120,6 +150,7 @@ impl Type {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Dyn => "dyn",
+            Self::Any => "google.protobuf.Any",
             Self::Error => "*error*",
             Self::Null => "null_type",
             Self::Bool => "bool",
@@ -136,7 +167,16 @@ impl Type {
             Self::Optional(_) => "optional_type",
             Self::Opaque(name) => name,
             Self::Object(object) => &object.name,
+            Self::Nullable(plain) => plain.name(),
             Self::Variable(_) => "_var",
+        }
+    }
+
+    /// The name, telling whether null may stand for it.
+    pub(super) fn declared_name(&self) -> String {
+        match self {
+            Self::Nullable(plain) => format!("wrapper({})", plain.name()),
+            other => other.name().to_owned(),
         }
     }
 }
@@ -145,6 +185,8 @@ impl Type {
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Any => f.write_str("any"),
+            Self::Nullable(_) => f.write_str(&self.declared_name()),
             Self::Error => f.write_str("!error!"),
             Self::Null => f.write_str("null"),
             Self::Timestamp => f.write_str("timestamp"),
@@ -235,6 +277,7 @@ impl Bindings {
                     | Type::Opaque(_)
                     | Type::Optional(_)
                     | Type::Object(_)
+                    | Type::Nullable(_)
                     | Type::Timestamp
                     | Type::Duration
             ),
@@ -315,8 +358,8 @@ pub(super) fn most_general<'t>(a: &'t Type, b: &'t Type) -> &'t Type {
 
 fn no_more_specific(a: &Type, b: &Type) -> bool {
     match (a, b) {
-        (Type::Dyn | Type::Variable(_), _) => true,
-        (_, Type::Dyn | Type::Variable(_)) => false,
+        (Type::Dyn | Type::Any | Type::Variable(_), _) => true,
+        (_, Type::Dyn | Type::Any | Type::Variable(_)) => false,
         (Type::List(a), Type::List(b)) | (Type::Optional(a), Type::Optional(b)) => {
             no_more_specific(a, b)
         }
