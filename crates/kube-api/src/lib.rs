@@ -11,6 +11,7 @@
 //! back; `watch` follows the store's history; `gc` and `namespaces` act on it
 //! in the background as any other client would.
 
+mod admission;
 mod builtin;
 mod clock;
 mod crd;

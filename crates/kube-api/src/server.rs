@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 pub use body::{Body, BoxError};
 pub(crate) use decode::summary;
 
+use crate::admission::Policies;
 use crate::clock::{Clock, SystemClock};
 use crate::identity::Identity;
 use crate::registry::Registry;
@@ -195,6 +196,7 @@ impl Server {
             limits: config.limits,
             version: config.version,
             authorizer: rbac::authorizer(),
+            policies: Policies::default(),
         });
         let server = Self {
             inner: Arc::new(Inner {

@@ -5,6 +5,7 @@
 //! a node's operating system is left out.
 
 mod access;
+mod admission;
 mod container;
 mod data;
 mod jobs;
@@ -166,6 +167,12 @@ fn every_write(
         ("networking.k8s.io", "Ingress") => networking::ingress(object, is_new, errors),
         ("networking.k8s.io", "NetworkPolicy") => networking::policy(object, errors),
         ("storage.k8s.io", "StorageClass") => required(&Place::of(object, "provisioner"), errors),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
+            admission::policy(object, errors);
+        }
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
+            admission::binding(object, errors);
+        }
         ("autoscaling", "HorizontalPodAutoscaler") => policy::autoscaler(object, errors),
         ("coordination.k8s.io", "Lease") => lease(&spec, errors),
         ("policy", "PodDisruptionBudget") => policy::budget(object, errors),

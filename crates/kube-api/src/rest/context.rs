@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::Identity;
+use crate::admission::Policies;
 use crate::clock::Clock;
 use crate::registry::Registry;
 use crate::server::{Limits, Version};
@@ -21,6 +22,8 @@ pub(crate) struct Api {
     pub(crate) version: Version,
     /// Decides every request; set by `server` when the server is opened.
     pub(crate) authorizer: Arc<dyn Authorizer>,
+    /// What every write is asked against.
+    pub(crate) policies: Policies,
 }
 
 /// One request, apart from its body and its target.
@@ -31,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) manager: String,
     pub(crate) now: Timestamp,
     pub(crate) dry_run: bool,
+    /// Work of the server itself, which no policy is asked about.
+    pub(crate) own: bool,
     /// Sent as `Warning` headers, in order.
     pub(crate) warnings: Arc<Mutex<Vec<String>>>,
 }
@@ -43,13 +48,18 @@ impl Context {
             manager: manager.to_owned(),
             now,
             dry_run: false,
+            own: true,
             warnings: Arc::default(),
         }
     }
 
-    /// Adds a warning to the answer.
+    /// Adds a warning to the answer; what was said is not said again.
     pub(crate) fn warn(&self, text: impl Into<String>) {
-        self.warnings.lock().push(text.into());
+        let text = text.into();
+        let mut warnings = self.warnings.lock();
+        if !warnings.contains(&text) {
+            warnings.push(text);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::options::{DeleteOptions, ListOptions, Propagation};
 use super::read::{self, Listed};
 use super::write::{Target, draft_of, value_of, write_error};
 use super::{Api, Context};
+use crate::admission;
 use crate::clock::seconds;
 use crate::registry::{Resource, Write};
 use crate::status::{self, StatusError};
@@ -72,6 +73,17 @@ pub(crate) async fn delete(
                 new: None,
             },
         )?;
+        let write = admission::Write {
+            operation: admission::Operation::Delete,
+            resource,
+            subresource: "",
+            namespace: &target.namespace,
+            name: &target.name,
+            old: Some(&old),
+            new: None,
+            dry_run: cx.dry_run || options.dry_run,
+        };
+        admission::check(api, cx, &write)?;
         let gone = mark(cx, resource, &mut new, options);
         if cx.dry_run || options.dry_run {
             return Ok(if gone {

@@ -13,12 +13,12 @@ use super::notes::Notes;
 use super::object::{self, meta, metadata_mut};
 use super::options::WriteOptions;
 use super::read::{Shown, show};
-use super::{Api, Context, structure};
+use super::{Api, Context, scale, structure};
 use crate::clock::seconds;
-use crate::registry::{Resource, Strategy, Write};
+use crate::registry::{Resource, Strategy, Subresource, Write};
 use crate::status::{FieldError, StatusError};
 use crate::store::{Change, ChangeAction, Draft, Key, Stored, WriteError};
-use crate::{builtin, namespaces};
+use crate::{admission, builtin, namespaces};
 
 /// How often a write without a stated version starts again before it gives up; each time means that another writer
 /// succeeded, so this is never reached by accident.
@@ -344,7 +344,7 @@ pub(crate) async fn create_with(
             metadata_mut(&mut object)
                 .insert("name".to_owned(), object::generate_name(&base).into());
         }
-        prepare_create(api, cx, target, &mut object, &tracking)?;
+        prepare_create(api, cx, target, options, &mut object, &tracking)?;
         let name = meta(&object, "name").to_owned();
         let key = Key::new(&target.namespace, &name);
         let draft = encode(resource, &object)?;
@@ -391,6 +391,7 @@ fn prepare_create(
     api: &Arc<Api>,
     cx: &Context,
     target: &Target,
+    options: &WriteOptions,
     object: &mut Value,
     tracking: &Tracking,
 ) -> Result<(), StatusError> {
@@ -457,7 +458,42 @@ fn prepare_create(
             new: Some(object),
         },
     )?;
-    Ok(())
+    ask_policies(api, cx, target, options, None, object)
+}
+
+/// Asks admission policies about a create or an update.
+fn ask_policies(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    options: &WriteOptions,
+    old: Option<&Value>,
+    new: &Value,
+) -> Result<(), StatusError> {
+    let scale = match target.resource.subresources.get(&target.subresource) {
+        Some(Subresource::Scale(paths)) => {
+            Some((old.map(|old| scale::of(old, paths)), scale::of(new, paths)))
+        }
+        _ => None,
+    };
+    let (old, new) = match &scale {
+        Some((old, new)) => (old.as_ref(), new),
+        None => (old, new),
+    };
+    let write = admission::Write {
+        operation: match old {
+            None => admission::Operation::Create,
+            Some(_) => admission::Operation::Update,
+        },
+        resource: &target.resource,
+        subresource: &target.subresource,
+        namespace: &target.namespace,
+        name: meta(new, "name"),
+        old,
+        new: Some(new),
+        dry_run: cx.dry_run || options.dry_run,
+    };
+    admission::check(api, cx, &write)
 }
 
 /// How an author changes an object: from what is there, in the request's version, to what they want.
@@ -720,7 +756,7 @@ fn prepare_update(
             new: Some(new),
         },
     )?;
-    Ok(())
+    ask_policies(api, cx, target, options, Some(old), new)
 }
 
 /// Whether finalizers must be the system's or somebody's: of all kinds but definitions and what they define, whose own

@@ -309,6 +309,7 @@ impl ResourceRequest<'_> {
             manager,
             now: self.inner.api.clock.now(),
             dry_run: options.dry_run,
+            own: false,
             warnings: Arc::clone(&self.warnings),
         }
     }
