@@ -154,7 +154,14 @@ fn subresource(
         (_, "status") => Subresource::Part(Arc::new(kind::Status(Arc::clone(kind)))),
         (_, "scale") => Subresource::Scale(scale_paths(&facts.name)),
         ("certificatesigningrequests", "approval") => Subresource::Part(Arc::new(kind::Approval)),
-        ("pods", "ephemeralcontainers" | "resize") => Subresource::Part(Arc::clone(kind) as Arc<_>),
+        ("pods", "ephemeralcontainers" | "resize") => Subresource::Part(Arc::new(pods::PodPart {
+            kind: Arc::clone(kind),
+            part: if part.name == "resize" {
+                pods::Part::Resize
+            } else {
+                pods::Part::Ephemeral
+            },
+        })),
         ("serviceaccounts", "token") => {
             Subresource::Action(Arc::new(identity::TokenRequests::new(token_requests())))
         }
@@ -203,7 +210,7 @@ fn selectable_fields(group: &str, plural: &str) -> Vec<String> {
         ("", "nodes") => &["spec.unschedulable"],
         ("", "secrets") => &["type"],
         ("", "services") => &["spec.clusterIP", "spec.type"],
-        ("", "replicationcontrollers") | ("apps", "replicasets") => &["status.replicas"],
+        ("", "replicationcontrollers") => &["status.replicas"],
         ("", "events") => &[
             "involvedObject.kind",
             "involvedObject.namespace",

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use body::{Body, BoxError};
-pub(crate) use decode::summary;
+pub(crate) use decode::{summary, type_name};
 
 use crate::admission::Policies;
 use crate::clock::{Clock, SystemClock};

@@ -49,6 +49,19 @@ impl IncludeObject {
     }
 }
 
+/// Whether the kind prints columns of its own.
+pub(crate) fn has_printer(resource: &Resource) -> bool {
+    // These print columns, but begin as those that do not.
+    let begins_bare = matches!(
+        (&*resource.group, &*resource.plural),
+        ("rbac.authorization.k8s.io", "roles" | "clusterroles")
+            | ("storage.k8s.io", "csistoragecapacities")
+            | ("apiextensions.k8s.io", "customresourcedefinitions")
+    );
+    let prints = builtin::printer(&resource.group, &resource.plural).is_some();
+    resource.custom || (prints && !begins_bare)
+}
+
 /// The `columnDefinitions` of a resource.
 pub(crate) fn columns(resource: &Resource) -> Value {
     let definition = |name: &str, kind: &str, format: &str, description: &str, priority: i32| json!({"name": name, "type": kind, "format": format, "description": description, "priority": priority});
@@ -153,7 +166,7 @@ fn custom_cell(kind: &str, path: &str, row: &Row<'_>) -> Value {
     };
     match (kind, value) {
         ("string", Value::String(_)) => value.clone(),
-        ("string", Value::Null) => json!("<nil>"),
+        ("string", Value::Null) => json!("<no value>"),
         ("string", other) => Value::String(other.to_string()),
         ("integer", Value::Number(number)) => number
             .as_i64()

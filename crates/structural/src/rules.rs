@@ -300,7 +300,6 @@ impl Run {
         });
         let field = match &compiled.field {
             Some(field) if path.is_root() => field.clone(),
-            Some(field) if field.starts_with('[') => format!("{path}{field}"),
             Some(field) => format!("{path}.{field}"),
             None => path.to_string(),
         };

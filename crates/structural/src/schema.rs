@@ -113,6 +113,7 @@ pub(crate) struct Overlay {
     pub(crate) default: Option<Value>,
     pub(crate) map_type: Option<MapType>,
     pub(crate) nullable: bool,
+    pub(crate) strategy: PatchStrategy,
 }
 
 /// One schema.
@@ -486,7 +487,10 @@ impl<'a> View<'a> {
     /// `x-kubernetes-patch-strategy`.
     #[must_use]
     pub fn patch_strategy(self) -> PatchStrategy {
-        self.node.strategy
+        self.overlay
+            .map(|overlay| overlay.strategy)
+            .filter(|strategy| *strategy != PatchStrategy::default())
+            .unwrap_or(self.node.strategy)
     }
 
     /// `x-kubernetes-patch-merge-key`.

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use crate::schema::meta::resource_property;
-use crate::schema::{Schema, View};
+use crate::schema::{Kind, Schema, View};
 use crate::typed::go_text;
 
 const PATCH: &str = "$patch";
@@ -46,9 +46,11 @@ fn no_merge_key(item: &Value, key: &str) -> StrategicPatchError {
 }
 
 fn bad_patch_type(directive: &Value, map: &Map<String, Value>) -> StrategicPatchError {
-    let directive = directive
-        .as_str()
-        .map_or_else(|| directive.to_string(), str::to_owned);
+    // As Go prints what is no text as one.
+    let directive = match directive.as_str() {
+        Some(text) => text.to_owned(),
+        None => format!("%!s({}={directive})", go_kind(directive)),
+    };
     StrategicPatchError::Refused(format!(
         "unknown patch type: {directive} in map: {}",
         go_text(&Value::Object(map.clone()))
@@ -199,8 +201,13 @@ fn set_orders(
             .ok_or(BAD_SET_ORDER)?;
         let order = match order {
             Value::Array(order) => order,
-            other => return Err(wrong_kind("slice", &other)),
+            other => return Err(wrong_kind("[]interface {}", &other)),
         };
+        if field_of(view, name).is_some_and(|child| child.kind() == Some(Kind::Object)) {
+            return Err(StrategicPatchError::Refused(
+                "expected slice or array type, but got: struct".to_owned(),
+            ));
+        }
         let as_list = |value: Value| match value {
             Value::Array(items) => Ok(items),
             other => Err(wrong_kind("slice", &other)),
@@ -226,7 +233,13 @@ fn set_orders(
 }
 
 fn wrong_kind(expected: &str, actual: &Value) -> StrategicPatchError {
-    let actual = match actual {
+    let actual = go_kind(actual);
+    StrategicPatchError::Refused(format!("expected a {expected}, but received a {actual}"))
+}
+
+/// What Go calls a value of JSON.
+fn go_kind(value: &Value) -> &'static str {
+    match value {
         Value::Null => "nil",
         Value::Bool(_) => "bool",
         Value::Number(number) if number.is_f64() => "float64",
@@ -234,8 +247,7 @@ fn wrong_kind(expected: &str, actual: &Value) -> StrategicPatchError {
         Value::String(_) => "string",
         Value::Array(_) => "slice",
         Value::Object(_) => "map",
-    };
-    StrategicPatchError::Refused(format!("expected a {expected}, but received a {actual}"))
+    }
 }
 
 /// The items of the patch must stand in the order that the patch itself gives.

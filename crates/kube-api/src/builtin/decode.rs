@@ -43,6 +43,13 @@ fn problem<'a>(view: View<'a>, value: &'a Value, path: &mut Vec<&'a str>) -> Opt
             path.join(".")
         ))
     };
+    if let (Some("date-time"), Value::String(text)) = (view.format(), value)
+        && text.parse::<jiff::Timestamp>().is_err()
+    {
+        return Some(format!(
+            "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
+        ));
+    }
     if let (true, Value::String(text)) = (view.is_quantity(), value) {
         return text
             .parse::<Quantity>()

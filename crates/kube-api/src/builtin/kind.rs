@@ -294,6 +294,11 @@ impl Strategy for BuiltIn {
         }
     }
 
+    /// For the sake of clients older than the collector (kubernetes `pkg/registry/batch/job/strategy.go`).
+    fn orphans_dependents(&self) -> bool {
+        matches!(self.id(), ("batch", "Job") | ("", "ReplicationController"))
+    }
+
     fn before_delete(
         &self,
         _api: &Api,
@@ -333,15 +338,13 @@ impl Strategy for BuiltIn {
             ("", "Node") if path == "spec.unschedulable" => Some(
                 (object.pointer("/spec/unschedulable") == Some(&Value::Bool(true))).to_string(),
             ),
-            ("", "ReplicationController") | ("apps", "ReplicaSet") if path == "status.replicas" => {
-                Some(
-                    object
-                        .pointer("/status/replicas")
-                        .and_then(Value::as_i64)
-                        .unwrap_or(0)
-                        .to_string(),
-                )
-            }
+            ("", "ReplicationController") if path == "status.replicas" => Some(
+                object
+                    .pointer("/status/replicas")
+                    .and_then(Value::as_i64)
+                    .unwrap_or(0)
+                    .to_string(),
+            ),
             _ => None,
         }
     }
@@ -490,9 +493,9 @@ impl Strategy for Status {
         _api: &Api,
         _cx: &Context,
         new: &Value,
-        _old: &Value,
+        old: &Value,
     ) -> Vec<FieldError> {
-        validation::status(&self.0.group, &self.0.kind, new)
+        validation::status(&self.0.group, &self.0.kind, new, old)
     }
 
     fn allow_unconditional_update(&self, resource: &Resource) -> bool {

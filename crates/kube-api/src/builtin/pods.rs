@@ -2,12 +2,14 @@
 
 mod actions;
 mod eviction;
+mod parts;
 
 use serde_json::{Map, Value, json};
 
 use crate::registry::keep;
 use crate::rest::object;
 pub(super) use actions::{action, subresource};
+pub(super) use parts::{Part, PodPart};
 
 /// A new pod is pending, and tolerates a node's absence for five minutes unless it says otherwise.
 pub(super) fn prepare_pod(pod: &mut Value) {

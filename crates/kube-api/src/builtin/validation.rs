@@ -95,6 +95,8 @@ pub(super) fn update(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
                 "may not be changed in an update.",
             ));
         }
+        ("", "ResourceQuota") => immutable(new, old, "/spec/scopes", &mut errors),
+        ("discovery.k8s.io", "EndpointSlice") => immutable(new, old, "/addressType", &mut errors),
         ("apps", "ControllerRevision") => immutable(new, old, "/data", &mut errors),
         ("node.k8s.io", "RuntimeClass") => immutable(new, old, "/handler", &mut errors),
         _ => {}
@@ -115,11 +117,27 @@ pub(super) fn service_obstacles(api: &Api, new: &Value, old: Option<&Value>) -> 
     errors
 }
 
+/// What is wrong with containers that were added to a running pod.
+pub(super) fn ephemeral_containers(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    pod::check(&Place::of(new, "spec"), &mut errors);
+    pod::ephemeral_update(new, old, &mut errors);
+    errors
+}
+
+/// What is wrong with other resources of a pod's containers.
+pub(super) fn resized_pod(new: &Value, old: &Value, same_class: bool) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    pod::check(&Place::of(new, "spec"), &mut errors);
+    pod::resize_update(new, old, same_class, &mut errors);
+    errors
+}
+
 /// What is wrong with a changed status.
-pub(super) fn status(group: &str, kind: &str, new: &Value) -> Vec<FieldError> {
+pub(super) fn status(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     match (group, kind) {
-        ("apps", "Deployment") => workloads::deployment_status(new, &mut errors),
+        ("apps", "Deployment") => workloads::deployment_status(new, old, &mut errors),
         ("", "Service") => service::status(new, &mut errors),
         ("", "Pod") => pod::status(new, &mut errors),
         _ => {}

@@ -103,7 +103,10 @@ fn stored_versions(definition: &Value) -> Vec<FieldError> {
 fn whole(definition: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     let spec = &definition["spec"];
     let group = text(spec, "group");
-    if meta(definition, "name") != format!("{}.{group}", text(&spec["names"], "plural")) {
+    // What may not change is not held against the name too.
+    if old.is_none()
+        && meta(definition, "name") != format!("{}.{group}", text(&spec["names"], "plural"))
+    {
         let detail = "must be spec.names.plural+\".\"+spec.group";
         errors.push(FieldError::invalid(
             "metadata.name",

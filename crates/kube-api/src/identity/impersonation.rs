@@ -53,9 +53,7 @@ pub(super) fn apply(
         if uid.is_empty() && groups.is_empty() && extra.is_empty() {
             return Ok(identity);
         }
-        return Err(StatusError::internal(
-            "requested impersonation without impersonating a user",
-        ));
+        return Err(nobody(&uid, &groups, &extra));
     }
 
     let may = |attributes: Attributes<'_>| {
@@ -138,4 +136,28 @@ pub(super) fn apply(
         uid,
         extra,
     })
+}
+
+/// Groups and the like without a user, as the real server tells of its own structure.
+fn nobody(uid: &str, groups: &[String], extra: &BTreeMap<String, Vec<String>>) -> StatusError {
+    let texts = |texts: &[String]| {
+        if texts.is_empty() {
+            return "[]string(nil)".to_owned();
+        }
+        let quoted: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
+        format!("[]string{{{}}}", quoted.join(", "))
+    };
+    let extra = if extra.is_empty() {
+        "map[string][]string(nil)".to_owned()
+    } else {
+        let entries = extra
+            .iter()
+            .map(|(key, values)| format!("{key:?}:{}", texts(values)));
+        let entries: Vec<String> = entries.collect();
+        format!("map[string][]string{{{}}}", entries.join(", "))
+    };
+    StatusError::bad_request(format!(
+        "requested &user.DefaultInfo{{Name:\"\", UID:{uid:?}, Groups:{}, Extra:{extra}}} without impersonating a user name",
+        texts(groups)
+    ))
 }

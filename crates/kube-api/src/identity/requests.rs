@@ -141,6 +141,10 @@ impl TokenRequests {
 }
 
 impl Action for TokenRequests {
+    fn body(&self) -> Option<&Resource> {
+        Some(&self.kind)
+    }
+
     fn gvk(&self) -> Gvk {
         Gvk::new(&self.kind.group, &self.kind.version, &self.kind.kind)
     }

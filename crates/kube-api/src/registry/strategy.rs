@@ -128,6 +128,11 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
         None
     }
 
+    /// Whether dependents of a deleted object stay if nobody says what becomes of them.
+    fn orphans_dependents(&self) -> bool {
+        false
+    }
+
     /// Refuses a deletion, or adds to the object before its finalizers are looked at.
     fn before_delete(
         &self,
@@ -275,6 +280,10 @@ pub(crate) trait Action: Debug + Send + Sync + 'static {
     fn gvk(&self) -> Gvk;
     /// Sorted.
     fn verbs(&self) -> &[&'static str];
+    /// As what the body is read and checked before the call, if that is done for it.
+    fn body(&self) -> Option<&Resource> {
+        None
+    }
     fn call<'a>(
         &'a self,
         api: &'a Arc<Api>,

@@ -62,6 +62,7 @@ pub(crate) async fn delete(
             .ok_or_else(|| target.not_found())?;
         let old = value_of(resource, &current);
         check_preconditions(resource, &target.name, &old, options)?;
+        warn_of_orphans(cx, resource, options);
         let mut new = old.clone();
         resource.strategy.before_delete(api, cx, &mut new)?;
         resource.strategy.admit(
@@ -134,6 +135,13 @@ pub(crate) async fn delete(
     ))
 }
 
+/// Says that pods of a deleted job stay (kubernetes `pkg/registry/batch/job/storage`).
+fn warn_of_orphans(cx: &Context, resource: &Resource, options: &DeleteOptions) {
+    if &*resource.storage == "batch/jobs" && options.propagation.is_none() {
+        cx.warn("child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning");
+    }
+}
+
 /// Whether an object is the one that a deletion means.
 pub(crate) fn check_preconditions(
     resource: &Resource,
@@ -183,7 +191,9 @@ pub(crate) fn check_preconditions(
 fn mark(cx: &Context, resource: &Resource, object: &mut Value, options: &DeleteOptions) -> bool {
     let mut held: Vec<String> = finalizers(object).into_iter().map(str::to_owned).collect();
     // Only a stated policy changes the collector's finalizers; the default keeps what an earlier delete asked for.
-    if let Some(policy) = options.propagation {
+    let collected = |finalizer: &String| finalizer == ORPHAN || finalizer == FOREGROUND;
+    let usual = resource.strategy.orphans_dependents() && !held.iter().any(collected);
+    if let Some(policy) = options.propagation.or(usual.then_some(Propagation::Orphan)) {
         held.retain(|finalizer| finalizer != ORPHAN && finalizer != FOREGROUND);
         match policy {
             Propagation::Orphan => held.push(ORPHAN.to_owned()),
@@ -260,6 +270,7 @@ pub(crate) async fn delete_collection(
     selection: &Arc<ListOptions>,
     options: &DeleteOptions,
 ) -> Result<Listed, StatusError> {
+    warn_of_orphans(cx, resource, options);
     let mut listed = read::list(api, resource, namespace, selection).await?;
     let mut deleted = Vec::new();
     for item in std::mem::take(&mut listed.items) {

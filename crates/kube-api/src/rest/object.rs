@@ -116,8 +116,15 @@ pub(crate) fn validate_metadata(
         .unwrap_or(&empty);
     let base = meta(object, "generateName");
     if !base.is_empty() {
-        // The base ends in a random part, so a trailing dash is fine.
-        for problem in name_problems(rule, &format!("{}x", base.trim_end_matches('-'))) {
+        // A trailing dash is fine, since something follows (apimachinery `pkg/api/validation/generic.go`).
+        let masked = match base.strip_suffix('-') {
+            Some(rest) if !rest.is_empty() && rule != NameRule::PathSegment => {
+                let end = rest.char_indices().next_back().map_or(0, |(end, _)| end);
+                format!("{}a", &rest[..end])
+            }
+            _ => base.to_owned(),
+        };
+        for problem in name_problems(rule, &masked) {
             errors.push(FieldError::invalid("metadata.generateName", base, problem));
         }
     }

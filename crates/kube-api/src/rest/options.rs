@@ -1,5 +1,7 @@
 //! Query parameters and option bodies, as typed options.
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use serde_json::Value;
 
 use http::StatusCode;
@@ -31,20 +33,18 @@ impl Query {
         self.get(name).unwrap_or_default()
     }
 
-    /// As Go's conversion of query parameters reads booleans: `""`, `false` and `0` are false, anything else true
-    /// (apimachinery `pkg/runtime/converter.go`).
+    /// As Go's conversion of query parameters reads booleans: `false` and `0` are false, anything else true, nothing
+    /// too (apimachinery `pkg/runtime/conversion.go`).
     pub(crate) fn flag(&self, name: &str) -> Option<bool> {
         self.get(name)
-            .map(|value| !matches!(value.to_ascii_lowercase().as_str(), "" | "false" | "0"))
+            .map(|value| !matches!(value.to_ascii_lowercase().as_str(), "false" | "0"))
     }
 
     fn number(&self, name: &str) -> Result<Option<i64>, StatusError> {
         match self.get(name) {
             None | Some("") => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| {
-                StatusError::bad_request(format!(
-                    "strconv.ParseInt: parsing {text:?}: invalid syntax"
-                ))
+            Some(text) => text.parse().map(Some).map_err(|error| {
+                StatusError::bad_request(number_problem("ParseInt", text, &error))
             }),
         }
     }
@@ -83,12 +83,24 @@ pub(crate) fn parse_revision(text: &str) -> Result<Option<u64>, StatusError> {
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| {
+    text.parse().map(Some).map_err(|error| {
         // The real server does not expect the error of its own parser here.
-        StatusError::new(StatusCode::INTERNAL_SERVER_ERROR, "", format!(
-            "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
-        ))
+        let problem = number_problem("ParseUint", text, &error);
+        StatusError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "",
+            format!("resourceVersion: Invalid value: {text:?}: {problem}"),
+        )
     })
+}
+
+/// As Go tells of what is no number.
+fn number_problem(function: &str, text: &str, error: &ParseIntError) -> String {
+    let why = match error.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+        _ => "invalid syntax",
+    };
+    format!("strconv.{function}: parsing {text:?}: {why}")
 }
 
 impl ListOptions {
@@ -176,7 +188,7 @@ impl ListOptions {
         if !errors.is_empty() {
             return Err(refused(&errors));
         }
-        if continue_token.is_some() && !matches!(revision_text, "" | "0") {
+        if !watch && continue_token.is_some() && !matches!(revision_text, "" | "0") {
             return Err(StatusError::bad_request(
                 "specifying resource version is not allowed when using continue",
             ));

@@ -62,7 +62,7 @@ impl Continue {
             serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
         if token.v != "meta.k8s.io/v1" {
             return Err(invalid(format!(
-                "server does not recognize this encoded version {:?}",
+                "server does not recognize this encoded version {}",
                 token.v
             )));
         }

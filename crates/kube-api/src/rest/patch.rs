@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::notes::Notes;
 use super::object::{meta, metadata_mut};
 use super::options::{FieldValidation, WriteOptions};
-use super::write::{Mutated, Target, Tracking, Written, create_with, update};
+use super::write::{Mutated, Target, Tracking, Written, check_name, create_with, update};
 use super::{Api, Context, structure};
 use crate::status::{FieldError, StatusError};
 use crate::store::Key;
@@ -131,8 +131,12 @@ pub(crate) fn apply_plain(
             check_object(patch)?;
             drover_structural::merge_patch::apply(&mut object, patch);
         }
+        // Nothing changes nothing.
+        PatchKind::Strategic if patch.is_null() => {}
         PatchKind::Strategic => {
-            check_object(patch)?;
+            if !patch.is_object() {
+                return Err(StatusError::bad_request(not_a_map(patch)));
+            }
             let any;
             let schema = match schema {
                 Some(schema) => schema,
@@ -161,10 +165,18 @@ fn check_object(patch: &Value) -> Result<(), StatusError> {
     if patch.is_object() {
         Ok(())
     } else {
-        Err(StatusError::bad_request(
-            "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}",
-        ))
+        let why = not_a_map(&Value::Array(Vec::new()));
+        Err(StatusError::bad_request(format!(
+            "error decoding patch: {why}"
+        )))
     }
+}
+
+fn not_a_map(value: &Value) -> String {
+    format!(
+        "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+        crate::server::type_name(value)
+    )
 }
 
 /// Whether a configuration names what it is: `api_version` and `kind`.
@@ -265,13 +277,7 @@ async fn apply(
                 ),
             ));
         }
-        let name = meta(&config, "name");
-        if !name.is_empty() && name != target.name {
-            return Err(StatusError::bad_request(format!(
-                "the name of the object ({name}) does not match the name on the URL ({})",
-                target.name
-            )));
-        }
+        check_name(target, meta(&config, "name"))?;
         let mut object = structure::apply(resource, cx, "", None, &config, force)?;
         metadata_mut(&mut object).insert("name".to_owned(), target.name.as_str().into());
         metadata_mut(&mut object).remove("resourceVersion");

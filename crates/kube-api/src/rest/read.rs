@@ -137,7 +137,18 @@ pub(crate) fn check_fields(resource: &Resource, fields: &FieldSelector) -> Resul
             || resource.selectable_fields.contains(&term.path);
         if !known {
             return Err(StatusError::bad_request(
-                if resource.custom || !resource.selectable_fields.is_empty() {
+                if (&*resource.group, &*resource.plural) == ("batch", "jobs") {
+                    format!("field label {:?} not supported for Job", term.path)
+                } else if &*resource.group == "resource.k8s.io"
+                    && !resource.selectable_fields.is_empty()
+                {
+                    format!(
+                        "field label not supported for {}, Kind={}: {}",
+                        resource.api_version(),
+                        resource.kind,
+                        term.path
+                    )
+                } else if resource.custom || !resource.selectable_fields.is_empty() {
                     format!("field label not supported: {}", term.path)
                 } else {
                     format!(

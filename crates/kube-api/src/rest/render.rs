@@ -61,6 +61,7 @@ pub(crate) struct ListBytes {
     first: bool,
     /// How each stored item begins; items of built-in lists carry neither apiVersion nor kind, as Go's typed lists.
     type_meta: Vec<u8>,
+    end: &'static [u8],
     finished: bool,
 }
 
@@ -84,6 +85,7 @@ impl ListBytes {
         if let Some(remaining) = listed.remaining {
             metadata["remainingItemCount"] = json!(remaining);
         }
+        let mut closed = false;
         let (kind, api_version) = match form {
             Form::Object => (&*resource.list_kind, resource.api_version()),
             Form::Metadata => ("PartialObjectMetadataList", "meta.k8s.io/v1".to_owned()),
@@ -98,9 +100,13 @@ impl ListBytes {
             Form::Object | Form::Metadata => head.push_str("\"items\":["),
             Form::Table(_) => {
                 head.push_str(&format!(
-                    "\"columnDefinitions\":{},\"rows\":[",
+                    "\"columnDefinitions\":{},\"rows\":",
                     json!(table::columns(resource))
                 ));
+                // What prints nothing of its own begins its rows with the first.
+                let nothing = listed.items.is_empty() && !table::has_printer(resource);
+                head.push_str(if nothing { "null" } else { "[" });
+                closed = nothing;
             }
         }
         let type_meta = format!(
@@ -116,6 +122,7 @@ impl ListBytes {
             items: listed.items.into_iter(),
             first: true,
             type_meta: type_meta.into_bytes(),
+            end: if closed { b"}" } else { b"]}" },
             finished: false,
         }
     }
@@ -142,7 +149,7 @@ impl ListBytes {
         }
         while out.len() < enough {
             let Some(item) = self.items.next() else {
-                out.extend_from_slice(b"]}");
+                out.extend_from_slice(self.end);
                 self.finished = true;
                 return;
             };

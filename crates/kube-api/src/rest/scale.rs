@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use drover_structural::managed_fields::{self, scale as owned};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::notes::Notes;
 use super::object::meta;
 use super::options::WriteOptions;
 use super::patch::{self, PatchKind};
-use super::write::{Mutated, Target, Tracking, update};
-use super::{Api, Context, read, structure};
+use super::write::{Mutated, Target, Tracking, check_name, update};
+use super::{Api, Context, read as stored, structure, write};
 use crate::builtin;
-use crate::registry::ScalePaths;
+use crate::registry::{Plain, Resource, ScalePaths};
 use crate::status::{FieldError, StatusError};
 
 fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
@@ -183,7 +184,7 @@ fn accessor_error(path: &str, value: &Value, wanted: &str) -> String {
 
 /// The Scale of a stored object.
 pub(crate) fn get(api: &Api, target: &Target, paths: &ScalePaths) -> Result<Value, StatusError> {
-    let shown = read::get(api, &target.resource, &target.namespace, &target.name)?;
+    let shown = stored::get(api, &target.resource, &target.namespace, &target.name)?;
     let object = shown.value();
     if target.resource.custom && at(&object, &paths.spec_replicas).is_null() {
         return Err(StatusError::internal(format!(
@@ -278,7 +279,7 @@ fn wanted(
     edit: &Edit,
     present: &Value,
 ) -> Result<Value, StatusError> {
-    let schema = builtin::scale_schema();
+    let schema = Arc::new(builtin::scale_schema());
     let request = managed_fields::Request {
         schema: &schema,
         api_version: owned::API_VERSION,
@@ -298,12 +299,10 @@ fn wanted(
         Edit::Patch(kind, body) => patch::apply_plain(*kind, present, body, Some(&schema))?,
         Edit::Replace(body) => body.clone(),
     };
+    read(cx, target, options, edit, &schema, &mut wanted)?;
     let name = meta(&wanted, "name");
-    if !name.is_empty() && name != target.name {
-        return Err(StatusError::bad_request(format!(
-            "the name of the object ({name}) does not match the name on the URL ({})",
-            target.name
-        )));
+    if !name.is_empty() {
+        check_name(target, name)?;
     }
     if let Some(members) = wanted.as_object_mut() {
         // As Go reads it: both parts are structures.
@@ -322,6 +321,35 @@ fn wanted(
     }
     managed_fields::update(Some(present), &mut wanted, &request);
     Ok(wanted)
+}
+
+/// Reads what the client wants as a Scale.
+fn read(
+    cx: &Context,
+    target: &Target,
+    options: &WriteOptions,
+    edit: &Edit,
+    schema: &Arc<drover_structural::Schema>,
+    wanted: &mut Value,
+) -> Result<(), StatusError> {
+    let mut scale = Resource::new(
+        "autoscaling",
+        "v1",
+        "scales",
+        "Scale",
+        target.resource.namespaced,
+        Arc::new(Plain),
+    );
+    scale.schema = Some(Arc::clone(schema));
+    let before = wanted.clone();
+    let notes = Notes::default();
+    let read = write::check_call(&scale, cx, &target.namespace, wanted, &notes, options);
+    read.map_err(|error| match edit {
+        Edit::Patch(..) if error.code == StatusCode::BAD_REQUEST => {
+            write::unpatchable(&before, &error)
+        }
+        Edit::Patch(..) | Edit::Replace(_) => error,
+    })
 }
 
 /// The replicas of a wanted Scale.

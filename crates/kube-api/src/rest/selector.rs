@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use drover_structural::names;
 use serde_json::Value;
 
 /// A refused selector.
@@ -15,6 +16,9 @@ pub(crate) enum SelectorError {
     /// What stands between requirements.
     #[error("{0}")]
     Between(String),
+    /// A backslash before what needs none.
+    #[error("invalid field selector: invalid escape sequence: {0}")]
+    Escape(String),
     #[error("invalid selector: '{selector}'; can't understand '{part}'")]
     Field { selector: String, part: String },
 }
@@ -200,12 +204,12 @@ fn requirement(lexer: &mut Lexer<'_>) -> Result<Requirement, SelectorError> {
     }
     let operator = lexer.next();
     let rule = match operator {
-        Token::Equals | Token::DoubleEquals => Rule::In(vec![exact(lexer)?]),
-        Token::NotEquals => Rule::NotIn(vec![exact(lexer)?]),
-        Token::Word("in") => Rule::In(values(lexer)?),
-        Token::Word("notin") => Rule::NotIn(values(lexer)?),
-        Token::Greater => Rule::Greater(bound(&exact(lexer)?, "Gt")?),
-        Token::Less => Rule::Less(bound(&exact(lexer)?, "Lt")?),
+        Token::Equals | Token::DoubleEquals => Rule::In(vec![exact(&key, lexer)?]),
+        Token::NotEquals => Rule::NotIn(vec![exact(&key, lexer)?]),
+        Token::Word("in") => Rule::In(values(&key, lexer)?),
+        Token::Word("notin") => Rule::NotIn(values(&key, lexer)?),
+        Token::Greater => Rule::Greater(bound(&exact(&key, lexer)?)?),
+        Token::Less => Rule::Less(bound(&exact(&key, lexer)?)?),
         other => {
             return Err(syntax(&other, "in, notin, =, ==, !=, gt, lt"));
         }
@@ -213,20 +217,20 @@ fn requirement(lexer: &mut Lexer<'_>) -> Result<Requirement, SelectorError> {
     Ok(Requirement { key, rule })
 }
 
-fn bound(text: &str, operator: &str) -> Result<i64, SelectorError> {
+fn bound(text: &str) -> Result<i64, SelectorError> {
     text.parse().map_err(|_| {
         SelectorError::Requirement(format!(
-            "values[0]: Invalid value: {text:?}: for '{operator}' operator, the value must be an integer"
+            "values[0]: Invalid value: {text:?}: for 'Gt', 'Lt' operators, the value must be an integer"
         ))
     })
 }
 
 /// The value after an operator; none at all means the empty value.
-fn exact(lexer: &mut Lexer<'_>) -> Result<String, SelectorError> {
+fn exact(key: &str, lexer: &mut Lexer<'_>) -> Result<String, SelectorError> {
     match lexer.peek() {
         Token::End | Token::Comma => Ok(String::new()),
         Token::Word(_) => match lexer.next() {
-            Token::Word(word) => label_value(word),
+            Token::Word(word) => label_value(key, word),
             other => Err(syntax(&other, "identifier")),
         },
         other => Err(syntax(&other, "identifier")),
@@ -234,7 +238,7 @@ fn exact(lexer: &mut Lexer<'_>) -> Result<String, SelectorError> {
 }
 
 /// `(a, b)`, where an empty place is the empty value.
-fn values(lexer: &mut Lexer<'_>) -> Result<Vec<String>, SelectorError> {
+fn values(key: &str, lexer: &mut Lexer<'_>) -> Result<Vec<String>, SelectorError> {
     match lexer.next() {
         Token::Open => {}
         other => return Err(syntax(&other, "'('")),
@@ -243,7 +247,7 @@ fn values(lexer: &mut Lexer<'_>) -> Result<Vec<String>, SelectorError> {
     loop {
         match lexer.next() {
             Token::Word(word) => {
-                values.push(label_value(word)?);
+                values.push(label_value(key, word)?);
                 match lexer.next() {
                     Token::Comma => {
                         if lexer.peek() == Token::Close {
@@ -268,49 +272,25 @@ fn values(lexer: &mut Lexer<'_>) -> Result<Vec<String>, SelectorError> {
 }
 
 fn label_key(key: &str) -> Result<String, SelectorError> {
-    let (prefix, name) = match key.split_once('/') {
-        Some((prefix, name)) => (Some(prefix), name),
-        None => (None, key),
-    };
-    let good_name = !name.is_empty() && name.len() <= 63 && label_syntax(name);
-    let good_prefix = prefix.is_none_or(|prefix| {
-        !prefix.is_empty()
-            && prefix.len() <= 253
-            && prefix.split('.').all(|part| {
-                !part.is_empty()
-                    && part
-                        .bytes()
-                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-                    && !part.starts_with('-')
-                    && !part.ends_with('-')
-            })
-    });
-    if good_name && good_prefix {
-        Ok(key.to_owned())
-    } else {
-        Err(SelectorError::Requirement(format!(
-            "key: Invalid value: {key:?}: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-        )))
+    let problems = names::qualified_name(key);
+    if problems.is_empty() {
+        return Ok(key.to_owned());
     }
+    Err(SelectorError::Requirement(format!(
+        "<nil>: Invalid value: {key:?}: {}",
+        problems.join("; ")
+    )))
 }
 
-fn label_value(value: &str) -> Result<String, SelectorError> {
-    if value.len() <= 63 && (value.is_empty() || label_syntax(value)) {
-        Ok(value.to_owned())
-    } else {
-        Err(SelectorError::Requirement(format!(
-            "values[0][{value}]: Invalid value: {value:?}: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-        )))
+fn label_value(key: &str, value: &str) -> Result<String, SelectorError> {
+    let problems = names::label_value(value);
+    if problems.is_empty() {
+        return Ok(value.to_owned());
     }
-}
-
-fn label_syntax(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    Err(SelectorError::Requirement(format!(
+        "values[0][{key}]: Invalid value: {value:?}: {}",
+        problems.join("; ")
+    )))
 }
 
 /// The labels of one object.
@@ -365,7 +345,10 @@ impl FieldSelector {
             terms.push(FieldTerm {
                 path: path.to_owned(),
                 equal,
-                value: unescape(value).ok_or_else(wrong)?,
+                value: unescape(value).map_err(|escape| match escape {
+                    Some(escape) => SelectorError::Escape(escape),
+                    None => wrong(),
+                })?,
             });
         }
         Ok(Self { terms })
@@ -426,20 +409,22 @@ fn split_operator(term: &str) -> Option<(&str, bool, &str)> {
     None
 }
 
-fn unescape(value: &str) -> Option<String> {
+/// The plain text, or the sequence that is wrong, if it is one.
+fn unescape(value: &str) -> Result<String, Option<String>> {
     let mut out = String::with_capacity(value.len());
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\\' => match chars.next()? {
-                c @ ('\\' | ',' | '=') => out.push(c),
-                _ => return None,
+            '\\' => match chars.next() {
+                Some(c @ ('\\' | ',' | '=')) => out.push(c),
+                Some(c) => return Err(Some(format!("\\{c}"))),
+                None => return Err(Some("\\".to_owned())),
             },
-            ',' | '=' => return None,
+            ',' | '=' => return Err(None),
             c => out.push(c),
         }
     }
-    Some(out)
+    Ok(out)
 }
 
 /// The text of the field at a dotted path, empty if there is none: how selectors see fields.

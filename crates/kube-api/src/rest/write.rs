@@ -192,13 +192,46 @@ pub(crate) fn check_type(resource: &Resource, body: &mut Value) -> Result<(), St
             map.insert("metadata".to_owned(), json!({}));
         }
         Some(Value::Object(_)) => {}
-        Some(_) => {
-            return Err(StatusError::bad_request(
-                "json: cannot unmarshal metadata into Go struct field of type v1.ObjectMeta",
+        Some(other) => {
+            let why = format!(
+                "json: cannot unmarshal {} into Go struct field {}.metadata of type v1.ObjectMeta",
+                crate::server::type_name(other),
+                resource.kind
+            );
+            return Err(StatusError::undecodable(
+                &resource.kind,
+                &resource.version,
+                &resource.kind,
+                &why,
             ));
         }
     }
     Ok(())
+}
+
+/// Checks the body of a call of the kind `of`.
+pub(crate) fn check_call(
+    of: &Resource,
+    cx: &Context,
+    namespace: &str,
+    body: &mut Value,
+    notes: &Notes,
+    options: &WriteOptions,
+) -> Result<(), StatusError> {
+    check_type(of, body)?;
+    let validation = options.field_validation;
+    structure::check_fields(of, cx, body, notes, validation, &Tracking::Update)?;
+    let stated = meta(body, "namespace");
+    if of.namespaced && !stated.is_empty() && stated != namespace {
+        return Err(other_namespace());
+    }
+    Ok(())
+}
+
+fn other_namespace() -> StatusError {
+    StatusError::bad_request(
+        "the namespace of the provided object does not match the namespace sent on the request",
+    )
 }
 
 /// Checks the type of a sent body. One in another version of the kind is read under the schema of that version before
@@ -249,9 +282,7 @@ fn check_namespace(target: &Target, body: &mut Value) -> Result<(), StatusError>
     if namespace.is_empty() {
         metadata_mut(body).insert("namespace".to_owned(), target.namespace.as_str().into());
     } else if namespace != target.namespace {
-        return Err(StatusError::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
+        return Err(other_namespace());
     }
     Ok(())
 }
@@ -644,16 +675,10 @@ fn prepare_update(
         if !target.subresource.is_empty() {
             metadata_mut(new).insert("name".to_owned(), target.name.as_str().into());
         } else {
-            return Err(StatusError::bad_request(format!(
-                "the name of the object ({} based on URL) was undeterminable: name must be provided",
-                target.name
-            )));
+            return Err(nameless(target));
         }
-    } else if name != target.name {
-        return Err(StatusError::bad_request(format!(
-            "the name of the object ({name}) does not match the name on the URL ({})",
-            target.name
-        )));
+    } else {
+        check_name(target, &name)?;
     }
     let uid = meta(new, "uid");
     // A patched object came from the stored one, so that another identity in it is a change; a replacement names the
@@ -759,6 +784,27 @@ fn prepare_update(
     ask_policies(api, cx, target, options, Some(old), new)
 }
 
+/// The object has to be the one that the path names.
+pub(crate) fn check_name(target: &Target, name: &str) -> Result<(), StatusError> {
+    if name.is_empty() {
+        return Err(nameless(target));
+    }
+    if name == target.name {
+        return Ok(());
+    }
+    Err(StatusError::bad_request(format!(
+        "the name of the object ({name}) does not match the name on the URL ({})",
+        target.name
+    )))
+}
+
+fn nameless(target: &Target) -> StatusError {
+    StatusError::bad_request(format!(
+        "the name of the object ({} based on URL) was undeterminable: name must be provided",
+        target.name
+    ))
+}
+
 /// Whether finalizers must be the system's or somebody's: of all kinds but definitions and what they define, whose own
 /// finalizer is neither.
 fn qualifies_finalizers(resource: &Resource) -> bool {
@@ -800,7 +846,7 @@ fn keep_managed(object: &mut Value, managed: Option<Value>) {
 }
 
 /// A patch whose result cannot be read as the object (apiserver `handlers/patch.go`).
-fn unpatchable(patched: &Value, error: &StatusError) -> StatusError {
+pub(crate) fn unpatchable(patched: &Value, error: &StatusError) -> StatusError {
     let why = error
         .message
         .rsplit_once("cannot be handled as a ")
@@ -825,6 +871,9 @@ pub(crate) async fn replace(
 ) -> Result<Written, StatusError> {
     let resource = &target.resource;
     check_body(api, cx, target, &mut body, notes, options)?;
+    if target.subresource.is_empty() {
+        check_name(target, meta(&body, "name"))?;
+    }
     let missing = api.store.get(&resource.storage, &target.key()).is_none();
     if missing && target.subresource.is_empty() && target.strategy.allow_create_on_update() {
         let mut target = target.clone();

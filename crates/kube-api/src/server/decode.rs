@@ -112,7 +112,7 @@ pub(crate) fn summary(bytes: &[u8]) -> String {
 }
 
 /// What Go's JSON decoder calls a value.
-pub(super) fn type_name(value: &Value) -> &'static str {
+pub(crate) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

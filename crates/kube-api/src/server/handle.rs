@@ -282,6 +282,7 @@ impl ResourceRequest<'_> {
         let watch = self.path.watch || (collection && self.query.flag("watch").unwrap_or(false));
         match (&self.parts.method, collection) {
             (&Method::GET, _) if watch => Some("watch"),
+            _ if self.path.watch => None,
             (&Method::GET, true) => Some("list"),
             (&Method::GET, false) => Some("get"),
             (&Method::POST, _) => Some("create"),
@@ -384,7 +385,8 @@ async fn resource<B: RequestBody>(
         };
     }
     let answered = in_turn(&request, &resource, verb, in_namespace, timeout, body).await;
-    let Some(deprecation) = &resource.deprecation else {
+    let served = !path.subresource.is_empty() || resource.supports(verb);
+    let Some(deprecation) = resource.deprecation.as_ref().filter(|_| served) else {
         return answered;
     };
     let mut response = answered.unwrap_or_else(|error| respond::error(&error));
@@ -444,6 +446,12 @@ async fn start_watch(
     }
     let mut options = ListOptions::parse(&request.query, true)?;
     if !request.path.name.is_empty() {
+        let wanted = options.fields.exactly("metadata.name");
+        if wanted.is_some_and(|wanted| wanted != request.path.name) {
+            return Err(StatusError::bad_request(
+                "fieldSelector metadata.name doesn't match requested name",
+            ));
+        }
         options.fields = crate::rest::selector::FieldSelector::parse(&format!(
             "metadata.name={}",
             request.path.name
@@ -506,6 +514,10 @@ async fn run<B: RequestBody>(
     if !path.subresource.is_empty() {
         return subresource(request, resource, verb, namespace, accept, body).await;
     }
+    // What only answers calls has no objects by name.
+    if resource.action.is_some() && !path.name.is_empty() {
+        return no_resource(api, &path.group);
+    }
     if !resource.supports(verb) || (verb == "create" && !path.name.is_empty()) {
         return Err(StatusError::method_not_allowed());
     }
@@ -544,11 +556,14 @@ async fn run<B: RequestBody>(
             let cx = request.context(&options);
             let decoded = object_body(request, &resource.kind, body).await?;
             if let Some(action) = &resource.action {
+                let mut body = decoded.value;
+                let notes = &decoded.notes;
+                write::check_call(resource, &cx, namespace, &mut body, notes, &options)?;
                 let call = Call {
                     resource: Arc::clone(resource),
                     namespace: namespace.to_owned(),
                     name: String::new(),
-                    body: decoded.value,
+                    body,
                 };
                 let reply = action.call(api, &cx, call).await?;
                 return Ok(value_response(
@@ -599,7 +614,9 @@ async fn run<B: RequestBody>(
             let deleted =
                 delete_collection(api, &cx, resource, namespace, &selection, &options).await?;
             let bytes = render::list(resource, deleted, accept.form, now);
-            Ok(respond::json(StatusCode::OK, bytes, accept))
+            let mut response = respond::json(StatusCode::OK, bytes, accept);
+            respond::warn(&mut response, &cx.warnings.lock());
+            Ok(response)
         }
         _ => Err(StatusError::method_not_allowed()),
     }
@@ -670,9 +687,15 @@ async fn subresource<B: RequestBody>(
         Subresource::Action(action) => {
             let options = WriteOptions::parse(&request.query, "CreateOptions")?;
             let cx = request.context(&options);
-            let body = match verb {
-                "get" => Value::Null,
-                _ => object_body(request, &resource.kind, body).await?.value,
+            let body = match (verb, action.body()) {
+                ("get", _) => Value::Null,
+                (_, None) => object_body(request, &resource.kind, body).await?.value,
+                (_, Some(kind)) => {
+                    let Decoded { mut value, notes } =
+                        object_body(request, &kind.kind, body).await?;
+                    write::check_call(kind, &cx, namespace, &mut value, &notes, &options)?;
+                    value
+                }
             };
             let call = Call {
                 resource: Arc::clone(resource),
@@ -735,7 +758,8 @@ async fn patch_body<B: RequestBody>(
     let decoded = match kind {
         PatchKind::Apply => decode::yaml(&bytes)
             .map_err(|why| StatusError::bad_request(format!("error decoding YAML: {why}")))?,
-        PatchKind::Json | PatchKind::Merge | PatchKind::Strategic => decode::json(&bytes)
+        PatchKind::Strategic => decode::json(&bytes).map_err(StatusError::bad_request)?,
+        PatchKind::Json | PatchKind::Merge => decode::json(&bytes)
             .map_err(|why| StatusError::bad_request(format!("error decoding patch: {why}")))?,
     };
     Ok((kind, decoded))
@@ -771,6 +795,17 @@ async fn object_body<B: RequestBody>(
             ))
         })?,
     };
+    for field in ["apiVersion", "kind"] {
+        match decoded.value.get(field) {
+            None | Some(Value::Null | Value::String(_)) => {}
+            Some(other) => {
+                return Err(unrecognized(format!(
+                    "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field .{field} of type string",
+                    decode::type_name(other)
+                )));
+            }
+        }
+    }
     match &decoded.value {
         Value::Object(_) => Ok(decoded),
         // What a null leaves out is left out.

@@ -39,6 +39,8 @@ enum Step {
         step: i64,
     },
     Index(i64),
+    /// What several steps find, one after the other.
+    Union(Vec<Self>),
     Filter {
         left: Vec<Self>,
         comparison: Option<(Comparison, Operand)>,
@@ -125,6 +127,7 @@ fn apply<'v>(step: &Step, value: &'v Value, found: &mut Vec<&'v Value>) {
                 found.extend(position(*index, items.len()).and_then(|index| items.get(index)));
             }
         }
+        Step::Union(steps) => steps.iter().for_each(|step| apply(step, value, found)),
         Step::Slice { start, end, step } => {
             if let Value::Array(items) = value {
                 let length = items.len() as i64;
@@ -339,6 +342,21 @@ impl<'t> Parser<'t> {
     }
 
     fn bracket(&mut self) -> Result<Step, JsonPathError> {
+        let mut steps = vec![self.selector()?];
+        while self.take(",") {
+            steps.push(self.selector()?);
+        }
+        if !self.take("]") {
+            return Err(self.error("a bracket is not closed"));
+        }
+        match steps.len() {
+            1 => Ok(steps.remove(0)),
+            _ => Ok(Step::Union(steps)),
+        }
+    }
+
+    /// One of the things that stand between brackets.
+    fn selector(&mut self) -> Result<Step, JsonPathError> {
         self.skip_spaces();
         let step = if self.take("*") {
             Step::Wildcard
@@ -364,11 +382,7 @@ impl<'t> Parser<'t> {
             }
         };
         self.skip_spaces();
-        if self.take("]") {
-            Ok(step)
-        } else {
-            Err(self.error("a bracket is not closed"))
-        }
+        Ok(step)
     }
 
     fn filter(&mut self) -> Result<Step, JsonPathError> {

@@ -24,7 +24,7 @@ use scenario::Scenario;
 use servers::Pair;
 
 /// Differences shown before the rest is only counted.
-const SHOWN: usize = 2000;
+const SHOWN: usize = 4000;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential")

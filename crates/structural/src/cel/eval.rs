@@ -306,7 +306,8 @@ fn type_named<'a>(operand: &Expr, field: &str) -> Option<Value<'a>> {
 
 fn has<'a>(operand: &Value<'a>, field: &str) -> Outcome<'a> {
     match operand {
-        Value::Optional(None) => Ok(Value::Bool(false)),
+        // Nothing has no members.
+        Value::Optional(None) | Value::Null => Ok(Value::Bool(false)),
         Value::Optional(Some(inner)) => Ok(Value::Bool(field_of(inner, field).is_some())),
         Value::Map(_) | Value::JsonMap(..) => Ok(Value::Bool(field_of(operand, field).is_some())),
         _ => Err(no_overload()),
@@ -489,6 +490,8 @@ fn field_of<'a>(operand: &Value<'a>, field: &str) -> Option<Value<'a>> {
 
 fn select<'a>(operand: &Value<'a>, field: &str, optional: bool) -> Outcome<'a> {
     match operand {
+        Value::Null if optional => Ok(Value::Optional(None)),
+        Value::Null => Err(failed(format!("no such key: {field}"))),
         Value::Optional(None) => Ok(Value::Optional(None)),
         Value::Optional(Some(inner)) => Ok(Value::Optional(field_of(inner, field).map(Rc::new))),
         Value::Map(_) | Value::JsonMap(..) => match (field_of(operand, field), optional) {

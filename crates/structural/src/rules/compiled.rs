@@ -18,7 +18,7 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    fn new(rule: &Rule) -> Self {
+    fn new(rule: &Rule, view: View<'_>) -> Self {
         let program = Program::parse(&rule.rule, &VARIABLES);
         let message = rule
             .message_expression
@@ -30,7 +30,10 @@ impl Compiled {
                 .is_ok_and(|program| program.uses("oldSelf")),
             program,
             message,
-            field: rule.field_path.as_deref().map(normalized),
+            field: rule
+                .field_path
+                .as_deref()
+                .map(|path| normalized(path, view)),
             rule: rule.clone(),
         }
     }
@@ -43,17 +46,27 @@ impl Compiled {
     }
 }
 
-/// `.a.b['c']` as error paths print it.
-fn normalized(path: &str) -> String {
+/// `.a.b['c']` as error paths print it: keys of maps stand in brackets, properties do not.
+fn normalized(path: &str, view: View<'_>) -> String {
     let mut out = String::new();
     let mut rest = path.trim();
+    let mut view = Some(view);
     while !rest.is_empty() {
         if let Some(after) = rest.strip_prefix("['")
             && let Some((key, after)) = after.split_once("']")
         {
-            out.push('[');
-            out.push_str(key);
-            out.push(']');
+            let property = view.and_then(|view| view.property(key));
+            if property.is_some() {
+                if !out.is_empty() {
+                    out.push('.');
+                }
+                out.push_str(key);
+            } else {
+                out.push('[');
+                out.push_str(key);
+                out.push(']');
+            }
+            view = property.or_else(|| view?.additional_properties());
             rest = after;
         } else {
             let after = rest.strip_prefix('.').unwrap_or(rest);
@@ -65,6 +78,10 @@ fn normalized(path: &str) -> String {
                 out.push('.');
             }
             out.push_str(&after[..end]);
+            view = view.and_then(|view| {
+                let property = view.property(&after[..end]);
+                property.or_else(|| view.additional_properties())
+            });
             rest = &after[end..];
         }
     }
@@ -92,7 +109,11 @@ impl Tree {
             .constraints()
             .map_or(&[], |constraints| &constraints.all_of);
         let tree = Self {
-            rules: view.rules().iter().map(Compiled::new).collect(),
+            rules: view
+                .rules()
+                .iter()
+                .map(|rule| Compiled::new(rule, view))
+                .collect(),
             properties: view
                 .properties()
                 .filter_map(|(name, property)| {

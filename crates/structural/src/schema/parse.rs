@@ -177,8 +177,12 @@ impl Parser<'_> {
                 default: schema.get("default").cloned(),
                 map_type: keywords.map_type()?,
                 nullable: keywords.flag("nullable")?,
+                strategy: keywords.patch_strategy()?,
             };
-            let bare = overlay.default.is_none() && overlay.map_type.is_none() && !overlay.nullable;
+            let bare = overlay.default.is_none()
+                && overlay.map_type.is_none()
+                && !overlay.nullable
+                && overlay.strategy == PatchStrategy::default();
             return Ok(Child::Component {
                 index: self.reference(reference, path)?,
                 overlay: (!bare).then(|| Box::new(overlay)),
@@ -240,23 +244,7 @@ impl Parser<'_> {
             }
         };
         node.map_type = keywords.map_type()?;
-        for strategy in keywords
-            .text("x-kubernetes-patch-strategy")?
-            .unwrap_or_default()
-            .split(',')
-        {
-            let PatchStrategy {
-                merge,
-                replace,
-                retain_keys,
-            } = &mut node.strategy;
-            match strategy {
-                "merge" => *merge = true,
-                "replace" => *replace = true,
-                "retainKeys" => *retain_keys = true,
-                _ => {}
-            }
-        }
+        node.strategy = keywords.patch_strategy()?;
         node.merge_key = keywords
             .text("x-kubernetes-patch-merge-key")?
             .map(Into::into);
@@ -311,12 +299,12 @@ impl Parser<'_> {
             maximum: keywords.number("maximum")?,
             exclusive_maximum: keywords.flag("exclusiveMaximum")?,
             multiple_of: keywords.number("multipleOf")?,
-            min_length: keywords.count("minLength")?,
+            min_length: keywords.least("minLength")?,
             max_length: keywords.count("maxLength")?,
-            min_items: keywords.count("minItems")?,
+            min_items: keywords.least("minItems")?,
             max_items: keywords.count("maxItems")?,
             unique_items: keywords.flag("uniqueItems")?,
-            min_properties: keywords.count("minProperties")?,
+            min_properties: keywords.least("minProperties")?,
             max_properties: keywords.count("maxProperties")?,
             all_of: self.branches(keywords, "allOf", depth)?,
             any_of: self.branches(keywords, "anyOf", depth)?,
@@ -481,6 +469,28 @@ impl<'a> Keywords<'a> {
 
     fn number(self, keyword: &'static str) -> Result<Option<f64>, SchemaError> {
         self.read(keyword, "a number", Value::as_f64)
+    }
+
+    fn patch_strategy(self) -> Result<PatchStrategy, SchemaError> {
+        let mut strategy = PatchStrategy::default();
+        let text = self.text("x-kubernetes-patch-strategy")?;
+        for word in text.unwrap_or_default().split(',') {
+            match word {
+                "merge" => strategy.merge = true,
+                "replace" => strategy.replace = true,
+                "retainKeys" => strategy.retain_keys = true,
+                _ => {}
+            }
+        }
+        Ok(strategy)
+    }
+
+    /// The least of something, of which there is never less than nothing.
+    fn least(self, keyword: &'static str) -> Result<Option<u64>, SchemaError> {
+        self.read(keyword, "a count", |value| {
+            let negative = value.as_i64().is_some_and(i64::is_negative);
+            value.as_u64().or(negative.then_some(0))
+        })
     }
 
     fn count(self, keyword: &'static str) -> Result<Option<u64>, SchemaError> {

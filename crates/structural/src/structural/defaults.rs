@@ -30,7 +30,6 @@ pub(super) fn defaults(
                 if pruned == *value {
                     let mut defaulted = value.clone();
                     default::drop_nulls(&mut defaulted, &parsed);
-                    default::default(&mut defaulted, &parsed);
                     errors.extend(validate::part(&defaulted, parsed.view(), &place));
                 } else {
                     errors.push(FieldError::invalid(

@@ -139,6 +139,17 @@ async fn bind(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusE
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned();
+    let kind = call.body.pointer("/target/kind").and_then(Value::as_str);
+    if !matches!(kind, None | Some("" | "Node")) {
+        return Err(StatusError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "",
+            format!(
+                "target.kind: Unsupported value: {:?}: supported values: \"Node\", \"<empty>\"",
+                kind.unwrap_or_default()
+            ),
+        ));
+    }
     if node.is_empty() {
         // The real server does not name the object (kubernetes `ValidatePodBinding`).
         return Err(StatusError::new(

@@ -131,7 +131,7 @@ fn param_kind(place: &Place<'_>, errors: &mut Vec<FieldError>) {
                 joined(
                     &version,
                     group,
-                    names::dns_1123_subdomain(group),
+                    &names::dns_1123_subdomain(group),
                     "",
                     errors,
                 );
@@ -139,7 +139,7 @@ fn param_kind(place: &Place<'_>, errors: &mut Vec<FieldError>) {
             if number.is_empty() {
                 errors.push(version.invalid("version must be specified"));
             } else {
-                joined(&version, number, names::dns_1035_label(number), "", errors);
+                joined(&version, number, &names::dns_1035_label(number), "", errors);
             }
         }
         _ => {
@@ -153,7 +153,7 @@ fn param_kind(place: &Place<'_>, errors: &mut Vec<FieldError>) {
     } else {
         let found = names::dns_1035_label(&kind.text().to_lowercase());
         let before = "may have mixed case, but should otherwise match: ";
-        joined(&kind, kind.text(), found, before, errors);
+        joined(&kind, kind.text(), &found, before, errors);
     }
 }
 
@@ -161,7 +161,7 @@ fn param_kind(place: &Place<'_>, errors: &mut Vec<FieldError>) {
 fn joined(
     place: &Place<'_>,
     value: &str,
-    found: Vec<String>,
+    found: &[String],
     before: &str,
     errors: &mut Vec<FieldError>,
 ) {

@@ -72,6 +72,54 @@ pub(super) fn initial<'o>(
     }
 }
 
+/// What a container that only looks into a pod cannot have.
+const NOT_EPHEMERAL: [&str; 8] = [
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+];
+
+/// The containers that look into a pod that has the containers `others`.
+pub(super) fn ephemeral(
+    containers: &Place<'_>,
+    others: &BTreeSet<&str>,
+    volumes: &BTreeSet<&str>,
+    errors: &mut Vec<FieldError>,
+) {
+    let detail = "cannot be set for an Ephemeral Container";
+    let mut names = others.clone();
+    for container in containers.items() {
+        common(&container, volumes, errors);
+        let name = container.child("name");
+        if !names.insert(name.text()) {
+            errors.push(FieldError::duplicate(name.path(), name.text()));
+        }
+        let target = container.child("targetContainerName");
+        if !target.is_empty() && !others.contains(target.text()) {
+            errors.push(FieldError::not_found(target.path(), target.text()));
+        }
+        for member in NOT_EPHEMERAL {
+            let member = container.child(member);
+            if !member.is_empty() {
+                errors.push(member.forbidden(detail));
+            }
+        }
+        for mount in container.child("volumeMounts").items() {
+            for member in ["subPath", "subPathExpr"] {
+                let member = mount.child(member);
+                if !member.is_empty() {
+                    errors.push(member.forbidden(detail));
+                }
+            }
+        }
+    }
+}
+
 /// Two containers cannot have the same port of the host.
 fn host_ports(containers: &[Place<'_>], errors: &mut Vec<FieldError>) {
     let mut taken = BTreeSet::new();

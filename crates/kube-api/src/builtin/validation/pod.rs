@@ -27,6 +27,14 @@ pub(super) fn check(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
         &volumes,
         errors,
     );
+    let lists = ["containers", "initContainers"].map(|list| spec.child(list).items());
+    let others = lists.iter().flatten().map(|item| item.child("name").text());
+    container::ephemeral(
+        &spec.child("ephemeralContainers"),
+        &others.collect(),
+        &volumes,
+        errors,
+    );
     one_of(
         &spec.child("restartPolicy"),
         &["Always", "OnFailure", "Never"],
@@ -354,6 +362,60 @@ pub(super) fn update(
         }
     }
     unchanged(&spec, &held, errors);
+}
+
+/// Containers that look into a pod stay as they were made.
+pub(super) fn ephemeral_update(
+    new: &serde_json::Value,
+    old: &serde_json::Value,
+    errors: &mut Vec<FieldError>,
+) {
+    let [now, before] = [new, old].map(|pod| Place::of(pod, "spec").child("ephemeralContainers"));
+    for held in before.items() {
+        let name = held.child("name").text();
+        let found = now
+            .items()
+            .into_iter()
+            .find(|item| item.child("name").text() == name);
+        let what = match found {
+            None => "removed",
+            Some(found) if found.value() != held.value() => "changed",
+            Some(_) => continue,
+        };
+        errors.push(now.forbidden(format!(
+            "existing ephemeral containers {name:?} may not be {what}\n"
+        )));
+    }
+}
+
+/// Only what containers may use is changed, and not into another class of service.
+pub(super) fn resize_update(
+    new: &serde_json::Value,
+    old: &serde_json::Value,
+    same_class: bool,
+    errors: &mut Vec<FieldError>,
+) {
+    let spec = Place::of(new, "spec");
+    if !same_class {
+        let class = Place::of(new, "status").child("qosClass");
+        errors.push(FieldError::invalid(
+            spec.path(),
+            class.text(),
+            "Pod QOS Class may not change as a result of resizing",
+        ));
+    }
+    let names = |pod: &serde_json::Value| {
+        let lists =
+            ["containers", "initContainers"].map(|list| Place::of(pod, "spec").child(list).items());
+        let names = lists
+            .iter()
+            .flatten()
+            .map(|item| item.child("name").text().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    if names(new) != names(old) {
+        errors.push(spec.forbidden("only cpu and memory resources are mutable"));
+    }
 }
 
 fn added_tolerations(new: &Place<'_>, old: &Place<'_>, errors: &mut Vec<FieldError>) {

@@ -139,6 +139,38 @@ fn scaling(rules: &Place<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
+/// What a quota of pods of one sort can count.
+const OF_PODS: [&str; 7] = [
+    "pods",
+    "cpu",
+    "memory",
+    "requests.cpu",
+    "requests.memory",
+    "limits.cpu",
+    "limits.memory",
+];
+
+/// Scopes fit what is counted (kubernetes `pkg/apis/core/helper`, v1.36).
+fn scopes(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let counts = |allowed: &[&str]| {
+        let hard = spec.child("hard").members();
+        hard.iter().all(|(name, _)| allowed.contains(name))
+    };
+    let scopes = spec.child("scopes");
+    let fits = scopes.items().iter().all(|scope| match scope.text() {
+        "BestEffort" => counts(&["pods"]),
+        "Terminating"
+        | "NotTerminating"
+        | "NotBestEffort"
+        | "PriorityClass"
+        | "CrossNamespacePodAffinity" => counts(&OF_PODS),
+        _ => true,
+    });
+    if !fits {
+        errors.push(scopes.invalid("unsupported scope applied to resource"));
+    }
+}
+
 /// What is wrong with a ResourceQuota.
 pub(super) fn quota(object: &Value, errors: &mut Vec<FieldError>) {
     let hard = Place::of(object, "spec").child("hard");
@@ -147,6 +179,7 @@ pub(super) fn quota(object: &Value, errors: &mut Vec<FieldError>) {
         errors.extend(found.map(|problem| FieldError::invalid(amount.path(), name, problem)));
         quantity(name, &amount, errors);
     }
+    scopes(&Place::of(object, "spec"), errors);
 }
 
 /// What is wrong with a LimitRange.

@@ -251,6 +251,18 @@ fn traffic(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
             errors.push(member.forbidden(what));
         }
     }
+    source_ranges(spec, kind, errors);
+}
+
+/// Who may reach a balancer of load is said only where there is one.
+fn source_ranges(spec: &Place<'_>, kind: &str, errors: &mut Vec<FieldError>) {
+    let ranges = spec.child("loadBalancerSourceRanges");
+    if !ranges.is_empty() && kind != "LoadBalancer" {
+        errors.push(FieldError::forbidden(
+            "spec.LoadBalancerSourceRanges",
+            "may only be used when `type` is 'LoadBalancer'",
+        ));
+    }
 }
 
 /// What may not change: an address that was given.

@@ -240,7 +240,7 @@ pub(super) fn stateful_update(new: &Value, old: &Value, errors: &mut Vec<FieldEr
 }
 
 /// What is wrong with the status of a Deployment.
-pub(super) fn deployment_status(object: &Value, errors: &mut Vec<FieldError>) {
+pub(super) fn deployment_status(object: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let status = Place::of(object, "status");
     for member in [
         "observedGeneration",
@@ -257,11 +257,11 @@ pub(super) fn deployment_status(object: &Value, errors: &mut Vec<FieldError>) {
     let count = |member: &str| status.child(member).number().unwrap_or(0);
     for member in ["updatedReplicas", "readyReplicas", "availableReplicas"] {
         if count(member) > count("replicas") {
-            errors.push(
-                status
-                    .child(member)
-                    .invalid("cannot be greater than status.replicas"),
-            );
+            errors.push(FieldError::invalid(
+                status.child(member).path(),
+                count(member),
+                "cannot be greater than status.replicas",
+            ));
         }
     }
     if count("availableReplicas") > count("readyReplicas") {
@@ -270,6 +270,17 @@ pub(super) fn deployment_status(object: &Value, errors: &mut Vec<FieldError>) {
                 .child("availableReplicas")
                 .invalid("cannot be greater than readyReplicas"),
         );
+    }
+    let collisions = status.child("collisionCount");
+    let before = Place::of(old, "status").child("collisionCount");
+    if let Some(before) = before.number()
+        && count("collisionCount") < before
+    {
+        errors.push(FieldError::invalid(
+            collisions.path(),
+            count("collisionCount"),
+            "cannot be decremented",
+        ));
     }
 }
 
