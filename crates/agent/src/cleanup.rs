@@ -121,6 +121,7 @@ pub async fn run(api: &Api, dry_run: bool) -> Result<Report, ApiError> {
     work.node_marks().await;
     work.pull_secrets().await;
     work.webhooks().await;
+    work.policies().await;
     work.labelled_rbac().await;
     for path in UNLABELLED {
         work.delete(path).await;
@@ -255,6 +256,21 @@ impl Cleanup<'_> {
                     .push(format!("{path}: it is served from another namespace")),
                 Ok(None) => {}
                 Err(error) => self.failed(&path, &error),
+            }
+        }
+    }
+
+    /// What has the cluster's API server refuse; bindings first, since a policy alone refuses nothing.
+    async fn policies(&mut self) {
+        let selector = format!("{CREATOR_LABEL}={CREATOR_NORMAN}");
+        for kind in [
+            "validatingadmissionpolicybindings",
+            "validatingadmissionpolicies",
+        ] {
+            let collection = format!("/apis/admissionregistration.k8s.io/v1/{kind}");
+            for object in self.items(&collection, &selector).await {
+                self.delete(&format!("{collection}/{}", segment(name(&object))))
+                    .await;
             }
         }
     }

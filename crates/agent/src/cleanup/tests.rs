@@ -76,6 +76,20 @@ fn imported(fake: &FakeKubernetes) {
         &format!("{rbac}/namespaces/shop/rolebindings/theirs"),
         json!({}),
     );
+    for kind in [
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+    ] {
+        let collection = format!("/apis/admissionregistration.k8s.io/v1/{kind}");
+        fake.put(
+            &format!("{collection}/drover-namespaces"),
+            json!({"metadata": {"labels": norman}}),
+        );
+        fake.put(
+            &format!("{collection}/theirs"),
+            json!({"metadata": {"labels": {}}}),
+        );
+    }
     fake.put(
         &format!("{rbac}/clusterroles/proxy-clusterrole-kubeapiserver"),
         json!({}),
@@ -105,6 +119,8 @@ async fn everything_we_made_goes_and_nothing_else() {
         left,
         [
             "/api/v1/namespaces/shop",
+            "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/theirs",
+            "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/theirs",
             "/apis/apps/v1/namespaces/cattle-system/deployments/cattle-cluster-agent",
             "/apis/apps/v1/namespaces/shop/deployments/web",
             "/apis/rbac.authorization.k8s.io/v1/clusterroles/theirs",
