@@ -72,13 +72,7 @@ fn bodies(body: &Value, kind: &str, fields: &Fields) -> Vec<(String, Value)> {
         // What is inside, as far as it has fields of its own.
         let inner = of.rsplit('[').next().unwrap().trim_end_matches(']');
         for (inside, _) in fields.get(inner).into_iter().flatten() {
-            for value in [
-                json!(true),
-                json!(-1),
-                json!("Ü / \u{0}"),
-                json!([{}]),
-                json!({"x": 1}),
-            ] {
+            for value in [json!(true), json!("Ü / \u{0}"), json!([{}])] {
                 let part = Value::Object(Map::from_iter([(inside.clone(), value)]));
                 let value = match of.split('[').next().unwrap() {
                     "array" => json!([part]),
