@@ -17,6 +17,7 @@ pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use drover_auth::Clock;
@@ -28,14 +29,17 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Api, Client};
+use parking_lot::Mutex;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use self::completion::{object_patch, spec_defaults};
+use crate::agent_deploy;
 use crate::creator::{self, Creator};
 use crate::facts::{Board, Facts};
 use crate::plan::{Action, Plan, Reference, Site, Sites};
 use crate::registration::{DEFAULT_TOKEN, registration_token};
-use crate::runtime::{Controller, LookError};
+use crate::runtime::{Controller, LookError, Trigger};
 
 /// Keeps a Cluster until its objects in the cluster are gone.
 pub const AGENT_FINALIZER: &str = "controller.cattle.io/cluster-agent-controller-cleanup";
@@ -281,7 +285,24 @@ fn creator_bindings(
 pub(crate) struct Clusters {
     pub(crate) client: Client,
     pub(crate) board: Arc<Board>,
+    /// Told when something else is wished for a cluster's agent.
+    pub(crate) agent: Trigger,
+    pub(crate) wishes: Mutex<HashMap<String, Wishes>>,
     pub(crate) clock: Clock,
+}
+
+/// A hash of what people ask for at a Cluster, as far as its agent goes, and of what sort it is. The rest of the status
+/// changes often and is no wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wishes([u8; 32]);
+
+impl Wishes {
+    fn of(cluster: &Cluster) -> Result<Self, kube::Error> {
+        let forced = annotation(&cluster.metadata, agent_deploy::FORCE);
+        let text = serde_json::to_vec(&(&cluster.spec, &cluster.status.driver, forced))
+            .map_err(kube::Error::SerdeError)?;
+        Ok(Self(Sha256::digest(text).into()))
+    }
 }
 
 impl Controller for Clusters {
@@ -298,8 +319,13 @@ impl Controller for Clusters {
                 return Ok(None);
             }
             self.board.forget(id);
+            self.wishes.lock().remove(id);
             return Ok(None);
         };
+        let wishes = Wishes::of(&cluster)?;
+        if self.wishes.lock().insert(id.to_owned(), wishes) != Some(wishes) {
+            self.agent.now(id);
+        }
         let namespace = Api::<Namespace>::all(self.client.clone())
             .get_opt(id)
             .await?;

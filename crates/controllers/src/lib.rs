@@ -226,6 +226,8 @@ impl Controllers {
                 clusters::Clusters {
                     client: client(),
                     board: Arc::clone(board),
+                    agent: triggers.agent.clone(),
+                    wishes: parking_lot::Mutex::default(),
                     clock: clock.clone(),
                 },
                 &triggers.clusters,

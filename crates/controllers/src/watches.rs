@@ -6,6 +6,7 @@ use drover_types::management::{
     Cluster, ClusterRegistrationToken, ClusterRoleTemplateBinding, Feature, GlobalRole, Project,
     ProjectRoleTemplateBinding, RoleTemplate, Setting,
 };
+use drover_types::names::SYSTEM_NAMESPACE;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
@@ -15,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::observer::Known;
 use crate::runtime::{Presence, Trigger, watch_metadata};
 use crate::{Triggers, settings, settings_follow};
+
+/// What names of workspaces begin with, whose namespaces hold credentials of registries.
+const WORKSPACE_PREFIX: &str = "fleet-";
 
 /// The watches, each to be run.
 pub(crate) fn all(
@@ -114,13 +118,19 @@ pub(crate) fn all(
         shutdown.clone(),
     );
     let (of_secrets, known_to_secrets) = (triggers.secrets.clone(), Arc::clone(known));
+    let agents = triggers.agent.clone();
     let secret = watch_metadata::<Secret>(
         client,
         everything(),
         move |object, _| {
             let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-            for id in of_cluster(&known_to_secrets.all(), namespace) {
+            let ids = known_to_secrets.all();
+            for id in of_cluster(&ids, namespace) {
                 of_secrets.now(id);
+            }
+            // Credentials of registries travel with the agents.
+            if namespace == SYSTEM_NAMESPACE || namespace.starts_with(WORKSPACE_PREFIX) {
+                ids.iter().for_each(|id| agents.now(id));
             }
         },
         shutdown.clone(),

@@ -569,3 +569,22 @@ proptest! {
         prop_assert_eq!(kinds.len(), world.conditions().len());
     }
 }
+
+#[test]
+fn a_status_is_no_wish() {
+    let wishes = |cluster: &Cluster| Wishes::of(cluster).unwrap();
+    let mut cluster = Cluster::named("c-skw55");
+    let first = wishes(&cluster);
+    cluster.status.node_count = 3;
+    cluster.metadata.resource_version = Some("7".to_owned());
+    assert_eq!(wishes(&cluster), first);
+    cluster.spec.display_name = "other".to_owned();
+    let second = wishes(&cluster);
+    assert_ne!(second, first);
+    cluster.status.driver = "imported".to_owned();
+    let third = wishes(&cluster);
+    assert_ne!(third, second);
+    let force = (agent_deploy::FORCE.to_owned(), "true".to_owned());
+    cluster.metadata.annotations = Some([force].into());
+    assert_ne!(wishes(&cluster), third);
+}

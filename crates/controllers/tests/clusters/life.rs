@@ -236,6 +236,18 @@ async fn live(mut world: World) {
         text.contains("multi-cluster-management-agent=true"),
         "the second manifest has features"
     );
+    // What somebody wishes for the agent reaches it, though nothing happens in the cluster.
+    let wish = json!({ "spec": { "agentEnvVars": [{ "name": "WISHED", "value": "1" }] } });
+    clusters
+        .patch("c-skw55", &PatchParams::default(), &Patch::Merge(&wish))
+        .await
+        .unwrap();
+    let agent = until("the wish to be heard", || async {
+        let agent = deployments.get("cattle-cluster-agent").await.unwrap();
+        let text = serde_json::to_string(&agent).unwrap();
+        text.contains("WISHED").then_some(agent)
+    })
+    .await;
     let touched = agent.metadata.resource_version;
     world
         .condition("c-skw55", "GlobalAdminsSynced", "True")
