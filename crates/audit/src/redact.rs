@@ -110,8 +110,13 @@ impl Redaction<'_> {
 
 /// How much shows below a field; none if nothing does, not even names.
 fn inside(show: Show, top: bool, name: &str, content: &Value) -> Option<Show> {
-    // Of a list; `data` holds free keys in ConfigMaps and Secrets.
-    let items = top && content.is_array() && matches!(name, "items" | "data");
+    // Of a list, which holds objects alone; `data` holds free keys in ConfigMaps and Secrets.
+    let of_objects = || {
+        content
+            .as_array()
+            .is_some_and(|all| all.iter().all(Value::is_object))
+    };
+    let items = top && matches!(name, "items" | "data") && of_objects();
     match show {
         _ if name == "metadata" => Some(Show::Identity),
         Show::Listed if items || schema::is_container(name) => Some(Show::Listed),
