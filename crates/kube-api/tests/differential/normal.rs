@@ -145,6 +145,10 @@ impl Normal {
         {
             *name = format!("{base}<random>");
         }
+        if let Some(Value::Array(owners)) = members.get_mut("managedFields") {
+            // The servers' clocks turn at different moments; random writers look at the order.
+            owners.sort_by_key(|owner| owner_key(owner, false));
+        }
         let single = members.contains_key("uid");
         if let Some(Value::String(revision)) = members.get_mut("resourceVersion")
             && !revision.is_empty()
@@ -165,6 +169,19 @@ impl Normal {
             }
         }
     }
+}
+
+/// By what the owners of an object are ordered.
+pub(crate) fn owner_key(owner: &Value, with_time: bool) -> Vec<String> {
+    let names: &[&str] = if with_time {
+        &["operation", "time", "manager", "apiVersion", "subresource"]
+    } else {
+        &["operation", "manager", "apiVersion", "subresource"]
+    };
+    names
+        .iter()
+        .map(|name| owner[*name].as_str().unwrap_or_default().to_owned())
+        .collect()
 }
 
 /// Removes from a list, table or watch what only controllers make.

@@ -16,7 +16,7 @@ use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::normal::Normal;
+use crate::normal::{Normal, owner_key};
 use crate::scenario::Request;
 use crate::servers::{LIMIT, Pair};
 
@@ -354,24 +354,13 @@ fn sort_owners(object: &mut Value) -> Result<(), String> {
     let Some(Value::Array(owners)) = object.pointer_mut("/metadata/managedFields") else {
         return Ok(());
     };
-    let key = |owner: &Value, with_time: bool| {
-        let names: &[&str] = if with_time {
-            &["operation", "time", "manager", "apiVersion", "subresource"]
-        } else {
-            &["operation", "manager", "apiVersion", "subresource"]
-        };
-        names
-            .iter()
-            .map(|name| owner[*name].as_str().unwrap_or_default().to_owned())
-            .collect::<Vec<_>>()
-    };
-    if !owners.is_sorted_by_key(|owner| key(owner, true)) {
+    if !owners.is_sorted_by_key(|owner| owner_key(owner, true)) {
         return Err(format!(
             "owners out of order: {}",
             Value::from(owners.clone())
         ));
     }
-    owners.sort_by_key(|owner| key(owner, false));
+    owners.sort_by_key(|owner| owner_key(owner, false));
     Ok(())
 }
 
