@@ -198,7 +198,24 @@ fn drop_controllers_own(body: &mut Value) {
         name.is_some_and(|name| CONTROLLERS_OWN.contains(&name))
     };
     match body {
-        Value::Array(events) => events.retain(|event| !own(event)),
+        Value::Array(events) => {
+            let columns = events
+                .iter_mut()
+                .find(|event| own(event))
+                .and_then(|event| event.pointer_mut("/object/columnDefinitions"))
+                .map(Value::take)
+                .filter(|columns| !columns.is_null());
+            events.retain(|event| !own(event));
+            // Columns come with the first event, whichever that is.
+            if let Some(columns) = columns
+                && let Some(first) = events.first_mut()
+                && first
+                    .pointer("/object/columnDefinitions")
+                    .is_some_and(Value::is_null)
+            {
+                first["object"]["columnDefinitions"] = columns;
+            }
+        }
         Value::Object(list) => {
             for member in ["items", "rows"] {
                 if let Some(Value::Array(items)) = list.get_mut(member) {
