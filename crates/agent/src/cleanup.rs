@@ -78,6 +78,9 @@ const ADMIN_BINDING: &str = "cattle-admin-binding";
 const CLUSTER_ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
 const CLUSTER_ROLE_BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
+const POLICIES: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
+const POLICY_BINDINGS: &str =
+    "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings";
 
 /// Tries of one patch against other writers.
 const TRIES: usize = 5;
@@ -121,8 +124,7 @@ pub async fn run(api: &Api, dry_run: bool) -> Result<Report, ApiError> {
     work.node_marks().await;
     work.pull_secrets().await;
     work.webhooks().await;
-    work.policies().await;
-    work.labelled_rbac().await;
+    work.labelled().await;
     for path in UNLABELLED {
         work.delete(path).await;
     }
@@ -260,22 +262,8 @@ impl Cleanup<'_> {
         }
     }
 
-    /// What has the cluster's API server refuse; bindings first, since a policy alone refuses nothing.
-    async fn policies(&mut self) {
-        let selector = format!("{CREATOR_LABEL}={CREATOR_NORMAN}");
-        for kind in [
-            "validatingadmissionpolicybindings",
-            "validatingadmissionpolicies",
-        ] {
-            let collection = format!("/apis/admissionregistration.k8s.io/v1/{kind}");
-            for object in self.items(&collection, &selector).await {
-                self.delete(&format!("{collection}/{}", segment(name(&object))))
-                    .await;
-            }
-        }
-    }
-
-    async fn labelled_rbac(&mut self) {
+    /// Policies of admission, and roles given in the cluster.
+    async fn labelled(&mut self) {
         let selector = format!("{CREATOR_LABEL}={CREATOR_NORMAN}");
         for kind in ["rolebindings", "roles"] {
             for object in self.items(&format!("{RBAC}/{kind}"), &selector).await {
@@ -284,7 +272,13 @@ impl Cleanup<'_> {
                     .await;
             }
         }
-        for collection in [CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES] {
+        // Bindings first: a policy alone refuses nothing, a role alone gives nothing.
+        for collection in [
+            POLICY_BINDINGS,
+            POLICIES,
+            CLUSTER_ROLE_BINDINGS,
+            CLUSTER_ROLES,
+        ] {
             for object in self.items(collection, &selector).await {
                 let name = name(&object);
                 // These may be what we act with.

@@ -121,19 +121,7 @@ async fn cluster(api: &Api, name: &str) -> Result<Value, CliError> {
     let mut named = api.list(&format!("/v3/clusters?{query}")).await?;
     // A server that ignores the filter must not make us take another cluster.
     named.retain(|cluster| cluster["name"] == name);
-    if named.len() > 1 {
-        let ids = named
-            .iter()
-            .filter_map(|cluster| cluster["id"].as_str())
-            .map(ToOwned::to_owned)
-            .collect();
-        return Err(CliError::Ambiguous {
-            kind: "cluster",
-            name: name.to_owned(),
-            ids,
-        });
-    }
-    if let Some(cluster) = named.pop() {
+    if let Some(cluster) = only("cluster", name, named)? {
         return Ok(cluster);
     }
     match api.get(&format!("/v3/clusters/{}", segment(name))).await {
@@ -153,27 +141,39 @@ async fn cluster(api: &Api, name: &str) -> Result<Value, CliError> {
 async fn project(api: &Api, cluster: &str, name: &str) -> Result<String, CliError> {
     let query = query(&[("clusterId", cluster)]);
     let projects = api.list(&format!("/v3/projects?{query}")).await?;
-    let found: Vec<String> = projects
-        .iter()
+    let found = projects
+        .into_iter()
         .filter(|project| project["clusterId"] == cluster)
         .filter(|project| {
             let id = project["id"].as_str().unwrap_or_default();
             project["name"] == name || id == name || id.split(':').nth(1) == Some(name)
         })
-        .map(|project| id(project).map(ToOwned::to_owned))
-        .collect::<Result<_, _>>()?;
-    match <[String; 1]>::try_from(found) {
-        Ok([only]) => Ok(only),
-        Err(none) if none.is_empty() => Err(CliError::NotFound {
+        .collect();
+    match only("project", name, found)? {
+        Some(project) => id(&project).map(ToOwned::to_owned),
+        None => Err(CliError::NotFound {
             kind: "project",
             name: name.to_owned(),
-        }),
-        Err(ids) => Err(CliError::Ambiguous {
-            kind: "project",
-            name: name.to_owned(),
-            ids,
         }),
     }
+}
+
+/// The one object that a name fits, if there is one.
+///
+/// # Errors
+/// When it fits several.
+fn only(kind: &'static str, name: &str, mut found: Vec<Value>) -> Result<Option<Value>, CliError> {
+    if found.len() < 2 {
+        return Ok(found.pop());
+    }
+    Err(CliError::Ambiguous {
+        kind,
+        name: name.to_owned(),
+        ids: found
+            .iter()
+            .map(|one| id(one).map(ToOwned::to_owned))
+            .collect::<Result<_, _>>()?,
+    })
 }
 
 /// The id of an object that came from the API.

@@ -258,16 +258,18 @@ impl DownstreamAccess {
         );
         let sites = self.reach.sites(Some(client.clone()));
         sites.execute(&plan).await?;
-        let guard = namespace_guard::Observed::read(client).await?;
-        let plan = namespace_guard::reconcile(id, &given.templates, &guard);
-        match sites.execute(&plan).await {
-            Err(error) if error.is_unknown() => {
-                tracing::debug!(
-                    cluster = id,
-                    "the cluster is too old for policies of admission"
-                );
+        if namespace_guard::is_guarded(id) {
+            let guard = namespace_guard::Observed::read(client).await?;
+            let plan = namespace_guard::reconcile(id, &given.templates, &guard);
+            match sites.execute(&plan).await {
+                Err(error) if error.is_unknown() => {
+                    tracing::debug!(
+                        cluster = id,
+                        "the cluster is too old for policies of admission"
+                    );
+                }
+                other => other?,
             }
-            other => other?,
         }
         Ok(match self.reach.board.get(id).access {
             Access::Given => Access::Given,

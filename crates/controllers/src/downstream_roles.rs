@@ -66,11 +66,7 @@ impl Wanted {
     pub fn of(id: &str, given: &Given) -> Self {
         let mut wanted = Self::default();
         let local = id == LOCAL_CLUSTER;
-        let all: HashMap<&str, &RoleTemplate> = given
-            .templates
-            .iter()
-            .filter_map(|template| Some((template.metadata.name.as_deref()?, template)))
-            .collect();
+        let all = by_name(&given.templates);
         for name in &given.cluster {
             let group = names::cluster_group(name);
             if group == names::OWNER_GROUP || group == names::MEMBER_GROUP {
@@ -168,6 +164,14 @@ impl Wanted {
         }
         roles
     }
+}
+
+/// Templates by their names.
+pub(crate) fn by_name(templates: &[RoleTemplate]) -> HashMap<&str, &RoleTemplate> {
+    templates
+        .iter()
+        .filter_map(|template| Some((template.metadata.name.as_deref()?, template)))
+        .collect()
 }
 
 /// Whether a template, with all it inherits, gives a verb on a resource of a group.

@@ -11,7 +11,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use drover_types::management::RoleTemplate;
-use drover_types::names::{self, CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER, PROJECT_ANNOTATION};
+use drover_types::names::{
+    self, CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER, POD_SECURITY_PREFIX, PROJECT_ANNOTATION,
+};
 use k8s_openapi::api::admissionregistration::v1::{
     MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding, ValidatingAdmissionPolicyBindingSpec,
@@ -22,13 +24,11 @@ use kube::{Api, Client};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::downstream_roles::{ACCESS_LABEL, gives};
+use crate::downstream_roles::{ACCESS_LABEL, by_name, gives};
 use crate::plan::{Action, Plan, Site};
 
 /// Name of the policy and of its binding.
 pub(crate) const NAME: &str = "drover-namespaces";
-/// What labels of pod security begin with.
-const POD_SECURITY: &str = "pod-security.kubernetes.io/";
 
 /// Roles by what they let do in a project; the first are those of projects, the second those of the whole cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,14 +39,10 @@ struct Roles {
 
 impl Roles {
     /// Every role template that gives `verb` on a resource.
-    fn giving(templates: &[RoleTemplate], verb: &str, group: &str, resource: &str) -> Self {
-        let all: HashMap<&str, &RoleTemplate> = templates
-            .iter()
-            .filter_map(|template| Some((template.metadata.name.as_deref()?, template)))
-            .collect();
+    fn giving(all: &HashMap<&str, &RoleTemplate>, verb: &str, group: &str, resource: &str) -> Self {
         let mut roles = Self::default();
-        for (&name, template) in &all {
-            if !gives(name, &all, (verb, group, resource)) {
+        for (&name, template) in all {
+            if !gives(name, all, (verb, group, resource)) {
                 continue;
             }
             if template.context == "project" {
@@ -117,8 +113,9 @@ fn policy(cluster: &str, templates: &[RoleTemplate]) -> ValidatingAdmissionPolic
                 .to_owned(),
         ),
     ];
-    let managers = Roles::giving(templates, "create", "", "namespaces");
-    let strict = Roles::giving(templates, "updatepsa", "management.cattle.io", "projects");
+    let all = by_name(templates);
+    let managers = Roles::giving(&all, "create", "", "namespaces");
+    let strict = Roles::giving(&all, "updatepsa", "management.cattle.io", "projects");
     let validation = |expression: String, message: &str| Validation {
         expression,
         message: Some(message.to_owned()),
@@ -133,9 +130,9 @@ fn policy(cluster: &str, templates: &[RoleTemplate]) -> ValidatingAdmissionPolic
         ),
         validation(
             format!(
-                "variables.labels.all(k, !k.startsWith('{POD_SECURITY}') || k in variables.labelsBefore && \
+                "variables.labels.all(k, !k.startsWith('{POD_SECURITY_PREFIX}') || k in variables.labelsBefore && \
                  variables.labelsBefore[k] == variables.labels[k]) && variables.labelsBefore.all(k, \
-                 !k.startsWith('{POD_SECURITY}') || k in variables.labels) || {} || {}",
+                 !k.startsWith('{POD_SECURITY_PREFIX}') || k in variables.labels) || {} || {}",
                 strict.held_in("variables.project"),
                 allowed("updatepsa", "variables.project"),
             ),
@@ -211,11 +208,16 @@ impl Observed {
     }
 }
 
-/// Decides about one cluster's policy. The hub's own cluster has none: there the index decides before.
+/// Whether a cluster has a policy. The hub's own has none: there the index decides before.
+pub(crate) fn is_guarded(cluster: &str) -> bool {
+    cluster != LOCAL_CLUSTER
+}
+
+/// Decides about one cluster's policy.
 #[must_use]
 pub fn reconcile(cluster: &str, templates: &[RoleTemplate], observed: &Observed) -> Plan {
     let mut plan = Plan::default();
-    if cluster == LOCAL_CLUSTER {
+    if !is_guarded(cluster) {
         return plan;
     }
     let policy = policy(cluster, templates);
@@ -279,16 +281,13 @@ mod tests {
 
     #[test]
     fn roles_are_known_by_what_they_give() {
-        let managers = Roles::giving(&templates(), "create", "", "namespaces");
+        let templates = templates();
+        let all = by_name(&templates);
+        let managers = Roles::giving(&all, "create", "", "namespaces");
         let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         assert_eq!(managers.in_projects, texts(&["inherits", "makes"]));
         assert_eq!(managers.everywhere, texts(&["drover:cluster:all"]));
-        let strict = Roles::giving(
-            &templates(),
-            "updatepsa",
-            "management.cattle.io",
-            "projects",
-        );
+        let strict = Roles::giving(&all, "updatepsa", "management.cattle.io", "projects");
         assert_eq!(strict.in_projects, texts(&["psa"]));
         let held = managers.held_in("p");
         assert!(

@@ -161,10 +161,10 @@ fn ask(
         return Ok(Vec::new());
     }
     let params = params::of(api, policy, binding, write)?;
+    let authorizer = authorizer::variable(api, &cx.identity, write);
     let mut decisions = Vec::new();
     for params in params {
         let seen = request::Seen::new(api, cx, write, found, params);
-        let authorizer = authorizer::variable(api, &cx.identity, write);
         decisions.extend(policy.decide(&seen, &authorizer));
     }
     Ok(decisions)

@@ -96,13 +96,13 @@ fn serve(mut args: ServerArgs) -> ExitCode {
     let shutdown = CancellationToken::new();
     // Boxed, here and for the command line: the runtime's code is made once for each kind of future it blocks on, with all
     // of the future in it, three times over.
-    let outcome = runtime.block_on(Box::pin(async {
+    let outcome = runtime.block_on(async {
         let signals = tokio::spawn(signals(shutdown.clone()));
         let run: BoxFuture<'_, _> = Box::pin(drover_server::run(args, environment, shutdown));
         let outcome = run.await;
         signals.abort();
         outcome
-    }));
+    });
     runtime.shutdown_background();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

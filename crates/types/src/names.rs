@@ -37,6 +37,9 @@ pub fn image_behind(registry: &str, image: &str) -> String {
     }
 }
 
+/// What labels begin with by which Kubernetes judges the pods of a namespace (Pod Security Admission).
+pub const POD_SECURITY_PREFIX: &str = "pod-security.kubernetes.io/";
+
 /// Annotation with the user who made an object.
 pub const CREATOR_ANNOTATION: &str = "field.cattle.io/creatorId";
 /// Annotation with the description of an object that has no such field.

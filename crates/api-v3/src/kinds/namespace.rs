@@ -9,7 +9,9 @@
 use std::collections::BTreeMap;
 
 use drover_auth::web::ApiError;
-use drover_types::names::{CREATOR_ANNOTATION, DESCRIPTION_ANNOTATION, PROJECT_ANNOTATION};
+use drover_types::names::{
+    CREATOR_ANNOTATION, DESCRIPTION_ANNOTATION, POD_SECURITY_PREFIX, PROJECT_ANNOTATION,
+};
 use serde_json::{Map, Value, json};
 
 use super::{cluster, giving, object_of, text, text_at};
@@ -185,9 +187,6 @@ pub(crate) async fn target(
     found.map(Some).ok_or_else(|| not_found(object, id))
 }
 
-/// What labels of pod security begin with.
-const POD_SECURITY: &str = "pod-security.kubernetes.io/";
-
 /// Whether the caller may change the labels of pod security from those of `before` to those of `after`, if they differ.
 ///
 /// # Errors
@@ -224,7 +223,7 @@ fn pod_security(object: &Value) -> BTreeMap<&str, &Value> {
     labels
         .into_iter()
         .flatten()
-        .filter(|(key, _)| key.starts_with(POD_SECURITY))
+        .filter(|(key, _)| key.starts_with(POD_SECURITY_PREFIX))
         .map(|(key, value)| (key.as_str(), value))
         .collect()
 }

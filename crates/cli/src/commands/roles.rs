@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Invocation, cluster, id, project, users};
+use super::{Invocation, cluster, id, only, project, users};
 use crate::{
     api::{Api, query, segment},
     arguments::{PlaceArguments, RoleCommand, Subject},
@@ -212,24 +212,18 @@ pub(super) async fn global(api: &Api, name: &str) -> Result<String, CliError> {
 /// The id of the role with this name or id, for this scope.
 async fn named(api: &Api, scope: &str, name: &str) -> Result<String, CliError> {
     let roles = of_scope(api, Some(scope)).await?;
-    let fitting =
-        |field: &str| -> Vec<&Value> { roles.iter().filter(|role| role[field] == name).collect() };
-    let by_id = fitting("id");
-    let found = if by_id.is_empty() {
-        fitting("name")
-    } else {
-        by_id
-    };
-    match found.as_slice() {
-        [only] => Ok(id(only)?.to_owned()),
-        [] => Err(CliError::NotFound {
+    // An id is meant before a name that is the same.
+    let (by_id, others): (Vec<Value>, Vec<Value>) =
+        roles.into_iter().partition(|role| role["id"] == name);
+    let mut found = by_id;
+    if found.is_empty() {
+        found.extend(others.into_iter().filter(|role| role["name"] == name));
+    }
+    match only("role", name, found)? {
+        Some(role) => id(&role).map(ToOwned::to_owned),
+        None => Err(CliError::NotFound {
             kind: "role",
             name: name.to_owned(),
-        }),
-        several => Err(CliError::Ambiguous {
-            kind: "role",
-            name: name.to_owned(),
-            ids: several.iter().map(|role| text(&role["id"])).collect(),
         }),
     }
 }

@@ -7,6 +7,7 @@ use drover_structural::cel::{Host, Value as Cel};
 
 use super::request::Write;
 use crate::Identity;
+use crate::identity::{service_account_groups, service_account_user};
 use crate::rest::{Api, Attributes, Decision};
 
 /// What asking costs.
@@ -57,12 +58,8 @@ pub(super) fn variable<'a>(api: &Arc<Api>, identity: &Identity, write: &Write<'_
 
 fn account(namespace: &str, name: &str) -> Identity {
     Identity {
-        user: format!("system:serviceaccount:{namespace}:{name}"),
-        groups: vec![
-            "system:serviceaccounts".to_owned(),
-            format!("system:serviceaccounts:{namespace}"),
-            crate::identity::AUTHENTICATED.to_owned(),
-        ],
+        user: service_account_user(namespace, name),
+        groups: service_account_groups(namespace),
         ..Identity::default()
     }
 }
