@@ -2,11 +2,13 @@
 //!
 //! This is the only place that knows which of the two it is.
 
+mod kubeconfig;
+
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use kube::Client;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::KubeConfigOptions;
 
 use crate::config::StoreArgs;
 
@@ -38,7 +40,7 @@ impl Backend {
     /// When it cannot be opened; the message says which file and what to do.
     pub(crate) async fn open(args: &StoreArgs) -> Result<Self> {
         if let Some(path) = &args.kubeconfig {
-            let kubeconfig = Kubeconfig::read_from(path)
+            let kubeconfig = kubeconfig::read(path)
                 .with_context(|| format!("read the kubeconfig {}", path.display()))?;
             let config =
                 kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
