@@ -10,16 +10,12 @@ use http::Method;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
-
-/// Room for the event of a small object.
-const ENOUGH: usize = 4 << 10;
 
 /// Where a server is, and how it is spoken to.
 #[derive(Clone)]
@@ -46,9 +42,15 @@ impl Peer {
         })
     }
 
-    async fn secure(&self, tls: &Arc<rustls::ClientConfig>) -> Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(self.address).await?;
-        stream.set_nodelay(true)?;
+    /// TLS over a connected stream.
+    pub(crate) async fn secure<S>(
+        &self,
+        tls: &Arc<rustls::ClientConfig>,
+        stream: S,
+    ) -> Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(tls));
         Ok(connector
             .connect(ServerName::try_from("localhost")?, stream)
@@ -56,7 +58,9 @@ impl Peer {
     }
 
     pub(crate) async fn connect(&self) -> Result<Connection> {
-        let stream = self.secure(&self.tls).await?;
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let stream = self.secure(&self.tls, stream).await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -69,24 +73,6 @@ impl Peer {
         })
     }
 
-    /// One connection for many requests at once (HTTP/2), as client-go shares one among its watches.
-    pub(crate) async fn share(&self) -> Result<Shared> {
-        let mut tls = (*self.tls).clone();
-        tls.alpn_protocols = vec![b"h2".to_vec()];
-        let stream = self.secure(&Arc::new(tls)).await?;
-        let (sender, connection) =
-            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a shared connection of the benchmark ended with an error");
-            }
-        });
-        Ok(Shared {
-            sender,
-            peer: self.clone(),
-        })
-    }
-
     pub(crate) async fn connect_all(&self, n: usize) -> Result<Vec<Connection>> {
         let mut connections = Vec::with_capacity(n);
         for _ in 0..n {
@@ -94,12 +80,6 @@ impl Peer {
         }
         Ok(connections)
     }
-}
-
-/// A connection that carries many requests.
-pub(crate) struct Shared {
-    sender: http2::SendRequest<Full<Bytes>>,
-    peer: Peer,
 }
 
 /// An open connection: one request at a time.
@@ -147,81 +127,6 @@ impl Connection {
         }
         self.sender.ready().await?;
         Ok(length)
-    }
-}
-
-/// A watch that is read to its newest line.
-pub(crate) enum Watch {
-    /// On a connection of its own: its bytes as they come, so that what an HTTP client does with them, which costs more
-    /// than what a server does to send them, hides neither server.
-    Own {
-        stream: Box<TlsStream<TcpStream>>,
-        buffer: Vec<u8>,
-    },
-    /// Beside others of one connection.
-    Shared(Incoming),
-}
-
-impl Watch {
-    /// Starts a watch on a connection of its own.
-    pub(crate) async fn start(peer: &Peer, path: &str) -> Result<Self> {
-        let (host, port) = peer.address;
-        let mut stream = Box::new(peer.secure(&peer.tls).await?);
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nauthorization: Bearer {}\r\naccept: application/json\r\n\r\n",
-            peer.token
-        );
-        stream.write_all(request.as_bytes()).await?;
-        stream.flush().await?;
-        let mut buffer = Vec::with_capacity(ENOUGH);
-        while !buffer.windows(4).any(|four| four == b"\r\n\r\n") {
-            ensure!(stream.read_buf(&mut buffer).await? > 0, "{path}: no answer");
-        }
-        ensure!(
-            buffer.starts_with(b"HTTP/1.1 200 "),
-            "{path}: {}",
-            String::from_utf8_lossy(&buffer)
-        );
-        Ok(Self::Own { stream, buffer })
-    }
-
-    /// Starts a watch beside others of one connection.
-    pub(crate) async fn start_shared(connection: &Shared, path: &str) -> Result<Self> {
-        let (host, port) = connection.peer.address;
-        let request = http::Request::get(format!("https://{host}:{port}{path}"))
-            .header("authorization", format!("Bearer {}", connection.peer.token))
-            .header("accept", "application/json")
-            .body(Full::new(Bytes::new()))?;
-        let response = connection.sender.clone().send_request(request).await?;
-        ensure!(
-            response.status().is_success(),
-            "{path}: {}",
-            response.status()
-        );
-        Ok(Self::Shared(response.into_body()))
-    }
-
-    /// Reads one whole event.
-    pub(crate) async fn event(&mut self) -> Result<()> {
-        match self {
-            Self::Own { stream, buffer } => {
-                // An event ends its line and its chunk.
-                while !buffer.ends_with(b"}\n\r\n") {
-                    ensure!(stream.read_buf(buffer).await? > 0, "the watch ended");
-                }
-                buffer.clear();
-                Ok(())
-            }
-            Self::Shared(body) => loop {
-                let frame = body.frame().await.context("the watch ended")??;
-                if frame
-                    .data_ref()
-                    .is_some_and(|data| data.last() == Some(&b'\n'))
-                {
-                    return Ok(());
-                }
-            },
-        }
     }
 }
 

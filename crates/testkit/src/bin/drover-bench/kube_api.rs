@@ -4,14 +4,18 @@
 
 #[path = "client.rs"]
 mod client;
+#[path = "inbox.rs"]
+mod inbox;
 #[path = "subject.rs"]
 pub(crate) mod subject;
+#[path = "watchers.rs"]
+mod watchers;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use client::{Connection, Peer, Watch, median, rate};
+use client::{Connection, Peer, median, rate};
 use drover_kube_api::{Config, Identity, Server, Storage};
 use drover_testkit::control_plane::{self, ControlPlane};
 use http::Method;
@@ -19,6 +23,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use serde_json::json;
 use subject::Subject;
+use watchers::Watchers;
 
 use super::{Better, figure, megabytes};
 
@@ -31,8 +36,14 @@ const N_LISTED: usize = 10_000;
 const N_HELD: usize = 100_000;
 const N_WATCHES: usize = 1_000;
 const WATCHED: &str = "/api/v1/namespaces/watched/configmaps?watch=1&resourceVersion=0";
+/// Connections that many watches share.
+const N_SHARED: usize = 10;
 /// Writes to the watches, of which the median counts.
 const N_WRITES: usize = 15;
+/// Before a write, for the watches to be as they are while it is delivered.
+const LEAD: Duration = Duration::from_millis(50);
+/// After a write every watch has its event by then.
+const ARRIVED: Duration = Duration::from_millis(300);
 
 /// What one server did.
 struct Figures {
@@ -204,18 +215,9 @@ async fn measure(peer: &Peer) -> Result<Figures> {
     .await?;
     let (path, body) = post("watched", "watched");
     connection.call(Method::POST, &path, body).await?;
-    let mut watches = Vec::with_capacity(N_WATCHES);
-    for _ in 0..N_WATCHES {
-        watches.push(Watch::start(peer, WATCHED).await?);
-    }
+    let watches = Watchers::start(peer, WATCHED, N_WATCHES, N_WATCHES).await?;
     let delivery = delivery(watches, &mut connection).await?;
-    let mut watches = Vec::with_capacity(N_WATCHES);
-    for _ in 0..10 {
-        let shared = peer.share().await?;
-        for _ in 0..N_WATCHES / 10 {
-            watches.push(Watch::start_shared(&shared, WATCHED).await?);
-        }
-    }
+    let watches = Watchers::start(peer, WATCHED, N_WATCHES, N_SHARED).await?;
     let shared_delivery = self::delivery(watches, &mut connection).await?;
     Ok(Figures {
         creates_1,
@@ -269,24 +271,15 @@ async fn fill(peer: &Peer, namespace: &'static str, count: usize) -> Result<()> 
 }
 
 /// From one write to its arrival at the last of many watches, the median of several.
-async fn delivery(mut watches: Vec<Watch>, writer: &mut Connection) -> Result<Duration> {
-    for watch in &mut watches {
-        watch.event().await?;
-    }
+async fn delivery(watches: Watchers, writer: &mut Connection) -> Result<Duration> {
+    watches.read(tokio::time::Instant::now()).await?;
     let mut times = Vec::new();
     for number in 0..N_WRITES {
-        let mut readers = tokio::task::JoinSet::new();
-        for mut watch in watches.drain(..) {
-            readers.spawn(async move {
-                watch.event().await?;
-                anyhow::Ok(watch)
-            });
-        }
-        // All readers wait before the clock runs.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let start = Instant::now();
         let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "watched"},
             "data": {"number": number.to_string(), "data": "0123456789abcdef".repeat(50)}});
+        let read = watches.read(tokio::time::Instant::now() + LEAD + ARRIVED);
+        tokio::time::sleep(LEAD).await;
+        let start = tokio::time::Instant::now();
         writer
             .call(
                 Method::PUT,
@@ -294,10 +287,7 @@ async fn delivery(mut watches: Vec<Watch>, writer: &mut Connection) -> Result<Du
                 body.to_string().into(),
             )
             .await?;
-        while let Some(read) = readers.join_next().await {
-            watches.push(read??);
-        }
-        times.push(start.elapsed());
+        times.push(read.await?.duration_since(start));
     }
     times.sort();
     Ok(times[N_WRITES / 2])
