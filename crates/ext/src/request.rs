@@ -331,7 +331,9 @@ fn refused(error: JsonPatchError) -> ApiError {
             "RequestEntityTooLarge",
             error.to_string(),
         ),
-        JsonPatchError::Refused(text) => ApiError::invalid("Invalid", text),
+        JsonPatchError::Refused(text) | JsonPatchError::TestFailed(text) => {
+            ApiError::invalid("Invalid", text)
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Owns parsing, checking and evaluation over JSON that a schema may describe: the language's operators and macros,
 //! optional values, the well-known messages of Protocol Buffers, and the function libraries a Kubernetes API server offers to rules (strings, lists, sets, regular
-//! expressions, URLs, IP addresses, CIDRs, quantities, formats). Which rules an object has is in [`crate::rules`].
+//! expressions, URLs, IP addresses, CIDRs, quantities, formats), and what mutating admission policies make. Which rules
+//! an object has is in [`crate::rules`].
 //!
 //! Expressions are foreign input: parsing is bounded in size and depth, evaluation by a [`Budget`] that every step
 //! and every byte touched is charged to. [`Checker`] tells the types of an expression and the most it can cost before it
@@ -14,6 +15,7 @@ mod escape;
 mod eval;
 mod functions;
 mod lexer;
+mod made;
 mod messages;
 mod names;
 mod parse;
@@ -21,9 +23,10 @@ mod problem;
 mod value;
 
 pub(crate) use self::check::{Checker, Declared};
-pub use self::check::{PolicyChecker, Returns};
+pub use self::check::{PolicyChecker, Returns, Variables};
 pub use self::escape::is_reserved;
 pub use self::eval::{Budget, Members, Scope};
+pub use self::made::{Made, PATCH_TYPES};
 pub use self::value::{Host, Value};
 use crate::cel::ast::Expr;
 
@@ -50,7 +53,7 @@ pub enum EvalError {
 }
 
 impl Program {
-    /// Parses an expression.
+    /// Parses an expression. It may make patches if the names in [`PATCH_TYPES`] are among `variables`.
     ///
     /// # Errors
     ///

@@ -1,10 +1,14 @@
 //! JSON patch (RFC 6902), with the API server's limit.
 
-use json_patch::{AddOperation, CopyOperation, PatchOperation, ReplaceOperation, TestOperation};
+use json_patch::{
+    AddOperation, CopyOperation, PatchError, PatchOperation, ReplaceOperation, TestOperation,
+};
 use serde_json::Value;
 
 /// More operations than this are refused (k8s.io/apiserver `endpoints/handlers/patch.go`).
 const MAX_OPERATIONS: usize = 10_000;
+
+const KINDS: [&str; 6] = ["add", "copy", "move", "remove", "replace", "test"];
 
 /// Why a patch was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -17,9 +21,12 @@ pub enum JsonPatchError {
     /// Too many operations: 413.
     #[error("The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {0}")]
     TooLarge(usize),
-    /// An operation is none, does not fit the object, or is a test that failed: 422. A real server hides the text.
+    /// An operation is none, or does not fit the object: 422. A real server hides the text.
     #[error("{0}")]
     Refused(String),
+    /// As `Refused`, for a test that failed.
+    #[error("{0}")]
+    TestFailed(String),
 }
 
 /// Applies `patch` to `target` in place. On error `target` is as it was.
@@ -39,17 +46,54 @@ pub fn apply(target: &mut Value, patch: &Value) -> Result<(), JsonPatchError> {
     if operations.len() > MAX_OPERATIONS {
         return Err(JsonPatchError::TooLarge(operations.len()));
     }
+    let unknown = operations
+        .iter()
+        .filter_map(|operation| operation["op"].as_str())
+        .find(|kind| !KINDS.contains(kind));
+    if let Some(kind) = unknown {
+        return Err(JsonPatchError::Refused(format!("Unexpected kind: {kind}")));
+    }
     let patch: json_patch::Patch = serde::Deserialize::deserialize(patch)
         .map_err(|error: serde_json::Error| JsonPatchError::Refused(error.to_string()))?;
     let before = target.clone();
     for operation in patch.0 {
         let operation = lenient(target, operation);
-        if let Err(error) = json_patch::patch(target, &[operation]) {
+        if let Err(error) = json_patch::patch(target, std::slice::from_ref(&operation)) {
+            let refused = explained(target, &operation, &error);
             *target = before;
-            return Err(JsonPatchError::Refused(error.to_string()));
+            return Err(refused);
         }
     }
     Ok(())
+}
+
+/// Why an operation was refused, in the words of the library of real servers where those are seen by anybody.
+fn explained(target: &Value, operation: &PatchOperation, error: &PatchError) -> JsonPatchError {
+    let path = operation.path();
+    let parent = path
+        .split_back()
+        .and_then(|(parent, _)| parent.resolve(target).ok());
+    let no_parent = |name: &str| {
+        format!("{name} operation does not apply: doc is missing path: \"{path}\": missing value")
+    };
+    JsonPatchError::Refused(match (operation, parent) {
+        (PatchOperation::Test(_), Some(_)) => {
+            return JsonPatchError::TestFailed(format!("testing path {path} failed: test failed"));
+        }
+        (PatchOperation::Add(_), None) => no_parent("add"),
+        (PatchOperation::Remove(_), None) => no_parent("remove"),
+        (PatchOperation::Replace(_), None) => {
+            format!("replace operation does not apply: doc is missing path: {path}: missing value")
+        }
+        (PatchOperation::Remove(_), Some(Value::Object(_))) => {
+            let key = path.last().map(|key| key.decoded().into_owned());
+            format!(
+                "error in remove for path: '{path}': Unable to remove nonexistent key: {}: missing value",
+                key.unwrap_or_default()
+            )
+        }
+        _ => error.to_string(),
+    })
 }
 
 /// What the library of real servers (github.com/evanphx/json-patch v4) makes of a member that an object does not have:
@@ -98,7 +142,7 @@ mod tests {
         let patch = json!([{"op": "add", "path": "/b", "value": 2}, {"op": "test", "path": "/a", "value": 2}]);
         assert!(matches!(
             apply(&mut target, &patch),
-            Err(JsonPatchError::Refused(_))
+            Err(JsonPatchError::TestFailed(_))
         ));
         assert_eq!(target, json!({"a": 1}));
         let unknown = json!([{"op": "jump"}]);

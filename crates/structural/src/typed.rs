@@ -5,6 +5,7 @@
 //! (sigs.k8s.io/structured-merge-diff `typed/`, v6; the conversion of OpenAPI is k8s.io/kube-openapi `schemaconv`).
 //! Who owns what is decided in [`crate::managed_fields`].
 
+mod atomic;
 mod compare;
 mod merge;
 mod part;
@@ -13,6 +14,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+pub use self::atomic::atomics;
 pub use self::compare::{Comparison, compare};
 pub use self::merge::merge;
 pub use self::part::{field_set, remove};
@@ -172,6 +174,19 @@ impl<'a> Type<'a> {
             Self::Atomic => (Self::Atomic, false),
             Self::Undeclared => (Self::Undeclared, false),
         }
+    }
+
+    /// The type of the field `name`, if the schema names it.
+    fn named(self, name: &str) -> Option<Self> {
+        let Self::Schema(view, preserve) = self else {
+            return None;
+        };
+        let meta = view
+            .is_resource()
+            .then(|| resource_property(name))
+            .flatten();
+        meta.map(|meta| Self::of(meta, false))
+            .or_else(|| Some(Self::of(view.property(name)?, preserve)))
     }
 
     /// The type of fields that are not specified by name.

@@ -191,6 +191,12 @@ fn every_write(
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
             admission::binding(object, errors);
         }
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicy") => {
+            admission::mutating_policy(object, errors);
+        }
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding") => {
+            admission::mutating_binding(object, errors);
+        }
         ("autoscaling", "HorizontalPodAutoscaler") => policy::autoscaler(object, errors),
         ("coordination.k8s.io", "Lease") => lease(&spec, errors),
         ("policy", "PodDisruptionBudget") => policy::budget(object, errors),

@@ -116,7 +116,7 @@ pub(crate) fn apply_plain(
             JsonPatchError::TooLarge(_) => {
                 StatusError::request_too_large(format!("Request entity too large: {error}"))
             }
-            JsonPatchError::Refused(_) => {
+            JsonPatchError::Refused(_) | JsonPatchError::TestFailed(_) => {
                 // The real server does not say what was wrong.
                 let mut refused = StatusError::new(
                     StatusCode::UNPROCESSABLE_ENTITY,

@@ -21,7 +21,7 @@ use std::rc::Rc;
 use self::core::Core;
 pub(crate) use self::declared::Declared;
 use self::infer::Inferred;
-pub use self::policy::{PolicyChecker, Returns};
+pub use self::policy::{PolicyChecker, Returns, Variables};
 use self::types::Type;
 use super::ast::{Expr, Node};
 use super::eval::Budget;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::EvalError;
 use super::eval::{Budget, contains, failed, no_overload};
+use super::made;
 use super::messages;
 use super::value::{Value, parse_duration};
 use crate::quantity::Quantity;
@@ -35,7 +36,15 @@ const TYPES: [&str; 16] = [
     messages::EMPTY,
 ];
 
-const LIBRARIES: [&str; 6] = ["optional", "sets", "ip", "format", "strings", "lists"];
+const LIBRARIES: [&str; 7] = [
+    "optional",
+    "sets",
+    "ip",
+    "format",
+    "strings",
+    "lists",
+    made::LIBRARY,
+];
 
 pub(super) fn is_type(name: &str) -> bool {
     TYPES.contains(&name)
@@ -96,6 +105,9 @@ pub(super) fn call<'a>(
         return outcome;
     }
     if let Some(outcome) = quantity(name, &all) {
+        return outcome;
+    }
+    if let Some(outcome) = made::call(name, &all) {
         return outcome;
     }
     if let Some(outcome) = optional(name, &all) {

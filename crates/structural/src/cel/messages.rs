@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::EvalError;
 use super::eval::failed;
+use super::made;
 use super::value::Value;
 
 /// What a field takes.
@@ -97,6 +98,9 @@ type Outcome<'a> = Result<Value<'a>, EvalError>;
 
 /// The value that a message with these fields stands for.
 pub(super) fn make<'a>(message: &str, fields: Vec<(&str, Value<'a>)>) -> Outcome<'a> {
+    if made::root(message).is_some() {
+        return made::make(message, fields);
+    }
     let Some(known) = named(message) else {
         return Err(failed(format!("unknown type '{message}'")));
     };

@@ -3,6 +3,7 @@
 use super::ast::{Expr, Node};
 use super::check::signatures;
 use super::functions;
+use super::made;
 use super::messages;
 use super::problem::Problem;
 
@@ -13,7 +14,17 @@ fn undeclared(at: usize, name: &str) -> Problem {
     )
 }
 
-/// Refuses variables that nothing defines, and unknown functions.
+/// Whether `name` is a library; that of patches is one only where they may be made.
+fn is_library(name: &str, variables: &[&str]) -> bool {
+    functions::is_library(name)
+        && (name != made::LIBRARY
+            || made::PATCH_TYPES
+                .iter()
+                .all(|known| variables.contains(known)))
+}
+
+/// Refuses variables that nothing defines, and unknown functions. Patches may be made where the names of their types
+/// are among `variables`.
 pub(super) fn check(expr: &Expr, variables: &[&str]) -> Result<(), Problem> {
     match &expr.node {
         Node::Ident(name) if !variables.contains(&name.as_str()) && !functions::is_type(name) => {
@@ -24,7 +35,9 @@ pub(super) fn check(expr: &Expr, variables: &[&str]) -> Result<(), Problem> {
         }
         Node::Message { name, fields } => {
             let name_alone = name.trim_start_matches('.');
-            let known = messages::named(name_alone).is_some()
+            let patch = made::root(name_alone).is_some_and(|root| variables.contains(&root));
+            let known = patch
+                || messages::named(name_alone).is_some()
                 || functions::is_type(name_alone)
                 || matches!(name_alone, "timestamp" | "duration");
             if !known {
@@ -35,7 +48,7 @@ pub(super) fn check(expr: &Expr, variables: &[&str]) -> Result<(), Problem> {
                 .try_for_each(|field| check(&field.value, variables))
         }
         // Names of libraries stand where variables do.
-        Node::Method { target, args, .. } if matches!(&target.node, Node::Ident(name) if functions::is_library(name)) => {
+        Node::Method { target, args, .. } if matches!(&target.node, Node::Ident(name) if is_library(name, variables)) => {
             args.iter().try_for_each(|arg| check(arg, variables))
         }
         // So do those of types: `google.protobuf.Timestamp`.

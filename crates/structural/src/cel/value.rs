@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value as Json};
 
 use super::functions::semver::Semver;
+use super::made::Made;
 use super::messages;
 use crate::quantity::Quantity;
 use crate::schema::{Kind, ListType, View};
@@ -62,6 +63,8 @@ pub enum Value<'a> {
     Format(&'static str),
     /// A message without fields.
     Empty,
+    /// A part of an object, or an operation of a patch.
+    Made(Rc<Made<'a>>),
     /// Something of the program that evaluates.
     Host(Rc<dyn Host>),
 }
@@ -130,6 +133,7 @@ impl<'a> Value<'a> {
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Host(host) => host.type_name(),
+            Self::Made(made) => made.type_name(),
             Self::Null => "null_type",
             Self::Bool(_) => "bool",
             Self::Int(_) => "int",
@@ -220,6 +224,7 @@ impl<'a> Value<'a> {
                 .iter()
                 .find(|(name, _)| matches!(name, Self::Text(name) if name == key))
                 .map(|(_, value)| value.clone()),
+            Self::Made(made) => made.get(key).cloned(),
             _ => None,
         }
     }
@@ -232,6 +237,7 @@ impl<'a> Value<'a> {
         match (self, other) {
             (Self::Null, Self::Null) | (Self::Empty, Self::Empty) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Made(a), Self::Made(b)) => a.equals(b),
             (Self::Text(a), Self::Text(b)) => a == b,
             (Self::Bytes(a), Self::Bytes(b)) => a == b,
             (Self::Timestamp(a), Self::Timestamp(b)) => a == b,
@@ -328,6 +334,7 @@ impl<'a> Value<'a> {
             Self::List(items) => items.len(),
             Self::JsonList(items, _) => items.iter().map(json_weight).sum(),
             Self::Map(entries) => entries.len(),
+            Self::Made(made) => made.len(),
             Self::JsonMap(object, _) => object.values().map(json_weight).sum(),
             _ => 0,
         };
@@ -437,6 +444,7 @@ impl fmt::Display for Value<'_> {
             Self::Format(name) => f.write_str(name),
             Self::Empty => write!(f, "{}{{}}", messages::EMPTY),
             Self::Host(host) => f.write_str(host.type_name()),
+            Self::Made(made) => write!(f, "{}{{}}", made.type_name()),
             Self::Optional(None) => f.write_str("optional.none()"),
             Self::Optional(Some(value)) => write!(f, "optional({value})"),
             Self::List(_) | Self::JsonList(..) => {

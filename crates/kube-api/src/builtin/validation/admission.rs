@@ -1,11 +1,14 @@
-//! ValidatingAdmissionPolicies and their bindings (kubernetes `pkg/apis/admissionregistration/validation`, v1.36).
+//! Admission policies and their bindings (kubernetes `pkg/apis/admissionregistration/validation`, v1.36).
+
+mod mutating;
 
 use std::collections::BTreeSet;
 
-use drover_structural::cel::{self, PolicyChecker, Returns};
+use drover_structural::cel::{self, PolicyChecker, Returns, Variables};
 use drover_structural::{FieldError, names};
 use serde_json::Value;
 
+pub(super) use self::mutating::{binding as mutating_binding, policy as mutating_policy};
 use super::place::{Place, label_selector, one_of, perhaps_one_of, problems, required};
 use crate::rest::object::meta;
 
@@ -14,9 +17,36 @@ const MAX_ANNOTATIONS: usize = 20;
 const MAX_VALUE: usize = 5 * 1024;
 const MAX_CONDITIONS: usize = 64;
 
-/// What is wrong with a policy.
+/// What is wrong with a validating policy.
 pub(super) fn policy(object: &Value, errors: &mut Vec<FieldError>) {
     let spec = Place::of(object, "spec");
+    let common = common(&spec, errors);
+    let variables = common.variables(&spec, errors);
+    let named = (!variables.is_empty()).then_some(&variables);
+    let checker = PolicyChecker::new(common.params, true, named);
+    let validations = spec.child("validations");
+    let annotations = spec.child("auditAnnotations");
+    if validations.is_empty() && annotations.is_empty() {
+        let detail = "validations or auditAnnotations must contain at least one item";
+        errors.push(validations.missing(detail));
+        errors.push(annotations.missing(detail));
+        return;
+    }
+    let messages = PolicyChecker::new(common.params, false, named);
+    for place in validations.items() {
+        validation(&place, &checker, &messages, errors);
+    }
+    audit(object, &annotations, &checker, errors);
+}
+
+/// What both kinds of policies have.
+struct Common {
+    /// Whether expressions may name parameters.
+    params: bool,
+}
+
+/// What is wrong with that which both kinds of policies have, up to their conditions.
+fn common(spec: &Place<'_>, errors: &mut Vec<FieldError>) -> Common {
     one_of(&spec.child("failurePolicy"), &["Fail", "Ignore"], errors);
     let kind = spec.child("paramKind");
     let params = kind.is_set();
@@ -30,32 +60,33 @@ pub(super) fn policy(object: &Value, errors: &mut Vec<FieldError>) {
     } else {
         errors.push(constraints.missing(""));
     }
-    conditions(&spec.child("matchConditions"), params, errors);
-    let variables = spec.child("variables").items();
-    let mut known = Vec::new();
-    for place in &variables {
-        variable(place, params, &known, errors);
-        known.push(place.child("name").text());
-    }
-    let checker = PolicyChecker::new(params, true, &known);
-    let validations = spec.child("validations");
-    let annotations = spec.child("auditAnnotations");
-    if validations.is_empty() && annotations.is_empty() {
-        let detail = "validations or auditAnnotations must contain at least one item";
-        errors.push(validations.missing(detail));
-        errors.push(annotations.missing(detail));
-        return;
-    }
-    let messages = PolicyChecker::new(params, false, &known);
-    for place in validations.items() {
-        validation(&place, &checker, &messages, errors);
-    }
-    audit(object, &annotations, &checker, errors);
+    Common { params }
 }
 
-/// What is wrong with a binding.
+impl Common {
+    /// What is wrong with conditions and variables; the variables.
+    fn variables(&self, spec: &Place<'_>, errors: &mut Vec<FieldError>) -> Variables {
+        conditions(&spec.child("matchConditions"), self.params, errors);
+        let mut known = Variables::default();
+        for place in spec.child("variables").items() {
+            let checker = PolicyChecker::new(self.params, true, Some(&known));
+            variable(&place, &checker, errors);
+            let expression = place.child("expression");
+            known.define(place.child("name").text(), expression.text(), &checker);
+        }
+        known
+    }
+}
+
+/// What is wrong with a binding of a validating policy.
 pub(super) fn binding(object: &Value, errors: &mut Vec<FieldError>) {
     let spec = Place::of(object, "spec");
+    common_of_binding(&spec, errors);
+    actions(&spec.child("validationActions"), errors);
+}
+
+/// What is wrong with that which bindings of both kinds of policies have.
+fn common_of_binding(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     let name = spec.child("policyName");
     if name.is_empty() {
         errors.push(name.missing(""));
@@ -67,7 +98,6 @@ pub(super) fn binding(object: &Value, errors: &mut Vec<FieldError>) {
     if matches.is_set() {
         match_resources(&matches, errors);
     }
-    actions(&spec.child("validationActions"), errors);
 }
 
 fn actions(place: &Place<'_>, errors: &mut Vec<FieldError>) {
@@ -280,7 +310,7 @@ fn conditions(place: &Place<'_>, params: bool, errors: &mut Vec<FieldError>) {
             MAX_CONDITIONS,
         ));
     }
-    let checker = PolicyChecker::new(params, true, &[]);
+    let checker = PolicyChecker::new(params, true, None);
     let mut seen = BTreeSet::new();
     for item in &items {
         let (expression, name) = (item.child("expression"), item.child("name"));
@@ -309,17 +339,16 @@ fn is_identifier(name: &str) -> bool {
         && !matches!(name, "true" | "false" | "null" | "in")
 }
 
-fn variable(place: &Place<'_>, params: bool, known: &[&str], errors: &mut Vec<FieldError>) {
+fn variable(place: &Place<'_>, checker: &PolicyChecker, errors: &mut Vec<FieldError>) {
     let (name, expression) = (place.child("name"), place.child("expression"));
     if name.text().trim().is_empty() {
         errors.push(name.missing("name is not specified"));
     } else if !is_identifier(name.text()) {
         errors.push(name.invalid("must be a valid CEL identifier"));
     }
-    let checker = PolicyChecker::new(params, true, known);
     checked(
         &expression,
-        &checker,
+        checker,
         Returns::Anything,
         "expression is not specified",
         errors,

@@ -1,6 +1,7 @@
 //! The types of an expression (google/cel-go `checker/checker.go`, v0.26).
 
 use super::super::escape;
+use super::super::made::{self, Takes};
 use super::super::messages::{self, Field};
 use super::super::problem::Problem;
 use super::core::{Core, FieldInit, Fold, Kind, Literal};
@@ -237,7 +238,8 @@ impl<'v> Inference<'v> {
 
     fn message(&mut self, node: &Core<'v>, name: &str, fields: &[FieldInit<'v>]) {
         let plain = name.trim_start_matches('.');
-        let Some(named) = self.variable(plain).or_else(|| type_named(plain)) else {
+        let named = self.variable(plain).or_else(|| type_named(plain));
+        let Some(named) = named.or_else(|| self.patch_type(plain)) else {
             return self.undeclared(node.at, name);
         };
         let made = match &named {
@@ -265,10 +267,30 @@ impl<'v> Inference<'v> {
         }
     }
 
+    /// A part of an object that a patch makes, where patches may be made.
+    fn patch_type(&self, name: &str) -> Option<Type> {
+        self.variable(made::root(name)?)?;
+        Some(Type::Meta(Some(Type::library(name).into())))
+    }
+
+    fn patch_field(&mut self, at: usize, of: &str, field: &str) -> Type {
+        match made::field(of, field) {
+            Some(Takes::Text) => Type::Text,
+            Some(Takes::Anything) => Type::Dyn,
+            None => {
+                self.wrong(at, format!("undefined field '{field}'"));
+                Type::Error
+            }
+        }
+    }
+
     fn field_init(&mut self, message: &str, field: &FieldInit<'v>) {
         self.node(&field.value);
         let wanted = match messages::field(message, field.name) {
             Some(takes) => field_type(takes),
+            None if made::root(message).is_some() => {
+                self.patch_field(field.at, message, field.name)
+            }
             None if messages::named(message).is_some() || SCALARS.contains(&message) => {
                 self.wrong(field.at, format!("undefined field '{}'", field.name));
                 Type::Error
@@ -346,6 +368,9 @@ impl<'v> Inference<'v> {
     }
 
     fn member(&mut self, at: usize, object: &Object, field: &str) -> Type {
+        if object.declared.is_none() && made::root(&object.name).is_some() {
+            return self.patch_field(at, &object.name, field);
+        }
         let Some(declared) = &object.declared else {
             let text = match messages::named(&object.name) {
                 Some(_) => format!("undefined field '{field}'"),
@@ -385,7 +410,9 @@ impl<'v> Inference<'v> {
             let whole = target
                 .qualified()
                 .map(|library| format!("{library}.{function}"));
-            if let Some(name) = whole
+            let patches = self.variable(made::PATCH_TYPES[1]).is_some();
+            let known = |name: &String| patches || !name.starts_with("jsonpatch.");
+            if let Some(name) = whole.filter(known)
                 && let Some(signatures) = signatures::of(&name)
             {
                 self.found.whole[node.id] = true;

@@ -5,9 +5,31 @@
 
 use std::rc::Rc;
 
+use super::super::made::PATCH_TYPES;
 use super::declared::Declared;
 use super::types::Type;
 use super::{Checker, Wrong};
+
+/// The variables of a policy, in their order, with what is known of their types.
+#[derive(Debug, Default)]
+pub struct Variables(Vec<(String, Rc<Declared>)>);
+
+impl Variables {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a variable, whose expression `checker` has checked.
+    pub fn define(&mut self, name: &str, source: &str, checker: &PolicyChecker) {
+        let known = checker
+            .0
+            .typed(source, |_, root, inferred| inferred.types[root.id].clone());
+        let declared = known.map_or_else(|_| Declared::anything(), |known| Declared::like(&known));
+        self.0.push((name.to_owned(), declared));
+    }
+}
 
 /// Checks the expressions of one policy.
 #[derive(Debug)]
@@ -24,13 +46,17 @@ pub enum Returns {
     TextOrNull,
     /// A variable.
     Anything,
+    /// A configuration to apply.
+    Object,
+    /// A JSON patch.
+    Patches,
 }
 
 impl PolicyChecker {
-    /// For expressions that may name `params` if there are any, `authorizer` if they may ask it, and `variables` with
-    /// members of these names if there are any.
+    /// For expressions that may name `params` if there are any, `authorizer` if they may ask it, and `variables` if these
+    /// are given.
     #[must_use]
-    pub fn new(params: bool, authorizer: bool, variables: &[&str]) -> Self {
+    pub fn new(params: bool, authorizer: bool, variables: Option<&Variables>) -> Self {
         let mut known = vec![
             ("object", Type::Dyn),
             ("oldObject", Type::Dyn),
@@ -48,8 +74,10 @@ impl PolicyChecker {
             known.push(("authorizer", library("Authorizer")));
             known.push(("authorizer.requestResource", library("ResourceCheck")));
         }
-        if !variables.is_empty() {
-            let variables = Declared::anything_named(variables);
+        if let Some(Variables(variables)) = variables {
+            let fields = variables.iter();
+            let variables =
+                Declared::fields(fields.map(|(name, known)| (name.as_str(), Rc::clone(known))));
             known.push((
                 "variables",
                 Type::declared(&variables, "kubernetes.variables"),
@@ -59,6 +87,14 @@ impl PolicyChecker {
             declared: Declared::anything(),
             variables: known,
         })
+    }
+
+    /// For expressions that make patches.
+    #[must_use]
+    pub fn making_patches(mut self) -> Self {
+        let types = PATCH_TYPES.map(|name| (name, Type::Meta(Some(Type::library(name).into()))));
+        self.0.variables.extend(types);
+        self
     }
 
     /// What is wrong with an expression.
@@ -78,6 +114,11 @@ impl PolicyChecker {
             Returns::Anything => return None,
             Returns::Bool => (given == Type::Bool, "bool"),
             Returns::Text => (given == Type::Text, "string"),
+            Returns::Object => (given == Type::library("Object"), "Object"),
+            Returns::Patches => (
+                given == Type::list(Type::library("JSONPatch")),
+                "list(JSONPatch)",
+            ),
             Returns::TextOrNull => (
                 given == Type::Text || given == Type::Null,
                 "one of [string null_type]",
@@ -101,8 +142,21 @@ impl Declared {
         Rc::new(Self::unbounded(super::declared::Shape::Dyn))
     }
 
-    fn anything_named(names: &[&str]) -> Rc<Self> {
-        Self::fields(names.iter().map(|name| (*name, Self::anything())))
+    /// Of a type as variables keep it: what is not plain is anything.
+    fn like(known: &Type) -> Rc<Self> {
+        use super::declared::Shape;
+        Rc::new(Self::unbounded(match known {
+            Type::Bool => Shape::Bool,
+            Type::Int => Shape::Int,
+            Type::Double => Shape::Double,
+            Type::Text => Shape::Text,
+            Type::Bytes => Shape::Bytes,
+            Type::Timestamp => Shape::Timestamp,
+            Type::Duration => Shape::Duration,
+            Type::List(item) => Shape::List(Self::like(item)),
+            Type::Map(parts) if parts.0 == Type::Text => Shape::Map(Self::like(&parts.1)),
+            _ => Shape::Dyn,
+        }))
     }
 
     fn fields<'n>(fields: impl IntoIterator<Item = (&'n str, Rc<Self>)>) -> Rc<Self> {

@@ -140,7 +140,7 @@ fn read(line: &'static str) -> Option<(&'static str, Signature)> {
 fn is_library(name: &str) -> bool {
     matches!(
         name,
-        "cel" | "strings" | "lists" | "sets" | "optional" | "ip" | "format"
+        "cel" | "strings" | "lists" | "sets" | "optional" | "ip" | "format" | "jsonpatch"
     ) || name.starts_with('_')
 }
 

@@ -14,7 +14,9 @@ pub(super) fn has<'a>(operand: &Value<'a>, field: &str) -> Outcome<'a> {
         // Nothing has no members.
         Value::Optional(None) | Value::Null => Ok(Value::Bool(false)),
         Value::Optional(Some(inner)) => Ok(Value::Bool(field_of(inner, field).is_some())),
-        Value::Map(_) | Value::JsonMap(..) => Ok(Value::Bool(field_of(operand, field).is_some())),
+        Value::Map(_) | Value::JsonMap(..) | Value::Made(_) => {
+            Ok(Value::Bool(field_of(operand, field).is_some()))
+        }
         _ => Err(no_overload()),
     }
 }
@@ -44,11 +46,13 @@ pub(super) fn select<'a>(operand: &Value<'a>, field: &str, optional: bool) -> Ou
         Value::Null => Err(failed(format!("no such key: {field}"))),
         Value::Optional(None) => Ok(Value::Optional(None)),
         Value::Optional(Some(inner)) => Ok(Value::Optional(field_of(inner, field).map(Rc::new))),
-        Value::Map(_) | Value::JsonMap(..) => match (field_of(operand, field), optional) {
-            (found, true) => Ok(Value::Optional(found.map(Rc::new))),
-            (Some(value), false) => Ok(value),
-            (None, false) => Err(failed(format!("no such key: {field}"))),
-        },
+        Value::Map(_) | Value::JsonMap(..) | Value::Made(_) => {
+            match (field_of(operand, field), optional) {
+                (found, true) => Ok(Value::Optional(found.map(Rc::new))),
+                (Some(value), false) => Ok(value),
+                (None, false) => Err(failed(format!("no such key: {field}"))),
+            }
+        }
         Value::Host(host) => host.member(field).ok_or_else(no_overload),
         _ => Err(no_overload()),
     }
