@@ -2,6 +2,8 @@
 //!
 //! Owns their validation and answers; decisions are the authorizer's, tokens are `identity`'s.
 
+mod selectors;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -140,7 +142,7 @@ impl Review {
             ));
         }
         if let Some(resource) = resource {
-            errors.extend(selector_problems(resource));
+            errors.extend(selectors::problems(resource));
         }
         let metadata = asked["metadata"].as_object();
         let local = self == Self::LocalSubjectAccess;
@@ -181,33 +183,6 @@ impl Review {
         }
         Err(StatusError::invalid(self.group(), "", "", &errors))
     }
-}
-
-/// A selector within an access review says something, and says it in one way.
-fn selector_problems(resource: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    for name in ["fieldSelector", "labelSelector"] {
-        let Some(selector) = resource.get(name).filter(|value| value.is_object()) else {
-            continue;
-        };
-        let field = format!("spec.resourceAttributes.{name}");
-        let raw = selector["rawSelector"].as_str().unwrap_or_default();
-        let requirements = selector["requirements"].as_array().map_or(0, Vec::len);
-        if !raw.is_empty() && requirements > 0 {
-            errors.push(FieldError::invalid(
-                format!("{field}.rawSelector"),
-                raw,
-                "may not specified at the same time as requirements",
-            ));
-        }
-        if raw.is_empty() && requirements == 0 {
-            errors.push(FieldError::required(
-                format!("{field}.requirements"),
-                format!("when {field} is specified, requirements or rawSelector is required"),
-            ));
-        }
-    }
-    errors
 }
 
 /// Of whom a review asks.
@@ -255,6 +230,10 @@ fn decide(api: &Api, identity: &Identity, spec: &Value) -> Value {
     let mut status = json!({"allowed": allowed});
     if !reason.is_empty() {
         status["reason"] = json!(reason);
+    }
+    let ignored = selectors::ignored(&spec["resourceAttributes"]);
+    if !ignored.is_empty() {
+        status["evaluationError"] = json!(ignored);
     }
     status
 }
