@@ -11,6 +11,8 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::go_types::{Field, types};
+
 const KINDS: &str = include_str!("../../data/kinds.jsonl");
 const SCHEMAS: &[u8] = include_bytes!("../../data/schemas.json.gz");
 const BOOTSTRAP: &[u8] = include_bytes!("../../data/bootstrap.json.gz");
@@ -78,11 +80,30 @@ pub(crate) fn schema_bytes() -> Vec<u8> {
 pub(crate) fn schema_document() -> &'static Arc<Document> {
     static DOCUMENT: OnceLock<Arc<Document>> = OnceLock::new();
     DOCUMENT.get_or_init(|| {
-        let components: Map<String, Value> =
+        let mut components: Map<String, Value> =
             serde_json::from_slice(&schema_bytes()).expect("the recorded schemas are JSON");
+        for (name, schema) in &mut components {
+            require_what_is_written(name, schema);
+        }
         Document::from_components(&components)
             .expect("the recorded schemas refer to each other only")
     })
+}
+
+/// What is always written is what a published schema requires, but for fields that Go leaves out if they are empty.
+fn require_what_is_written(name: &str, schema: &mut Value) {
+    let go_name = name.strip_prefix("io.k8s.api.").and_then(|name| {
+        let (group, name) = name.split_once('.')?;
+        Some(format!("api/{group}/{name}"))
+    });
+    let known = go_name.and_then(|name| types().get(&name));
+    let required = schema.get_mut("required").and_then(Value::as_array_mut);
+    if let (Some(known), Some(required)) = (known, required) {
+        required.retain(|required| {
+            let left_out = |field: &Arc<Field>| field.omit_empty && *required == field.name;
+            !known.fields.iter().any(left_out)
+        });
+    }
 }
 
 /// The component of a kind, as `io.k8s.api.apps.v1.Deployment`.
