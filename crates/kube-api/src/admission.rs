@@ -1,131 +1,155 @@
-//! Admission by policy: ValidatingAdmissionPolicies and their bindings decide on every write.
+//! Admission: what is added to an object on its way in, and who may refuse it.
 //!
-//! Owns which policies look at a write ([`matching`]), what they look at ([`request`]), and what they say ([`policy`]).
-//! Policies are compiled once and kept until one of them changes; they are read from memory, so that a decision is never
-//! older than the newest acknowledged policy. What the server does by itself ([`Context::own`]) is not asked about.
+//! Owns the order of both. First the kind completes the object (`Strategy::complete`), and mutating policies change it
+//! ([`mutating`]), twice if something changed. What validation then let through is held against the limits of its
+//! namespace ([`limits`]), its levels of pod security ([`pod_security`]), and validating policies ([`validating`]).
 //!
-//! Sources: apiserver `pkg/admission/plugin/policy`, v0.36.
+//! Owns, too, which policies look at a write ([`matching`]), and what they look at ([`request`]). Everything that decides
+//! is read from memory, so that a decision is never older than the newest acknowledged policy ([`hooks`]). What the server
+//! does by itself ([`Context::own`]) is not asked about.
+//!
+//! Sources: apiserver `pkg/admission`, `pkg/admission/plugin/policy`, v0.36.
 
 mod authorizer;
+mod hooks;
+pub(crate) mod limits;
 mod matching;
+mod mutating;
 mod params;
+mod pod_security;
 mod policy;
 mod request;
+mod rounds;
+mod validating;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use http::StatusCode;
-use parking_lot::RwLock;
 use serde_json::Value;
 
-use self::policy::{Binding, Decision, Policy};
+pub(crate) use self::hooks::Policies;
+use self::policy::{Binding, Policy};
 pub(crate) use self::request::{Operation, Write};
+use self::rounds::Rounds;
+use self::validating::{Decision, Validating};
+use crate::registry::{Resource, Strategy};
+use crate::rest::object::meta;
 use crate::rest::{Api, Context};
 use crate::status::StatusError;
-use crate::store::{Range, Store};
 
 const GROUP: &str = "admissionregistration.k8s.io";
-const POLICIES: &str = "admissionregistration.k8s.io/validatingadmissionpolicies";
-const BINDINGS: &str = "admissionregistration.k8s.io/validatingadmissionpolicybindings";
 
-/// A policy with those who use it.
-#[derive(Debug)]
-struct Hook {
-    policy: Policy,
-    bindings: Vec<Binding>,
+/// Whether these are policies or what binds them.
+fn is_policy(resource: &Resource) -> bool {
+    *resource.group == *GROUP && resource.plural.contains("admissionpolic")
 }
 
-/// The compiled policies, and up to which revisions their tables were read.
-#[derive(Debug, Default)]
-struct Compiled {
-    read: Option<[u64; 2]>,
-    hooks: Arc<[Hook]>,
-}
-
-/// The policies of a server.
-#[derive(Debug, Default)]
-pub(crate) struct Policies {
-    compiled: RwLock<Compiled>,
-}
-
-impl Policies {
-    fn hooks(&self, store: &Store) -> Arc<[Hook]> {
-        let newest = [POLICIES, BINDINGS].map(|table| store.table_revision(table));
-        {
-            let compiled = self.compiled.read();
-            if compiled.read.is_some_and(|read| {
-                read.iter()
-                    .zip(&newest)
-                    .all(|(read, newest)| read >= newest)
-            }) {
-                return Arc::clone(&compiled.hooks);
-            }
-        }
-        let mut compiled = self.compiled.write();
-        // Read after the revisions were: what came in between is read again next time.
-        compiled.hooks = compile(store);
-        compiled.read = Some(newest);
-        Arc::clone(&compiled.hooks)
-    }
-}
-
-fn objects(store: &Store, table: &str) -> Vec<Value> {
-    store
-        .list(table, &Range::default())
-        .map(|page| page.items.iter().map(|(_, item)| item.value()).collect())
-        .unwrap_or_default()
-}
-
-/// The policies that somebody uses.
-fn compile(store: &Store) -> Arc<[Hook]> {
-    let bindings = objects(store, BINDINGS);
-    if bindings.is_empty() {
-        return Arc::default();
-    }
-    let hooks = objects(store, POLICIES).into_iter().filter_map(|object| {
-        let policy = Policy::compile(&object);
-        let bindings: Vec<Binding> = bindings
-            .iter()
-            .filter(|binding| binding["spec"]["policyName"].as_str() == Some(&policy.name))
-            .map(Binding::of)
-            .collect();
-        (!bindings.is_empty()).then_some(Hook { policy, bindings })
-    });
-    hooks.collect()
-}
-
-/// Asks all policies about a write.
+/// Who may refuse a write, in their order.
 ///
 /// # Errors
 ///
 /// The refusal of the first that denies it.
 pub(crate) fn check(api: &Arc<Api>, cx: &Context, write: &Write<'_>) -> Result<(), StatusError> {
-    // Policies do not decide about themselves, so that there is a way back.
-    if cx.own || *write.resource.group == *GROUP {
+    if cx.own {
         return Ok(());
     }
-    let hooks = api.policies.hooks(&api.store);
+    limits::check(api, write)?;
+    pod_security::check(api, cx, write)?;
+    validate(api, cx, write)
+}
+
+/// Completes the object of a write, and lets mutating policies change it.
+///
+/// # Errors
+///
+/// The refusal of a policy that goes wrong, or of the kind.
+pub(crate) fn mutate(
+    api: &Arc<Api>,
+    cx: &Context,
+    strategy: &dyn Strategy,
+    write: &Write<'_>,
+    object: &mut Value,
+) -> Result<(), StatusError> {
+    let complete = |object: &mut Value| {
+        let completed = strategy.complete(api, object, write.old);
+        completed.map_err(|why| forbidden(write, object, &why))
+    };
+    complete(object)?;
+    if cx.own || is_policy(write.resource) {
+        return Ok(());
+    }
+    let hooks = api.policies.mutating(&api.store);
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    let mut rounds = Rounds {
+        api,
+        cx,
+        write,
+        again: BTreeSet::new(),
+    };
+    if rounds.run(&hooks, None, object)? {
+        complete(object)?;
+        let again = std::mem::take(&mut rounds.again);
+        rounds.run(&hooks, Some(&again), object)?;
+    }
+    Ok(())
+}
+
+/// The refusal of a write; an object without a name is called by what its name will begin with
+/// (apiserver `admission/errors.go`).
+fn forbidden(write: &Write<'_>, object: &Value, why: &str) -> StatusError {
+    let named = [
+        write.name,
+        meta(object, "name"),
+        meta(object, "generateName"),
+    ];
+    let name = named.into_iter().find(|name| !name.is_empty());
+    let resource = write.resource;
+    StatusError::forbidden(
+        &resource.group,
+        &resource.plural,
+        name.unwrap_or("Unknown"),
+        why,
+    )
+}
+
+/// Asks all validating policies about a write.
+fn validate(api: &Arc<Api>, cx: &Context, write: &Write<'_>) -> Result<(), StatusError> {
+    // Policies do not decide about themselves, so that there is a way back.
+    if cx.own || is_policy(write.resource) {
+        return Ok(());
+    }
+    let hooks = api.policies.validating(&api.store);
     let mut refusal = None;
     for hook in hooks.iter() {
-        let policy = &hook.policy;
+        let validating = &hook.policy;
+        let policy = &validating.policy;
         let found = match matching::matched(api, &policy.constraints, write) {
             Ok(None) => continue,
             Ok(Some(found)) => found,
             Err(problem) => {
                 let problem = format!("failed to configure policy: {problem}");
-                deny(&mut refusal, write, policy.failed(problem), policy, None);
+                deny(
+                    &mut refusal,
+                    write,
+                    validating.failed(problem),
+                    policy,
+                    None,
+                );
                 continue;
             }
         };
         for binding in &hook.bindings {
-            let decisions = match ask(api, cx, write, &found, policy, binding) {
+            let decisions = match ask(api, cx, write, &found, validating, binding) {
                 Ok(decisions) => decisions,
                 Err(problem) => {
                     let problem = format!("failed to configure binding: {problem}");
                     deny(
                         &mut refusal,
                         write,
-                        policy.failed(problem),
+                        validating.failed(problem),
                         policy,
                         Some(binding),
                     );
@@ -148,24 +172,50 @@ pub(crate) fn check(api: &Arc<Api>, cx: &Context, write: &Write<'_>) -> Result<(
     refusal.map_or(Ok(()), Err)
 }
 
+/// Asks all validating policies about the call of a subresource of an object.
+///
+/// # Errors
+///
+/// The refusal of the first that denies it.
+pub(crate) fn validate_call(
+    api: &Arc<Api>,
+    cx: &Context,
+    resource: &Resource,
+    subresource: &str,
+    [namespace, name]: [&str; 2],
+    body: &Value,
+) -> Result<(), StatusError> {
+    let write = Write {
+        operation: Operation::Create,
+        resource,
+        subresource,
+        namespace,
+        name,
+        old: None,
+        new: Some(body),
+        dry_run: cx.dry_run,
+    };
+    validate(api, cx, &write)
+}
+
 /// What a policy has against a write, under a binding.
 fn ask(
     api: &Arc<Api>,
     cx: &Context,
     write: &Write<'_>,
     found: &matching::Found,
-    policy: &Policy,
+    validating: &Validating,
     binding: &Binding,
 ) -> Result<Vec<Decision>, String> {
     if matching::matched(api, &binding.matches, write)?.is_none() {
         return Ok(Vec::new());
     }
-    let params = params::of(api, policy, binding, write)?;
+    let params = params::of(api, &validating.policy, binding, write)?;
     let authorizer = authorizer::variable(api, &cx.identity, write);
     let mut decisions = Vec::new();
     for params in params {
         let seen = request::Seen::new(api, cx, write, found, params);
-        decisions.extend(policy.decide(&seen, &authorizer));
+        decisions.extend(validating.decide(&seen, &authorizer));
     }
     Ok(decisions)
 }

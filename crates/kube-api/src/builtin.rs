@@ -163,7 +163,8 @@ fn subresource(
             },
         })),
         ("serviceaccounts", "token") => {
-            Subresource::Action(Arc::new(identity::TokenRequests::new(token_requests())))
+            let kind = call_kind("authentication.k8s.io", "TokenRequest", "tokenrequests");
+            Subresource::Action(Arc::new(identity::TokenRequests::new(kind)))
         }
         ("pods" | "nodes" | "services", name) => {
             Subresource::Action(pods::subresource(name, part)?)
@@ -174,11 +175,11 @@ fn subresource(
     Some(part)
 }
 
-/// What is asked of `serviceaccounts/token`, as if it were a resource of its own.
-fn token_requests() -> Resource {
-    let (group, version, name) = ("authentication.k8s.io", "v1", "TokenRequest");
+/// The kind of what a call is asked with, as if it were a resource of its own.
+fn call_kind(group: &str, name: &str, plural: &str) -> Resource {
+    let version = "v1";
     let kind = Arc::new(BuiltIn::new(group, version, name));
-    let mut resource = Resource::new(group, version, "tokenrequests", name, true, kind.clone());
+    let mut resource = Resource::new(group, version, plural, name, true, kind.clone());
     resource.schema = kind.schema().map(Arc::new);
     resource.blank = Some(Arc::new(kind.zero()));
     resource

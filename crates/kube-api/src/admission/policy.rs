@@ -1,15 +1,17 @@
-//! Policies, compiled, and what they say of a write (apiserver `plugin/policy/validating/validator.go`, v0.36).
+//! What validating and mutating policies have in common: expressions, conditions, variables, bindings
+//! (apiserver `plugin/policy/generic`, `plugin/webhook/matchconditions`, v0.36).
 
-use drover_structural::cel::{Budget, EvalError, Members, Program, Scope, Value as Cel};
+use drover_structural::cel::{
+    Budget, EvalError, Members, PATCH_TYPES, Program, Scope, Value as Cel,
+};
 use serde_json::Value;
 
 use super::request::Seen;
 
-/// What one policy may cost under one binding, and its conditions by themselves.
-const BUDGET: u64 = 10_000_000;
+/// What the validations of one policy, or one of its mutations, may cost under one binding; and its conditions by
+/// themselves.
+pub(super) const BUDGET: u64 = 10_000_000;
 const CONDITIONS_BUDGET: u64 = 2_500_000;
-/// Longer messages are not shown.
-const MAX_MESSAGE: usize = 5 * 1024;
 /// What expressions may name.
 pub(super) const VARIABLES: [&str; 7] = [
     "object",
@@ -26,22 +28,35 @@ const EXHAUSTED: &str =
 
 /// An expression, or why it is none.
 #[derive(Debug)]
-struct Expression {
-    text: String,
+pub(super) struct Expression {
+    pub(super) text: String,
     program: Result<Program, String>,
 }
 
 impl Expression {
-    fn of(value: &Value) -> Option<Self> {
+    pub(super) fn of(value: &Value) -> Option<Self> {
+        Self::naming(value, &VARIABLES)
+    }
+
+    /// One that makes a patch.
+    pub(super) fn of_patch(value: &Value) -> Option<Self> {
+        Self::naming(value, &[&VARIABLES[..], &PATCH_TYPES].concat())
+    }
+
+    fn naming(value: &Value, names: &[&str]) -> Option<Self> {
         let text = value.as_str().filter(|text| !text.trim().is_empty())?;
         Some(Self {
             text: text.to_owned(),
-            program: Program::parse(text, &VARIABLES).map_err(|error| error.to_string()),
+            program: Program::parse(text, names).map_err(|error| error.to_string()),
         })
     }
 
     /// Its value, or what is told of why there is none.
-    fn value<'a>(&'a self, scope: &Scope<'a, '_>, budget: &mut Budget) -> Result<Cel<'a>, Trouble> {
+    pub(super) fn value<'a>(
+        &'a self,
+        scope: &Scope<'a, '_>,
+        budget: &mut Budget,
+    ) -> Result<Cel<'a>, Trouble> {
         let program = match &self.program {
             Ok(program) => program,
             Err(problem) => {
@@ -62,13 +77,14 @@ impl Expression {
     }
 }
 
-enum Trouble {
+/// Why an expression has no value.
+pub(super) enum Trouble {
     Failed(String),
     Exhausted,
 }
 
 impl Trouble {
-    fn told(self) -> String {
+    pub(super) fn told(self) -> String {
         match self {
             Self::Failed(problem) => problem,
             Self::Exhausted => EXHAUSTED.to_owned(),
@@ -76,35 +92,16 @@ impl Trouble {
     }
 }
 
-#[derive(Debug)]
-struct Validation {
-    expression: Expression,
-    message: String,
-    message_expression: Option<Expression>,
-    reason: Option<String>,
-}
-
-/// What a policy has against a write.
-#[derive(Debug)]
-pub(super) struct Decision {
-    pub(super) message: String,
-    pub(super) reason: Option<String>,
-    /// It is a refusal whatever the binding does with others.
-    pub(super) always: bool,
-}
-
-/// A policy.
+/// A policy, apart from what it does.
 #[derive(Debug)]
 pub(super) struct Policy {
     pub(super) name: String,
     pub(super) constraints: Value,
     pub(super) param_kind: Value,
     /// What goes wrong refuses the write.
-    strict: bool,
+    pub(super) strict: bool,
     conditions: Vec<Expression>,
     variables: Vec<(String, Expression)>,
-    validations: Vec<Validation>,
-    annotations: Vec<Expression>,
 }
 
 /// A binding of a policy.
@@ -139,7 +136,8 @@ impl Binding {
     }
 }
 
-fn list<'v>(spec: &'v Value, member: &str) -> impl Iterator<Item = &'v Value> + use<'v> {
+/// The items of a list in a policy.
+pub(super) fn list<'v>(spec: &'v Value, member: &str) -> impl Iterator<Item = &'v Value> + use<'v> {
     spec[member].as_array().into_iter().flatten()
 }
 
@@ -160,95 +158,29 @@ impl Policy {
                     Some((name, Expression::of(&variable["expression"])?))
                 })
                 .collect(),
-            validations: list(spec, "validations")
-                .filter_map(|validation| {
-                    let text = |member: &str| validation[member].as_str().map(str::to_owned);
-                    Some(Validation {
-                        expression: Expression::of(&validation["expression"])?,
-                        message: text("message").unwrap_or_default().trim().to_owned(),
-                        message_expression: Expression::of(&validation["messageExpression"]),
-                        reason: text("reason"),
-                    })
-                })
-                .collect(),
-            annotations: list(spec, "auditAnnotations")
-                .filter_map(|annotation| Expression::of(&annotation["valueExpression"]))
-                .collect(),
         }
     }
 
-    /// The decision of a policy that cannot be asked, if that counts.
-    pub(super) fn failed(&self, message: String) -> Option<Decision> {
-        self.strict.then_some(Decision {
-            message,
-            reason: None,
-            always: true,
-        })
-    }
-
-    fn trouble(&self, trouble: Trouble) -> Option<Decision> {
-        self.strict.then(|| Decision {
-            message: trouble.told(),
-            reason: None,
-            always: false,
-        })
-    }
-
-    /// What the policy has against a write, in the order of its validations.
-    pub(super) fn decide<'a>(&'a self, seen: &'a Seen, authorizer: &Cel<'a>) -> Vec<Decision> {
-        match self.concerned(seen, authorizer) {
-            Ok(true) => {}
-            Ok(false) => return Vec::new(),
-            Err(trouble) => return self.trouble(trouble).into_iter().collect(),
-        }
-        let variables = Members::default();
-        let scope = scope(seen, &seen.namespace, authorizer).with("variables", &variables);
-        let mut budget = Budget::new(BUDGET);
+    /// Defines the variables of the policy, as seen from `scope`.
+    pub(super) fn define<'a>(
+        &'a self,
+        variables: &Members<'a>,
+        scope: &Scope<'a, '_>,
+        budget: &mut Budget,
+    ) {
         for (name, expression) in &self.variables {
             if let Ok(program) = &expression.program {
-                variables.define(name, program, &scope, &mut budget);
+                variables.define(name, program, scope, budget);
             }
         }
-        let mut decisions = Vec::new();
-        for validation in &self.validations {
-            match validation.expression.value(&scope, &mut budget) {
-                Ok(Cel::Bool(true)) => {}
-                Ok(_) => decisions.push(Decision {
-                    message: validation.told(&scope, &mut budget),
-                    reason: validation.reason.clone(),
-                    always: false,
-                }),
-                // Nothing that was found out before counts then.
-                Err(Trouble::Exhausted) => {
-                    return self.trouble(Trouble::Exhausted).into_iter().collect();
-                }
-                Err(trouble) => decisions.extend(self.trouble(trouble)),
-            }
-        }
-        decisions.extend(self.audit(&scope));
-        decisions
-    }
-
-    /// There is no audit log here, but what goes wrong with annotations refuses a write too.
-    fn audit<'a>(&'a self, scope: &Scope<'a, '_>) -> Vec<Decision> {
-        let mut budget = Budget::new(BUDGET);
-        let problems = self.annotations.iter().filter_map(|annotation| {
-            let message = match annotation.value(scope, &mut budget) {
-                Ok(Cel::Text(_) | Cel::Null) => return None,
-                Ok(other) => format!(
-                    "valueExpression '{}' resulted in unsupported return type: {}. Return type must be either string or null.",
-                    annotation.text,
-                    other.type_name()
-                ),
-                Err(trouble) => trouble.told(),
-            };
-            self.failed(message)
-        });
-        problems.collect()
     }
 
     /// Whether all conditions hold; one that does not outweighs others that fail.
-    fn concerned<'a>(&'a self, seen: &'a Seen, authorizer: &Cel<'a>) -> Result<bool, Trouble> {
+    pub(super) fn concerned<'a>(
+        &'a self,
+        seen: &'a Seen,
+        authorizer: &Cel<'a>,
+    ) -> Result<bool, Trouble> {
         // Conditions see no namespace (apiserver `webhook/matchconditions/matcher.go`).
         let scope = scope(seen, &NOTHING, authorizer);
         let mut budget = Budget::new(CONDITIONS_BUDGET);
@@ -271,25 +203,12 @@ impl Policy {
     }
 }
 
-impl Validation {
-    fn told<'a>(&'a self, scope: &Scope<'a, '_>, budget: &mut Budget) -> String {
-        if let Some(expression) = &self.message_expression
-            && let Ok(Cel::Text(text)) = expression.value(scope, budget)
-        {
-            let text = text.trim();
-            if !text.is_empty() && text.len() <= MAX_MESSAGE && !text.contains('\n') {
-                return text.to_owned();
-            }
-        }
-        if self.message.is_empty() {
-            format!("failed expression: {}", self.expression.text.trim())
-        } else {
-            self.message.clone()
-        }
-    }
-}
-
-fn scope<'a, 's>(seen: &'a Seen, namespace: &'a Value, authorizer: &Cel<'a>) -> Scope<'a, 's> {
+/// What expressions see of a write.
+pub(super) fn scope<'a, 's>(
+    seen: &'a Seen,
+    namespace: &'a Value,
+    authorizer: &Cel<'a>,
+) -> Scope<'a, 's> {
     Scope::new(vec![
         ("object", Cel::of(&seen.object, None)),
         ("oldObject", Cel::of(&seen.old, None)),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::matching::Found;
-use crate::registry::{Resource, api_version};
+use crate::registry::{Gvk, Resource, Subresource, api_version};
 use crate::rest::{Api, Context};
 use crate::store::Key;
 
@@ -34,7 +34,7 @@ impl Operation {
 }
 
 /// A write on its way to the store.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Write<'w> {
     pub(crate) operation: Operation,
     pub(crate) resource: &'w Resource,
@@ -48,7 +48,17 @@ pub(crate) struct Write<'w> {
     pub(crate) dry_run: bool,
 }
 
-impl Write<'_> {
+impl<'w> Write<'w> {
+    /// The same with another object.
+    pub(crate) fn of<'o>(&self, object: &'o Value) -> Write<'o>
+    where
+        'w: 'o,
+    {
+        Write {
+            new: Some(object),
+            ..*self
+        }
+    }
     /// The namespace it is in; a namespace is in itself.
     pub(super) fn inside(&self) -> &str {
         if self.is_namespace() {
@@ -118,6 +128,14 @@ fn in_version(resource: &Resource, other: Option<&Resource>, object: &Value) -> 
     object
 }
 
+/// The reverse of [`in_version`].
+pub(super) fn of_version(resource: &Resource, other: Option<&Resource>, object: Value) -> Value {
+    match other {
+        Some(other) => in_version(other, Some(resource), &object),
+        None => object,
+    }
+}
+
 /// What expressions see of a namespace.
 fn namespace_object(mut namespace: Value) -> Value {
     if let Some(members) = namespace.as_object_mut() {
@@ -162,10 +180,15 @@ fn request(cx: &Context, write: &Write<'_>, other: Option<&Resource>) -> Value {
         "dryRun": write.dry_run,
         "options": {"kind": write.operation.options(), "apiVersion": api_version("meta.k8s.io", "v1")},
     });
-    if write.subresource == "scale" {
-        let scale = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
-        request["kind"] = scale.clone();
-        request["requestKind"] = scale;
+    let of_part = match write.resource.subresources.get(write.subresource) {
+        Some(Subresource::Scale(_)) => Some(Gvk::new("autoscaling", "v1", "Scale")),
+        Some(Subresource::Action(action)) => Some(action.gvk()),
+        Some(Subresource::Part(_) | Subresource::Put(_)) | None => None,
+    };
+    if let Some(part) = of_part {
+        let part = json!({"group": &*part.group, "version": &*part.version, "kind": &*part.kind});
+        request["kind"] = part.clone();
+        request["requestKind"] = part;
     }
     for (name, value) in [
         ("subResource", write.subresource),

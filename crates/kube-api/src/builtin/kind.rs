@@ -9,6 +9,7 @@ use drover_structural::{FieldError, Schema};
 use serde_json::{Value, json};
 
 use super::{conform, data, defaults, events, pods, services, validation, warnings};
+use crate::admission::limits;
 use crate::rbac;
 use crate::registry::{NameRule, Resource, StatusOnly, Strategy, Write, keep};
 use crate::rest::{Api, Context};
@@ -129,6 +130,16 @@ impl Strategy for BuiltIn {
         }
     }
 
+    fn complete(&self, api: &Api, new: &mut Value, old: Option<&Value>) -> Result<(), String> {
+        if self.id() != ("", "Pod") {
+            return Ok(());
+        }
+        if old.is_none() {
+            limits::fill(api, new);
+        }
+        pods::complete(api, new, old)
+    }
+
     fn prepare_for_create(&self, api: &Api, resource: &Resource, cx: &Context, object: &mut Value) {
         self.default(object);
         match self.id() {
@@ -193,7 +204,6 @@ impl Strategy for BuiltIn {
                 set_template_generation(new, template_generation(old) + i64::from(changed));
             }
             ("batch", "Job") => pods::keep_job_selector(new, old),
-            ("", "Pod") => pods::admit_update(new, old),
             _ => {}
         }
         conform::forget_empty(&self.api_version, &self.kind, new);

@@ -3,15 +3,16 @@
 mod actions;
 mod eviction;
 mod parts;
+mod priority;
 
 use serde_json::{Map, Value, json};
 
 use crate::registry::keep;
-use crate::rest::object;
+use crate::rest::{Api, object};
 pub(super) use actions::{action, subresource};
 pub(super) use parts::{Part, PodPart};
 
-/// A new pod is pending, and tolerates a node's absence for five minutes unless it says otherwise.
+/// A new pod is pending, of a class that follows from what it asks for.
 pub(super) fn prepare_pod(pod: &mut Value) {
     let class = quality(pod);
     let Some(members) = pod.as_object_mut() else {
@@ -24,28 +25,31 @@ pub(super) fn prepare_pod(pod: &mut Value) {
     let Some(spec) = members.get_mut("spec").and_then(Value::as_object_mut) else {
         return;
     };
-    spec.entry("priority").or_insert_with(|| json!(0));
-    spec.entry("preemptionPolicy")
-        .or_insert_with(|| json!("PreemptLowerPriority"));
     if let Some(account) = spec.get("serviceAccountName").cloned() {
         spec.insert("serviceAccount".to_owned(), account);
     } else if let Some(account) = spec.get("serviceAccount").cloned() {
         spec.insert("serviceAccountName".to_owned(), account);
     }
-    tolerate_absence(spec);
 }
 
-/// What admission adds to a changed pod (kubernetes `plugin/pkg/admission/{defaulttolerationseconds,priority}`).
-pub(super) fn admit_update(pod: &mut Value, old: &Value) {
-    let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else {
-        return;
-    };
-    for member in ["priority", "preemptionPolicy"] {
-        if let (None, Some(held)) = (spec.get(member), old["spec"].get(member)) {
-            spec.insert(member.to_owned(), held.clone());
+/// What admission adds to a pod: its priority, and that it tolerates a node's absence for five minutes unless it says
+/// otherwise (kubernetes `plugin/pkg/admission/{defaulttolerationseconds,priority}`); why it is forbidden, if it is.
+pub(super) fn complete(api: &Api, pod: &mut Value, old: Option<&Value>) -> Result<(), String> {
+    match old {
+        None => priority::set(api, pod)?,
+        Some(old) if pod["spec"].is_object() => {
+            for member in ["priority", "preemptionPolicy"] {
+                if let (None, Some(held)) = (pod["spec"].get(member), old["spec"].get(member)) {
+                    pod["spec"][member] = held.clone();
+                }
+            }
         }
+        Some(_) => {}
     }
-    tolerate_absence(spec);
+    if let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) {
+        tolerate_absence(spec);
+    }
+    Ok(())
 }
 
 fn tolerate_absence(spec: &mut Map<String, Value>) {

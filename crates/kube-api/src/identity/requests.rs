@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::tokens::{self, Binding};
+use crate::admission;
 use crate::clock::seconds;
 use crate::registry::{Action, Call, Gvk, Reply, Resource};
 use crate::rest::object::{meta, metadata_mut, strings};
@@ -37,8 +38,8 @@ impl TokenRequests {
         StatusError::invalid(&self.kind.group, &self.kind.kind, name, &[error])
     }
 
-    fn respond(&self, api: &Api, cx: &Context, call: Call) -> Result<Reply, StatusError> {
-        let (namespace, name) = (call.namespace, call.name);
+    fn respond(&self, api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusError> {
+        let (namespace, name, resource) = (call.namespace, call.name, call.resource);
         let mut asked = call.body;
         self.begin(cx, &mut asked);
         self.check_names(&asked, &namespace, &name)?;
@@ -61,6 +62,17 @@ impl TokenRequests {
             audiences.push(tokens::ISSUER.to_owned());
             asked["spec"]["audiences"] = json!(audiences);
         }
+        let metadata = metadata_mut(&mut asked);
+        for (field, value) in [
+            ("name", name.clone()),
+            ("namespace", namespace.clone()),
+            ("uid", uid.clone()),
+            ("creationTimestamp", seconds(cx.now)),
+        ] {
+            metadata.insert(field.to_owned(), value.into());
+        }
+        let names = [&*namespace, &*name];
+        admission::validate_call(api, cx, &resource, "token", names, &asked)?;
         let object = match asked["spec"].get("boundObjectRef") {
             None | Some(Value::Null) => None,
             Some(reference) => Some(bound_object(api, &namespace, &name, reference)?),
@@ -74,15 +86,6 @@ impl TokenRequests {
             seconds: lifetime,
         };
         let (token, end) = tokens::issue(api, binding).map_err(StatusError::internal)?;
-        let metadata = metadata_mut(&mut asked);
-        for (field, value) in [
-            ("name", name),
-            ("namespace", namespace),
-            ("uid", uid),
-            ("creationTimestamp", seconds(cx.now)),
-        ] {
-            metadata.insert(field.to_owned(), value.into());
-        }
         asked["status"] = json!({"token": token, "expirationTimestamp": seconds(end)});
         Ok(Reply {
             code: StatusCode::CREATED,

@@ -3,8 +3,8 @@
 //! Owns the hooks a kind may fill in; every hook has a default, and [`Plain`] fills in none. The order of calls in a
 //! write is fixed by `rest::write`:
 //!
-//! create: decode -> `default` -> schema defaults, prune -> `prepare_for_create` -> `validate_create` -> schema
-//! validation -> `admit` -> stored -> `after_write`.
+//! create: decode -> `default` -> schema defaults, prune -> `complete` -> `prepare_for_create` -> `validate_create` ->
+//! schema validation -> `admit` -> stored -> `after_write`.
 //! update: the same with `prepare_for_update` and `validate_update`, and generation.
 //! delete: `before_delete` -> finalizers and grace -> stored -> `after_write`.
 //!
@@ -49,6 +49,12 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
 
     /// Fills in defaults of a built-in kind; runs on create, update and after each patch. Must be idempotent.
     fn default(&self, _object: &mut Value) {}
+
+    /// Adds what the real server's admission adds: on create and update, before policies look at the object, and again
+    /// if they changed it. Must be idempotent. Says why the object is forbidden, if it is.
+    fn complete(&self, _api: &Api, _new: &mut Value, _old: Option<&Value>) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Drops what a client may not set on create. The default drops `status` if the resource has that subresource.
     /// The only hook that changes an object by what else is stored (a service's address).

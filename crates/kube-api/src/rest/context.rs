@@ -53,6 +53,17 @@ impl Context {
         }
     }
 
+    /// The same request, for what the server itself does to answer it.
+    pub(crate) fn own(&self) -> Self {
+        Self {
+            own: true,
+            identity: self.identity.clone(),
+            manager: self.manager.clone(),
+            warnings: Arc::clone(&self.warnings),
+            ..*self
+        }
+    }
+
     /// Adds a warning to the answer; what was said is not said again.
     pub(crate) fn warn(&self, text: impl Into<String>) {
         let text = text.into();

@@ -211,7 +211,7 @@ pub(crate) fn validate(
 }
 
 /// The schema for ownership: of an unknown kind, every field by itself.
-fn schema(resource: &Resource) -> Arc<Schema> {
+pub(crate) fn schema(resource: &Resource) -> Arc<Schema> {
     resource
         .schema
         .clone()

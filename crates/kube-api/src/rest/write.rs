@@ -14,11 +14,12 @@ use super::object::{self, meta, metadata_mut};
 use super::options::WriteOptions;
 use super::read::{Shown, show};
 use super::{Api, Context, scale, structure};
+use crate::admission;
 use crate::clock::seconds;
 use crate::registry::{Resource, Strategy, Subresource, Write};
 use crate::status::{FieldError, StatusError};
 use crate::store::{Change, ChangeAction, Draft, Key, Stored, WriteError};
-use crate::{admission, builtin, namespaces};
+use crate::{builtin, namespaces};
 
 /// How often a write without a stated version starts again before it gives up; each time means that another writer
 /// succeeded, so this is never reached by accident.
@@ -368,6 +369,7 @@ pub(crate) async fn create_with(
     namespaces::admit_create(api, resource, &target.namespace, &body)?;
     let base = meta(&body, "generateName").to_owned();
     let generated = meta(&body, "name").is_empty() && !base.is_empty();
+    begin_create(api, cx, target, options, &mut body, &tracking)?;
     let mut tries = 0;
     loop {
         let mut object = body.clone();
@@ -375,7 +377,7 @@ pub(crate) async fn create_with(
             metadata_mut(&mut object)
                 .insert("name".to_owned(), object::generate_name(&base).into());
         }
-        prepare_create(api, cx, target, options, &mut object, &tracking)?;
+        prepare_create(api, cx, target, options, &mut object)?;
         let name = meta(&object, "name").to_owned();
         let key = Key::new(&target.namespace, &name);
         let draft = encode(resource, &object)?;
@@ -418,7 +420,9 @@ pub(crate) async fn create_with(
     }
 }
 
-fn prepare_create(
+/// What comes before a new object has a name: its owners, and what admission makes of it. What is added after its
+/// owners are known belongs to no manager, as in the real server (apiserver `handlers/create.go`).
+fn begin_create(
     api: &Arc<Api>,
     cx: &Context,
     target: &Target,
@@ -427,8 +431,6 @@ fn prepare_create(
     tracking: &Tracking,
 ) -> Result<(), StatusError> {
     let resource = &*target.resource;
-    let strategy = &*target.strategy;
-    let has_generation = strategy.has_generation(resource);
     let metadata = metadata_mut(object);
     for field in [
         "deletionTimestamp",
@@ -439,18 +441,34 @@ fn prepare_create(
         metadata.remove(field);
     }
     object::drop_empty(metadata);
-    metadata.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
-    metadata.insert("creationTimestamp".to_owned(), seconds(cx.now).into());
-    if has_generation {
-        metadata.insert("generation".to_owned(), 1.into());
-    }
     structure::default(resource, object);
-    // What is prepared after this belongs to no manager, as in the real server (apiserver `handlers/create.go`).
     match tracking {
         Tracking::Update | Tracking::Patch => {
             structure::track_update(resource, cx, &target.subresource, object, None);
         }
         Tracking::Done => {}
+    }
+    let managed = object["metadata"].get("managedFields").cloned();
+    admit(api, cx, target, options, None, object)?;
+    keep_managed(object, managed);
+    Ok(())
+}
+
+fn prepare_create(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    options: &WriteOptions,
+    object: &mut Value,
+) -> Result<(), StatusError> {
+    let resource = &*target.resource;
+    let strategy = &*target.strategy;
+    let has_generation = strategy.has_generation(resource);
+    let metadata = metadata_mut(object);
+    metadata.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
+    metadata.insert("creationTimestamp".to_owned(), seconds(cx.now).into());
+    if has_generation {
+        metadata.insert("generation".to_owned(), 1.into());
     }
     let managed = object["metadata"].get("managedFields").cloned();
     strategy.prepare_for_create(api, resource, cx, object);
@@ -489,11 +507,51 @@ fn prepare_create(
             new: Some(object),
         },
     )?;
-    ask_policies(api, cx, target, options, None, object)
+    ask_admission(api, cx, target, options, None, object)
 }
 
-/// Asks admission policies about a create or an update.
-fn ask_policies(
+/// A create or an update as admission sees it, but for the object it makes.
+fn admitted<'a>(
+    cx: &Context,
+    target: &'a Target,
+    options: &WriteOptions,
+    old: Option<&'a Value>,
+    name: &'a str,
+) -> admission::Write<'a> {
+    admission::Write {
+        operation: match old {
+            None => admission::Operation::Create,
+            Some(_) => admission::Operation::Update,
+        },
+        resource: &target.resource,
+        subresource: &target.subresource,
+        namespace: &target.namespace,
+        name,
+        old,
+        new: None,
+        dry_run: cx.dry_run || options.dry_run,
+    }
+}
+
+/// Lets admission complete and change the object of a create or an update. Scales are left as they are.
+fn admit(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    options: &WriteOptions,
+    old: Option<&Value>,
+    new: &mut Value,
+) -> Result<(), StatusError> {
+    let part = target.resource.subresources.get(&target.subresource);
+    if let Some(Subresource::Scale(_)) = part {
+        return Ok(());
+    }
+    let write = admitted(cx, target, options, old, &target.name);
+    admission::mutate(api, cx, &*target.strategy, &write, new)
+}
+
+/// Asks those who may refuse a create or an update.
+fn ask_admission(
     api: &Arc<Api>,
     cx: &Context,
     target: &Target,
@@ -511,20 +569,8 @@ fn ask_policies(
         Some((old, new)) => (old.as_ref(), new),
         None => (old, new),
     };
-    let write = admission::Write {
-        operation: match old {
-            None => admission::Operation::Create,
-            Some(_) => admission::Operation::Update,
-        },
-        resource: &target.resource,
-        subresource: &target.subresource,
-        namespace: &target.namespace,
-        name: meta(new, "name"),
-        old,
-        new: Some(new),
-        dry_run: cx.dry_run || options.dry_run,
-    };
-    admission::check(api, cx, &write)
+    let write = admitted(cx, target, options, old, meta(new, "name"));
+    admission::check(api, cx, &write.of(new))
 }
 
 /// How an author changes an object: from what is there, in the request's version, to what they want.
@@ -732,6 +778,7 @@ fn prepare_update(
         Tracking::Done => {}
     }
     let managed = new["metadata"].get("managedFields").cloned();
+    admit(api, cx, target, options, Some(old), new)?;
     strategy.prepare_for_update(api, resource, cx, new, old);
     object::inherit(new, old);
     structure::default(resource, new);
@@ -781,7 +828,7 @@ fn prepare_update(
             new: Some(new),
         },
     )?;
-    ask_policies(api, cx, target, options, Some(old), new)
+    ask_admission(api, cx, target, options, Some(old), new)
 }
 
 /// The object has to be the one that the path names.
@@ -845,13 +892,18 @@ fn keep_managed(object: &mut Value, managed: Option<Value>) {
     };
 }
 
-/// A patch whose result cannot be read as the object (apiserver `handlers/patch.go`).
-pub(crate) fn unpatchable(patched: &Value, error: &StatusError) -> StatusError {
+/// Why a body cannot be read as its kind, without the words that say so.
+pub(crate) fn cannot_be(error: &StatusError) -> &str {
     let why = error
         .message
         .rsplit_once("cannot be handled as a ")
         .and_then(|(_, rest)| rest.split_once(": "));
-    let why = why.map_or(error.message.as_str(), |(_, why)| why);
+    why.map_or(error.message.as_str(), |(_, why)| why)
+}
+
+/// A patch whose result cannot be read as the object (apiserver `handlers/patch.go`).
+pub(crate) fn unpatchable(patched: &Value, error: &StatusError) -> StatusError {
+    let why = cannot_be(error);
     StatusError::invalid(
         "",
         "",

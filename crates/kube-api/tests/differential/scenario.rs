@@ -12,7 +12,8 @@
 //! names; `->` keeps a part of an answer under a name, for each server its own. Bodies are YAML and sent as JSON, unless
 //! they begin with `raw`. `MERGE`, `STRATEGIC`, `JSONPATCH` and `APPLY` are patches; `<table>`, `<meta>`, `<metalist>`
 //! ask for these forms, `<at POINTER>` compares that part of the body alone, `<as NAME GROUP...>` impersonates. `UNTIL`
-//! repeats a read until it succeeds, `GONE` until nothing is found, `REFUSED` a create until it is.
+//! repeats a read until it succeeds, `GONE` until nothing is found, `REFUSED` a create until it is, `FORBIDDEN`
+//! one until nobody may.
 
 use http::{HeaderName, HeaderValue, Method};
 
@@ -143,6 +144,7 @@ fn request(line: &str) -> Request {
             "UNTIL" => Some(200),
             "GONE" => Some(404),
             "REFUSED" => Some(422),
+            "FORBIDDEN" => Some(403),
             _ => None,
         },
         at,
@@ -155,7 +157,7 @@ fn method_of(verb: &str) -> (Method, &'static str) {
     match patch {
         Some((_, media)) => (Method::PATCH, media),
         None if matches!(verb, "UNTIL" | "GONE") => (Method::GET, "application/json"),
-        None if verb == "REFUSED" => (Method::POST, "application/json"),
+        None if matches!(verb, "REFUSED" | "FORBIDDEN") => (Method::POST, "application/json"),
         None => (verb.parse().unwrap(), "application/json"),
     }
 }

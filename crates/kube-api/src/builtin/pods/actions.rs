@@ -10,9 +10,11 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::eviction::Evict;
+use crate::admission;
+use crate::builtin::call_kind;
 use crate::builtin::data::SubresourceFacts;
 use crate::clock::seconds;
-use crate::registry::{Action, Call, Gvk, Reply, ServersOwn};
+use crate::registry::{Action, Call, Gvk, Reply, Resource, ServersOwn};
 use crate::rest::notes::Notes;
 use crate::rest::{Api, Context, object, options, write};
 use crate::status::StatusError;
@@ -21,7 +23,7 @@ use crate::store::Key;
 /// The action behind `bindings`, and behind kinds without one of their own.
 pub(in crate::builtin) fn action(group: &str, kind: &str) -> Option<Arc<dyn Action>> {
     match (group, kind) {
-        ("", "Binding") => Some(Arc::new(Bind)),
+        ("", "Binding") => Some(Arc::new(Bind::default())),
         _ => None,
     }
 }
@@ -32,8 +34,8 @@ pub(in crate::builtin) fn subresource(
     facts: &SubresourceFacts,
 ) -> Option<Arc<dyn Action>> {
     match name {
-        "binding" => Some(Arc::new(Bind)),
-        "eviction" => Some(Arc::new(Evict)),
+        "binding" => Some(Arc::new(Bind::of_pods())),
+        "eviction" => Some(Arc::new(Evict::new())),
         "attach" | "exec" | "log" | "portforward" | "proxy" => Some(Arc::new(NoKubelet {
             gvk: Gvk::new(
                 &facts.group,
@@ -94,10 +96,25 @@ impl Action for NoKubelet {
 }
 
 /// Puts a pod on a node.
-#[derive(Debug, Clone, Copy)]
-struct Bind;
+#[derive(Debug, Default)]
+struct Bind {
+    /// The kind of the body, where it is not that of the resource.
+    kind: Option<Resource>,
+}
+
+impl Bind {
+    fn of_pods() -> Self {
+        Self {
+            kind: Some(call_kind("", "Binding", "bindings")),
+        }
+    }
+}
 
 impl Action for Bind {
+    fn body(&self) -> Option<&Resource> {
+        self.kind.as_ref()
+    }
+
     fn gvk(&self) -> Gvk {
         Gvk::new("", "v1", "Binding")
     }
@@ -124,10 +141,8 @@ pub(super) fn pods(api: &Api) -> Result<Arc<crate::registry::Resource>, StatusEr
 
 async fn bind(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusError> {
     let named = object::meta(&call.body, "name").to_owned();
-    let name = if call.name.is_empty() {
+    let name = if call.name.is_empty() || named == call.name {
         named
-    } else if named == call.name {
-        call.name
     } else {
         return Err(StatusError::bad_request(
             "name in URL does not match name in Binding object",
@@ -159,6 +174,12 @@ async fn bind(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusE
         ));
     }
     let resource = pods(api)?;
+    let names = [&*call.namespace, &*name];
+    if call.name.is_empty() {
+        admission::validate_call(api, cx, &call.resource, "", names, &call.body)?;
+    } else {
+        admission::validate_call(api, cx, &resource, "binding", names, &call.body)?;
+    }
     let mut target = write::Target::object(&resource, &call.namespace, &name);
     target.strategy = Arc::new(ServersOwn);
     let mut change = |old: &Value| {
@@ -182,7 +203,7 @@ async fn bind(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusE
         Ok(owned_by_nobody(pod))
     };
     let options = options::WriteOptions::default();
-    write::update(api, cx, &target, &options, &mut change).await?;
+    write::update(api, &cx.own(), &target, &options, &mut change).await?;
     Ok(success())
 }
 

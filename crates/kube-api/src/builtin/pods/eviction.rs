@@ -10,19 +10,36 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::actions::{owned_by_nobody, pods, set_condition, success};
+use crate::admission;
+use crate::builtin::call_kind;
 use crate::clock::seconds;
 use crate::rbac::selects;
-use crate::registry::{Action, Call, Gvk, Reply, ServersOwn};
+use crate::registry::{Action, Call, Gvk, Reply, Resource, ServersOwn};
 use crate::rest::notes::Notes;
 use crate::rest::{Api, Context, delete, object, options, write};
 use crate::status::StatusError;
 use crate::store::{Key, Range};
 
 /// Deletes a pod unless a disruption budget forbids it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Evict;
+#[derive(Debug)]
+pub(super) struct Evict {
+    /// The kind of the body.
+    kind: Resource,
+}
+
+impl Evict {
+    pub(super) fn new() -> Self {
+        Self {
+            kind: call_kind("policy", "Eviction", "evictions"),
+        }
+    }
+}
 
 impl Action for Evict {
+    fn body(&self) -> Option<&Resource> {
+        Some(&self.kind)
+    }
+
     fn gvk(&self) -> Gvk {
         Gvk::new("policy", "v1", "Eviction")
     }
@@ -55,6 +72,10 @@ async fn evict(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, Status
         .filter(|options| options.is_object());
     let mut options = options::DeleteOptions::parse(&options::Query::parse(""), body)?;
     options.dry_run |= cx.dry_run;
+    let names = [&*call.namespace, &*call.name];
+    admission::validate_call(api, cx, &resource, "eviction", names, &call.body)?;
+    // The deletion that follows is not the caller's.
+    let cx = &cx.own();
     let stored = api
         .store
         .get(&resource.storage, &Key::new(&call.namespace, &call.name))
