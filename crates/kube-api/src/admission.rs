@@ -2,7 +2,8 @@
 //!
 //! Owns the order of both. First the kind completes the object (`Strategy::complete`), and mutating policies change it
 //! ([`mutating`]), twice if something changed. What validation then let through is held against the limits of its
-//! namespace ([`limits`]), its levels of pod security ([`pod_security`]), and validating policies ([`validating`]).
+//! namespace ([`limits`]), its levels of pod security ([`pod_security`]), and validating policies ([`validating`]); last
+//! it takes room from the quotas of its namespace ([`quota`]).
 //!
 //! Owns, too, which policies look at a write ([`matching`]), and what they look at ([`request`]). Everything that decides
 //! is read from memory, so that a decision is never older than the newest acknowledged policy ([`hooks`]). What the server
@@ -18,6 +19,7 @@ mod mutating;
 mod params;
 mod pod_security;
 mod policy;
+pub(crate) mod quota;
 mod request;
 mod rounds;
 mod validating;

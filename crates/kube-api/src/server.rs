@@ -31,6 +31,7 @@ pub use body::{Body, BoxError};
 pub(crate) use decode::{summary, type_name};
 
 use crate::admission::Policies;
+use crate::admission::quota::{self, Quotas};
 use crate::clock::{Clock, SystemClock};
 use crate::identity::Identity;
 use crate::registry::Registry;
@@ -197,6 +198,7 @@ impl Server {
             version: config.version,
             authorizer: rbac::authorizer(),
             policies: Policies::default(),
+            quotas: Quotas::default(),
         });
         let server = Self {
             inner: Arc::new(Inner {
@@ -230,6 +232,7 @@ impl Server {
         tasks.spawn(crd::run(Arc::clone(api), stop.clone()));
         tasks.spawn(rbac::run(Arc::clone(api), stop.clone()));
         tasks.spawn(builtin::run(Arc::clone(api), stop.clone()));
+        tasks.spawn(quota::keep::run(Arc::clone(api), stop.clone()));
         tasks.spawn(compact(Arc::clone(api), stop.clone()));
     }
 

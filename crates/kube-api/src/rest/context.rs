@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use crate::Identity;
 use crate::admission::Policies;
+use crate::admission::quota::Quotas;
 use crate::clock::Clock;
 use crate::registry::Registry;
 use crate::server::{Limits, Version};
@@ -24,6 +25,8 @@ pub(crate) struct Api {
     pub(crate) authorizer: Arc<dyn Authorizer>,
     /// What every write is asked against.
     pub(crate) policies: Policies,
+    /// What writes and counts of quotas share.
+    pub(crate) quotas: Quotas,
 }
 
 /// One request, apart from its body and its target.

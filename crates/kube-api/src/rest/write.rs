@@ -14,7 +14,7 @@ use super::object::{self, meta, metadata_mut};
 use super::options::WriteOptions;
 use super::read::{Shown, show};
 use super::{Api, Context, scale, structure};
-use crate::admission;
+use crate::admission::{self, quota};
 use crate::clock::seconds;
 use crate::registry::{Resource, Strategy, Subresource, Write};
 use crate::status::{FieldError, StatusError};
@@ -382,6 +382,8 @@ pub(crate) async fn create_with(
         let key = Key::new(&target.namespace, &name);
         let draft = encode(resource, &object)?;
         let taken = api.store.get(&resource.storage, &key).is_some();
+        let write = admitted(cx, target, options, None, &name);
+        let room = quota::take(api, cx, &write.of(&object)).await?;
         if cx.dry_run || options.dry_run {
             if taken {
                 return Err(write_error(WriteError::Exists, resource, &name));
@@ -398,6 +400,7 @@ pub(crate) async fn create_with(
         };
         match api.store.write(change).await {
             Ok(stored) => {
+                room.keep();
                 target.strategy.after_write(
                     api,
                     &Write {
@@ -608,6 +611,10 @@ pub(crate) async fn update(
         } = mutate(&old)?;
         prepare_update(api, cx, target, options, &mut new, &old, &notes, &tracking)?;
         let draft = encode(resource, &new)?;
+        let room = {
+            let write = admitted(cx, target, options, Some(&old), &target.name);
+            quota::take(api, cx, &write.of(&new)).await?
+        };
         let write = Write {
             resource,
             old: Some(&old),
@@ -643,6 +650,7 @@ pub(crate) async fn update(
         };
         match api.store.write(change).await {
             Ok(stored) => {
+                room.keep();
                 target.strategy.after_write(api, &write);
                 if let Some(rest) = target.strategy.settle(api, &new) {
                     rest.await;
