@@ -1,3 +1,5 @@
+mod random;
+
 use std::future::Future;
 use std::time::Duration;
 
