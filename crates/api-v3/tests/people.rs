@@ -171,12 +171,9 @@ async fn everybody_sees_itself_and_systems_are_seen_by_nobody() {
         .await
         .json();
     assert_eq!(
-        jane["actions"]
-            .as_object()
-            .unwrap()
-            .keys()
-            .collect::<Vec<_>>(),
-        ["setpassword"]
+        jane.get("actions"),
+        None,
+        "not even its own password, without the present one"
     );
     assert_eq!(jane["links"].get("update"), None);
 }
@@ -611,6 +608,98 @@ async fn administrators_are_changed_by_administrators_only() {
         );
     }
     assert!(world.keys.passwords.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn who_holds_more_is_changed_by_those_who_manage_users() {
+    let world = World::new();
+    with_jane(&world);
+    with_roles(&world);
+    for verb in ["update", "get", "list"] {
+        world.grant(JANE, verb, "users", "*", "*");
+    }
+    for name in ["u-plain", "u-strong"] {
+        world.store.put(
+            &format!("{MANAGEMENT}/users/{name}"),
+            json!({"username": name, "enabled": true}),
+        );
+    }
+    world.store.put(
+        &format!("{MANAGEMENT}/namespaces/c-1/clusterroletemplatebindings/crtb-1"),
+        json!({"clusterName": "c-1", "roleTemplateName": "cluster-member", "userName": "u-strong"}),
+    );
+    let world = &world;
+    let set = |name: &'static str| async move {
+        let url = format!("/v3/users/{name}?action=setpassword");
+        let body = b"{\"newPassword\":\"another-long-pass-1\"}";
+        world.send(Some(JANE), "POST", &url, &[], body).await.status
+    };
+    assert_eq!(set("u-plain").await, 200);
+    assert_eq!(set("u-strong").await, 403);
+    world.grant(JANE, "manage-users", "users", "*", "*");
+    assert_eq!(set("u-strong").await, 200);
+}
+
+#[tokio::test]
+async fn only_administrators_say_who_a_user_is_elsewhere() {
+    let world = World::new();
+    with_jane(&world);
+    for verb in ["create", "update", "get", "list"] {
+        world.grant(JANE, verb, "users", "*", "*");
+    }
+    let world = &world;
+    let claim = json!(["local://u-jane", "github_user://1"]);
+    let send = |who: &'static str, method: &'static str, url: &'static str, body: Value| async move {
+        let body = body.to_string();
+        world
+            .send(Some(who), method, url, &[], body.as_bytes())
+            .await
+    };
+    let (all, own) = ("/v3/users", "/v3/users/u-jane");
+    let create =
+        json!({"username": "puppet", "password": "a-long-password-1", "principalIds": claim});
+    let change = json!({"principalIds": claim});
+    for (method, url, body) in [("POST", all, &create), ("PUT", own, &change)] {
+        let refused = send(JANE, method, url, body.clone()).await;
+        assert_eq!(
+            (refused.status, refused.json()["fieldName"].as_str()),
+            (403, Some("principalIds"))
+        );
+    }
+    let given = send(ADMIN, "PUT", own, change.clone()).await;
+    assert_eq!(given.json()["principalIds"], claim);
+    // What is there already may be sent again.
+    assert_eq!(send(JANE, "PUT", own, change).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_role_is_changed_by_those_who_hold_all_of_it() {
+    let world = World::new();
+    with_jane(&world);
+    for verb in ["update", "get", "list"] {
+        world.grant(JANE, verb, "roletemplates", "*", "*");
+        world.grant(JANE, verb, "globalroles", "*", "*");
+    }
+    let rules = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]);
+    let dormant = json!({"context": "cluster", "external": true, "rules": rules});
+    world
+        .store
+        .put(&format!("{MANAGEMENT}/roletemplates/dormant"), dormant);
+    world.store.put(
+        &format!("{MANAGEMENT}/globalroles/strong"),
+        json!({"rules": rules}),
+    );
+    for (url, body) in [
+        ("/v3/roletemplates/dormant", json!({"external": false})),
+        ("/v3/roletemplates/dormant", json!({"description": "d"})),
+        ("/v3/globalroles/strong", json!({"newUserDefault": true})),
+    ] {
+        let body = body.to_string();
+        let refused = world
+            .send(Some(JANE), "PUT", url, &[], body.as_bytes())
+            .await;
+        assert_eq!(refused.status, 403, "{url} {body}");
+    }
 }
 
 #[tokio::test]

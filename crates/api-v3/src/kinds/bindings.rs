@@ -120,14 +120,7 @@ pub(super) async fn before_create_cluster(
     cluster::referred(call, id).await?;
     check_role(call, fields, "cluster").await?;
     let role = text(fields, "roleTemplateId");
-    let place = Scope {
-        cluster: id,
-        project: None,
-    };
-    let holds = owns_cluster(call, id)?
-        || is_in(call, id, &names::cluster_group(role))
-        || giving::holds_template(call, place, role).await?;
-    if holds {
+    if may_give_in_cluster(call, id, role).await? {
         Ok(())
     } else {
         Err(holds_less("cluster", id, role))
@@ -144,24 +137,44 @@ pub(super) async fn before_create_project(
     check_role(call, fields, "project").await?;
     let (cluster, project) = cluster::split_project(call, id)?;
     let role = text(fields, "roleTemplateId");
-    let place = Scope {
-        cluster: &cluster,
-        project: Some(&project),
-    };
-    let holds = owns_cluster(call, &cluster)?
-        || call.may(
-            "own",
-            object_of(call, "project")?,
-            Some(&cluster),
-            Some(&project),
-        )
-        || is_in(call, &cluster, &names::project_group(&project, role))
-        || giving::holds_template(call, place, role).await?;
-    if holds {
+    if may_give_in_project(call, &cluster, &project, role).await? {
         Ok(())
     } else {
         Err(holds_less("project", id, role))
     }
+}
+
+/// Whether the caller may give a role in a cluster: owns it, or holds there all that the role gives.
+pub(super) async fn may_give_in_cluster(
+    call: &Call<'_>,
+    cluster: &str,
+    role: &str,
+) -> Result<bool, ApiError> {
+    let place = Scope {
+        cluster,
+        project: None,
+    };
+    Ok(owns_cluster(call, cluster)?
+        || is_in(call, cluster, &names::cluster_group(role))
+        || giving::holds_template(call, place, role).await?)
+}
+
+/// The same in a project.
+pub(super) async fn may_give_in_project(
+    call: &Call<'_>,
+    cluster: &str,
+    project: &str,
+    role: &str,
+) -> Result<bool, ApiError> {
+    let place = Scope {
+        cluster,
+        project: Some(project),
+    };
+    let projects = object_of(call, "project")?;
+    Ok(owns_cluster(call, cluster)?
+        || call.may("own", projects, Some(cluster), Some(project))
+        || is_in(call, cluster, &names::project_group(project, role))
+        || giving::holds_template(call, place, role).await?)
 }
 
 fn owns_cluster(call: &Call<'_>, id: &str) -> Result<bool, ApiError> {

@@ -43,7 +43,21 @@ pub(super) fn before_update_global(
         return Ok(());
     }
     check_rules(fields)?;
-    no_elevation_global(call, fields)
+    no_elevation_global(call, &after(current, fields))
+}
+
+/// The role as it will be: whoever changes a part of it has to hold all of it.
+fn after(current: &Value, fields: &Map<String, Value>) -> Map<String, Value> {
+    let mut role = current.as_object().cloned().unwrap_or_default();
+    if let Some(inherited) = role.remove("roleTemplateNames") {
+        role.insert("roleTemplateIds".to_owned(), inherited);
+    }
+    role.extend(
+        fields
+            .iter()
+            .map(|(field, value)| (field.clone(), value.clone())),
+    );
+    role
 }
 
 pub(super) async fn before_create_template(
@@ -74,11 +88,7 @@ pub(super) async fn before_update_template(
             ApiError::invalid("InvalidFormat", "a role keeps its context").with_field("context"),
         );
     }
-    let mut after = fields.clone();
-    after
-        .entry("context")
-        .or_insert_with(|| json!(text_at(current, "/context")));
-    check_template(call, &after, Some(mapping::name(current))).await
+    check_template(call, &after(current, fields), Some(mapping::name(current))).await
 }
 
 async fn check_template(

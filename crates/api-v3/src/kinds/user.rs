@@ -1,7 +1,8 @@
 //! Users: login names, passwords, and what people may do to themselves.
 //!
-//! Invariant: a password is never stored in, or shown from, a `User`; it goes
-//! to the part that keeps it hashed and nowhere else.
+//! Invariants: a password is never stored in, or shown from, a `User`; it goes
+//! to the part that keeps it hashed and nowhere else. Nobody but administrators
+//! says who a user is elsewhere: bindings count for such principals too.
 
 use drover_auth::web::ApiError;
 use drover_auth::{Identity, UserId};
@@ -9,7 +10,7 @@ use http::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::{Draft, Outcome, object_of, text, text_at, unknown_action};
+use super::{Draft, Outcome, bindings, object_of, roles, text, text_at, unknown_action};
 use crate::call::{Call, Item};
 use crate::mapping::{self, Reveal};
 use crate::resource::present_one;
@@ -19,12 +20,7 @@ use crate::schema::Type;
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 pub(crate) fn is_system(object: &Value) -> bool {
-    let principals = object.get("principalIds").and_then(Value::as_array);
-    principals
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .any(|principal| principal.starts_with("system://"))
+    principals(object).any(|principal| principal.starts_with("system://"))
 }
 
 pub(super) fn amend(call: &Call<'_>, item: &mut Item) {
@@ -58,8 +54,8 @@ fn may_update(call: &Call<'_>, kind: &Type, object: &Value) -> bool {
 
 pub(super) fn offers_action(call: &Call<'_>, kind: &Type, object: &Value, action: &str) -> bool {
     match action {
-        "setpassword" => mapping::name(object) == call.user() || may_update(call, kind, object),
-        "refreshauthprovideraccess" => may_update(call, kind, object),
+        // Not of oneself: whoever found an open session would keep it. One's own is changed by who knows it.
+        "setpassword" | "refreshauthprovideraccess" => may_update(call, kind, object),
         _ => false,
     }
 }
@@ -74,17 +70,99 @@ pub(super) fn offers_collection_action(call: &Call<'_>, action: &str) -> bool {
     }
 }
 
-/// Administrators are changed by administrators only: whoever sets a password can sign in with it.
-fn no_takeover(call: &Call<'_>, target: &Value) -> Result<(), ApiError> {
+/// Whoever sets a password can sign in with it: administrators are changed by administrators only, others by those who
+/// may `manage-users` or hold all that was given to them (reference rbac-and-projects 8).
+async fn no_takeover(call: &Call<'_>, target: &Value) -> Result<(), ApiError> {
     let name = mapping::name(target);
-    let identity = Identity::of(name);
-    if name == call.user() || call.may_everything() || !call.is_administrator(&identity) {
+    if name == call.user() || call.may_everything() {
+        return Ok(());
+    }
+    let mut identity = Identity::of(name);
+    identity
+        .principals
+        .extend(principals(target).map(str::to_owned));
+    if call.is_administrator(&identity) {
+        return Err(ApiError::forbidden(format!(
+            "{name} is an administrator, who only administrators may change"
+        )));
+    }
+    let users = object_of(call, "user")?;
+    if call.may("manage-users", users, None, Some(name)) || holds_all_of(call, target).await? {
         Ok(())
     } else {
         Err(ApiError::forbidden(format!(
-            "{name} is an administrator, who only administrators may change"
+            "{name} may do more than {}, who may not manage users",
+            call.user()
         )))
     }
+}
+
+/// Whether the caller may give all that was given to a user.
+async fn holds_all_of(call: &Call<'_>, user: &Value) -> Result<bool, ApiError> {
+    let is_theirs = |binding: &Value| {
+        text_at(binding, "/userName") == mapping::name(user)
+            || principals(user).any(|own| own == text_at(binding, "/userPrincipalName"))
+    };
+    let of = async |kind: &str| -> Result<Vec<Value>, ApiError> {
+        let mut bindings = call.store().list(object_of(call, kind)?, None).await?;
+        bindings.retain(is_theirs);
+        Ok(bindings)
+    };
+    for binding in of("globalRoleBinding").await? {
+        let role = text_at(&binding, "/globalRoleName");
+        let role = call
+            .store()
+            .find(object_of(call, "globalRole")?, None, role)
+            .await?;
+        // One that is gone gives nothing.
+        let role = role.as_ref().and_then(Value::as_object);
+        if role.is_some_and(|role| !roles::holds_global(call, role)) {
+            return Ok(false);
+        }
+    }
+    for binding in of("clusterRoleTemplateBinding").await? {
+        let role = text_at(&binding, "/roleTemplateName");
+        let cluster = text_at(&binding, "/clusterName");
+        if !bindings::may_give_in_cluster(call, cluster, role).await? {
+            return Ok(false);
+        }
+    }
+    for binding in of("projectRoleTemplateBinding").await? {
+        let role = text_at(&binding, "/roleTemplateName");
+        let (cluster, project) = text_at(&binding, "/projectName")
+            .split_once(':')
+            .unwrap_or_default();
+        if !bindings::may_give_in_project(call, cluster, project, role).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Who a user is, here and at other providers.
+fn principals(user: &Value) -> impl Iterator<Item = &str> {
+    let principals = user.get("principalIds").and_then(Value::as_array);
+    principals.into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// What is local or the system's own cannot be claimed at all.
+fn is_foreign(principal: &str) -> bool {
+    !principal.starts_with("local://") && !principal.starts_with("system://")
+}
+
+/// Whoever is somebody elsewhere holds what is given to that somebody.
+fn no_claim(call: &Call<'_>, sent: &[Value], held: &Value) -> Result<(), ApiError> {
+    let sent = sent.iter().filter_map(Value::as_str);
+    let claims = sent
+        .filter(|principal| is_foreign(principal))
+        .any(|principal| !principals(held).any(|held| held == principal));
+    if claims && !call.may_everything() {
+        return Err(ApiError::forbidden(
+            "only administrators say who a user is at another provider",
+        )
+        .with_field("principalIds"));
+    }
+    Ok(())
 }
 
 pub(super) async fn before_create(
@@ -115,12 +193,10 @@ pub(super) async fn before_create(
     let name = format!("{}{suffix}", kind.name_prefix());
     let mut principals = vec![json!(UserId::new(name.clone()).local_principal())];
     if let Some(sent) = fields.get("principalIds").and_then(Value::as_array) {
-        // What is local or the system's own cannot be claimed.
-        let foreign = sent.iter().filter(|principal| {
-            principal
-                .as_str()
-                .is_some_and(|text| !text.starts_with("local://") && !text.starts_with("system://"))
-        });
+        no_claim(call, sent, &Value::Null)?;
+        let foreign = sent
+            .iter()
+            .filter(|principal| principal.as_str().is_some_and(is_foreign));
         principals.extend(foreign.cloned());
     }
     fields.insert("principalIds".to_owned(), Value::Array(principals));
@@ -193,7 +269,7 @@ pub(super) async fn before_update(
     fields: &mut Map<String, Value>,
 ) -> Result<(), ApiError> {
     let name = mapping::name(current);
-    no_takeover(call, current)?;
+    no_takeover(call, current).await?;
     let own = name == call.user();
     if own && fields.get("enabled") == Some(&json!(false)) {
         return Err(ApiError::invalid_action("you cannot disable yourself"));
@@ -210,12 +286,8 @@ pub(super) async fn before_update(
     }
     if let Some(Value::Array(sent)) = fields.get_mut("principalIds") {
         let local = json!(UserId::new(name).local_principal());
-        sent.retain(|principal| {
-            *principal == local
-                || principal.as_str().is_some_and(|text| {
-                    !text.starts_with("local://") && !text.starts_with("system://")
-                })
-        });
+        no_claim(call, sent, current)?;
+        sent.retain(|principal| *principal == local || principal.as_str().is_some_and(is_foreign));
         if !sent.contains(&local) {
             sent.insert(0, local);
         }
@@ -227,7 +299,7 @@ pub(super) async fn before_delete(call: &Call<'_>, current: &Value) -> Result<()
     if mapping::name(current) == call.user() {
         return Err(ApiError::invalid_action("you cannot remove yourself"));
     }
-    no_takeover(call, current)
+    no_takeover(call, current).await
 }
 
 pub(super) async fn act(
@@ -239,7 +311,7 @@ pub(super) async fn act(
 ) -> Result<Outcome, ApiError> {
     match action {
         "setpassword" => {
-            no_takeover(call, &object)?;
+            no_takeover(call, &object).await?;
             let id = UserId::new(mapping::name(&object));
             let password = text(input, "newPassword");
             if password.is_empty() {

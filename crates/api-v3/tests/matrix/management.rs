@@ -324,9 +324,9 @@ fn people() -> Vec<Route> {
         "setpassword",
         "POST",
         "/v3/users/{user}?action=setpassword",
-        Needs::nothing(),
+        Needs::all([hub("update", "users", None, Some(TARGET))]),
     );
-    routes.push(act.sending(password).granted(WRONG));
+    routes.push(act.sending(password).granted(WRONG).refused(ABSENT));
     let url = format!("/v3/users/{TARGET}?action=refreshauthprovideraccess");
     let act = own("refreshauthprovideraccess", "POST", &url, seen);
     routes.push(act.sending(json!({})));
