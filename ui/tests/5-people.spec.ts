@@ -106,6 +106,27 @@ test('a key is shown once and works', async ({ admin, world, playwright }) => {
   await expect(admin.getByText(key)).toHaveCount(0)
 })
 
+test('a command line gets a token when its code is confirmed', async ({ admin, world }) => {
+  const requestId = 'abcdfghjklmnpqrstvwxz12456789abc'
+  const publicKey = Buffer.from(JSON.stringify({ X25519: Buffer.alloc(32, 1).toString('base64') })).toString('base64')
+  const query = new URLSearchParams({ cli: 'true', requestId, publicKey, responseType: 'json' })
+  const answer = (): Promise<number> =>
+    admin
+      .context()
+      .request.get(`${world.place.url}/v1-public/authtokens/${requestId}`)
+      .then((response) => response.status())
+  await admin.goto(`/dashboard/auth/login?${query}`)
+  await expect(admin.getByLabel('Code')).toHaveText('abcd fghj klmn pqrs tvwx z124 5678 9abc')
+  expect(await answer()).toBe(404)
+  await admin.getByRole('button', { name: 'Confirm' }).click()
+  await expect(admin.getByText(/Confirmed/)).toBeVisible()
+  expect(await answer()).toBe(200)
+  // What was answered once is not answered again.
+  await admin.goto(`/dashboard/auth/login?${query}`)
+  await admin.getByRole('button', { name: 'Confirm' }).click()
+  await expect(admin.getByRole('alert')).toBeVisible()
+})
+
 test('people see who they are and which roles they hold', async ({ admin, world }) => {
   await admin.goto('/dashboard/clusters')
   await admin.getByRole('button', { name: 'admin' }).click()

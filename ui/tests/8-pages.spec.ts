@@ -26,6 +26,7 @@ const PAGES: [string, string, string][] = [
   ['features', '/features', 'Takes effect'],
   ['profile', '/profile', 'Roles you hold'],
   ['first-start', '/first-start', 'New password'],
+  ['confirm-login', '/auth/login?cli=true&requestId=abcdfghjklmnpqrstvwxz12456789abc', 'Confirm'],
   ['join', 'c:/join', 'Progress'],
   ['overview', 'c:', 'Needs attention'],
   ['nodes', 'c:/nodes', 'node-1'],

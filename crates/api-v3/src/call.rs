@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_auth::access::{Explanation, Holder, Question};
-use drover_auth::logins::NewToken;
+use drover_auth::logins::{Handover, NewToken};
 use drover_auth::web::ApiError;
 use drover_auth::{Attributes, Clock, Decision, Entropy, Identity, IssuedToken, UserId};
 use drover_types::management::GROUP;
@@ -108,6 +108,13 @@ pub trait Credentials: Send + Sync + 'static {
         owner: &'a Identity,
         cluster: Option<&'a str>,
     ) -> BoxFuture<'a, Result<IssuedToken, ApiError>>;
+
+    /// Makes a token of the caller and lays it ready for a command line; gives when it expires.
+    fn hand_over<'a>(
+        &'a self,
+        owner: &'a Identity,
+        handover: &'a Handover,
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, ApiError>>;
 
     /// Ends the session of the caller.
     fn logout<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, Result<(), ApiError>>;

@@ -1,12 +1,13 @@
 //! Tokens and passwords as `drover_auth` keeps them, with its refusals in the words of this API.
 
-use drover_auth::logins::NewToken;
+use drover_auth::logins::{Handover, NewToken};
 use drover_auth::password::PasswordError;
 use drover_auth::web::ApiError;
 use drover_auth::{Identity, IssuedToken, LoginError, Logins, UserId};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::StatusCode;
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::call::Credentials;
@@ -32,6 +33,19 @@ impl Credentials for Logins {
     ) -> BoxFuture<'a, Result<IssuedToken, ApiError>> {
         async move {
             Self::kubeconfig_token(self, owner, cluster)
+                .await
+                .map_err(login_refused)
+        }
+        .boxed()
+    }
+
+    fn hand_over<'a>(
+        &'a self,
+        owner: &'a Identity,
+        handover: &'a Handover,
+    ) -> BoxFuture<'a, Result<Option<Timestamp>, ApiError>> {
+        async move {
+            Self::hand_over(self, owner, handover)
                 .await
                 .map_err(login_refused)
         }

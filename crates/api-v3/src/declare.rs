@@ -7,6 +7,7 @@
 mod access;
 mod api_service;
 mod autoscaler;
+mod cli_login;
 mod cluster;
 mod config;
 mod credential;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Type> {
     types.extend(access::types());
     types.extend(api_service::types());
     types.extend(autoscaler::types());
+    types.extend(cli_login::types());
     types.extend(cluster::types());
     types.extend(config::types());
     types.extend(credential::types());

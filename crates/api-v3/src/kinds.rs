@@ -4,6 +4,7 @@
 //! stands in its declaration, and what is asked of it in the same words for all.
 
 mod bindings;
+pub(crate) mod cli_login;
 pub(crate) mod cluster;
 pub(crate) mod credential;
 pub(crate) mod form;
@@ -227,6 +228,7 @@ pub(crate) async fn before_create(
         | Behaviour::Namespace
         | Behaviour::Inside
         | Behaviour::AccessReview
+        | Behaviour::CliLogin
         | Behaviour::AuthConfig
         | Behaviour::Preference => Ok(()),
     }

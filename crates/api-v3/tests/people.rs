@@ -763,3 +763,50 @@ async fn built_in_roles_keep_what_they_are() {
         204
     );
 }
+
+#[tokio::test]
+async fn a_command_line_gets_a_token_by_whoever_confirms() {
+    const KEY: &str =
+        "eyJYMjU1MTkiOiJBUUVCQVFFQkFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFPSJ9";
+    const REQUEST: &str = "abcdfghjklmnpqrstvwxz12456789abc";
+    let world = World::new();
+    let body = json!({"requestId": REQUEST, "publicKey": KEY, "responseType": "json"});
+    let made = world.post("/v3/cliLogins", body.clone()).await;
+    assert_eq!(made.status, 201);
+    let made = made.json();
+    assert_eq!(
+        (made["type"].as_str(), made["requestId"].as_str()),
+        (Some("cliLogin"), Some(REQUEST))
+    );
+    assert!(
+        !made.to_string().contains(":key"),
+        "the token is not in the answer"
+    );
+    for (field, bad, code) in [
+        ("requestId", json!("short"), "InvalidFormat"),
+        ("publicKey", json!("bm8="), "InvalidFormat"),
+        ("responseType", json!("kubeconfig_A/b"), "InvalidFormat"),
+        ("requestId", json!(null), "MissingRequired"),
+    ] {
+        let mut sent = body.clone();
+        sent[field] = bad;
+        let refused = world.post("/v3/cliLogins", sent).await.json();
+        assert_eq!(
+            (refused["status"].clone(), refused["code"].as_str()),
+            (json!(422), Some(code)),
+            "{refused}"
+        );
+        assert_eq!(refused["fieldName"], field);
+    }
+    assert_eq!(world.get("/v3/cliLogins").await.status, 405);
+    let nobody = world
+        .send(
+            None,
+            "POST",
+            "/v3/cliLogins",
+            &[],
+            body.to_string().as_bytes(),
+        )
+        .await;
+    assert_eq!(nobody.status, 401);
+}

@@ -8,6 +8,7 @@
 
 mod error;
 mod ext;
+mod handover;
 mod issue;
 mod passwords;
 mod shell;
@@ -38,6 +39,7 @@ use crate::{Clock, Entropy, Identity, UserId};
 
 pub use error::LoginError;
 pub use ext::{NewExtToken, Session};
+pub use handover::{BadHandover, HandedOver, Handover, LIFETIME as HANDOVER_LIFETIME};
 pub(crate) use passwords::store_password;
 
 use issue::{Draft, Owner, kubeconfig_prefix, scope};
@@ -66,6 +68,29 @@ pub enum Purpose {
     Session,
     /// A kubeconfig, perhaps for one cluster only: TTL by setting `kubeconfig-default-token-ttl-minutes`.
     Kubeconfig(Option<String>),
+}
+
+impl Purpose {
+    /// What `responseType` of a login asks for; `None` for a kubeconfig of what cannot be a cluster.
+    #[must_use]
+    pub fn of_response_type(text: &str) -> Option<Self> {
+        match text.strip_prefix("kubeconfig") {
+            Some("") => Some(Self::Kubeconfig(None)),
+            Some(rest) => rest
+                .strip_prefix('_')
+                .filter(|cluster| is_cluster_name(cluster))
+                .map(|cluster| Self::Kubeconfig(Some(cluster.to_owned()))),
+            None => Some(Self::Session),
+        }
+    }
+}
+
+fn is_cluster_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 63
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// An API key to make for somebody already signed in.
@@ -166,8 +191,16 @@ impl Logins {
             display_name: &person.display_name,
             provider: "local",
         };
+        let issued = self.issue(self.draft(owner, purpose, description)).await?;
+        tracing::info!(user = %person.id, token = %issued.name, "logged in");
+        self.note_login(&person.id, now).await;
+        Ok(issued)
+    }
+
+    /// What somebody gets who signs in.
+    fn draft<'a>(&self, owner: Owner<'a>, purpose: &'a Purpose, description: &'a str) -> Draft<'a> {
         let settings = &self.0.settings;
-        let draft = match purpose {
+        match purpose {
             Purpose::Session => Draft {
                 owner,
                 prefix: "token-".to_owned(),
@@ -178,7 +211,7 @@ impl Logins {
                 derived: false,
             },
             Purpose::Kubeconfig(cluster) => Draft {
-                prefix: kubeconfig_prefix(&person.id, cluster.as_deref()),
+                prefix: kubeconfig_prefix(owner.user, cluster.as_deref()),
                 owner,
                 kind: KUBECONFIG,
                 description,
@@ -186,11 +219,7 @@ impl Logins {
                 cluster: cluster.as_deref(),
                 derived: false,
             },
-        };
-        let issued = self.issue(draft).await?;
-        tracing::info!(user = %person.id, token = %issued.name, "logged in");
-        self.note_login(&person.id, now).await;
-        Ok(issued)
+        }
     }
 
     /// The user with this name and password.

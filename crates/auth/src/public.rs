@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use crate::Identity;
-use crate::logins::{Credentials, IssuedToken, Logins, Purpose};
+use crate::logins::{Credentials, HandedOver, IssuedToken, Logins, Purpose};
 use crate::web::{self, Actor, ApiError, Body, Connection, Request, Response, cookie};
 use drover_types::condition::timestamp;
 
@@ -145,6 +145,20 @@ impl PublicApi {
                     Err(error) => Err(error),
                 }
             }
+            (&Method::GET | &Method::DELETE, ["authtokens" | "authtoken", id], None) => {
+                match self.handed_over(&parts.method, id).await {
+                    Ok(Some(found)) => Ok(json!({
+                        "id": id, "name": id, "type": "authToken", "baseType": "authToken",
+                        "token": found.sealed, "expiresAt": found.expires_at, "links": {
+                            "self": format!("{base}/authTokens/{id}"), "remove": format!("{base}/authTokens/{id}"),
+                        },
+                    })),
+                    // As the peer: what is not there is as good as removed.
+                    Ok(None) if parts.method == Method::DELETE => Ok(Value::Null),
+                    Ok(None) => Err(ApiError::not_found(format!("token {id} not found"))),
+                    Err(error) => Err(error),
+                }
+            }
             (&Method::POST, [_, "local"], Some(action)) => Err(ApiError::invalid_action(format!(
                 "there is no action {action}"
             ))),
@@ -153,7 +167,7 @@ impl PublicApi {
                 []
                 | [
                     "schemas" | "schema" | "authproviders" | "authprovider" | "localproviders"
-                    | "localprovider",
+                    | "localprovider" | "authtokens" | "authtoken",
                     ..,
                 ],
                 _,
@@ -163,6 +177,11 @@ impl PublicApi {
             (_, [kind, ..], _) => Err(ApiError::not_found(format!("failed to find schema {kind}"))),
         };
         let mut response = match answer {
+            Ok(Value::Null) => {
+                let mut nothing = Response::new(web::empty());
+                *nothing.status_mut() = StatusCode::NO_CONTENT;
+                nothing
+            }
             Ok(answer) => web::json(StatusCode::OK, &answer),
             Err(error) => error.into_response(),
         };
@@ -195,7 +214,18 @@ impl PublicApi {
                 .into_response(),
                 Err(error) => error.into_response(),
             },
-            (_, ["authproviders" | "login"]) => {
+            (&Method::GET | &Method::DELETE, ["authtokens", id]) => {
+                match self.handed_over(&parts.method, id).await {
+                    Ok(Some(found)) => web::json(
+                        StatusCode::OK,
+                        &json!({"token": found.sealed, "expiresAt": found.expires_at}),
+                    ),
+                    Ok(None) if parts.method == Method::DELETE => Response::new(web::empty()),
+                    Ok(None) => ApiError::not_found("there is no such token").into_response(),
+                    Err(error) => error.into_response(),
+                }
+            }
+            (_, ["authproviders" | "login"] | ["authtokens", _]) => {
                 ApiError::method_not_allowed("the method is not allowed here").into_response()
             }
             _ => ApiError::not_found("nothing is served here").into_response(),
@@ -210,23 +240,13 @@ impl PublicApi {
             response_type,
             ..
         } = input;
-        let purpose = match response_type.strip_prefix("kubeconfig") {
-            Some("") => Purpose::Kubeconfig(None),
-            Some(rest) => match rest
-                .strip_prefix('_')
-                .filter(|cluster| is_cluster_name(cluster))
-            {
-                Some(cluster) => Purpose::Kubeconfig(Some(cluster.to_owned())),
-                None => {
-                    return ApiError::invalid(
-                        "InvalidOption",
-                        "it must be json, cookie, kubeconfig or kubeconfig_<cluster>",
-                    )
-                    .with_field("responseType")
-                    .into_response();
-                }
-            },
-            None => Purpose::Session,
+        let Some(purpose) = Purpose::of_response_type(&response_type) else {
+            return ApiError::invalid(
+                "InvalidOption",
+                "it must be json, cookie, kubeconfig or kubeconfig_<cluster>",
+            )
+            .with_field("responseType")
+            .into_response();
         };
         let credentials = Credentials {
             username,
@@ -254,6 +274,19 @@ impl PublicApi {
         };
         response.extensions_mut().insert(actor);
         response
+    }
+
+    /// Gives the token that waits for a request, or removes it; then there is none to give.
+    async fn handed_over(
+        &self,
+        method: &Method,
+        request: &str,
+    ) -> Result<Option<HandedOver>, ApiError> {
+        if *method == Method::DELETE {
+            self.logins.forget_handed_over(request).await?;
+            return Ok(None);
+        }
+        Ok(self.logins.handed_over(request).await?)
     }
 
     /// Serves `/v1/logout` and `/v3/tokens?action=logout`: ends the caller's session (with `?all` every session of the
@@ -288,14 +321,6 @@ async fn read_login(parts: &Parts, body: Body) -> Result<LoginInput, ApiError> {
     // The error's own words would quote the value.
     serde_json::from_value(Value::Object(fields))
         .map_err(|_| ApiError::invalid_body("a field has the wrong type"))
-}
-
-fn is_cluster_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 63
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// The address of the connection itself: headers that name another are anybody's to write.

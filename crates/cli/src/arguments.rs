@@ -134,8 +134,8 @@ pub struct LoginArguments {
     /// Read the password, or with "--token -" the token, from standard input.
     #[arg(long, conflicts_with = "password")]
     pub password_stdin: bool,
-    /// Log in with the browser, whatever way to sign in the server has: it opens the page where a key is made, which is
-    /// then pasted here.
+    /// Log in with the browser, whatever way to sign in the server has: it opens a page where whoever is logged in confirms
+    /// that this command may have a token.
     #[arg(short, long, conflicts_with_all = ["username", "password", "password_stdin", "token"])]
     pub browser: bool,
     /// Use an API token (name:key) instead of a password; "-" reads it from standard input.

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod browser;
 mod clusters;
 mod context;
 mod credential;

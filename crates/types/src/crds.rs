@@ -58,7 +58,7 @@ mod tests {
             Feature "Cluster", Token "Cluster", User "Cluster", UserAttribute "Cluster", Project "Namespaced",
             GlobalRole "Cluster", GlobalRoleBinding "Cluster", RoleTemplate "Cluster",
             ClusterRoleTemplateBinding "Namespaced", ProjectRoleTemplateBinding "Namespaced", Preference "Namespaced",
-            PodSecurityAdmissionConfigurationTemplate "Cluster", AuthConfig "Cluster"
+            PodSecurityAdmissionConfigurationTemplate "Cluster", AuthConfig "Cluster", SamlToken "Namespaced"
         );
         let provisioned = all
             .iter()
@@ -78,6 +78,6 @@ mod tests {
             crate::auditlog::AuditPolicy::plural(&())
         );
         assert_eq!(policies.spec.scope, "Cluster");
-        assert_eq!(all.len(), 21);
+        assert_eq!(all.len(), 22);
     }
 }

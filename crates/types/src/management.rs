@@ -17,7 +17,7 @@ pub use cluster::{
     ClusterRegistrationTokenStatus, ClusterSpec, ClusterStatus, EnvVar, ImportedConfig, Node,
     NodeSpec, NodeStatus, Project, ProjectSpec, ProjectStatus,
 };
-pub use people::{Token, User, UserAttribute, UserStatus};
+pub use people::{SamlToken, Token, User, UserAttribute, UserStatus};
 pub use settings::{
     AuthConfig, Feature, FeatureSpec, FeatureStatus, PodSecurityAdmissionConfigurationTemplate,
     Preference, Setting,

@@ -24,6 +24,12 @@ export const router = createRouter({
       component: () => import('@/pages/FirstStartPage.vue'),
       meta: { bare: true, title: t.firstStart.title },
     },
+    {
+      path: paths.confirmLogin,
+      component: () => import('@/pages/ConfirmLoginPage.vue'),
+      meta: { bare: true, title: t.confirmLogin.title },
+      beforeEnter: (to) => to.query.cli === 'true' || paths.clusters,
+    },
     { path: paths.clusters, component: () => import('@/pages/ClustersPage.vue'), meta: { title: t.nav.clusters } },
     { path: paths.importCluster, component: () => import('@/pages/ImportPage.vue'), meta: { title: t.importing.title } },
     { path: paths.users, component: () => import('@/pages/UsersPage.vue'), meta: { title: t.nav.users } },

@@ -21,6 +21,8 @@ export function hrefOf(place: RouteLocationRaw): string | undefined {
 export const paths = {
   login: '/login',
   firstStart: '/first-start',
+  /** Where command lines send people, ours and the peer's. */
+  confirmLogin: '/auth/login',
   clusters: '/clusters',
   importCluster: '/clusters/import',
   users: '/users',

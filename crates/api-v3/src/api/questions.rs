@@ -1,4 +1,4 @@
-//! Types that no Kubernetes kind stands behind: principals, and questions about rights.
+//! Types that no Kubernetes kind stands behind: principals, questions about rights, and command lines that ask for tokens.
 
 use drover_auth::web::{self, ApiError, Response};
 use http::request;
@@ -34,6 +34,18 @@ pub(super) async fn answer(
             (&Method::POST, None, Some(action)) => {
                 act_on_collection(call, writer, kind, action, parts, body).await
             }
+            _ => Err(method_not_allowed(method)),
+        };
+    }
+    if kind.behaviour == Behaviour::CliLogin {
+        return match (method, id, call.query.get("action")) {
+            (&Method::POST, None, None) => {
+                let sent = read(parts, body).await?;
+                let fields = validate::fields(call.registry(), kind, &sent, Operation::Create)?;
+                let item = kinds::cli_login::confirm(call, kind, &fields).await?;
+                Ok(writer.answer(StatusCode::CREATED, &item))
+            }
+            (_, _, Some(action)) => Err(kinds::unknown_action(action)),
             _ => Err(method_not_allowed(method)),
         };
     }

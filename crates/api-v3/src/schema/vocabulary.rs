@@ -152,6 +152,8 @@ pub(crate) enum Behaviour {
     CloudCredential,
     /// A question, answered at once and not kept.
     AccessReview,
+    /// A command line that asks for a token; confirmed, and not kept.
+    CliLogin,
 }
 
 /// The Kubernetes kind that a type stands on.

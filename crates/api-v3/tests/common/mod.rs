@@ -13,7 +13,7 @@ use bytes::Bytes;
 use drover_api_v3::{Api, Credentials, Hooks, Parts, Rights, YamlImport};
 use drover_auth::access::Grant;
 use drover_auth::access::{Explanation, Holder, Question};
-use drover_auth::logins::NewToken;
+use drover_auth::logins::{Handover, NewToken};
 use drover_auth::web::{self, ApiError};
 use drover_auth::{Attributes, Clock, Decision, Entropy, Identity, IssuedToken, TokenRef, UserId};
 use futures::FutureExt;
@@ -328,6 +328,15 @@ impl Credentials for Keys {
             ..NewToken::default()
         };
         async move { self.issue(owner, "kubeconfig", true, &token) }.boxed()
+    }
+
+    fn hand_over<'a>(
+        &'a self,
+        owner: &'a Identity,
+        _: &'a Handover,
+    ) -> BoxFuture<'a, Result<Option<jiff::Timestamp>, ApiError>> {
+        let issued = self.issue(owner, "token", false, &NewToken::default());
+        async move { issued.map(|issued| issued.expires_at) }.boxed()
     }
 
     fn logout<'a>(&'a self, _: &'a Identity) -> BoxFuture<'a, Result<(), ApiError>> {

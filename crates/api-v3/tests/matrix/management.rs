@@ -538,6 +538,12 @@ fn own() -> Vec<Route> {
         token("logoutAll", "POST", "/v3/tokens?action=logoutAll")
             .sending(json!({}))
             .granted(ABSENT),
+        free("cliLogin", "create", "POST", "/v3/cliLogins").sending(json!({
+            "requestId": "abcdfghjklmnpqrstvwxz12456789abc", "responseType": "json",
+            "publicKey": "eyJYMjU1MTkiOiJBUUVCQVFFQkFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFPSJ9",
+        }))
+        // Whoever comes first answers a request.
+        .granted(&[201, 409]),
         token("logout", "POST", "/v3/tokens?action=logout").sending(json!({})),
         token("delete", "DELETE", "/v3/tokens/token-{user}"),
     ]

@@ -302,6 +302,42 @@ async fn signing_out_forgets_cookies_and_ends_the_session() {
     assert!(auth.authenticator.authenticate(&parts).await.is_err());
 }
 
+#[tokio::test]
+async fn a_token_that_lies_ready_is_fetched_and_removed_along_both_roots() {
+    let auth = auth().await;
+    let login = r#"{"username": "admin", "password": "admin"}"#;
+    let token = send(&auth, "POST", LOGIN, login).await.json()["token"].clone();
+    let request = HttpRequest::builder().uri("/v3").header(
+        "authorization",
+        format!("Bearer {}", token.as_str().unwrap()),
+    );
+    let parts = request.body(()).unwrap().into_parts().0;
+    let owner = auth.authenticator.authenticate(&parts).await.unwrap();
+    let key = "eyJYMjU1MTkiOiJBUUVCQVFFQkFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFPSJ9";
+    let name = "abcdfghjklmnpqrstvwxz12456789abc";
+    let handover = crate::logins::Handover::new(name, key, "kubeconfig").unwrap();
+    for root in ["/v1-public/authtokens", "/v3-public/authTokens"] {
+        let path = format!("{root}/{name}");
+        assert_eq!(send(&auth, "GET", &path, "").await.status, 404, "{root}");
+        auth.logins
+            .hand_over(owner.as_ref().unwrap(), &handover)
+            .await
+            .unwrap();
+        let ready = send(&auth, "GET", &path, "").await;
+        assert_eq!(ready.status, 200, "{root}");
+        assert_eq!(ready.json()["expiresAt"], "2026-12-20T00:00:00Z");
+        assert!(!ready.json()["token"].as_str().unwrap().is_empty());
+        assert_eq!(send(&auth, "POST", &path, "{}").await.status, 405, "{root}");
+        let removed = if root.starts_with("/v1") { 200 } else { 204 };
+        for _ in 0..2 {
+            assert_eq!(send(&auth, "DELETE", &path, "").await.status, removed);
+        }
+        assert_eq!(send(&auth, "GET", &path, "").await.status, 404, "{root}");
+    }
+    let v3 = send(&auth, "GET", "/v3-public/authTokens", "").await;
+    assert_eq!(v3.status, 405, "nobody lists them");
+}
+
 #[test]
 fn only_the_public_roots_are_served() {
     for (path, served) in [

@@ -30,7 +30,7 @@ pub(super) async fn login(
     let token = match arguments.token {
         Some(token) if token == "-" => SecretString::from(invocation.terminal.read_all()?.trim()),
         Some(token) => SecretString::from(token),
-        None if arguments.browser => pasted(invocation, &base)?,
+        None if arguments.browser => super::browser::token(invocation.terminal, &server).await?,
         None => {
             let username = match arguments.username {
                 Some(username) => username,
@@ -88,34 +88,6 @@ pub(super) async fn login(
     invocation.say(&format!(
         "Logged in to {base} as {user} (context {name}).\n"
     ))
-}
-
-/// A key that is made in the browser, where any way to sign in works, and pasted here.
-fn pasted(invocation: &mut Invocation<'_>, base: &str) -> Result<SecretString, CliError> {
-    let terminal = &mut *invocation.terminal;
-    if !terminal.interactive() {
-        return Err(CliError::Usage(
-            "there is no terminal to paste a key into; use --token -".to_owned(),
-        ));
-    }
-    let page = format!("{base}/dashboard/keys");
-    terminal.complain("Log in with the browser, make a key there, and copy it:");
-    terminal.complain(&format!("  {page}"));
-    if terminal.browse(&page).is_err() {
-        terminal.complain("No browser could be started here; open the page yourself.");
-    }
-    let pasted = terminal.ask_secret("Key (name:key):")?;
-    let key = pasted.expose_secret().trim();
-    let is_key = key
-        .split_once(':')
-        .is_some_and(|(name, key)| !name.is_empty() && !key.is_empty());
-    if is_key {
-        Ok(SecretString::from(key))
-    } else {
-        Err(CliError::Usage(
-            "that is no key: it has the form name:key".to_owned(),
-        ))
-    }
 }
 
 /// A context without token: the address, and whom to trust there.

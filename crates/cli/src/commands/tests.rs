@@ -3,7 +3,13 @@
 mod people;
 mod server;
 
-use std::{collections::VecDeque, io, path::Path, process::ExitCode};
+use std::{
+    collections::VecDeque,
+    io,
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, Mutex},
+};
 
 use clap::{CommandFactory as _, Parser as _};
 use secrecy::SecretString;
@@ -22,6 +28,8 @@ struct Scripted {
     input: String,
     interactive: bool,
     browsed: Vec<String>,
+    /// Where pages open, if there is a browser.
+    browser: Option<Arc<Mutex<Option<String>>>>,
 }
 
 impl Terminal for Scripted {
@@ -55,7 +63,9 @@ impl Terminal for Scripted {
 
     fn browse(&mut self, url: &str) -> io::Result<()> {
         self.browsed.push(url.to_owned());
-        Err(io::ErrorKind::NotFound.into())
+        let browser = self.browser.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        *browser.lock().unwrap() = Some(url.to_owned());
+        Ok(())
     }
 }
 
@@ -255,28 +265,77 @@ async fn passwords_come_from_the_prompt_or_standard_input_and_are_never_shown() 
 }
 
 #[tokio::test]
-async fn a_key_that_is_made_in_the_browser_is_pasted() {
+async fn a_token_comes_from_whoever_confirms_in_the_browser() {
     let server = FakeServer::start().await;
     let mut user = User::new();
     let ca = user.file("ca.pem", &server.pem);
     let url = server.url();
-    let line = ["login", &url, "--browser", "--cacert", &ca];
-    // Nobody can paste anything.
-    assert_eq!(user.code_of(&line).await, 2);
-    assert!(user.terminal.browsed.is_empty());
-
-    user.terminal.interactive = true;
-    user.terminal.answers = [" token-abcde:key ".to_owned()].into();
-    let printed = user.run(&line).await.unwrap();
+    user.terminal.browser = Some(server.browser());
+    let printed = user
+        .run(&["login", &url, "--browser", "--cacert", &ca])
+        .await
+        .unwrap();
     assert!(printed.contains("as admin"), "{printed}");
-    assert_eq!(user.terminal.browsed, [format!("{url}/dashboard/keys")]);
-    let shown = user.terminal.complaints.join("\n");
-    assert!(shown.contains("/dashboard/keys") && !shown.contains("token-abcde"));
+    assert_eq!(user.config()["contexts"].as_object().unwrap().len(), 1);
 
-    user.terminal.answers = ["my password".to_owned()].into();
-    assert_eq!(user.code_of(&line).await, 2);
-    user.terminal.answers = ["token-abcde:wrong".to_owned()].into();
-    assert_eq!(user.code_of(&line).await, 3);
+    let page = user.terminal.browsed.remove(0);
+    assert!(
+        page.starts_with(&format!("{url}/dashboard/auth/login?cli=true&requestId=")),
+        "{page}"
+    );
+    let page = url::Url::parse(&page).unwrap();
+    let name = page
+        .query_pairs()
+        .find(|(key, _)| key == "requestId")
+        .unwrap()
+        .1;
+    assert_eq!(name.len(), 32);
+    let shown = user.terminal.complaints.join("\n");
+    assert!(
+        shown.contains("/dashboard/auth/login") && !shown.contains("token-abcde"),
+        "{shown}"
+    );
+    let code = shown
+        .split("code: ")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap();
+    assert_eq!(code.replace(' ', ""), name, "it is what the page shows");
+    // Not there, there, taken away.
+    let answer = format!("/v1-public/authtokens/{name}");
+    let asked = server.asked();
+    let about: Vec<_> = asked
+        .iter()
+        .filter(|line| line.ends_with(&answer))
+        .collect();
+    assert_eq!(
+        about,
+        [
+            &format!("GET {answer}"),
+            &format!("GET {answer}"),
+            &format!("DELETE {answer}")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_encrypted_to_the_request_is_no_token() {
+    let server = FakeServer::start().await;
+    let mut user = User::new();
+    let ca = user.file("ca.pem", &server.pem);
+    let url = server.url();
+    server.forge();
+    user.terminal.browser = Some(server.browser());
+    let error = user
+        .run(&["login", &url, "--browser", "--cacert", &ca])
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("not encrypted to this request"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The `drover` command as people use it: login, import, kubectl, and what it says when something is wrong.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -258,6 +259,52 @@ async fn a_person_imports_a_cluster_and_works_in_it_from_the_command_line() -> R
         Ok(())
     })
     .await
+}
+
+/// What the page in the browser does is done here: whoever is signed in confirms what its address asks for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_line_is_signed_in_by_whoever_confirms_in_the_browser() -> Result<()> {
+    let _turn = turn().await;
+    let hub = Hub::start(hub::Config::default()).await?;
+    let session = hub.login().await?;
+    let user = User::new()?;
+    let (url, authority) = (hub.url(), user.authority(&hub).await?);
+    let line = ["login", &url, "--browser", "--cacert", &authority];
+    let mut login = user.command(&line)?.spawn()?;
+    let mut said = BufReader::new(login.stderr.take().context("no pipe")?);
+    let (page, said) = tokio::task::spawn_blocking(move || -> Result<_> {
+        let mut line = String::new();
+        while !line.contains("/dashboard/auth/login?") {
+            line.clear();
+            ensure!(said.read_line(&mut line)? > 0, "no page was shown");
+        }
+        Ok((line, said))
+    })
+    .await??;
+    let asked = page.trim().split_once('?').context("no query")?.1;
+    let asked: BTreeMap<String, String> = form_urlencoded::parse(asked.as_bytes())
+        .into_owned()
+        .collect();
+    let waiting = format!("/v1-public/authtokens/{}", asked["requestId"]);
+    hub.http(None)?.get(&waiting).await?.expect(404)?;
+    let confirmed = json!({
+        "type": "cliLogin", "requestId": asked["requestId"], "publicKey": asked["publicKey"],
+        "responseType": asked["responseType"],
+    });
+    let confirmed = session.http.post("/v3/cliLogins", &confirmed).await?;
+    confirmed.expect(201)?;
+    let output = tokio::task::spawn_blocking(move || login.wait_with_output()).await??;
+    drop(said);
+    let printed = String::from_utf8(output.stdout)?;
+    assert!(
+        output.status.success() && printed.contains("as admin"),
+        "{printed}"
+    );
+    user.run(&["clusters", "ls"]).await?.done();
+    hub.http(None)?.get(&waiting).await?.expect(404)?;
+    user.run(&["logout"]).await?.done();
+    session.http.get("/v3/users?me=true").await?.expect(200)?;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,10 +36,10 @@ kind! {
 }
 
 impl User {
-    /// Whether the user may log in and act.
+    /// Whether the user may log in and act; one that is being deleted may not, though it is still there.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.enabled.unwrap_or(true)
+        self.enabled.unwrap_or(true) && self.metadata.deletion_timestamp.is_none()
     }
 }
 
@@ -63,6 +63,18 @@ kind! {
         /// When the user last logged in, RFC 3339.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         last_login: String,
+    }
+}
+
+kind! {
+    /// A token on its way to a command line, encrypted to it; named by the command line's request.
+    SamlToken, "samltokens", NamespaceResourceScope {
+        /// The token, encrypted.
+        #[serde(default)]
+        token: String,
+        /// When the token expires, RFC 3339; empty means never.
+        #[serde(default)]
+        expires_at: String,
     }
 }
 

@@ -177,6 +177,14 @@ export const frame = {
     url: 'Server URL',
     urlHint: 'Clusters and kubeconfigs reach the server by this address.',
   },
+  confirmLogin: {
+    code: 'Code',
+    confirm: 'Confirm',
+    done: 'Confirmed. You can close this page and go on in the terminal.',
+    text: (user: string) => `A command line asks to be signed in as ${user}. Confirm only if it shows this code:`,
+    title: 'Sign in a command line',
+    warning: 'If you did not just start a sign-in yourself, somebody else did: do not confirm.',
+  },
   lost: {
     text: 'There is no such page.',
     title: 'Not here',

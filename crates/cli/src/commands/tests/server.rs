@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use drover_dial::trust::Fingerprint;
 use http::{Request, Response};
@@ -13,6 +14,12 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
+use ring::{
+    aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
+    agreement::{EphemeralPrivateKey, UnparsedPublicKey, X25519, agree_ephemeral},
+    hkdf::{HKDF_SHA256, Salt},
+    rand::SystemRandom,
+};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -35,6 +42,10 @@ struct State {
     sent: BTreeMap<String, Value>,
     /// How often the new cluster was looked at.
     looks: usize,
+    /// The page that is open in the browser.
+    browser: Arc<Mutex<Option<String>>>,
+    /// Whether somebody else's answers come.
+    forges: bool,
 }
 
 impl Drop for FakeServer {
@@ -101,6 +112,15 @@ impl FakeServer {
         self.state.lock().unwrap().pem = None;
     }
 
+    /// Whoever sits before it confirms what it shows.
+    pub(super) fn browser(&self) -> Arc<Mutex<Option<String>>> {
+        Arc::clone(&self.state.lock().unwrap().browser)
+    }
+
+    pub(super) fn forge(&self) {
+        self.state.lock().unwrap().forges = true;
+    }
+
     pub(super) fn asked(&self) -> Vec<String> {
         self.state.lock().unwrap().asked.clone()
     }
@@ -160,6 +180,36 @@ fn clusters() -> Value {
     ])
 }
 
+/// A token, encrypted to the key in a page's address.
+fn handed_over(page: &str, forged: bool) -> String {
+    let page = url::Url::parse(page).unwrap();
+    let part = |name: &str| {
+        let mut pairs = page.query_pairs();
+        pairs.find(|(key, _)| key == name).unwrap().1.into_owned()
+    };
+    let key: Value = serde_json::from_slice(&STANDARD.decode(part("publicKey")).unwrap()).unwrap();
+    let theirs = STANDARD.decode(key["X25519"].as_str().unwrap()).unwrap();
+    let own = EphemeralPrivateKey::generate(&X25519, &SystemRandom::new()).unwrap();
+    let public = own.compute_public_key().unwrap();
+    let info = [b"drover login".as_slice(), public.as_ref(), &theirs];
+    let request = if forged {
+        "another".to_owned()
+    } else {
+        part("requestId")
+    };
+    let sealed = agree_ephemeral(own, &UnparsedPublicKey::new(&X25519, &theirs), |shared| {
+        let derived = Salt::new(HKDF_SHA256, &[]).extract(shared);
+        let key = derived.expand(&info, &CHACHA20_POLY1305).unwrap();
+        let mut text = b"token-abcde:key".to_vec();
+        let nonce = Nonce::assume_unique_for_key([0; 12]);
+        LessSafeKey::new(UnboundKey::from(key))
+            .seal_in_place_append_tag(nonce, Aad::from(request.as_bytes()), &mut text)
+            .unwrap();
+        text
+    });
+    STANDARD.encode([public.as_ref(), &sealed.unwrap()].concat())
+}
+
 async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let body: Value =
@@ -185,6 +235,19 @@ async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<Fu
                 )
             } else {
                 error(401, "Unauthorized", "authentication failed", "")
+            };
+        }
+        handed if handed.contains(" /v1-public/authtokens/") => {
+            let before = state.asked.iter().filter(|asked| **asked == line).count();
+            return match parts.method.as_str() {
+                "DELETE" => reply(200, &Value::Null),
+                // Nobody is that quick.
+                _ if before == 1 => error(404, "NotFound", "", ""),
+                _ => {
+                    let page = state.browser.lock().unwrap().clone().unwrap();
+                    let sealed = handed_over(&page, state.forges);
+                    reply(200, &json!({"token": sealed, "expiresAt": ""}))
+                }
             };
         }
         _ => {}
