@@ -28,7 +28,7 @@ use kube::{Api, Client};
 use crate::downstream::Reach;
 use crate::downstream_roles::reconcile as reconcile_roles;
 use crate::downstream_roles::{
-    Given, Ours, Wanted, downstream_rule, in_projects, reference, subject,
+    Flats, Given, Ours, Wanted, downstream_rule, in_projects, reference, subject,
 };
 use crate::facts::{Access, Session};
 use crate::plan::{Action, Plan, Reference, Site, chain};
@@ -249,8 +249,9 @@ impl DownstreamAccess {
             ..given
         };
         let ours = Ours::read(client).await?;
-        plan.actions
-            .extend(reconcile_roles(&ours, &Wanted::of(id, &given)).actions);
+        let flats = Flats::of(&given.templates);
+        let wanted = Wanted::with(id, &given, &flats);
+        plan.actions.extend(reconcile_roles(&ours, &wanted).actions);
         let now = self.clock.now();
         plan.actions.extend(
             all.iter()
@@ -258,18 +259,16 @@ impl DownstreamAccess {
         );
         let sites = self.reach.sites(Some(client.clone()));
         sites.execute(&plan).await?;
-        if namespace_guard::is_guarded(id) {
-            let guard = namespace_guard::Observed::read(client).await?;
-            let plan = namespace_guard::reconcile(id, &given.templates, &guard);
-            match sites.execute(&plan).await {
-                Err(error) if error.is_unknown() => {
-                    tracing::debug!(
-                        cluster = id,
-                        "the cluster is too old for policies of admission"
-                    );
-                }
-                other => other?,
+        let guard = namespace_guard::Observed::read(client).await?;
+        let plan = namespace_guard::reconcile(id, &flats, &guard);
+        match sites.execute(&plan).await {
+            Err(error) if error.is_unknown() => {
+                tracing::debug!(
+                    cluster = id,
+                    "the cluster is too old for policies of admission"
+                );
             }
+            other => other?,
         }
         Ok(match self.reach.board.get(id).access {
             Access::Given => Access::Given,

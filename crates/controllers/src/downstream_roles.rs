@@ -28,7 +28,7 @@ use kube::{Api, Client, ResourceExt as _};
 use crate::namespaces::project_of;
 use crate::plan::{Action, Plan, Reference, Site};
 use flat::Flat;
-pub(crate) use flat::downstream_rule;
+pub(crate) use flat::{Flats, downstream_rule};
 
 /// Label of the objects kept here, so that they are found again.
 pub const ACCESS_LABEL: &str = "drover.cattle.io/access";
@@ -64,16 +64,20 @@ impl Wanted {
     /// Works out what has to be in the cluster `id`.
     #[must_use]
     pub fn of(id: &str, given: &Given) -> Self {
+        Self::with(id, given, &Flats::of(&given.templates))
+    }
+
+    /// The same, where the templates were looked through before.
+    pub(crate) fn with(id: &str, given: &Given, flats: &Flats) -> Self {
         let mut wanted = Self::default();
         let local = id == LOCAL_CLUSTER;
-        let all = by_name(&given.templates);
         for name in &given.cluster {
             let group = names::cluster_group(name);
             if group == names::OWNER_GROUP || group == names::MEMBER_GROUP {
                 continue;
             }
-            if let Some(flat) = Flat::of(name, &all, local) {
-                for role in wanted.roles_of(role_name(name), &flat) {
+            if let Some(flat) = flats.get(name) {
+                for role in wanted.roles_of(role_name(name), &flat.within(local)) {
                     wanted
                         .cluster
                         .entry(role)
@@ -87,7 +91,7 @@ impl Wanted {
             in_project.entry(project).or_default().push(namespace);
         }
         for (project, name) in &given.projects {
-            let Some(flat) = Flat::of(name, &all, local) else {
+            let Some(flat) = flats.get(name) else {
                 continue;
             };
             let group = names::project_group(project, name);
@@ -100,7 +104,7 @@ impl Wanted {
             wanted.of_project(
                 name,
                 own,
-                flat,
+                flat.within(local),
                 &group,
                 in_project.get(project.as_str()).map_or(&[], Vec::as_slice),
             );
@@ -164,23 +168,6 @@ impl Wanted {
         }
         roles
     }
-}
-
-/// Templates by their names.
-pub(crate) fn by_name(templates: &[RoleTemplate]) -> HashMap<&str, &RoleTemplate> {
-    templates
-        .iter()
-        .filter_map(|template| Some((template.metadata.name.as_deref()?, template)))
-        .collect()
-}
-
-/// Whether a template, with all it inherits, gives a verb on a resource of a group.
-pub(crate) fn gives(
-    template: &str,
-    all: &HashMap<&str, &RoleTemplate>,
-    (verb, group, resource): (&str, &str, &str),
-) -> bool {
-    Flat::of(template, all, false).is_some_and(|flat| flat.gives(verb, group, resource))
 }
 
 /// The ClusterRole with a template's rules.

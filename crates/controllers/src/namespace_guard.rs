@@ -1,6 +1,6 @@
 //! Who may set what gives a namespace rights: its project, and how strictly its pods are judged.
 //!
-//! Owns one ValidatingAdmissionPolicy in each managed cluster, by which the cluster's own API server refuses what `/v3`
+//! Owns one ValidatingAdmissionPolicy in each managed cluster and in the hub's own, by which the cluster's own API server refuses what `/v3`
 //! refuses, whoever asks and by whichever way (reference rbac-and-projects 5, 7). A namespace is put into a project by
 //! those who manage the project's namespaces; labels of pod security are set by those who may `updatepsa` in the project.
 //! The policy knows role templates by their virtual groups, so that it grows with roles alone; whoever the cluster's own
@@ -8,11 +8,10 @@
 //!
 //! Invariant: a namespace can always be taken out of its project by those who may change it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use drover_types::management::RoleTemplate;
 use drover_types::names::{
-    self, CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER, POD_SECURITY_PREFIX, PROJECT_ANNOTATION,
+    self, CREATOR_LABEL, CREATOR_NORMAN, POD_SECURITY_PREFIX, PROJECT_ANNOTATION,
 };
 use k8s_openapi::api::admissionregistration::v1::{
     MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy,
@@ -24,7 +23,7 @@ use kube::{Api, Client};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::downstream_roles::{ACCESS_LABEL, by_name, gives};
+use crate::downstream_roles::{ACCESS_LABEL, Flats};
 use crate::plan::{Action, Plan, Site};
 
 /// Name of the policy and of its binding.
@@ -39,13 +38,10 @@ struct Roles {
 
 impl Roles {
     /// Every role template that gives `verb` on a resource.
-    fn giving(all: &HashMap<&str, &RoleTemplate>, verb: &str, group: &str, resource: &str) -> Self {
+    fn giving(all: &Flats, verb: &str, group: &str, resource: &str) -> Self {
         let mut roles = Self::default();
-        for (&name, template) in all {
-            if !gives(name, all, (verb, group, resource)) {
-                continue;
-            }
-            if template.context == "project" {
+        for (name, flat) in all.giving((verb, group, resource)) {
+            if flat.is_of_projects() {
                 roles.in_projects.insert(name.to_owned());
             } else {
                 roles.everywhere.insert(names::cluster_group(name));
@@ -81,7 +77,7 @@ fn allowed(verb: &str, project: &str) -> String {
 }
 
 /// The policy for a cluster.
-fn policy(cluster: &str, templates: &[RoleTemplate]) -> ValidatingAdmissionPolicy {
+fn policy(cluster: &str, all: &Flats) -> ValidatingAdmissionPolicy {
     let place = format!("{cluster}:");
     let value = |of: &str, part: &str| {
         format!(
@@ -113,9 +109,8 @@ fn policy(cluster: &str, templates: &[RoleTemplate]) -> ValidatingAdmissionPolic
                 .to_owned(),
         ),
     ];
-    let all = by_name(templates);
-    let managers = Roles::giving(&all, "create", "", "namespaces");
-    let strict = Roles::giving(&all, "updatepsa", "management.cattle.io", "projects");
+    let managers = Roles::giving(all, "create", "", "namespaces");
+    let strict = Roles::giving(all, "updatepsa", "management.cattle.io", "projects");
     let validation = |expression: String, message: &str| Validation {
         expression,
         message: Some(message.to_owned()),
@@ -208,18 +203,10 @@ impl Observed {
     }
 }
 
-/// Whether a cluster has a policy. The hub's own has none: there the index decides before.
-pub(crate) fn is_guarded(cluster: &str) -> bool {
-    cluster != LOCAL_CLUSTER
-}
-
 /// Decides about one cluster's policy.
 #[must_use]
-pub fn reconcile(cluster: &str, templates: &[RoleTemplate], observed: &Observed) -> Plan {
+pub(crate) fn reconcile(cluster: &str, templates: &Flats, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
-    if !is_guarded(cluster) {
-        return plan;
-    }
     let policy = policy(cluster, templates);
     if !is_kept(observed.policy.as_ref(), &policy) {
         plan.actions.push(Action::apply(Site::Cluster, &policy));
@@ -254,6 +241,9 @@ fn holds(found: &Value, wanted: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use drover_types::management::RoleTemplate;
+    use drover_types::names::LOCAL_CLUSTER;
+
     use super::*;
 
     fn template(name: &str, context: &str, rules: &Value, inherits: &[&str]) -> RoleTemplate {
@@ -281,8 +271,7 @@ mod tests {
 
     #[test]
     fn roles_are_known_by_what_they_give() {
-        let templates = templates();
-        let all = by_name(&templates);
+        let all = Flats::of(&templates());
         let managers = Roles::giving(&all, "create", "", "namespaces");
         let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         assert_eq!(managers.in_projects, texts(&["inherits", "makes"]));
@@ -298,8 +287,14 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_edited_is_put_back_and_defaults_are_left_alone() {
-        let templates = templates();
-        assert!(reconcile(LOCAL_CLUSTER, &templates, &Observed::default()).is_empty());
+        let known = templates();
+        let templates = Flats::of(&known);
+        let on_hub = reconcile(LOCAL_CLUSTER, &templates, &Observed::default());
+        assert_eq!(
+            on_hub.actions.len(),
+            2,
+            "the hub's own cluster is guarded too"
+        );
         let plan = reconcile("c-1", &templates, &Observed::default());
         assert_eq!(plan.actions.len(), 2);
         let mut observed = Observed {
@@ -322,9 +317,7 @@ mod tests {
         spec.validation_actions = vec!["Audit".to_owned()];
         assert_eq!(reconcile("c-1", &templates, &edited).actions.len(), 1);
         // Another role that makes namespaces changes the policy, a binding to it would not.
-        assert_eq!(
-            reconcile("c-1", &templates[1..], &observed).actions.len(),
-            1
-        );
+        let fewer = Flats::of(&known[1..]);
+        assert_eq!(reconcile("c-1", &fewer, &observed).actions.len(), 1);
     }
 }
