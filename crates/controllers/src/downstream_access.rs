@@ -253,10 +253,10 @@ impl DownstreamAccess {
         let wanted = Wanted::with(id, &given, &flats);
         plan.actions.extend(reconcile_roles(&ours, &wanted).actions);
         let now = self.clock.now();
-        plan.actions.extend(
-            all.iter()
-                .filter_map(|namespace| namespaces::populated(namespace, now)),
-        );
+        plan.actions.extend(all.iter().filter_map(|namespace| {
+            // One write at a time: the next look follows from it.
+            namespaces::labelled(namespace, id).or_else(|| namespaces::populated(namespace, now))
+        }));
         let sites = self.reach.sites(Some(client.clone()));
         sites.execute(&plan).await?;
         let guard = namespace_guard::Observed::read(client).await?;

@@ -5,7 +5,7 @@
 //! was read.
 
 use drover_types::condition::timestamp;
-use drover_types::names::PROJECT_ANNOTATION;
+use drover_types::names::{PROJECT_ANNOTATION, is_label_value};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -50,6 +50,28 @@ pub(crate) fn annotate(namespace: &ObjectMeta, annotations: &Map<String, Value>)
         Reference::new::<Namespace>(None, name),
         json!({ "metadata": { "resourceVersion": version, "annotations": annotations } }),
     )
+}
+
+/// Gives a namespace the label that goes with its annotation, by whomever that was written: network policies and lists
+/// choose by the label, rights follow from the annotation.
+pub(crate) fn labelled(namespace: &ObjectMeta, cluster: &str) -> Option<Action> {
+    let wanted = project_of(namespace, cluster)
+        .filter(|project| !project.is_empty() && is_label_value(project));
+    let label = namespace
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(PROJECT_ANNOTATION))
+        .filter(|label| !label.is_empty());
+    if label.map(String::as_str) == wanted || namespace.deletion_timestamp.is_some() {
+        return None;
+    }
+    Some(Action::patch(
+        Site::Cluster,
+        Reference::new::<Namespace>(None, namespace.name.as_deref().unwrap_or_default()),
+        json!({ "metadata": {
+            "resourceVersion": namespace.resource_version, "labels": { PROJECT_ANNOTATION: wanted },
+        } }),
+    ))
 }
 
 /// Says of a namespace that waits for it that its project's people have their rights there. What gives them stands
@@ -130,6 +152,48 @@ mod tests {
             annotations: status
                 .map(|status| [(STATUS_ANNOTATION.to_owned(), status.to_owned())].into()),
             ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn the_label_follows_the_annotation() {
+        let labelled = |annotation: Option<&str>, label: Option<&str>| {
+            let text = |value: Option<&str>| {
+                value.map(|value| [(PROJECT_ANNOTATION.to_owned(), value.to_owned())].into())
+            };
+            let namespace = ObjectMeta {
+                annotations: text(annotation),
+                labels: text(label),
+                ..namespace(None)
+            };
+            let Action::Patch { patch, .. } = labelled(&namespace, "c-1")? else {
+                panic!("no patch")
+            };
+            assert_eq!(patch["metadata"]["resourceVersion"], "7");
+            Some(patch["metadata"]["labels"][PROJECT_ANNOTATION].clone())
+        };
+        assert_eq!(labelled(Some("c-1:p-1"), None), Some(json!("p-1")));
+        assert_eq!(labelled(Some("c-1:p-1"), Some("p-2")), Some(json!("p-1")));
+        assert_eq!(labelled(Some("c-1:p-1"), Some("p-1")), None);
+        assert_eq!(labelled(None, None), None);
+        assert_eq!(
+            labelled(None, Some("")),
+            None,
+            "as the peer's agent leaves it"
+        );
+        // Out of the project, or of no project of this cluster: others' policies must not let it in.
+        for annotation in [
+            None,
+            Some(""),
+            Some("c-2:p-1"),
+            Some("c-1:"),
+            Some("c-1:no label"),
+        ] {
+            assert_eq!(
+                labelled(annotation, Some("p-1")),
+                Some(Value::Null),
+                "{annotation:?}"
+            );
         }
     }
 

@@ -71,3 +71,30 @@ pub fn cluster_group(role_template: &str) -> String {
 pub fn project_group(project: &str, role_template: &str) -> String {
     format!("drover:project:{project}:{role_template}")
 }
+
+/// Whether Kubernetes takes a text as the value of a label.
+#[must_use]
+pub fn is_label_value(text: &str) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric();
+    text.len() <= 63
+        && text
+            .bytes()
+            .all(|byte| plain(&byte) || b"-_.".contains(&byte))
+        && text.as_bytes().first().is_none_or(plain)
+        && text.as_bytes().last().is_none_or(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_labels_are_short_and_begin_and_end_plainly() {
+        for good in ["", "p-1", "a", "A.b_c-1", &"x".repeat(63)] {
+            assert!(is_label_value(good), "{good}");
+        }
+        for bad in ["-a", "a-", "a b", "a:b", "ä", ".", &"x".repeat(64)] {
+            assert!(!is_label_value(bad), "{bad}");
+        }
+    }
+}
