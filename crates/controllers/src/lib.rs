@@ -38,6 +38,7 @@ mod runtime;
 pub mod settings;
 mod settings_follow;
 pub mod tokens;
+pub mod users;
 mod watches;
 
 use std::sync::Arc;
@@ -111,6 +112,7 @@ struct Triggers {
     settings: Trigger,
     tokens: Trigger,
     provisioning: Trigger,
+    users: Trigger,
 }
 
 impl Controllers {
@@ -147,6 +149,7 @@ impl Controllers {
             quotas: trigger(9),
             secrets: trigger(10),
             provisioning: trigger(11),
+            users: trigger(13),
         };
         let board = Arc::new(Board::new(clock.now()));
         let known = Arc::new(Known::default());
@@ -286,6 +289,7 @@ impl Controllers {
                 &triggers.secrets,
                 2,
             ),
+            worker.of(users::Users { client: client() }, &triggers.users, 2),
             worker.of(
                 cleanup::Cleanup {
                     client: client(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use drover_types::management::{
     Cluster, ClusterRegistrationToken, ClusterRoleTemplateBinding, Feature, GlobalRole, Project,
-    ProjectRoleTemplateBinding, RoleTemplate, Setting,
+    ProjectRoleTemplateBinding, RoleTemplate, Setting, User,
 };
 use drover_types::names::SYSTEM_NAMESPACE;
 use futures::future::BoxFuture;
@@ -172,6 +172,19 @@ pub(crate) fn all(
         move |_, _| of_features(),
         shutdown.clone(),
     );
+    let of_users = triggers.users.clone();
+    let user = watch_metadata::<User>(
+        client,
+        everything(),
+        move |object, _| {
+            object
+                .metadata
+                .name
+                .iter()
+                .for_each(|name| of_users.now(name))
+        },
+        shutdown.clone(),
+    );
     let of_objects = triggers.provisioning.clone();
     let provisioned = watch_metadata::<drover_types::provisioning::Cluster>(
         client,
@@ -197,6 +210,7 @@ pub(crate) fn all(
         secret,
         setting,
         feature,
+        user,
     ]
 }
 

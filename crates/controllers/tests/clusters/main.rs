@@ -4,4 +4,5 @@
 
 mod life;
 mod matrix;
+mod people;
 mod world;
