@@ -4,15 +4,16 @@
 //! controllers read. Nothing here is stored: after a restart nothing is
 //! known, and what is not known changes nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::sync::watch;
 
-use crate::nodes::{Load, Summary};
+use crate::nodes::{Exposed, Load, Summary};
 
 /// Whether the cluster has a live session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,8 @@ pub struct Inventory {
     pub nodes: BTreeMap<String, Node>,
     /// What the pods of each node ask for.
     pub loads: BTreeMap<String, Load>,
+    /// Pods with ports of their nodes, in order; `None` until all pods were read.
+    pub exposed: Option<Vec<Exposed>>,
 }
 
 /// What is known of one cluster.
@@ -133,6 +136,7 @@ impl Facts {
 pub(crate) struct Board {
     since: Timestamp,
     facts: Mutex<HashMap<String, Facts>>,
+    isolated: watch::Sender<BTreeSet<String>>,
 }
 
 impl Board {
@@ -140,6 +144,7 @@ impl Board {
         Self {
             since,
             facts: Mutex::new(HashMap::new()),
+            isolated: watch::Sender::default(),
         }
     }
 
@@ -165,6 +170,22 @@ impl Board {
         }
         *known = changed;
         true
+    }
+
+    /// Says whether somebody has to be told what changes on a cluster's network.
+    pub(crate) fn isolate(&self, cluster: &str, isolated: bool) {
+        self.isolated.send_if_modified(|all| {
+            if isolated {
+                all.insert(cluster.to_owned())
+            } else {
+                all.remove(cluster)
+            }
+        });
+    }
+
+    /// The clusters of which it is so.
+    pub(crate) fn isolated(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.isolated.subscribe()
     }
 
     /// Forgets a cluster that is gone.

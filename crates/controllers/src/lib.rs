@@ -20,6 +20,7 @@ pub mod downstream_access;
 pub mod downstream_roles;
 pub mod facts;
 pub mod import;
+pub mod isolation;
 pub mod leader;
 pub mod manifest;
 pub mod namespace_guard;
@@ -112,6 +113,7 @@ struct Triggers {
     settings: Trigger,
     tokens: Trigger,
     provisioning: Trigger,
+    isolation: Trigger,
     users: Trigger,
 }
 
@@ -149,6 +151,7 @@ impl Controllers {
             quotas: trigger(9),
             secrets: trigger(10),
             provisioning: trigger(11),
+            isolation: trigger(12),
             users: trigger(13),
         };
         let board = Arc::new(Board::new(clock.now()));
@@ -174,6 +177,7 @@ impl Controllers {
                 projects: triggers.projects.clone(),
                 quotas: triggers.quotas.clone(),
                 secrets: triggers.secrets.clone(),
+                isolation: triggers.isolation.clone(),
             },
             clock: clock.clone(),
         };
@@ -287,6 +291,13 @@ impl Controllers {
                     reach: reach.clone(),
                 },
                 &triggers.secrets,
+                2,
+            ),
+            worker.of(
+                isolation::Isolation {
+                    reach: reach.clone(),
+                },
+                &triggers.isolation,
                 2,
             ),
             worker.of(users::Users { client: client() }, &triggers.users, 2),

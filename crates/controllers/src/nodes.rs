@@ -23,8 +23,8 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::{Map, Value, json};
 
-pub use load::Load;
-pub(crate) use load::{Pod, of_pod, pod_resource};
+pub use load::{Exposed, Load};
+pub(crate) use load::{Pod, exposed, of_pod, pod_resource};
 pub use summary::Summary;
 pub(crate) use summary::summarize;
 

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use drover_auth::Clock;
 use drover_types::names::{CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER};
-use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, Secret};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, Secret, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding};
 use kube::Client;
 use kube::runtime::watcher;
@@ -33,7 +34,7 @@ use crate::runtime::{Trigger, watch_metadata};
 
 /// How often sessions are compared with observers, should a notice have been lost.
 const COMPARE: Duration = Duration::from_secs(10);
-/// Changes of quotas within this time are looked at together.
+/// Changes of quotas, or of a cluster's network, within this time are looked at together.
 const CROWD: Duration = Duration::from_secs(2);
 /// The pause before a cluster that could not be reached is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -53,6 +54,7 @@ pub(crate) struct Listeners {
     pub(crate) projects: Trigger,
     pub(crate) quotas: Trigger,
     pub(crate) secrets: Trigger,
+    pub(crate) isolation: Trigger,
 }
 
 /// The clusters there are, as the watch of Cluster objects says.
@@ -193,6 +195,7 @@ impl Observers {
         self.listeners.projects.now(id);
         self.listeners.quotas.now(id);
         self.listeners.secrets.now(id);
+        self.listeners.isolation.now(id);
     }
 
     async fn client(&self, id: &str) -> Result<Client, crate::downstream::Unreachable> {
@@ -236,6 +239,7 @@ impl Observers {
             () = self.follow_inventory(id, client) => {}
             () = self.follow_ours(id, client) => {}
             () = self.follow_namespaces(id, client) => {}
+            () = self.follow_network(id, client) => {}
         }
     }
 
@@ -263,12 +267,28 @@ impl Observers {
         );
     }
 
+    /// Tells of services and policies of the network, as long as the cluster's projects are kept from each other.
+    async fn follow_network(&self, id: &str, client: &Client) {
+        let mut isolated = self.board.isolated();
+        let told = || (self.listeners.isolation.clone(), CROWD);
+        // The sender lives as long as the board.
+        while isolated.wait_for(|all| all.contains(id)).await.is_ok() {
+            tokio::select! {
+                () = follow::<Service>(id, client, "", told()) => {}
+                () = follow::<NetworkPolicy>(id, client, "", told()) => {}
+                _ = isolated.wait_for(|all| !all.contains(id)) => {}
+            }
+        }
+        std::future::pending().await
+    }
+
     /// Has rights and quotas follow namespaces from project to project.
     fn follow_namespaces(&self, id: &str, client: &Client) -> impl Future<Output = ()> + Send {
-        let (access, quotas, secrets) = (
+        let (access, quotas, secrets, isolation) = (
             self.listeners.access.clone(),
             self.listeners.quotas.clone(),
             self.listeners.secrets.clone(),
+            self.listeners.isolation.clone(),
         );
         let id = id.to_owned();
         watch_metadata::<Namespace>(
@@ -278,18 +298,22 @@ impl Observers {
                 access.now(&id);
                 quotas.now(&id);
                 secrets.now(&id);
+                isolation.within(&id, CROWD);
             },
             CancellationToken::new(),
         )
     }
 }
 
-/// Tells of changes to objects with some labels, within a time.
+/// Tells of changes to objects with some labels, or to all, within a time.
 async fn follow<K>(id: &str, client: &Client, labels: &str, (told, within): (Trigger, Duration))
 where
     K: kube::Resource<DynamicType = ()>,
 {
-    let config = watcher::Config::default().labels(labels);
+    let mut config = watcher::Config::default();
+    if !labels.is_empty() {
+        config = config.labels(labels);
+    }
     let id = id.to_owned();
     let tell = move |_: &_, _| told.within(&id, within);
     watch_metadata::<K>(client, config, tell, CancellationToken::new()).await;

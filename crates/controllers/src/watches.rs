@@ -41,6 +41,7 @@ pub(crate) fn all(
     let (clusters, cleanup, known_clusters) =
         (clusters.clone(), cleanup.clone(), Arc::clone(known));
     let of_pairs = triggers.provisioning.clone();
+    let of_networks = triggers.isolation.clone();
     let cluster = watch_metadata::<Cluster>(
         client,
         everything(),
@@ -51,6 +52,7 @@ pub(crate) fn all(
             known_clusters.set(id, presence == Presence::There);
             clusters.now(id);
             of_pairs.now(id);
+            of_networks.now(id);
             if object.metadata.deletion_timestamp.is_some() {
                 cleanup.now(id);
             }
@@ -73,7 +75,11 @@ pub(crate) fn all(
         },
         shutdown.clone(),
     );
-    let (projects, quotas) = (projects.clone(), triggers.quotas.clone());
+    let (projects, quotas, isolation) = (
+        projects.clone(),
+        triggers.quotas.clone(),
+        triggers.isolation.clone(),
+    );
     let project = watch_metadata::<Project>(
         client,
         everything(),
@@ -81,6 +87,7 @@ pub(crate) fn all(
             if let Some(id) = &object.metadata.namespace {
                 projects.now(id);
                 quotas.now(id);
+                isolation.now(id);
             }
         },
         shutdown.clone(),

@@ -34,6 +34,7 @@ fn inventory(names: &[&str]) -> Inventory {
             .map(|name| ((*name).to_owned(), node(name)))
             .collect(),
         loads: BTreeMap::new(),
+        exposed: None,
     }
 }
 

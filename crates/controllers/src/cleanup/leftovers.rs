@@ -4,7 +4,7 @@
 //! them: roles must carry our label or be exactly what the manifest has, and
 //! `cattle-system` goes as a whole only if nothing in it is somebody else's.
 
-use drover_types::names::{AGENT_DEPLOYMENT, SYSTEM_NAMESPACE};
+use drover_types::names::{AGENT_DEPLOYMENT, CREATOR_LABEL, CREATOR_NORMAN, SYSTEM_NAMESPACE};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
     ValidatingWebhookConfiguration,
@@ -12,6 +12,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{LimitRange, ResourceQuota, Secret, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -21,6 +22,7 @@ use kube::{Api, Client, Resource};
 use crate::clusters::annotation;
 use crate::downstream_access::{MEMBER_ROLE, OWNER_BINDING};
 use crate::downstream_roles::{ACCESS_LABEL, Ours};
+use crate::isolation;
 use crate::manifest::{
     ADMIN_BINDING, ADMIN_ROLE, AUTH_DAEMON_SET, KUBELET_BINDING, KUBELET_ROLE, PRIORITY_CLASS,
 };
@@ -59,7 +61,8 @@ pub struct Leftovers {
     pub priority_class: bool,
     /// What roles given in the cluster came to.
     pub access: Ours,
-    /// ResourceQuotas and LimitRanges of projects, copies of their Secrets, and the policy of their namespaces.
+    /// ResourceQuotas, LimitRanges and NetworkPolicies of projects, copies of their Secrets, and the policy of their
+    /// namespaces.
     pub of_projects: Vec<Reference>,
 }
 
@@ -109,6 +112,11 @@ impl Leftovers {
             found,
         )
         .await?;
+        let norman = format!("{CREATOR_LABEL}={CREATOR_NORMAN}");
+        let mut policies = Vec::new();
+        labelled::<NetworkPolicy>(client, &norman, None, &mut policies).await?;
+        policies.retain(|policy| isolation::is_our_name(policy.name()));
+        found.append(&mut policies);
         for name in [KUBELET_ROLE, ADMIN_ROLE, MEMBER_ROLE] {
             leftovers.roles.extend(
                 Api::<ClusterRole>::all(client.clone())

@@ -30,18 +30,14 @@ use crate::projects::leave;
 /// The changes that remove what is ours, in an order that keeps the agent able to carry them out.
 #[must_use]
 pub fn removal(id: &str, found: &Leftovers) -> Vec<Action> {
+    // Policies of the network first: they choose by the labels that namespaces lose.
     let mut actions: Vec<Action> = found
-        .namespaces
+        .of_projects
         .iter()
-        .filter(|namespace| project_of(namespace, id).is_some())
-        .map(leave)
+        .map(|object| Action::delete(Site::Cluster, object.clone()))
         .collect();
-    actions.extend(
-        found
-            .of_projects
-            .iter()
-            .map(|object| Action::delete(Site::Cluster, object.clone())),
-    );
+    let in_projects = |namespace: &&ObjectMeta| project_of(namespace, id).is_some();
+    actions.extend(found.namespaces.iter().filter(in_projects).map(leave));
     actions.extend(downstream_roles::reconcile(&found.access, &Wanted::default()).actions);
     let system = found.namespace(SYSTEM_NAMESPACE);
     let whole = found.system_is_ours();

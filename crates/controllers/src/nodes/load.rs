@@ -26,6 +26,7 @@ pub(crate) fn pod_resource() -> ApiResource {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct PodSpec {
     pub(crate) node_name: String,
+    host_network: bool,
     containers: Vec<Container>,
     init_containers: Vec<Container>,
     overhead: BTreeMap<String, String>,
@@ -36,6 +37,15 @@ pub(crate) struct PodSpec {
 struct Container {
     resources: Resources,
     restart_policy: String,
+    ports: Vec<Port>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Port {
+    container_port: i32,
+    host_port: i32,
+    protocol: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -50,6 +60,41 @@ struct Resources {
 #[serde(default)]
 pub(crate) struct PodStatus {
     phase: String,
+}
+
+/// A pod that is reached at ports of its node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exposed {
+    /// Where it is.
+    pub namespace: String,
+    /// What it is called.
+    pub name: String,
+    /// Of the pod.
+    pub uid: String,
+    /// Of the pod.
+    pub labels: BTreeMap<String, String>,
+    /// Its own ports that ports of the node lead to, with their protocols.
+    pub ports: Vec<(i32, String)>,
+}
+
+/// The ports of its node that a pod has; `None` for one that has none, or that is on the node's network itself.
+pub(crate) fn exposed(pod: &Pod) -> Option<Exposed> {
+    let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
+    let ports: Vec<_> = containers
+        .flat_map(|container| &container.ports)
+        .filter(|port| port.host_port != 0)
+        .map(|port| {
+            let protocol = Some(port.protocol.as_str()).filter(|protocol| !protocol.is_empty());
+            (port.container_port, protocol.unwrap_or("TCP").to_owned())
+        })
+        .collect();
+    (!ports.is_empty() && !pod.spec.host_network).then(|| Exposed {
+        namespace: pod.metadata.namespace.clone().unwrap_or_default(),
+        name: pod.metadata.name.clone().unwrap_or_default(),
+        uid: pod.metadata.uid.clone().unwrap_or_default(),
+        labels: pod.metadata.labels.clone().unwrap_or_default(),
+        ports,
+    })
 }
 
 /// Sums over pods.

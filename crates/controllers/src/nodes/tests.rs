@@ -42,6 +42,7 @@ fn inventory(nodes: &[core::Node]) -> Inventory {
     Inventory {
         nodes: nodes.collect(),
         loads: BTreeMap::new(),
+        exposed: None,
     }
 }
 

@@ -14,9 +14,9 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, ResourceExt as _};
 use tokio::time::Instant;
 
-use super::Observers;
+use super::{CROWD, Observers};
 use crate::facts::Inventory;
-use crate::nodes::{Load, Pod, of_pod, pod_resource, summarize, trimmed};
+use crate::nodes::{Exposed, Load, Pod, exposed, of_pod, pod_resource, summarize, trimmed};
 use crate::plan::chain;
 
 /// Changes within this time are published together.
@@ -26,15 +26,35 @@ const NODES: Duration = Duration::from_secs(1);
 /// Between publications for pods' sake.
 const PODS: Duration = Duration::from_secs(10);
 
+/// A pod on a node.
+#[derive(Clone, PartialEq)]
+struct Placed {
+    node: String,
+    load: Load,
+    exposed: Option<Exposed>,
+}
+
+impl Placed {
+    fn of(pod: &Pod) -> Option<Self> {
+        let (node, load) = of_pod(pod)?;
+        let exposed = exposed(pod);
+        Some(Self {
+            node,
+            load,
+            exposed,
+        })
+    }
+}
+
 /// What the watches have told so far.
 #[derive(Default)]
 struct Seen {
     nodes: Option<BTreeMap<String, Node>>,
-    /// Pods by uid: their node and what they ask of it.
-    pods: Option<HashMap<String, (String, Load)>>,
+    /// Pods by uid.
+    pods: Option<HashMap<String, Placed>>,
     /// Lists in progress.
     new_nodes: BTreeMap<String, Node>,
-    new_pods: HashMap<String, (String, Load)>,
+    new_pods: HashMap<String, Placed>,
 }
 
 impl Seen {
@@ -73,8 +93,8 @@ impl Seen {
         match event {
             watcher::Event::Init => self.new_pods.clear(),
             watcher::Event::InitApply(pod) => {
-                if let Some(load) = of_pod(&pod) {
-                    self.new_pods.insert(key(&pod), load);
+                if let Some(placed) = Placed::of(&pod) {
+                    self.new_pods.insert(key(&pod), placed);
                 }
             }
             watcher::Event::InitDone => {
@@ -85,8 +105,8 @@ impl Seen {
                 let Some(pods) = &mut self.pods else {
                     return false;
                 };
-                return match of_pod(&pod) {
-                    Some(load) => pods.insert(key(&pod), load.clone()) != Some(load),
+                return match Placed::of(&pod) {
+                    Some(placed) => pods.insert(key(&pod), placed.clone()) != Some(placed),
                     None => pods.remove(&key(&pod)).is_some(),
                 };
             }
@@ -104,11 +124,23 @@ impl Seen {
     fn inventory(&self) -> Option<Inventory> {
         let nodes = self.nodes.clone()?;
         let mut loads: BTreeMap<String, Load> = BTreeMap::new();
-        for (node, load) in self.pods.iter().flat_map(HashMap::values) {
-            let sum = loads.entry(node.clone()).or_default();
-            *sum = sum.plus(*load);
+        for pod in self.pods.iter().flat_map(HashMap::values) {
+            let sum = loads.entry(pod.node.clone()).or_default();
+            *sum = sum.plus(pod.load);
         }
-        Some(Inventory { nodes, loads })
+        let exposed = self.pods.as_ref().map(|pods| {
+            let mut exposed: Vec<_> = pods
+                .values()
+                .filter_map(|pod| pod.exposed.clone())
+                .collect();
+            exposed.sort_unstable();
+            exposed
+        });
+        Some(Inventory {
+            nodes,
+            loads,
+            exposed,
+        })
     }
 }
 
@@ -177,6 +209,9 @@ impl Observers {
         };
         let summary = summarize(&inventory);
         let before = self.board.get(id).inventory;
+        let same_exposed = before
+            .as_ref()
+            .is_some_and(|before| before.exposed == inventory.exposed);
         let same_nodes = before.is_some_and(|before| before.nodes == inventory.nodes);
         let changed = self.board.update(id, |facts| {
             facts.summary = Some(summary);
@@ -188,6 +223,9 @@ impl Observers {
             // Pods come and go all day; where the agent runs follows from nodes.
             if !same_nodes {
                 self.listeners.agent.now(id);
+            }
+            if !same_nodes || !same_exposed {
+                self.listeners.isolation.within(id, CROWD);
             }
         }
         true

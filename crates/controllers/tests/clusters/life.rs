@@ -15,6 +15,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{
     ConfigMap, LimitRange, Namespace, Node as KubeNode, ResourceQuota, Secret,
 };
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -56,7 +57,8 @@ async fn contents(client: &Client) -> Vec<String> {
         Secret,
         Deployment,
         ClusterRole,
-        ClusterRoleBinding
+        ClusterRoleBinding,
+        NetworkPolicy
     );
     found.sort();
     found
@@ -313,6 +315,18 @@ async fn live(mut world: World) {
     until("the defaults of containers", || async {
         let all = limits.list(&ListParams::default()).await.unwrap().items;
         all.into_iter().next()
+    })
+    .await;
+
+    // Its namespaces are kept apart on the network until the cluster is let go.
+    let wish = json!({ "spec": { "enableNetworkPolicy": true } });
+    clusters
+        .patch("c-skw55", &PatchParams::default(), &Patch::Merge(&wish))
+        .await
+        .unwrap();
+    let policies = Api::<NetworkPolicy>::namespaced(world.cluster.clone(), "default");
+    until("the policy of the network", || async {
+        policies.get_opt("np-default").await.unwrap()
     })
     .await;
 

@@ -5,4 +5,5 @@
 mod life;
 mod matrix;
 mod people;
+mod projects;
 mod world;

@@ -66,6 +66,12 @@ pub struct AuthEndpoint {
 }
 
 impl ClusterSpec {
+    /// Whether the projects of the cluster are kept from each other on its network (`enableNetworkPolicy`).
+    #[must_use]
+    pub fn isolates_projects(&self) -> bool {
+        self.other.get("enableNetworkPolicy") == Some(&Value::Bool(true))
+    }
+
     /// The cluster's own endpoint. A field that is not readable, which the definition rules out, offers none.
     #[must_use]
     pub fn auth_endpoint(&self) -> AuthEndpoint {
@@ -164,6 +170,14 @@ pub struct ClusterStatus {
     /// Fields without a Rust field.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+impl ClusterStatus {
+    /// Whether what [`ClusterSpec::isolates_projects`] asks for was done.
+    #[must_use]
+    pub fn isolates_projects(&self) -> bool {
+        self.other.get("appliedEnableNetworkPolicy") == Some(&Value::Bool(true))
+    }
 }
 
 /// Short facts about a cluster, for lists.
