@@ -10,6 +10,7 @@
 mod contents;
 mod entry;
 mod fill;
+mod orders;
 mod slot;
 
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ use crate::reach::Reach;
 pub(crate) use contents::{Change, Contents, Happened};
 pub(crate) use entry::{Entry, Key, applied_key, table_entries};
 pub(crate) use fill::list;
+pub(crate) use orders::{Ordered, sorted};
 pub(crate) use slot::{Held, Slot};
 
 /// How large copies may get, and how long they stay.

@@ -1,7 +1,8 @@
 //! Collections: what a caller sees of a kind, filtered, in order, a page of it.
 
+mod find;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +14,13 @@ use serde_json::{Map, Value, json};
 use crate::associate;
 use crate::cache::{Contents, Entry, Held, Key, list as list_directly};
 use crate::call::{Answer, Call, check_readable};
-use crate::fields::Field;
 use crate::format::is_blocked;
 use crate::kind::Kind;
 use crate::neighbours::Neighbours;
 use crate::permissions::Permissions;
-use crate::query::filter::Seen;
-use crate::query::{ListQuery, Namespaces, Window};
+use crate::query::{ListQuery, Namespaces};
 use crate::rights::{Extent, Rights};
+use find::{Found, find, find_all, within};
 
 /// How long a revision that is asked for may still be on its way.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
@@ -117,14 +117,19 @@ pub(crate) async fn answer(
                 .is_none_or(|(names, inverted)| is_within(kind, entry, names) != *inverted)
             && query.accepts(&|field| entry.seen(field))
     };
-    let (mut found, revision) =
-        source.read(|entries, revision| (matching(entries, namespace, passes), revision));
-    let count = found.len();
-    let summary = (!query.summary.is_empty()).then(|| summary(&query, &found));
-    let page = if query.summary_only {
-        Vec::new()
+    let is_whole = query.filters.is_empty()
+        && namespace.is_none()
+        && within.is_none()
+        && matches!(extent, Extent::All);
+    let Found {
+        page,
+        count,
+        summary,
+        revision,
+    } = if is_whole {
+        find_all(&source, &query)
     } else {
-        page(&mut found, &query, query.window)
+        find(&source, &query, namespace, &passes)
     };
     let data = shown(call, rights, kind, &query, &page).await?;
     let mut collection = Map::new();
@@ -182,31 +187,6 @@ async fn shown(
     Ok(data.collect())
 }
 
-/// The entries that pass, in order of keys.
-fn matching(
-    entries: &BTreeMap<Key, Arc<Entry>>,
-    namespace: Option<&str>,
-    passes: impl Fn(&Entry) -> bool,
-) -> Vec<Arc<Entry>> {
-    let all = |entry: &&Arc<Entry>| passes(entry);
-    match namespace {
-        None => entries.values().filter(all).cloned().collect(),
-        Some(namespace) => within(entries, namespace).filter(all).cloned().collect(),
-    }
-}
-
-/// The entries of one namespace, in order of names.
-fn within<'e>(
-    entries: &'e BTreeMap<Key, Arc<Entry>>,
-    namespace: &str,
-) -> impl Iterator<Item = &'e Arc<Entry>> {
-    let start: Key = (Some(namespace.into()), "".into());
-    entries
-        .range((Bound::Included(start), Bound::Unbounded))
-        .take_while(move |((of, _), _)| of.as_deref() == Some(namespace))
-        .map(|(_, entry)| entry)
-}
-
 /// Which entries of a namespace a caller sees.
 pub(crate) fn visible_in<'e>(
     entries: &'e BTreeMap<Key, Arc<Entry>>,
@@ -214,33 +194,6 @@ pub(crate) fn visible_in<'e>(
     extent: &'e Extent,
 ) -> impl Iterator<Item = &'e Arc<Entry>> {
     within(entries, namespace).filter(|entry| extent.contains(entry.namespace(), entry.name()))
-}
-
-/// The window of the found, in order. Only what is answered is sorted, however deep in the list it is.
-fn page(found: &mut [Arc<Entry>], query: &ListQuery, window: Window) -> Vec<Arc<Entry>> {
-    let compare = |one: &Arc<Entry>, other: &Arc<Entry>| {
-        query
-            .order
-            .compare(&|field: &Field| -> Seen<'_> { one.seen(field) }, &|field| {
-                other.seen(field)
-            })
-            .then_with(|| one.key.cmp(&other.key))
-    };
-    let end = window
-        .size
-        .map_or(found.len(), |size| window.start.saturating_add(size))
-        .min(found.len());
-    let start = window.start.min(end);
-    if !query.order.0.is_empty() && start < end {
-        if end < found.len() {
-            found.select_nth_unstable_by(end - 1, compare);
-        }
-        if start > 0 {
-            found[..end].select_nth_unstable_by(start, compare);
-        }
-        found[start..end].sort_unstable_by(compare);
-    }
-    found[start..end].to_vec()
 }
 
 /// Names of namespaces that are named themselves, or by their project.
@@ -275,34 +228,6 @@ fn is_within(kind: &Kind, entry: &Entry, names: &BTreeSet<String>) -> bool {
         .is_some_and(|namespace| names.contains(namespace))
 }
 
-/// How many there are of each value of the fields asked for.
-fn summary(query: &ListQuery, found: &[Arc<Entry>]) -> Value {
-    let of = |(name, field): &(String, Field)| {
-        let mut counts: BTreeMap<String, (usize, BTreeMap<&str, usize>)> = BTreeMap::new();
-        for entry in found {
-            let seen = entry.seen(field);
-            let Some(value) = seen.text() else { continue };
-            let (total, by) = counts.entry(value.into_owned()).or_default();
-            *total += 1;
-            if let Some(namespace) = entry.namespace().filter(|_| query.summary_by_namespace) {
-                *by.entry(namespace).or_default() += 1;
-            }
-        }
-        let counts: Map<String, Value> = counts
-            .into_iter()
-            .map(|(value, (total, by))| {
-                let mut count = json!({"total": total});
-                if !by.is_empty() {
-                    count["namespace"] = json!(by);
-                }
-                (value, count)
-            })
-            .collect();
-        json!({"property": name, "counts": counts})
-    };
-    Value::Array(query.summary.iter().map(of).collect())
-}
-
 /// Which entries of a copy a caller sees.
 pub(crate) fn visible<'e>(
     entries: &'e BTreeMap<Key, Arc<Entry>>,
@@ -311,43 +236,4 @@ pub(crate) fn visible<'e>(
     entries
         .values()
         .filter(|entry| extent.contains(entry.namespace(), entry.name()))
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::query::Pairs;
-
-    fn entry(name: &str, label: &str) -> Arc<Entry> {
-        let kind = Kind::new("", "v1", "ConfigMap", "configmaps");
-        let object = json!({"metadata": {"name": name, "labels": {"l": label}}});
-        Arc::new(Entry::new(&kind, &object, Vec::new(), Timestamp::UNIX_EPOCH).unwrap())
-    }
-
-    proptest! {
-        /// Pages put together are the whole list, in its order.
-        #[test]
-        fn pages_are_a_whole(labels in proptest::collection::vec("[a-c]{0,2}", 0..40), size in 1_usize..9, descending: bool) {
-            let kind = Kind::new("", "v1", "ConfigMap", "configmaps");
-            let sort = if descending { "-metadata.labels[l]" } else { "metadata.labels[l]" };
-            let of = |text: String| ListQuery::parse(&kind, &Pairs::parse(Some(&text))).unwrap();
-            let entries: Vec<Arc<Entry>> = labels
-                .iter()
-                .enumerate()
-                .map(|(at, label)| entry(&format!("n{at}"), label))
-                .collect();
-            let whole = of(format!("sort={sort}"));
-            let names = |found: Vec<Arc<Entry>>| -> Vec<String> { found.iter().map(|entry| entry.name().to_owned()).collect() };
-            let all = names(page(&mut entries.clone(), &whole, whole.window));
-            let mut together = Vec::new();
-            for number in 1..=labels.len().div_ceil(size) + 1 {
-                let query = of(format!("sort={sort}&page={number}&pagesize={size}"));
-                together.extend(names(page(&mut entries.clone(), &query, query.window)));
-            }
-            prop_assert_eq!(together, all);
-        }
-    }
 }

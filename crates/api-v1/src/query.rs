@@ -182,7 +182,7 @@ fn revision(pairs: &Pairs) -> Result<Option<u64>, ApiError> {
             text.parse().map_err(|_| {
                 ApiError::new(
                     StatusCode::BAD_REQUEST,
-                    "invalid revision",
+                    "invalid revision query param",
                     "revision is not a number",
                 )
                 .with_field("revision")

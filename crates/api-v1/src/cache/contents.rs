@@ -26,6 +26,8 @@ pub(crate) struct Change {
     pub(crate) what: Happened,
     /// As it is now, or was at last.
     pub(crate) entry: Arc<Entry>,
+    /// As it was, where its labels were others: who watches by labels learns that it left.
+    pub(crate) before: Option<Arc<Entry>>,
 }
 
 /// A reader missed changes.
@@ -38,6 +40,8 @@ pub(crate) struct Contents {
     pub(crate) entries: BTreeMap<Key, Arc<Entry>>,
     pub(crate) columns: Arc<[Column]>,
     pub(crate) revision: u64,
+    /// Another number after every change of the entries.
+    pub(super) version: u64,
     /// Entries by what they depend on.
     dependents: HashMap<Box<str>, Vec<Arc<Entry>>>,
     ring: VecDeque<Change>,
@@ -49,11 +53,19 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    fn push(&mut self, revision: u64, what: Happened, entry: Arc<Entry>) {
+    fn push(
+        &mut self,
+        revision: u64,
+        what: Happened,
+        entry: Arc<Entry>,
+        before: Option<Arc<Entry>>,
+    ) {
+        let before = before.filter(|before| !before.labels().eq(entry.labels()));
         self.ring.push_back(Change {
             revision,
             what,
             entry,
+            before,
         });
         while self.ring.len() > RING {
             if let Some(gone) = self.ring.pop_front() {
@@ -99,13 +111,15 @@ impl Contents {
 
     /// Replaces everything by a fresh list; readers see the differences as changes.
     pub(super) fn replace(&mut self, columns: Vec<Column>, entries: Vec<Entry>, revision: u64) {
+        self.version += 1;
         let first = self.revision == 0;
         let mut before = std::mem::take(&mut self.entries);
         self.dependents.clear();
         let mut changes = Vec::new();
         for entry in entries {
             let entry = Arc::new(entry);
-            let what = match before.remove(&entry.key) {
+            let old = before.remove(&entry.key);
+            let what = match &old {
                 None => Some(Happened::Created),
                 Some(old) if old.uid != entry.uid || old.revision != entry.revision => {
                     Some(Happened::Changed)
@@ -113,7 +127,7 @@ impl Contents {
                 Some(_) => None,
             };
             if let Some(what) = what.filter(|_| !first) {
-                changes.push((entry.revision, what, Arc::clone(&entry)));
+                changes.push((entry.revision, what, Arc::clone(&entry), old));
             }
             self.link(&entry);
             self.entries.insert(entry.key.clone(), entry);
@@ -121,11 +135,11 @@ impl Contents {
         changes.extend(
             before
                 .into_values()
-                .map(|entry| (revision, Happened::Removed, entry)),
+                .map(|entry| (revision, Happened::Removed, entry, None)),
         );
-        changes.sort_by_key(|(revision, _, _)| *revision);
-        for (revision, what, entry) in changes {
-            self.push(revision, what, entry);
+        changes.sort_by_key(|(revision, _, _, _)| *revision);
+        for (revision, what, entry, before) in changes {
+            self.push(revision, what, entry, before);
         }
         if first {
             self.ring_since = revision;
@@ -136,6 +150,7 @@ impl Contents {
     }
 
     pub(super) fn upsert(&mut self, entry: Entry) {
+        self.version += 1;
         let (revision, entry) = (entry.revision, Arc::new(entry));
         let before = self.entries.insert(entry.key.clone(), Arc::clone(&entry));
         self.bytes += entry.size();
@@ -148,17 +163,18 @@ impl Contents {
             }
             None => Happened::Created,
         };
-        self.push(revision, what, entry);
+        self.push(revision, what, entry, before);
         self.revision = self.revision.max(revision);
     }
 
     pub(super) fn remove(&mut self, entry: Entry) {
+        self.version += 1;
         let revision = entry.revision;
         if let Some(before) = self.entries.remove(&entry.key) {
             self.bytes -= before.size();
             self.unlink(&before);
         }
-        self.push(revision, Happened::Removed, Arc::new(entry));
+        self.push(revision, Happened::Removed, Arc::new(entry), None);
         self.revision = self.revision.max(revision);
     }
 
@@ -168,6 +184,7 @@ impl Contents {
 
     /// Lets go of everything; how many bytes it was.
     pub(super) fn release(&mut self) -> usize {
+        self.version += 1;
         self.entries.clear();
         self.dependents.clear();
         self.ring.clear();

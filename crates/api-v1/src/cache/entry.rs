@@ -12,8 +12,8 @@ use crate::kind::{Kind, object_id};
 use crate::neighbours::applier;
 use crate::query::filter::Seen;
 
-/// What an entry needs beside its bytes, about.
-const OVERHEAD: usize = 400;
+/// What an entry needs beside its bytes, with its place in the orders that are kept, about.
+const OVERHEAD: usize = 416;
 
 /// What each dependence needs, here and in the index of the copy, about.
 const DEPENDENCE: usize = 100;

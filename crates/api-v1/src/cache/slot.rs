@@ -15,9 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::contents::{Change, Contents, Lagged};
 use super::entry::{Entry, Key};
+use super::orders::{Ordered, Orders, sorted};
 use crate::cells::Column;
 use crate::kind::Kind;
 use crate::kubernetes::unavailable;
+use crate::query::sort::Order;
 
 /// How long a reader waits for a copy to be filled.
 const FILLING: Duration = Duration::from_secs(60);
@@ -47,6 +49,8 @@ pub(crate) struct Slot {
     pub(crate) cluster: String,
     pub(crate) kind: Kind,
     contents: RwLock<Contents>,
+    /// Locked before the contents, never within.
+    orders: Mutex<Orders>,
     awaited: Mutex<Awaited>,
     phase: watch::Sender<Phase>,
     /// Wakes readers; the value has no meaning.
@@ -81,6 +85,7 @@ impl Slot {
             cluster: cluster.to_owned(),
             kind,
             contents: RwLock::default(),
+            orders: Mutex::default(),
             awaited: Mutex::default(),
             phase: watch::Sender::new(Phase::Filling),
             moved: watch::Sender::new(0),
@@ -125,7 +130,9 @@ impl Slot {
 
     /// Lets go of all objects; how many bytes they were.
     pub(super) fn release(&self) -> usize {
-        self.contents.write().release()
+        let bytes = self.contents.write().release();
+        self.orders.lock().forget();
+        bytes
     }
 
     pub(super) fn set_over(&self, error: ApiError) {
@@ -158,6 +165,10 @@ impl Slot {
         change(&mut contents);
         let after = contents.bytes();
         drop(contents);
+        // Who is just ordering finds out by the version.
+        if let Some(mut orders) = self.orders.try_lock() {
+            orders.forget();
+        }
         self.wake();
         (before, after)
     }
@@ -180,12 +191,38 @@ impl Slot {
     }
 
     pub(super) fn bookmark(&self, revision: u64) {
-        self.change(|contents| contents.revision = contents.revision.max(revision));
+        let mut contents = self.contents.write();
+        contents.revision = contents.revision.max(revision);
+        drop(contents);
+        self.wake();
     }
 
     /// Reads the contents. Never held over a wait.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Contents) -> T) -> T {
         read(&self.contents.read())
+    }
+
+    /// Everything it holds, in an order, and the revision. It is ordered once between two changes, whoever asks.
+    pub(crate) fn ordered(&self, order: &Order) -> (Ordered, u64) {
+        let mut orders = self.orders.lock();
+        let contents = self.contents.read();
+        let (version, revision) = (contents.version, contents.revision);
+        if let Some(known) = orders.known(version, order) {
+            return (known, revision);
+        }
+        let entries: Vec<Arc<Entry>> = contents.entries.values().cloned().collect();
+        drop(contents);
+        let ordered: Ordered = sorted(&entries, order).into();
+        orders.keep(order, &ordered);
+        (ordered, revision)
+    }
+
+    /// As [`Self::ordered`], if somebody asked for this order since the last change.
+    pub(crate) fn known_order(&self, order: &Order) -> Option<(Ordered, u64)> {
+        let mut orders = self.orders.lock();
+        let contents = self.contents.read();
+        let known = orders.known(contents.version, order)?;
+        Some((known, contents.revision))
     }
 
     /// Waits until it is filled. `false`: it would be too large.

@@ -96,11 +96,18 @@ impl Term {
 
 /// Whether `part` occurs in `text`, in any case.
 fn is_like(text: &str, part: &str) -> bool {
-    let (text, part) = (text.as_bytes(), part.as_bytes());
-    part.is_empty()
-        || text
-            .windows(part.len())
-            .any(|window| window.eq_ignore_ascii_case(part))
+    let text = text.as_bytes();
+    let Some((first, others)) = part.as_bytes().split_first() else {
+        return true;
+    };
+    // Most places are ruled out by one letter.
+    let first = first.to_ascii_lowercase();
+    text.iter().enumerate().any(|(at, letter)| {
+        letter.to_ascii_lowercase() == first
+            && text[at + 1..]
+                .get(..others.len())
+                .is_some_and(|rest| rest.eq_ignore_ascii_case(others))
+    })
 }
 
 fn ordered(seen: &Seen<'_>, value: &str) -> Option<Ordering> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{End, Gone, Outgoing, Topic};
-use crate::cache::{Change, Happened, Held};
+use crate::cache::{Change, Entry, Happened, Held};
 use crate::call::{Call, Refused, check_readable};
 use crate::kind::Kind;
 use crate::query::filter::{Filter, label_selector};
@@ -116,17 +116,23 @@ impl<'a> Watch<'a> {
         same
     }
 
+    fn selects(&self, entry: &Entry) -> bool {
+        self.selector.iter().all(|filter| {
+            filter
+                .terms
+                .iter()
+                .any(|term| term.accepts(&|field| entry.seen(field)))
+        })
+    }
+
     fn is_wanted(&self, change: &Change) -> bool {
         let entry = &change.entry;
         let topic = self.topic;
         (topic.namespace.is_empty() || entry.namespace() == Some(topic.namespace.as_str()))
             && (topic.id.is_empty() || *entry.id == *topic.id)
-            && self.selector.iter().all(|filter| {
-                filter
-                    .terms
-                    .iter()
-                    .any(|term| term.accepts(&|field| entry.seen(field)))
-            })
+            && (self.selects(entry)
+                // What leaves is told, as it is now (steve 7972270, pkg/sqlcache/informer, `matchWatch`).
+                || change.before.as_ref().is_some_and(|before| self.selects(before)))
             && self.extent.contains(entry.namespace(), entry.name())
     }
 

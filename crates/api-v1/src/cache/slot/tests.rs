@@ -91,3 +91,35 @@ async fn a_write_is_waited_for() {
     slot.remove(entry("a", 6));
     assert!(waiting.await.unwrap());
 }
+
+#[test]
+fn an_order_is_made_once_between_two_changes_and_never_shows_what_went() {
+    let slot = slot();
+    slot.replace(Vec::new(), vec![entry("a", 1), entry("b", 2)], 3);
+    let kind = Kind::new("", "v1", "ConfigMap", "configmaps");
+    let order = |text: &str| Order::parse(&kind, Some(text)).unwrap();
+    let names = |ordered: &Ordered| -> Vec<String> {
+        ordered.iter().map(|one| one.name().to_owned()).collect()
+    };
+    let down = order("-metadata.name");
+    assert!(slot.known_order(&down).is_none());
+    let (first, revision) = slot.ordered(&down);
+    assert_eq!((names(&first), revision), (vec!["b".into(), "a".into()], 3));
+    // A bookmark changes the revision and nothing else.
+    slot.bookmark(9);
+    let (again, revision) = slot.ordered(&down);
+    assert!(Arc::ptr_eq(&first, &again) && revision == 9);
+    let (up, _) = slot.ordered(&order("metadata.name"));
+    assert_eq!(names(&up), ["a", "b"]);
+    assert!(slot.known_order(&down).is_some());
+
+    slot.upsert(entry("c", 10));
+    assert!(slot.known_order(&down).is_none());
+    assert_eq!(names(&slot.ordered(&down).0), ["c", "b", "a"]);
+    slot.remove(entry("b", 11));
+    assert_eq!(names(&slot.ordered(&down).0), ["c", "a"]);
+    slot.replace(Vec::new(), vec![entry("d", 12)], 12);
+    assert_eq!(names(&slot.ordered(&down).0), ["d"]);
+    slot.release();
+    assert_eq!(names(&slot.ordered(&down).0), Vec::<String>::new());
+}
