@@ -391,6 +391,11 @@ impl ControlPlane {
             self.pod_log(),
             "2026-01-01T00:00:00.000000000Z stdout F first line\n",
         )?;
+        // What each container logged before it was started anew.
+        std::fs::write(
+            self.pod_log().with_extension("log.before"),
+            "2025-12-31T00:00:00.000000000Z stdout F line of the run before\n",
+        )?;
         let stages = std::fs::read_to_string(real::component("kwok-stages.yaml")?)?;
         let endpoints = include_str!("../real/kwok.yaml")
             .replace("@LOGS@", &self.pod_log().display().to_string())
