@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+
 import { expect, test } from './world'
 
 test.describe.configure({ mode: 'serial' })
@@ -73,6 +75,26 @@ test('a log is followed, searched and wrapped', async ({ visit, world }) => {
   await expect(log).not.toContainText('first line')
   const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download' }).click()])
   expect(saved.suggestedFilename()).toMatch(/^shop-.*\.log$/)
+})
+
+test('what a container logged before it was started anew is shown and saved', async ({ visit }) => {
+  const page = await visit('/r/pods?ns=default&q=shop')
+  await page
+    .getByRole('link', { name: /^shop-/ })
+    .first()
+    .click()
+  await page.getByRole('tab', { name: 'Logs' }).click()
+  const log = page.getByRole('log')
+  await expect(log).toContainText('first line')
+  await page.getByLabel('Previous run').check()
+  await expect(log).toContainText('line of the run before')
+  await expect(log).not.toContainText('first line')
+  await expect(page.getByText('Ended', { exact: true })).toBeVisible()
+  const [saved] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download' }).click()])
+  expect(await readFile(await saved.path(), 'utf8')).toBe('2025-12-31T00:00:00.000000000Z line of the run before\n')
+  await page.getByLabel('Previous run').uncheck()
+  await expect(log).toContainText('first line')
+  await expect(log).not.toContainText('line of the run before')
 })
 
 test('the logs of all pods of a workload are one', async ({ visit, world }) => {

@@ -28,6 +28,11 @@ test('a colleague is given a project, sees only it, and loses it at once', async
   await page.getByLabel('Name', { exact: true }).fill('Blue')
   await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click()
   await expect(page.getByRole('listitem').filter({ hasText: 'Blue' })).toBeVisible()
+  await page.getByRole('button', { name: 'Actions for Blue' }).click()
+  await page.getByRole('menuitem', { name: 'Edit', exact: true }).click()
+  await page.getByLabel('Description').fill('of the blue team')
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByRole('listitem').filter({ hasText: 'Blue' })).toContainText('of the blue team')
   await page
     .getByRole('row', { name: /team/ })
     .getByRole('button', { name: /Actions/ })

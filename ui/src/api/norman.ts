@@ -41,6 +41,7 @@ export interface Cluster extends Resource {
   conditions?: Condition[] | null
   agentImage?: string
   agentEnvVars?: { name: string; value?: string }[] | null
+  agentImageOverride?: string | null
   apiEndpoint?: string
 }
 

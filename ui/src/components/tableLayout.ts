@@ -17,9 +17,19 @@ export interface Visible<T> {
   show: (id: string, on: boolean) => void
 }
 
-/** The columns a person chose, else those that are not wide; on a phone the few that fit. */
-export function useVisible<T>(columns: () => TableColumn<T>[]): Visible<T> {
-  const shown = ref<Record<string, boolean>>({})
+/** What a person chose of a list, in this browser, by the id of the column. */
+function remembered(list: string): Record<string, boolean> {
+  try {
+    return JSON.parse(localStorage.getItem(`columns ${list}`) ?? '{}') as Record<string, boolean>
+  } catch {
+    // Somebody else wrote there.
+    return {}
+  }
+}
+
+/** The columns a person chose of a list, else those that are not wide; on a phone the few that fit. */
+export function useVisible<T>(list: string, columns: () => TableColumn<T>[]): Visible<T> {
+  const shown = ref<Record<string, boolean>>(remembered(list))
   const visibility = computed(() =>
     Object.fromEntries(
       columns().map((column, index) => [
@@ -31,7 +41,10 @@ export function useVisible<T>(columns: () => TableColumn<T>[]): Visible<T> {
   return {
     visibility,
     visible: computed(() => columns().filter((column) => visibility.value[column.id])),
-    show: (id, on) => (shown.value = { ...shown.value, [id]: on }),
+    show: (id, on) => {
+      shown.value = { ...shown.value, [id]: on }
+      localStorage.setItem(`columns ${list}`, JSON.stringify(shown.value))
+    },
   }
 }
 

@@ -19,6 +19,8 @@ export interface Row {
   namespace: string
   metadata: ObjectMeta
   cells: unknown[]
+  /** What of its data was asked for (`ListQuery.include`). */
+  data?: Record<string, string>
 }
 
 export type ListPhase = 'loading' | 'live' | 'lost' | 'forbidden' | 'failed'

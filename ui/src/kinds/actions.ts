@@ -3,7 +3,7 @@
 import type { Router } from 'vue-router'
 
 import { download } from '@/app/clipboard'
-import { ask, attempt, notify } from '@/app/notices'
+import { ask, attempt, attemptEach, notify } from '@/app/notices'
 import type { MenuItem } from '@/components/menu'
 import { createObject, deleteObject, getObject, JOBS, patchObject } from '@/data/kubernetes/objects'
 import type { ApiResource } from '@/data/kubernetes/resources'
@@ -25,31 +25,40 @@ export interface Target {
 /** What goes along is looked up for at most so many objects at once. */
 const LOOKED_UP = 10
 
+/** A few of them by name. */
+function namesOf(targets: Target[]): string {
+  const some = targets
+    .slice(0, 3)
+    .map((one) => one.name)
+    .join(', ')
+  return targets.length > 3 ? t.scope.andMore(some, targets.length - 3) : some
+}
+
 export function redeploy(targets: Target[]): Promise<boolean> {
-  return attempt(async () => {
-    for (const one of targets) await patchObject(one.cluster, one.resource, one.namespace, one.name, restartPatch(new Date()))
-  }, t.actions.redeployed(targets.length))
+  const patch = restartPatch(new Date())
+  return attemptEach(
+    targets,
+    ({ cluster, resource, namespace, name }) => patchObject(cluster, resource, namespace, name, patch),
+    t.actions.redeployed(targets.length),
+  )
 }
 
 export function setPaused(targets: Target[], paused: boolean): Promise<boolean> {
   // Merge patches remove what is null: an absent field is the default.
   const patch = { spec: { paused: paused || null } }
-  const names = targets.map((one) => one.name).join(', ')
-  return attempt(
-    async () => {
-      for (const { cluster, resource, namespace, name } of targets) await patchObject(cluster, resource, namespace, name, patch)
-    },
+  const names = namesOf(targets)
+  return attemptEach(
+    targets,
+    ({ cluster, resource, namespace, name }) => patchObject(cluster, resource, namespace, name, patch),
     paused ? t.actions.paused(names) : t.actions.resumed(names),
   )
 }
 
 export function scale(targets: Target[], replicas: number): Promise<boolean> {
-  const names = targets.map((one) => one.name).join(', ')
-  return attempt(
-    async () => {
-      for (const { cluster, resource, namespace, name } of targets)
-        await patchObject(cluster, resource, namespace, name, { spec: { replicas } }, 'scale')
-    },
+  const names = namesOf(targets)
+  return attemptEach(
+    targets,
+    ({ cluster, resource, namespace, name }) => patchObject(cluster, resource, namespace, name, { spec: { replicas } }, 'scale'),
     t.actions.scaled(names, replicas),
   )
 }
@@ -65,11 +74,9 @@ export async function runNow(target: Target, router: Router): Promise<void> {
 }
 
 export function setSuspended(targets: Target[], suspend: boolean): Promise<boolean> {
-  return attempt(
-    async () => {
-      for (const { cluster, resource, namespace, name } of targets)
-        await patchObject(cluster, resource, namespace, name, { spec: { suspend } })
-    },
+  return attemptEach(
+    targets,
+    ({ cluster, resource, namespace, name }) => patchObject(cluster, resource, namespace, name, { spec: { suspend } }),
     suspend ? t.actions.suspended(targets.length) : t.actions.unsuspended(targets.length),
   )
 }
@@ -104,9 +111,11 @@ export async function removeObjects(targets: Target[]): Promise<boolean> {
     danger: true,
   })
   if (!yes) return false
-  return attempt(async () => {
-    for (const one of targets) await deleteObject(one.cluster, one.resource, one.namespace || undefined, one.name)
-  }, t.actions.deleted(targets.length))
+  return attemptEach(
+    targets,
+    ({ cluster, resource, namespace, name }) => deleteObject(cluster, resource, namespace || undefined, name),
+    t.actions.deleted(targets.length),
+  )
 }
 
 function label({ resource, namespace, name }: Target): string {

@@ -28,7 +28,12 @@ export function columnsOfList(context: ListContext, columns: Column[]): TableCol
   const telling = TELLING.find((name) => columns.some((column) => column.name === name))
   const cells = own.map(({ column, index }) => cellColumn(context, column, index, telling))
   const namespace = resource.namespaced ? [namespaceColumn()] : []
-  if (resource.plural === 'events') return [...cells.slice(0, 3), ...namespace, ...cells.slice(3)]
+  if (resource.plural === 'events') {
+    const message = cells.find((column) => column.name === 'Message')
+    const told = ['Reason', 'Object'].map((name) => columns.findIndex((column) => column.name === name))
+    if (message) message.under = (row) => told.map((at) => cellText(row.cells[at])).join(' · ')
+    return [...cells.slice(0, 3), ...namespace, ...cells.slice(3)]
+  }
   return [nameColumn(context), ...namespace, ...cells]
 }
 
@@ -40,6 +45,7 @@ function nameColumn({ cluster, resource }: ListContext): TableColumn<Row> {
     text: (row) => row.name,
     to: (row) => paths.object(cluster, resource.id, row.namespace, row.name),
     phone: true,
+    ...(resource.namespaced ? { under: (row: Row) => row.namespace } : {}),
   }
 }
 

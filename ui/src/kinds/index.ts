@@ -1,7 +1,9 @@
 /** What the UI knows of kinds beyond what a cluster tells: where they stand in the navigation, how they begin. */
 
+import type { TableColumn } from '@/components/table'
 import type { ApiResource } from '@/data/kubernetes/resources'
 import type { KubernetesObject } from '@/data/kubernetes/objects'
+import type { Row } from '@/data/rows'
 import { t } from '@/texts'
 
 export interface Section {
@@ -19,6 +21,10 @@ export interface KindView {
   filter: string
   /** What a form for a new one begins with. */
   type: string
+  /** More of the objects than other lists need. */
+  include?: string[]
+  /** Columns that only this list has, after the namespace. */
+  more?: () => Promise<TableColumn<Row>[]>
 }
 
 export const VIEWS: Record<string, KindView> = {
@@ -33,6 +39,9 @@ export const VIEWS: Record<string, KindView> = {
     resource: 'secrets',
     filter: '_type="kubernetes.io/tls"',
     type: 'kubernetes.io/tls',
+    // Not the key.
+    include: ['data[tls.crt]'],
+    more: async () => (await import('./certificates')).certificateColumns,
   },
 }
 

@@ -3,7 +3,7 @@
 import { getCurrentScope, shallowRef, type ComputedRef, type ShallowRef } from 'vue'
 
 import { act, type ManagedNode } from '@/api/norman'
-import { attempt } from '@/app/notices'
+import { attemptEach } from '@/app/notices'
 import type { MenuItem } from '@/components/menu'
 import { useCollection } from '@/data/norman/live'
 import { t } from '@/texts'
@@ -37,9 +37,11 @@ export function useNodeActions(cluster: () => string): NodeActions {
     return {
       label: { cordon: t.nodes.cordon, uncordon: t.nodes.uncordon }[action],
       run: () =>
-        void attempt(async () => {
-          for (const node of nodes) await act(node, action)
-        }, done),
+        void attemptEach(
+          nodes.map((node) => ({ name: node.nodeName ?? node.id, node })),
+          ({ node }) => act(node, action),
+          done,
+        ),
       disabled: nodes.length === 0,
     }
   }

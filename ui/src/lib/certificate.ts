@@ -1,6 +1,10 @@
-/** What a TLS certificate says: whose it is, for which names, until when (X.509, RFC 5280; DER, X.690). Pure. */
+/** What a TLS certificate says: whose it is, for which names, until when. Pure. Loaded only where certificates are shown. */
+
+import { AsnConvert, OctetString } from '@peculiar/asn1-schema'
+import { Certificate as Parsed, id_ce_subjectAltName, Name, SubjectAlternativeName } from '@peculiar/asn1-x509'
 
 import { bytesOf } from './base64'
+import type { Tone } from './tone'
 
 export interface Certificate {
   subject: string
@@ -12,18 +16,8 @@ export interface Certificate {
   serial: string
 }
 
-interface Element {
-  tag: number
-  /** What is inside. */
-  content: Uint8Array
-}
-
-const [SEQUENCE, UTC_TIME, VERSION, EXTENSIONS] = [0x30, 0x17, 0xa0, 0xa3]
-/** Kinds of names in the list of alternative names. */
-const [DNS_NAME, ADDRESS] = [0x82, 0x87]
-const ALTERNATIVE_NAMES = '551d11'
-/** Parts of a name, by object identifiers below 2.5.4. */
-const PARTS: Record<string, string> = { '550403': 'CN', '55040a': 'O', '55040b': 'OU', '550406': 'C' }
+/** Parts of a name that are shown, by their object identifiers. */
+const PARTS: Record<string, string> = { '2.5.4.3': 'CN', '2.5.4.10': 'O', '2.5.4.11': 'OU', '2.5.4.6': 'C' }
 
 /**
  * The certificates of a text in PEM, the first one's own first.
@@ -41,92 +35,38 @@ export function daysLeft({ until }: Certificate, now: number): number {
   return Math.floor((until.getTime() - now) / 86_400_000)
 }
 
-function read(bytes: Uint8Array): Certificate {
-  const [whole] = elements(bytes)
-  const [body] = elements(contentOf(whole, SEQUENCE))
-  const fields = elements(contentOf(body, SEQUENCE))
-  if (fields[0]?.tag === VERSION) fields.shift()
-  const [serial, , issuer, validity, subject] = fields
-  const [from, until] = elements(contentOf(validity, SEQUENCE))
+/** Days before its end from which a certificate needs attention. */
+const SOON = 30
+
+/** How it stands with so many days left. */
+export function toneOfDays(left: number): Tone {
+  return left < 0 ? 'bad' : left < SOON ? 'warn' : 'good'
+}
+
+function read(bytes: Uint8Array<ArrayBuffer>): Certificate {
+  const { tbsCertificate } = AsnConvert.parse(bytes, Parsed)
+  const { subject, issuer, validity, serialNumber, extensions = [] } = tbsCertificate
+  const names = extensions.find((one) => one.extnID === id_ce_subjectAltName)
   return {
-    subject: nameOf(contentOf(subject, SEQUENCE)),
-    issuer: nameOf(contentOf(issuer, SEQUENCE)),
-    names: alternativeNames(fields.find((field) => field.tag === EXTENSIONS)),
-    from: timeOf(from),
-    until: timeOf(until),
-    serial: hex(serial?.content ?? new Uint8Array(), ':'),
+    subject: nameOf(subject),
+    issuer: nameOf(issuer),
+    names: names ? namesIn(names.extnValue) : [],
+    from: validity.notBefore.getTime(),
+    until: validity.notAfter.getTime(),
+    serial: Array.from(new Uint8Array(serialNumber), (byte) => byte.toString(16).padStart(2, '0')).join(':'),
   }
-}
-
-/** The elements that bytes are made of. */
-function elements(bytes: Uint8Array): Element[] {
-  const found: Element[] = []
-  let at = 0
-  while (at < bytes.length) {
-    const tag = bytes[at] ?? 0
-    let length = bytes[at + 1] ?? 0
-    at += 2
-    if (length > 0x80) {
-      const digits = length - 0x80
-      if (digits > 4) throw new Error('too long')
-      length = bytes.subarray(at, at + digits).reduce((sum, byte) => sum * 256 + byte, 0)
-      at += digits
-    }
-    if (at + length > bytes.length) throw new Error('cut short')
-    found.push({ tag, content: bytes.subarray(at, at + length) })
-    at += length
-  }
-  return found
-}
-
-function contentOf(element: Element | undefined, tag: number): Uint8Array {
-  if (element?.tag !== tag) throw new Error('not as expected')
-  return element.content
 }
 
 /** `CN=web, O=Shop`. */
-function nameOf(sets: Uint8Array): string {
-  return elements(sets)
-    .flatMap((set) => elements(set.content))
-    .flatMap((pair) => {
-      const [kind, value] = elements(pair.content)
-      const part = PARTS[hex(kind?.content ?? new Uint8Array())]
-      return part && value ? [`${part}=${new TextDecoder().decode(value.content)}`] : []
-    })
+function nameOf(name: Name): string {
+  return [...name]
+    .flatMap((set) => [...set])
+    .flatMap(({ type, value }) => (PARTS[type] ? [`${PARTS[type]}=${value.toString()}`] : []))
     .join(', ')
 }
 
-function alternativeNames(extensions: Element | undefined): string[] {
-  if (!extensions) return []
-  const list = elements(extensions.content).flatMap((one) => elements(one.content))
-  const found = list
-    .map((one) => elements(one.content))
-    .find(([kind]) => hex(kind?.content ?? new Uint8Array()) === ALTERNATIVE_NAMES)
-  const value = found?.at(-1)
-  const [names] = value ? elements(value.content) : []
-  return elements(names?.content ?? new Uint8Array()).flatMap(({ tag, content }) => {
-    if (tag === DNS_NAME) return [new TextDecoder().decode(content)]
-    return tag === ADDRESS ? [addressOf(content)] : []
-  })
-}
-
-function addressOf(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join('.')
-  const groups = Array.from({ length: 8 }, (_, at) => (((bytes[2 * at] ?? 0) << 8) | (bytes[2 * at + 1] ?? 0)).toString(16))
-  return groups.join(':')
-}
-
-/** `YYMMDDHHMMSSZ`, or with all digits of the year. */
-function timeOf(element: Element | undefined): Date {
-  const digits = new TextDecoder().decode(element?.content)
-  const short = element?.tag === UTC_TIME
-  const year = short ? Number(digits.slice(0, 2)) + (digits < '50' ? 2000 : 1900) : Number(digits.slice(0, 4))
-  const rest = /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)/.exec(digits.slice(short ? 2 : 4))
-  if (!rest) throw new Error('no time')
-  const [, month, day, hour, minute, second] = rest.map(Number)
-  return new Date(Date.UTC(year, (month ?? 1) - 1, day, hour, minute, second))
-}
-
-function hex(bytes: Uint8Array, between = ''): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(between)
+function namesIn(value: OctetString): string[] {
+  return [...AsnConvert.parse(value.buffer, SubjectAlternativeName)].flatMap(
+    ({ dNSName, iPAddress }) => dNSName ?? iPAddress ?? [],
+  )
 }

@@ -31,6 +31,7 @@ export const EVERYTHING: View = { filters: [], sort: '' }
 export interface ExplorerObject {
   id: string
   metadata: ObjectMeta & { fields?: unknown[] | null }
+  data?: Record<string, string>
 }
 
 export interface Collection {
@@ -114,6 +115,7 @@ export function columnsOf(columns: SchemaColumn[]): Column[] {
   }))
 }
 
-export function rowOf({ metadata: { fields, ...metadata } }: ExplorerObject): Row {
-  return { id: rowId(metadata), name: metadata.name, namespace: metadata.namespace ?? '', metadata, cells: fields ?? [] }
+export function rowOf({ metadata: { fields, ...metadata }, data }: ExplorerObject): Row {
+  const { name, namespace = '' } = metadata
+  return { id: rowId(metadata), name, namespace, metadata, cells: fields ?? [], ...(data ? { data } : {}) }
 }

@@ -2,7 +2,7 @@ import { beforeEach, expect, test, vi } from 'vitest'
 
 import type { ApiResource } from '@/data/kubernetes/resources'
 
-import { contentsOf, kindOf, ownedBy } from './relations'
+import { contentsOf, kindOf, ownedBy, tiesOf } from './relations'
 
 let asked: string[] = []
 let answers: Record<string, object[] | null> = {}
@@ -48,6 +48,17 @@ test('owned objects come with what they own, and nothing else is asked', async (
   expect(found.map(({ name, depth }) => `${depth} ${name}`)).toEqual(['0 web-1', '1 web-1-a', '0 web-2'])
   expect(found[1]).toEqual({ type: 'pod', namespace: 'd', name: 'web-1-a', state: 'active', message: '', depth: 1 })
   expect(asked).toEqual(['apps.deployment/d/web', 'apps.replicaset/d/web-1', 'apps.replicaset/d/web-2'])
+})
+
+test('what an object uses is told of itself, not of what it owns', async () => {
+  const uses = (toType: string, toId: string): object => ({ rel: 'uses', toType, toId })
+  answers = {
+    'apps.deployment/d/web': [uses('configmap', 'd/menu'), owns('apps.replicaset', 'd/web-1')],
+    'apps.replicaset/d/web-1': [uses('configmap', 'd/menu'), owns('pod', 'd/web-1-a')],
+  }
+  const { owned, used } = await tiesOf('c', 'apps.deployment', 'd/web', signal)
+  expect(owned.map((one) => one.name)).toEqual(['web-1', 'web-1-a'])
+  expect(used).toEqual([{ type: 'configmap', namespace: 'd', name: 'menu', state: '', message: '', depth: 0 }])
 })
 
 test('no more questions are asked than there is patience for', async () => {

@@ -13,7 +13,7 @@ interface Relation {
   message?: string
 }
 
-/** An object that another one owns. */
+/** An object that another one owns or uses. */
 export interface Owned {
   /** `apps.replicaset` */
   type: string
@@ -30,33 +30,52 @@ const OWNERS = new Set(['apps.deployment', 'apps.replicaset', 'apps.statefulset'
 /** Objects that are asked what they own. */
 const MOST = 16
 
-/** What an object owns, each followed by what that owns. */
-export async function ownedBy(cluster: string, type: string, id: string, signal: AbortSignal): Promise<Owned[]> {
+export interface Ties {
+  /** Each followed by what that owns. */
+  owned: Owned[]
+  /** What it needs to run: config maps, secrets, claims, accounts. */
+  used: Owned[]
+}
+
+/** What an object owns, also further down, and what it uses itself. */
+export async function tiesOf(cluster: string, type: string, id: string, signal: AbortSignal): Promise<Ties> {
   let left = MOST
-  const below = async (of: string, place: string, depth: number): Promise<Owned[]> => {
-    if (left === 0) return []
+  const below = async (of: string, place: string, depth: number): Promise<Ties> => {
+    if (left === 0) return { owned: [], used: [] }
     left -= 1
-    const direct = await readDirect(cluster, of, place, depth, signal)
+    const relations = await read(cluster, of, place, signal)
+    const direct = relations.flatMap((one) => tied(one, 'owner', depth))
     const deeper = await Promise.all(
       direct.map((one) =>
-        OWNERS.has(one.type) ? below(one.type, [one.namespace, one.name].filter(Boolean).join('/'), depth + 1) : [],
+        OWNERS.has(one.type) ? below(one.type, [one.namespace, one.name].filter(Boolean).join('/'), depth + 1) : undefined,
       ),
     )
-    return direct.flatMap((one, index) => [one, ...(deeper[index] ?? [])])
+    return {
+      owned: direct.flatMap((one, index) => [one, ...(deeper[index]?.owned ?? [])]),
+      used: relations.flatMap((one) => tied(one, 'uses', depth)),
+    }
   }
   return below(type, id, 0)
 }
 
-async function readDirect(cluster: string, type: string, id: string, depth: number, signal: AbortSignal): Promise<Owned[]> {
+/** What an object owns, each followed by what that owns. */
+export async function ownedBy(cluster: string, type: string, id: string, signal: AbortSignal): Promise<Owned[]> {
+  return (await tiesOf(cluster, type, id, signal)).owned
+}
+
+async function read(cluster: string, type: string, id: string, signal: AbortSignal): Promise<Relation[]> {
   const place = id.split('/').map(encodeURIComponent).join('/')
   const path = `${base(cluster)}/${type}/${place}?include=metadata.relationships`
   const { metadata } = await request<{ metadata?: { relationships?: Relation[] | null } }>('GET', path, { signal })
-  return (metadata?.relationships ?? []).flatMap(({ rel, toType, toId, state, message }) => {
-    if (rel !== 'owner' || !toType || !toId) return []
-    const parts = toId.split('/')
-    const name = parts.pop() ?? ''
-    return [{ type: toType, namespace: parts[0] ?? '', name, state: state ?? '', message: message ?? '', depth }]
-  })
+  return metadata?.relationships ?? []
+}
+
+/** The other end of a tie of one kind. */
+function tied({ rel, toType, toId, state, message }: Relation, wanted: string, depth: number): Owned[] {
+  if (rel !== wanted || !toType || !toId) return []
+  const parts = toId.split('/')
+  const name = parts.pop() ?? ''
+  return [{ type: toType, namespace: parts[0] ?? '', name, state: state ?? '', message: message ?? '', depth }]
 }
 
 /** Kinds whose objects in a namespace are counted before it goes: what people make and would miss. */

@@ -25,12 +25,32 @@ it('facts are only those that are there', () => {
   ])
 })
 
+it('facts that name an object say which', () => {
+  const names = (of: ReturnType<typeof object> & { metadata: { namespace?: string } }): unknown[] =>
+    factsOf(of).flatMap((fact) => fact.names ?? [])
+  const metadata = { name: 'a', namespace: 'n' }
+  expect(names({ ...object('Pod', { spec: { nodeName: 'n1', serviceAccountName: 'robot' } }), metadata })).toEqual([
+    { resource: 'nodes' },
+    { resource: 'serviceaccounts', namespace: 'n' },
+  ])
+  expect(names(object('PersistentVolume', { spec: { claimRef: { name: 'c', namespace: 'shop' } } }))).toEqual([
+    { resource: 'persistentvolumeclaims', namespace: 'shop' },
+  ])
+  const scaled = (kind: string): object => ({ spec: { scaleTargetRef: { kind, name: 'web' } } })
+  expect(names({ ...object('HorizontalPodAutoscaler', scaled('Deployment')), metadata })).toEqual([
+    { resource: 'deployments.apps', namespace: 'n' },
+  ])
+  expect(names({ ...object('HorizontalPodAutoscaler', scaled('Rollout')), metadata })).toEqual([])
+})
+
 it('routes of services and ingresses are told', () => {
   expect(routesOf(object('Service', { spec: { ports: [{ port: 80, targetPort: 'http', nodePort: 30080 }] } }))).toEqual([
     { from: '80/TCP node port 30080', to: 'http' },
   ])
   const paths = [{ path: '/a', backend: { service: { name: 's', port: { number: 8 } } } }]
-  expect(routesOf(object('Ingress', { spec: { rules: [{ host: 'h', http: { paths } }] } }))).toEqual([{ from: 'h/a', to: 's:8' }])
+  expect(routesOf(object('Ingress', { spec: { rules: [{ host: 'h', http: { paths } }] } }))).toEqual([
+    { from: 'h/a', to: 's:8', service: 's' },
+  ])
 })
 
 it('a node says whether it is ready and takes pods', () => {
@@ -39,4 +59,20 @@ it('a node says whether it is ready and takes pods', () => {
   expect(stateOf(node('True', {}))).toBe('Ready')
   expect(stateOf(node('True', { unschedulable: true }))).toBe('Ready,SchedulingDisabled')
   expect(stateOf(node('Unknown', {}))).toBe('NotReady')
+})
+
+it('a node tells where it is and which pods it keeps away', () => {
+  const addresses = [
+    { type: 'InternalIP', address: '10.0.0.1' },
+    { type: 'Hostname', address: 'n1' },
+    { type: 'ExternalIP', address: '10.0.0.1' },
+  ]
+  const taints = [
+    { key: 'gpu', value: 'yes', effect: 'NoSchedule' },
+    { key: 'spot', effect: 'NoExecute' },
+  ]
+  expect(factsOf(object('Node', { spec: { taints }, status: { addresses } }))).toEqual([
+    { label: 'Addresses', value: '10.0.0.1, n1' },
+    { label: 'Taints', value: 'gpu=yes:NoSchedule, spot:NoExecute' },
+  ])
 })

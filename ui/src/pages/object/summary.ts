@@ -125,6 +125,7 @@ const FIELDS: Record<string, [string, string][]> = {
     ['spec.capacity.storage', t.facts.capacity],
     ['spec.storageClassName', t.facts.storageClass],
     ['spec.persistentVolumeReclaimPolicy', t.facts.reclaim],
+    ['spec.claimRef.name', t.facts.claim],
     ['spec.accessModes', t.facts.accessModes],
   ],
   StorageClass: [
@@ -158,17 +159,69 @@ const FIELDS: Record<string, [string, string][]> = {
   Namespace: [['status.phase', t.columns.state]],
 }
 
-export function factsOf(object: KubernetesObject): { label: string; value: string }[] {
+export interface Fact {
+  label: string
+  value: string
+  /** The object that it names. */
+  names?: { resource: string; namespace?: string }
+}
+
+/** Fields that name an object of a kind, by its id, in the same namespace or in none. */
+const NAMING: Record<string, { resource: string; namespaced?: boolean }> = {
+  'spec.nodeName': { resource: 'nodes' },
+  'spec.serviceAccountName': { resource: 'serviceaccounts', namespaced: true },
+  'spec.serviceName': { resource: 'services', namespaced: true },
+  'spec.storageClassName': { resource: 'storageclasses.storage.k8s.io' },
+  'spec.volumeName': { resource: 'persistentvolumes' },
+  'spec.ingressClassName': { resource: 'ingressclasses.networking.k8s.io' },
+}
+/** Kinds that autoscalers scale, by their ids. */
+const SCALED: Record<string, string> = {
+  Deployment: 'deployments.apps',
+  StatefulSet: 'statefulsets.apps',
+  ReplicaSet: 'replicasets.apps',
+}
+
+export function factsOf(object: KubernetesObject): Fact[] {
+  return [...fieldsOf(object), ...(object.kind === 'Node' ? nodeFacts(object) : [])]
+}
+
+/** Where a node is, and which pods it keeps away. */
+function nodeFacts(node: KubernetesObject): Fact[] {
+  const addresses = (at(node, 'status.addresses') ?? []) as { type: string; address: string }[]
+  const taints = (at(node, 'spec.taints') ?? []) as { key: string; value?: string; effect: string }[]
+  return [
+    { label: t.facts.addresses, value: [...new Set(addresses.map((one) => one.address))].join(', ') },
+    {
+      label: t.facts.taints,
+      value: taints.map(({ key, value, effect }) => `${key}${value ? `=${value}` : ''}:${effect}`).join(', '),
+    },
+  ].filter((fact) => fact.value !== '')
+}
+
+function fieldsOf(object: KubernetesObject): Fact[] {
   return (FIELDS[object.kind] ?? []).flatMap(([path, label]) => {
     const value = at(object, path)
-    return value === undefined || value === null || value === ''
-      ? []
-      : [{ label, value: Array.isArray(value) ? value.join(', ') : String(value) }]
+    if (value === undefined || value === null || value === '') return []
+    const names = namedBy(object, path)
+    return [{ label, value: Array.isArray(value) ? value.join(', ') : String(value), ...(names ? { names } : {}) }]
   })
 }
 
+function namedBy(object: KubernetesObject, path: string): Fact['names'] {
+  const { namespace = '' } = object.metadata
+  if (path === 'spec.claimRef.name')
+    return { resource: 'persistentvolumeclaims', namespace: String(at(object, 'spec.claimRef.namespace') ?? '') }
+  if (path === 'spec.scaleTargetRef.name') {
+    const resource = SCALED[String(at(object, 'spec.scaleTargetRef.kind'))]
+    return resource ? { resource, namespace } : undefined
+  }
+  const named = NAMING[path]
+  return named && { resource: named.resource, ...(named.namespaced ? { namespace } : {}) }
+}
+
 /** Where requests to a Service or an Ingress go, a line each. */
-export function routesOf(object: KubernetesObject): { from: string; to: string }[] {
+export function routesOf(object: KubernetesObject): { from: string; to: string; service?: string }[] {
   const spec = (object.spec ?? {}) as Json
   if (object.kind === 'Service') {
     const ports = (spec.ports ?? []) as {
@@ -194,6 +247,7 @@ export function routesOf(object: KubernetesObject): { from: string; to: string }
     (rule.http?.paths ?? []).map(({ path, backend }) => ({
       from: `${rule.host ?? '*'}${path ?? '/'}`,
       to: backend.service ? `${backend.service.name}:${backend.service.port?.number ?? backend.service.port?.name ?? ''}` : '',
+      ...(backend.service ? { service: backend.service.name } : {}),
     })),
   )
 }

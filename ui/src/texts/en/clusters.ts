@@ -5,6 +5,8 @@ import { many } from './many'
 export const clusters = {
   clusters: {
     commands: 'Import commands',
+    editText: 'Settings of the agent take effect when it starts anew, which it does by itself.',
+    editTitle: (name: string) => `Edit cluster ${name}`,
     kubeconfig: 'Download kubeconfig',
     kubeconfigDone: 'Kubeconfig downloaded',
     none: 'No cluster yet. Import one to begin.',
@@ -14,6 +16,7 @@ export const clusters = {
       'Drover forgets the cluster with its projects and members, and takes its agent out of it. What runs in the cluster goes on running.',
     removeTitle: (name: string) => `Remove cluster ${name}?`,
     removed: 'The cluster is being removed',
+    requestedHint: 'What pods request, of what there is',
     summary: (all: number, bad: number) =>
       bad === 0 ? '' : `${bad} of ${many(all, 'cluster needs', 'clusters need')} attention`,
   },
@@ -93,6 +96,7 @@ export const clusters = {
   },
   projects: {
     count: (count: number) => many(count, 'namespace', 'namespaces'),
+    editTitle: 'Edit project',
     members: 'Members',
     move: 'Move to project',
     namespaces: 'Namespaces',

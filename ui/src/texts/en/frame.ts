@@ -17,7 +17,9 @@ export const frame = {
     dismiss: 'Dismiss',
     done: 'Done',
     download: 'Download',
+    edit: 'Edit',
     save: 'Save',
+    someFailed: (failed: number, all: number, why: string) => `${failed} of ${all} failed. ${why}`,
   },
   nav: {
     access: 'Why may they?',
@@ -81,6 +83,7 @@ export const frame = {
       ['g n', 'Go to the nodes'],
       ['?', 'Show this help'],
       ['Esc', 'Close what is open'],
+      ['Esc Tab', 'Leave the editor'],
     ] as [string, string][],
   },
   palette: {
