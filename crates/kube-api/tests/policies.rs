@@ -194,3 +194,52 @@ async fn costs_are_bounded() {
     );
     make(&api, "b", &json!({})).await.expect(201);
 }
+
+/// Makes a mutating policy of config maps with its binding.
+async fn change(api: &Api, name: &str, again: &str, mutation: &Value) {
+    let mut object = policy(
+        name,
+        &json!({"reinvocationPolicy": again, "mutations": [mutation]}),
+    );
+    object["spec"]["matchConstraints"]["resourceRules"][0]["operations"] =
+        json!(["CREATE", "UPDATE"]);
+    let policies = format!("{GROUP}/mutatingadmissionpolicies");
+    api.post(&policies, &object).await.expect(201);
+    let bindings = format!("{GROUP}/mutatingadmissionpolicybindings");
+    let bound = json!({"metadata": {"name": name}, "spec": {"policyName": name}});
+    api.post(&bindings, &bound).await.expect(201);
+}
+
+#[tokio::test]
+async fn who_is_asked_again_sees_what_others_changed() {
+    let api = Api::memory().await;
+    let count = json!({"patchType": "ApplyConfiguration", "applyConfiguration": {
+        "expression": "Object{data: {'n': string(object.data.size())}}",
+    }});
+    change(&api, "a-count", "IfNeeded", &count).await;
+    let add = json!({"patchType": "JSONPatch", "jsonPatch": {
+        "expression": "'b' in object.data ? [] : [JSONPatch{op: 'add', path: '/data/b', value: 'x'}]",
+    }});
+    change(&api, "b-add", "Never", &add).await;
+    let made = make(&api, "m", &json!({"a": "1"})).await.expect(201);
+    assert_eq!(made["data"], json!({"a": "1", "b": "x", "n": "3"}));
+    // What a policy changed is nobody's.
+    let owned = &made["metadata"]["managedFields"][0]["fieldsV1"]["f:data"];
+    assert_eq!(owned, &json!({".": {}, "f:a": {}}));
+}
+
+#[tokio::test]
+async fn validating_policies_see_what_mutating_ones_made() {
+    let api = Api::memory().await;
+    let label = json!({"patchType": "ApplyConfiguration", "applyConfiguration": {
+        "expression": "Object{metadata: Object.metadata{labels: {'team': 'a'}}}",
+    }});
+    change(&api, "label", "Never", &label).await;
+    let labelled = "object == null || object.metadata.labels.team == 'a'";
+    let spec = json!({"validations": [{"expression": labelled}]});
+    enact(&api, "labelled", &spec, &json!({})).await;
+    make(&api, "m", &json!({})).await.expect(201);
+    let bindings = format!("{GROUP}/mutatingadmissionpolicybindings/label");
+    api.delete(&bindings).await.expect(200);
+    make(&api, "n", &json!({})).await.expect(422);
+}

@@ -207,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    fn check(level: Level, version: Option<u32>, spec: Value, expected: &str) {
+    fn check(level: Level, version: Option<u32>, spec: &Value, expected: &str) {
         let pod = json!({"metadata": {}, "spec": spec});
         let found = violations(level, version, &Pod::of(&pod));
         assert_eq!(
@@ -219,19 +219,19 @@ mod tests {
     #[test]
     fn what_is_forbidden_follows_level_and_version() {
         let plain = json!({"containers": [{"name": "a"}, {"name": "b"}]});
-        check(Level::Baseline, None, plain.clone(), "");
+        check(Level::Baseline, None, &plain, "");
         check(
             Level::Restricted,
             Some(7),
-            plain,
+            &plain,
             "runAsNonRoot != true (pod or containers \"a\", \"b\" must set securityContext.runAsNonRoot=true)",
         );
         let sysctl = json!({"containers": [], "securityContext": {"sysctls": [{"name": "net.ipv4.tcp_rmem"}]}});
-        check(Level::Baseline, None, sysctl.clone(), "");
+        check(Level::Baseline, None, &sysctl, "");
         check(
             Level::Baseline,
             Some(31),
-            sysctl,
+            &sysctl,
             "forbidden sysctls (net.ipv4.tcp_rmem)",
         );
     }
@@ -242,13 +242,13 @@ mod tests {
         check(
             Level::Baseline,
             None,
-            spec.clone(),
+            &spec,
             "hostPath volumes (volume \"v\")",
         );
         check(
             Level::Restricted,
             None,
-            spec,
+            &spec,
             "restricted volume types (volume \"v\" uses restricted volume type \"hostPath\")",
         );
     }

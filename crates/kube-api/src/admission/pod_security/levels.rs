@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    fn check(labels: Value, enforce: &str, warn: &str, wrong: usize) {
+    fn check(labels: &Value, enforce: &str, warn: &str, wrong: usize) {
         let labels: Value = labels
             .as_object()
             .unwrap()
@@ -163,21 +163,21 @@ mod tests {
 
     #[test]
     fn labels_say_what_is_refused_and_warned_of() {
-        check(json!({}), "privileged:latest", "privileged:latest", 0);
+        check(&json!({}), "privileged:latest", "privileged:latest", 0);
         check(
-            json!({"enforce": "baseline", "enforce-version": "v1.20"}),
+            &json!({"enforce": "baseline", "enforce-version": "v1.20"}),
             "baseline:v1.20",
             "baseline:v1.20",
             0,
         );
         check(
-            json!({"enforce": "baseline", "warn": "privileged"}),
+            &json!({"enforce": "baseline", "warn": "privileged"}),
             "baseline:latest",
             "privileged:latest",
             0,
         );
         check(
-            json!({"enforce": "odd", "enforce-version": "v1.01", "warn": "odd", "audit": "odd"}),
+            &json!({"enforce": "odd", "enforce-version": "v1.01", "warn": "odd", "audit": "odd"}),
             "restricted:latest",
             "privileged:latest",
             4,

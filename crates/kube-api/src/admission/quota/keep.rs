@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use drover_structural::quantity::Quantity;
 use serde_json::{Value, json};
@@ -22,6 +23,8 @@ use crate::store::{EventKind, Key, Range, Stored};
 
 /// Events read from one table at once.
 const BATCH: usize = 512;
+/// How long until a count that failed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// By whose name the counts are written.
 const MANAGER: &str = "kube-controller-manager";
 
@@ -140,9 +143,11 @@ pub(crate) async fn run(api: Arc<Api>, stop: CancellationToken) {
                 return;
             }
             if let Err(error) = count(&api, &namespace).await {
-                tracing::warn!(%namespace, %error, "counting what is used of quotas failed");
+                tracing::debug!(%namespace, %error, "counting what is used of quotas failed");
+                seen.wrong.insert(namespace);
             }
         }
+        let again = !seen.wrong.is_empty();
         // Where there are no quotas, nothing else matters.
         let idle = seen.quotas.is_empty();
         tokio::select! {
@@ -150,6 +155,7 @@ pub(crate) async fn run(api: Arc<Api>, stop: CancellationToken) {
             () = api.quotas.changed.notified() => {}
             changed = quotas.changed(), if idle => if changed.is_err() { return },
             changed = changes.changed(), if !idle => if changed.is_err() { return },
+            () = tokio::time::sleep(AGAIN), if again => {}
         }
     }
 }
