@@ -81,6 +81,7 @@ impl Call<'_> {
             manager: &self.asked.manager,
             reset: Some(&status),
             blank: None,
+            versions: None,
             now: self.parts.clock.now(),
         }))
     }

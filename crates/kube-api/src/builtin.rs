@@ -31,7 +31,7 @@ pub(crate) use decode::{decode_problem, metadata_problem};
 pub(crate) use defaults::TEMPLATE_GENERATION;
 pub(crate) use kind::{BuiltIn, reset_by_status};
 
-use crate::registry::{Registry, Resource, ScalePaths, Subresource};
+use crate::registry::{Convert, Kin, Other, Registry, Resource, ScalePaths, Subresource};
 use crate::{crd, identity, reviews};
 use data::{KindFacts, SubresourceFacts};
 
@@ -121,9 +121,25 @@ fn resource(group: &str, version: &str, facts: &KindFacts) -> Resource {
         }
         ("autoscaling", "horizontalpodautoscalers") => {
             resource.storage_api_version = "autoscaling/v2".into();
-            if version == "v1" {
-                resource.convert = Some(Arc::new(autoscaling::FirstVersion));
-            }
+            let first = || Arc::new(autoscaling::FirstVersion) as Arc<dyn Convert>;
+            let (own, other, convert) = match version {
+                "v1" => (Some(first()), "v2", None),
+                _ => (None, "v1", Some(first())),
+            };
+            resource.convert.clone_from(&own);
+            resource.kin = BuiltIn::new(group, other, &facts.kind)
+                .schema()
+                .map(|schema| {
+                    let other = Other {
+                        api_version: format!("{group}/{other}"),
+                        schema: Arc::new(schema),
+                        convert,
+                    };
+                    Arc::new(Kin {
+                        own,
+                        others: vec![other],
+                    })
+                });
         }
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
             resource.strategy = Arc::new(crd::Definitions::new(kind));

@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use drover_structural::Schema;
+use drover_structural::managed_fields::Versions;
 use drover_structural::rules::Rules;
+use serde_json::Value;
 use tokio::sync::watch;
 
 pub(crate) use strategy::{
@@ -91,6 +93,49 @@ impl Subresource {
     }
 }
 
+/// The other versions of a kind, seen from one.
+#[derive(Debug)]
+pub(crate) struct Kin {
+    /// Between that one and the stored form.
+    pub(crate) own: Option<Arc<dyn Convert>>,
+    pub(crate) others: Vec<Other>,
+}
+
+/// Another version of a kind.
+#[derive(Debug)]
+pub(crate) struct Other {
+    pub(crate) api_version: String,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) convert: Option<Arc<dyn Convert>>,
+}
+
+impl Kin {
+    fn of(&self, api_version: &str) -> Option<&Other> {
+        self.others
+            .iter()
+            .find(|other| other.api_version == api_version)
+    }
+}
+
+impl Versions for Kin {
+    fn schema(&self, api_version: &str) -> Option<&Schema> {
+        self.of(api_version).map(|other| &*other.schema)
+    }
+
+    fn convert(&self, object: &Value, api_version: &str) -> Option<Value> {
+        let other = self.of(api_version)?;
+        let mut object = object.clone();
+        if let Some(own) = &self.own {
+            own.to_storage(&mut object);
+        }
+        if let Some(convert) = &other.convert {
+            convert.of_storage(&mut object);
+        }
+        object["apiVersion"] = api_version.into();
+        Some(object)
+    }
+}
+
 /// One resource in one version.
 #[derive(Debug, Clone)]
 pub(crate) struct Resource {
@@ -114,11 +159,11 @@ pub(crate) struct Resource {
     /// The schemas of all versions by `apiVersion`, if they are not alike.
     pub(crate) schemas: Option<Arc<BTreeMap<String, Arc<Schema>>>>,
     /// An object of the kind without content, if that has more members than `apiVersion` and `kind`.
-    pub(crate) blank: Option<Arc<serde_json::Value>>,
+    pub(crate) blank: Option<Arc<Value>>,
     /// The compiled validation rules of a custom resource's schema.
     pub(crate) rules: Arc<Rules>,
     /// The whole `openAPIV3Schema` as published, for OpenAPI documents.
-    pub(crate) openapi: Option<Arc<serde_json::Value>>,
+    pub(crate) openapi: Option<Arc<Value>>,
     /// Changes when the schema of the stored version does; stored beside each object, so that what was written under the schema of today
     /// needs no defaulting on read. 0 = always as stored.
     pub(crate) schema_mark: u64,
@@ -132,6 +177,8 @@ pub(crate) struct Resource {
     pub(crate) strategy: Arc<dyn Strategy>,
     /// Between this version and the stored form, when more than `apiVersion` and `kind` differ.
     pub(crate) convert: Option<Arc<dyn Convert>>,
+    /// The other versions of a built-in kind that says things differently in them.
+    pub(crate) kin: Option<Arc<Kin>>,
     /// Set for kinds that are calls, not objects: `create` runs it and stores nothing (access reviews).
     pub(crate) action: Option<Arc<dyn Action>>,
     /// A CRD in deletion refuses creates.
@@ -187,6 +234,7 @@ impl Resource {
             storage_api_version: api_version(group, version).into(),
             strategy,
             convert: None,
+            kin: None,
             action: None,
             terminating: false,
             deprecation: None,

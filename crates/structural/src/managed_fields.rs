@@ -69,11 +69,30 @@ pub struct Request<'a> {
     pub reset: Option<&'a FieldSet>,
     /// An object of the kind without content, if that has more members than `apiVersion` and `kind`.
     pub blank: Option<&'a Value>,
+    /// The other versions of the kind, where they are not alike.
+    pub versions: Option<&'a dyn Versions>,
     /// The present time.
     pub now: Timestamp,
 }
 
-impl Request<'_> {
+/// Versions of a kind that say things differently: what is owned through one is told by its own schema.
+pub trait Versions: std::fmt::Debug {
+    /// The schema of a version, by its `apiVersion`.
+    fn schema(&self, api_version: &str) -> Option<&Schema>;
+
+    /// An object of the request's version as another shows it.
+    fn convert(&self, object: &Value, api_version: &str) -> Option<Value>;
+}
+
+impl<'a> Request<'a> {
+    /// The schema by which an entry of a version is told.
+    fn schema_of(&self, api_version: &str) -> &'a Schema {
+        let other = (api_version != self.api_version)
+            .then(|| self.versions?.schema(api_version))
+            .flatten();
+        other.unwrap_or(self.schema)
+    }
+
     /// What was there before there was anything.
     fn blank_like(&self, object: &Value) -> Value {
         self.blank

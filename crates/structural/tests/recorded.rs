@@ -61,6 +61,7 @@ fn ownership_is_what_a_real_server_makes_it() {
                 &not_status
             }),
             blank: None,
+            versions: None,
             now: written(&record["after"]),
         };
         let outcome: Result<Value, ApplyError> = match op {

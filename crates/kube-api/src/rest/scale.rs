@@ -287,6 +287,7 @@ fn wanted(
         manager: &cx.manager,
         reset: None,
         blank: None,
+        versions: None,
         now: cx.now,
     };
     let mut wanted = match edit {

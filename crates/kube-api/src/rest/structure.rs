@@ -265,6 +265,7 @@ pub(crate) fn track_update(
         manager: &cx.manager,
         reset: reset.as_ref(),
         blank: resource.blank.as_deref(),
+        versions: resource.kin.as_deref().map(|kin| kin as _),
         now: cx.now,
     };
     // An empty list says nothing for a custom resource; for a built-in kind it asks to forget all owners
@@ -302,6 +303,7 @@ pub(crate) fn apply(
         manager: &cx.manager,
         reset: reset.as_ref(),
         blank: resource.blank.as_deref(),
+        versions: resource.kin.as_deref().map(|kin| kin as _),
         now: cx.now,
     };
     if let Some(path) = live.and_then(|live| unknown_to_managers(resource, live, config)) {

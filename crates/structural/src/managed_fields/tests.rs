@@ -32,6 +32,7 @@ fn request<'a>(schema: &'a Schema, manager: &'a str, second: i64) -> Request<'a>
         reset: None,
         blank: None,
         now: Timestamp::from_second(1_700_000_000 + second).unwrap(),
+        versions: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::entries::{Entries, Operation, is_reset};
+use super::entries::{Entries, Entry, Operation, is_reset};
 use super::{
     ApplyError, Conflict, Request, UNOWNED, differs, managed_of, owner_text, put, take, typed_error,
 };
@@ -114,7 +114,7 @@ pub(super) fn record(
     let reset = request.reset.cloned().unwrap_or_default();
     let comparison = comparison.without(&reset);
     // Even the manager's own entry gives up what changed, and gets it back with what else is new.
-    release(entries, &comparison, None);
+    release_by_version(live, new, entries, &comparison, request);
     entries.drop_empty();
     let own = comparison
         .modified
@@ -137,14 +137,50 @@ fn without_managed(comparison: Comparison) -> Comparison {
     comparison.without(&FieldSet::of_fields(&[&["metadata", "managedFields"]]))
 }
 
+/// Takes changed and removed fields from everybody: of versions that are not alike, what changed there.
+fn release_by_version(
+    live: &Value,
+    new: &Value,
+    entries: &mut Entries,
+    own: &Comparison,
+    request: &Request<'_>,
+) {
+    let reset = request.reset.cloned().unwrap_or_default();
+    let mut known: Vec<(String, Comparison)> = Vec::new();
+    for entry in &mut entries.0 {
+        let version = &entry.api_version;
+        let other = request
+            .versions
+            .filter(|_| version != request.api_version)
+            .and_then(|versions| {
+                if let Some((_, comparison)) = known.iter().find(|(held, _)| held == version) {
+                    return Some(comparison.clone());
+                }
+                let schema = versions.schema(version)?;
+                let [live, new] = [live, new].map(|object| versions.convert(object, version));
+                let comparison = typed::compare(&live?, &new?, schema).ok()?;
+                let comparison = without_managed(comparison).without(&reset);
+                known.push((version.clone(), comparison.clone()));
+                Some(comparison)
+            });
+        entry.release(other.as_ref().unwrap_or(own));
+    }
+}
+
 /// Takes changed and removed fields from everybody but the entry at `except`.
 fn release(entries: &mut Entries, comparison: &Comparison, except: Option<usize>) {
-    let changed = comparison.modified.union(&comparison.added);
     for (place, entry) in entries.0.iter_mut().enumerate() {
-        if Some(place) == except {
-            continue;
+        if Some(place) != except {
+            entry.release(comparison);
         }
-        entry.fields = entry
+    }
+}
+
+impl Entry {
+    /// Gives up what changed and what is gone.
+    fn release(&mut self, comparison: &Comparison) {
+        let changed = comparison.modified.union(&comparison.added);
+        self.fields = self
             .fields
             .difference(&changed)
             .difference(&comparison.removed);
@@ -153,7 +189,8 @@ fn release(entries: &mut Entries, comparison: &Comparison, except: Option<usize>
 
 fn reconcile(entries: &mut Entries, request: &Request<'_>) {
     for entry in &mut entries.0 {
-        if let Some(fields) = typed::reconcile(&entry.fields, request.schema) {
+        let schema = request.schema_of(&entry.api_version);
+        if let Some(fields) = typed::reconcile(&entry.fields, schema) {
             entry.fields = fields;
         }
     }
