@@ -18,6 +18,8 @@ fuzz_target!(|input: &[u8]| {
         subresource: "",
         manager: "fuzz",
         reset: None,
+        blank: None,
+        versions: None,
         now: jiff::Timestamp::UNIX_EPOCH,
     };
     let _ = apply(Some(&object), &patch, &request, true);
