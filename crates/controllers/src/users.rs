@@ -49,11 +49,7 @@ impl Left {
     }
 
     /// Adds those of a kind that `is_theirs`.
-    fn keep<K: Resource<DynamicType = ()>>(
-        &mut self,
-        found: Vec<K>,
-        is_theirs: impl Fn(&K) -> bool,
-    ) {
+    fn keep<K: Resource<DynamicType = ()>>(&mut self, found: &[K], is_theirs: impl Fn(&K) -> bool) {
         for object in found.iter().filter(|object| is_theirs(object)) {
             self.add::<K>(object.meta());
         }
@@ -68,19 +64,19 @@ impl Left {
         let all = ListParams::default();
         let theirs = Theirs::of(user);
         let bindings = Api::<GlobalRoleBinding>::all(client.clone());
-        left.keep(bindings.list(&all).await?.items, |binding| {
+        left.keep(&bindings.list(&all).await?.items, |binding| {
             theirs.names(&binding.user_name, &binding.user_principal_name)
         });
         let bindings = Api::<ClusterRoleTemplateBinding>::all(client.clone());
-        left.keep(bindings.list(&all).await?.items, |binding| {
+        left.keep(&bindings.list(&all).await?.items, |binding| {
             theirs.names(&binding.user_name, &binding.user_principal_name)
         });
         let bindings = Api::<ProjectRoleTemplateBinding>::all(client.clone());
-        left.keep(bindings.list(&all).await?.items, |binding| {
+        left.keep(&bindings.list(&all).await?.items, |binding| {
             theirs.names(&binding.user_name, &binding.user_principal_name)
         });
         let tokens = Api::<Token>::all(client.clone()).list(&all).await?.items;
-        left.keep(tokens, |token| {
+        left.keep(&tokens, |token| {
             token.user_id == user || token.labels().get(USER_LABEL).is_some_and(|of| of == user)
         });
         left.owned::<Secret>(client, user).await?;

@@ -6,7 +6,7 @@ fn user(finalizers: &[&str], goes: bool) -> User {
     let mut user = User::named("u-1");
     user.metadata.resource_version = Some("7".to_owned());
     user.metadata.finalizers = Some(finalizers.iter().map(|&name| name.to_owned()).collect());
-    user.metadata.deletion_timestamp = goes.then(|| Time(Timestamp::UNIX_EPOCH));
+    user.metadata.deletion_timestamp = goes.then_some(Time(Timestamp::UNIX_EPOCH));
     user
 }
 

@@ -174,8 +174,8 @@ impl<'a> Work<'a> {
         let maps: Api<ConfigMap> = Api::namespaced(Client::try_from(config)?, "work");
         let listed = maps.list(&ListParams::default()).await?;
         let version = listed.metadata.resource_version.context("no revision")?;
-        let watch = maps.watch(&WatchParams::default().timeout(290), &version);
-        let watch = watch.await?.boxed();
+        let until = WatchParams::default().timeout(290);
+        let watch = maps.watch(&until, &version).await?.boxed();
         let (shell, input) = shell(&file).await?;
         Ok(Self {
             hub,
