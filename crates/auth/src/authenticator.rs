@@ -8,6 +8,8 @@
 //! One SHA3 block per request (about a microsecond) needs no cache of verified keys.
 
 mod credentials;
+mod feeder;
+mod lifetime;
 mod watchers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,29 +17,25 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use drover_types::condition::timestamp;
-use drover_types::management::{Token, User, UserAttribute};
+use drover_types::management::{Token, User};
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use parking_lot::Mutex;
-use serde_json::json;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
 use crate::ext;
 use crate::identity::{GROUP_AUTHENTICATED, GROUP_CATTLE_AUTHENTICATED, TokenRef};
-use crate::mirror::{Mirror, Scope};
-use crate::people::{Person, groups};
+use crate::mirror::Mirror;
+use crate::people::Person;
 use crate::settings::Settings;
 use crate::token::{self, Record};
 use crate::web::{self, ApiError};
 use crate::{Clock, Identity, UserId};
 
 pub(crate) use credentials::routed_cluster;
+pub(crate) use feeder::Feeder;
 
 /// How many direct questions to the store may be under way at once; the rest wait their turn.
 const LOOKUPS: usize = 32;
@@ -106,12 +104,6 @@ impl fmt::Debug for Authenticator {
             .field("tokens", &self.0.tokens)
             .finish_non_exhaustive()
     }
-}
-
-/// Keeps an [`Authenticator`]'s mirrors fed and writes last uses.
-pub(crate) struct Feeder {
-    authenticator: Authenticator,
-    uses: mpsc::Receiver<(String, Timestamp)>,
 }
 
 impl Authenticator {
@@ -305,190 +297,11 @@ impl Authenticator {
             used.insert(record.name.clone(), now);
         }
     }
-
-    /// Refuses a token from now on whose deletion the store has acknowledged.
-    pub(crate) fn forget_token(&self, name: &str, uid: &str) {
-        match name.strip_prefix(ext::PREFIX) {
-            Some(bare) => self.0.ext_tokens.bury(&ext_key(bare), uid),
-            None => self.0.tokens.bury(name, uid),
-        };
-        self.0.used.lock().remove(name);
-        self.revoke(Revocation::Token(name.to_owned()));
-    }
-
-    /// Completes once nothing known here still lets `user` in, after it was disabled or deleted; or, with `false`,
-    /// when the watch has not shown that in time. May be cancelled; changes nothing.
-    pub(crate) async fn shut_out(&self, user: &UserId) -> bool {
-        let gone = async {
-            let mut revocations = self.revocations();
-            // Told before the look, so that no revocation falls between.
-            while self
-                .0
-                .people
-                .get(user.as_str())
-                .is_some_and(|person| person.enabled)
-            {
-                match revocations.recv().await {
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    // The sender lives as long as `self`.
-                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-                }
-            }
-        };
-        tokio::time::timeout(WATCH_LAG, gone).await.is_ok()
-    }
-
-    fn revoke(&self, revocation: Revocation) {
-        // Nobody listening is nobody to tell.
-        let _ = self.0.revocations.send(revocation);
-    }
-
-    /// Every revocation from now on. A receiver that lags must ask about all it serves.
-    #[must_use]
-    pub fn revocations(&self) -> broadcast::Receiver<Revocation> {
-        self.0.revocations.subscribe()
-    }
-
-    /// Completes when `identity` is no longer valid as it stands: token deleted, disabled or expired, user deleted,
-    /// disabled or in fewer groups. Streams (watches, exec, tunnels of a user) run beside this and end with it.
-    pub async fn revoked(&self, identity: &Identity) {
-        let mut revocations = self.revocations();
-        loop {
-            let Some(expires) = self.still_holds(identity).await else {
-                return;
-            };
-            let expired = async {
-                match expires {
-                    Some(expires) => {
-                        let left = expires.duration_since(self.0.clock.now());
-                        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
-                    }
-                    None => std::future::pending().await,
-                }
-            };
-            let hit = async {
-                loop {
-                    match revocations.recv().await {
-                        Ok(Revocation::Token(name)) => {
-                            if identity
-                                .token
-                                .as_ref()
-                                .is_some_and(|token| token.name == name)
-                            {
-                                return;
-                            }
-                        }
-                        Ok(Revocation::User(user)) => {
-                            if identity.user == user {
-                                return;
-                            }
-                        }
-                        Err(broadcast::error::RecvError::Lagged(_)) => return,
-                        // The sender lives as long as `self`.
-                        Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-                    }
-                }
-            };
-            tokio::select! {
-                () = expired => {}
-                () = hit => {}
-            }
-        }
-    }
-
-    /// How long the identity's token lives from now on, at most `most`; `None` if the identity holds no longer.
-    pub async fn lasts(&self, identity: &Identity, most: Duration) -> Option<Duration> {
-        let Some(expires) = self.still_holds(identity).await? else {
-            return Some(most);
-        };
-        let left = expires.duration_since(self.0.clock.now());
-        Some(Duration::try_from(left).unwrap_or_default().min(most))
-    }
-
-    /// `None`: the identity holds no longer. Else when its token ends.
-    async fn still_holds(&self, identity: &Identity) -> Option<Option<Timestamp>> {
-        let person = match self.person(&identity.user).await {
-            Ok(person) => person.filter(|person| person.enabled)?,
-            // Not knowing ends nothing; the watch will tell.
-            Err(_) => return Some(None),
-        };
-        let now_held = self.identity(&person, None).groups;
-        if !identity.groups.is_subset(&now_held) {
-            return None;
-        }
-        let Some(token) = &identity.token else {
-            return Some(None);
-        };
-        match self.token(&token.name).await {
-            Ok(record) => record
-                .filter(|record| record.user == identity.user && record.cluster == token.cluster)
-                .filter(|record| {
-                    record.is_live(self.0.clock.now(), token::idle_limit(&self.0.settings))
-                })
-                .map(|record| record.expires),
-            Err(_) => Some(None),
-        }
-    }
 }
 
 /// Where the mirror has a token of `ext.cattle.io`.
 fn ext_key(name: &str) -> String {
     format!("{}/{name}", ext::NAMESPACE)
-}
-
-impl Feeder {
-    /// Follows the store for as long as it is polled.
-    pub(crate) async fn run(mut self) {
-        let Authenticator(inner) = self.authenticator.clone();
-        let client = || inner.client.clone();
-        let tokens = watchers::Tokens(self.authenticator.clone());
-        let ext_tokens = watchers::ExtTokens(watchers::Tokens(self.authenticator.clone()));
-        let people = watchers::People(self.authenticator.clone());
-        let memberships = watchers::Memberships(self.authenticator.clone());
-        tokio::join!(
-            inner.tokens.follow::<Token>(client(), Record::of, tokens),
-            inner.ext_tokens.follow_in::<Secret>(
-                Scope::labelled(ext::NAMESPACE, ext::HOLDS_LABEL, ext::TOKEN),
-                client(),
-                |secret| ext::record(&secret),
-                ext_tokens
-            ),
-            inner.people.follow::<User>(client(), Person::of, people),
-            inner.memberships.follow::<UserAttribute>(
-                client(),
-                |attribute| groups(&attribute),
-                memberships
-            ),
-            self.write_uses(),
-        );
-    }
-
-    async fn write_uses(&mut self) {
-        let client = &self.authenticator.0.client;
-        let tokens: Api<Token> = Api::all(client.clone());
-        let secrets: Api<Secret> = Api::namespaced(client.clone(), ext::NAMESPACE);
-        while let Some((name, at)) = self.uses.recv().await {
-            let params = PatchParams::default();
-            let written = match name.strip_prefix(ext::PREFIX) {
-                Some(name) => {
-                    let text = STANDARD.encode(timestamp(at));
-                    let change = Patch::Merge(json!({"data": {ext::LAST_USED: text}}));
-                    secrets.patch(name, &params, &change).await.map(drop)
-                }
-                None => {
-                    let change = Patch::Merge(json!({ "lastUsedAt": timestamp(at) }));
-                    tokens.patch(&name, &params, &change).await.map(drop)
-                }
-            };
-            match written {
-                Ok(()) => {}
-                Err(kube::Error::Api(status)) if status.is_not_found() => {}
-                Err(error) => {
-                    tracing::warn!(token = %name, %error, "last use could not be written")
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]
