@@ -353,7 +353,12 @@ async fn people(management: &Norman, cluster: &str) -> Result<()> {
             );
         }
         management.delete(made).await?;
-        ensure!(management.find(kind, id(made)?).await?.is_none(), "{kind}");
+        // A user lingers until what it held is gone, as the peer's does.
+        drover_testkit::wait::until("it to be gone", crate::fixture::LIMIT, || async {
+            ensure!(management.find(kind, id(made)?).await?.is_none(), "{kind}");
+            Ok(())
+        })
+        .await?;
     }
     Ok(())
 }
