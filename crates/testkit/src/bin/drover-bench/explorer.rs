@@ -15,6 +15,8 @@ use crate::{Better, LIMIT, figure};
 
 /// Requests of a latency figure.
 const N_REQUESTS: usize = 200;
+/// Up to so many objects a page is to take five milliseconds, beyond that twenty.
+const FEW: usize = 5_000;
 /// Lists that the reference is the best of.
 const N_LISTS: usize = 3;
 /// Writers that fill the cluster at once.
@@ -54,7 +56,7 @@ pub(crate) async fn figures(sizes: &[usize]) -> Result<()> {
         let first = milliseconds(once(&sorted).await?);
         if nth == 0 {
             let name = format!("/v1 page of 100 out of {size}, sorted, first");
-            figure(&name, "ms", first, Some(plain), 3.0, Better::Less);
+            figure(&name, "ms", first, Some(plain), 2.0, Better::Less);
         }
         caught_up(&through(&format!("filter=metadata.name=map-{}", size - 1))).await?;
         let filtered = through(
@@ -64,7 +66,8 @@ pub(crate) async fn figures(sizes: &[usize]) -> Result<()> {
             let times = latencies(target, N_REQUESTS).await?;
             let p50 = milliseconds(times[times.len() / 2]);
             let name = format!("/v1 page of 100 out of {size}, {what}, warm, p50");
-            figure(&name, "ms", p50, Some(plain), 0.2, Better::Less);
+            let limit = if size <= FEW { 5.0 } else { 20.0 };
+            figure(&name, "ms", p50, None, limit, Better::Less);
         }
     }
     Ok(())
