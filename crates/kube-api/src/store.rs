@@ -86,6 +86,17 @@ pub(crate) enum ChangeAction {
     Delete(Draft, u64),
 }
 
+impl ChangeAction {
+    /// What follows on a revision: the next state of the object, or its `last`.
+    pub(crate) fn following(revision: u64, draft: Draft, last: bool) -> Self {
+        if last {
+            Self::Delete(draft, revision)
+        } else {
+            Self::Update(draft, revision)
+        }
+    }
+}
+
 /// Why a change was not made. None of them leaves a trace.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum WriteError {

@@ -23,6 +23,9 @@ pub const STEVE_PREFIX: &str = "stv-cluster-";
 /// The version of Rancher whose interfaces are served; clients compare it (`/rancherversion`, setting `server-version`).
 pub const PEER_VERSION: &str = "v2.15.0";
 
+/// What the key is derived for that encrypts a token to a command line, as both ends have it (`info` of HKDF, RFC 5869).
+pub const HANDOVER_CONTEXT: &[u8] = b"drover login";
+
 /// An image with a registry in front: images without a folder are Rancher's own (reference tunnel-and-import, 3.3).
 #[must_use]
 pub fn image_behind(registry: &str, image: &str) -> String {

@@ -1,6 +1,7 @@
 /** Forms of kinds that people make by hand often: a few questions become an object. Pure. */
 
 import type { KubernetesObject } from '@/data/kubernetes/objects'
+import { encodeBase64 } from '@/lib/base64'
 import { t } from '@/texts'
 
 /** A row of a table of pairs. */
@@ -108,8 +109,7 @@ const REGISTRY = 'kubernetes.io/dockerconfigjson'
 /** What the registry's clients read. */
 function dockerConfig(answers: Answers): string {
   const [username, password] = [text(answers, 'username'), String(answers.password ?? '')]
-  const bytes = new TextEncoder().encode(`${username}:${password}`)
-  const auth = btoa(String.fromCharCode(...bytes))
+  const auth = encodeBase64(`${username}:${password}`)
   return JSON.stringify({ auths: { [text(answers, 'registry')]: { username, password, auth } } })
 }
 

@@ -10,7 +10,7 @@ use crate::fake::Store;
 use crate::{Auth, Config};
 
 /// Nothing runs here: every question goes to the store.
-async fn auth() -> (Store, Auth) {
+pub(super) async fn auth() -> (Store, Auth) {
     let clock = Clock::manual("2026-11-20T00:00:00Z".parse().unwrap());
     let store = Store::with_clock(clock.clone());
     let config = Config {
@@ -31,7 +31,7 @@ async fn auth() -> (Store, Auth) {
     (store, auth)
 }
 
-fn credentials(username: &str, password: &str) -> Credentials {
+pub(super) fn credentials(username: &str, password: &str) -> Credentials {
     Credentials {
         username: username.to_owned(),
         password: password.into(),

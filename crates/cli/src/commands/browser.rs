@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use drover_types::names::HANDOVER_CONTEXT;
 use http::{Method, StatusCode};
 use ring::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey},
@@ -34,8 +35,6 @@ const BETWEEN: Duration = Duration::from_secs(1);
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const NAME: usize = 32;
 const PUBLIC: usize = 32;
-/// Says what a key is derived for.
-const CONTEXT: &[u8] = b"drover login";
 
 /// A request for a token.
 struct Request {
@@ -83,7 +82,7 @@ impl Request {
     fn open(self, sealed: &str) -> Option<SecretString> {
         let sealed = STANDARD.decode(sealed).ok()?;
         let (theirs, cipher) = sealed.split_at_checked(PUBLIC)?;
-        let info = [CONTEXT, theirs, &self.public];
+        let info = [HANDOVER_CONTEXT, theirs, &self.public];
         let peer = UnparsedPublicKey::new(&X25519, theirs);
         let opened = agree_ephemeral(self.private, &peer, |shared| {
             let derived = Salt::new(HKDF_SHA256, &[]).extract(shared);

@@ -97,15 +97,10 @@ pub(crate) async fn delete(
         if !gone && draft.same(current.bytes(), current.revision) {
             return Ok(Deleted::Marked(old));
         }
-        let action = if gone {
-            ChangeAction::Delete(draft, current.revision)
-        } else {
-            ChangeAction::Update(draft, current.revision)
-        };
         let change = Change {
             table: Arc::clone(&resource.storage),
             key: key.clone(),
-            action,
+            action: ChangeAction::following(current.revision, draft, gone),
         };
         match api.store.write(change).await {
             Ok(stored) => {

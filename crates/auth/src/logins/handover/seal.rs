@@ -2,13 +2,14 @@
 //!
 //! Two forms of keys, each base64 of JSON. `{"N": n, "E": e}`: the peer's command line, RSA-OAEP with SHA-256 (RFC 8017,
 //! 7.1.1), as its own decrypts it. `{"X25519": base64}`: ours; an ephemeral key (RFC 7748), HKDF-SHA-256 (RFC 5869) over
-//! what both share, with [`CONTEXT`] and both public keys as `info`, ChaCha20-Poly1305 (RFC 8439) with the request's name as
+//! what both share, with [`HANDOVER_CONTEXT`] and both public keys as `info`, ChaCha20-Poly1305 (RFC 8439) with the request's name as
 //! associated data. The nonce is zero: no key is used twice. What is sent is the ephemeral public key before the ciphertext.
 
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use drover_types::names::HANDOVER_CONTEXT;
 use num_bigint::BigUint;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::agreement::{EphemeralPrivateKey, UnparsedPublicKey, X25519, agree_ephemeral};
@@ -20,8 +21,6 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::{Entropy, NoEntropy};
 
-/// Says what a key is derived for.
-const CONTEXT: &[u8] = b"drover login";
 const HASH: usize = 32;
 /// Sizes of RSA keys that are taken, in bits.
 const SIZES: std::ops::RangeInclusive<u64> = 2048..=8192;
@@ -142,7 +141,7 @@ fn seal_to(theirs: &[u8; 32], text: &[u8], request: &str) -> Result<Vec<u8>, NoE
     let own =
         EphemeralPrivateKey::generate(&X25519, &SystemRandom::new()).map_err(|_| NoEntropy)?;
     let public = own.compute_public_key().map_err(|_| NoEntropy)?;
-    let info = [CONTEXT, public.as_ref(), theirs];
+    let info = [HANDOVER_CONTEXT, public.as_ref(), theirs];
     let key = agree_ephemeral(own, &UnparsedPublicKey::new(&X25519, theirs), |shared| {
         let derived = Salt::new(HKDF_SHA256, &[]).extract(shared);
         derived
@@ -233,7 +232,7 @@ mod tests {
         let open = |own: EphemeralPrivateKey, sealed: &[u8], request: &str| {
             let public = own.compute_public_key().unwrap();
             let (theirs, cipher) = sealed.split_at(32);
-            let info = [CONTEXT, theirs, public.as_ref()];
+            let info = [HANDOVER_CONTEXT, theirs, public.as_ref()];
             agree_ephemeral(own, &UnparsedPublicKey::new(&X25519, theirs), |shared| {
                 let derived = Salt::new(HKDF_SHA256, &[]).extract(shared);
                 let key = derived.expand(&info, &CHACHA20_POLY1305).unwrap();

@@ -1,33 +1,17 @@
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::bootstrap::Outcome;
 use crate::fake::Store;
-use crate::logins::{Credentials, NewToken};
-use crate::password::Hasher;
-use crate::{Auth, Clock, Config, Entropy, UserId};
+use crate::logins::{NewToken, tests};
+use crate::{Auth, UserId};
 
 const REQUEST_NAME: &str = "abcdfghjklmnpqrstvwxz12456789abc";
 /// 32 bytes of nothing, which is a key of its form.
 const KEY: &str = "eyJYMjU1MTkiOiJBUUVCQVFFQkFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFQkFRRUJBUUVCQVFFPSJ9";
 
 async fn auth() -> (Store, Auth, UserId) {
-    let clock = Clock::manual("2026-11-20T00:00:00Z".parse().unwrap());
-    let store = Store::with_clock(clock.clone());
-    let config = Config {
-        client: store.client(),
-        clock,
-        entropy: Entropy::seeded(1),
-        environment: [("CATTLE_PASSWORD_MIN_LENGTH".to_owned(), "5".to_owned())].into(),
-    };
-    let (auth, _, bootstrap) = Auth::with_hasher(config, Hasher::quick(Entropy::seeded(2)));
-    let outcome = bootstrap.run(Some(&"admin".into())).await.unwrap();
-    assert!(matches!(outcome, Outcome::Created { .. }));
-    let credentials = Credentials {
-        username: "admin".to_owned(),
-        password: "admin".into(),
-        remote: None,
-    };
+    let (store, auth) = tests::auth().await;
+    let credentials = tests::credentials("admin", "admin");
     let session = auth.logins.login(&credentials, &Purpose::Session, "").await;
     (store, auth, session.unwrap().user)
 }

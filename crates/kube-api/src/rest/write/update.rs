@@ -81,24 +81,15 @@ pub(crate) async fn update(
         }
         if cx.dry_run || options.dry_run {
             drop(draft);
-            metadata_mut(&mut new).insert(
-                "resourceVersion".to_owned(),
-                current.revision.to_string().into(),
-            );
             return Ok(Written {
-                shown: Outcome::Imagined(new),
+                shown: imagined(new, current.revision),
                 created: false,
             });
         }
-        let action = if finished {
-            ChangeAction::Delete(draft, current.revision)
-        } else {
-            ChangeAction::Update(draft, current.revision)
-        };
         let change = Change {
             table: Arc::clone(&resource.storage),
             key: key.clone(),
-            action,
+            action: ChangeAction::following(current.revision, draft, finished),
         };
         match api.store.write(change).await {
             Ok(stored) => {
@@ -109,11 +100,7 @@ pub(crate) async fn update(
                 }
                 let shown = if finished {
                     // It was never stored so: the real server answers what it would have written.
-                    metadata_mut(&mut new).insert(
-                        "resourceVersion".to_owned(),
-                        current.revision.to_string().into(),
-                    );
-                    Outcome::Imagined(new)
+                    imagined(new, current.revision)
                 } else {
                     Outcome::Durable(show(resource, stored))
                 };
@@ -132,6 +119,12 @@ pub(crate) async fn update(
         &resource.plural,
         &target.name,
     ))
+}
+
+/// An object as it would be, at the revision of what is stored.
+fn imagined(mut object: Value, revision: u64) -> Outcome {
+    metadata_mut(&mut object).insert("resourceVersion".to_owned(), revision.to_string().into());
+    Outcome::Imagined(object)
 }
 
 /// Whether nothing holds an object that is being deleted.
