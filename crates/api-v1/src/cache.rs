@@ -12,6 +12,7 @@ mod entry;
 mod fill;
 mod orders;
 mod slot;
+mod table;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,10 +30,11 @@ use tracing::Instrument;
 use crate::kind::Kind;
 use crate::reach::Reach;
 pub(crate) use contents::{Change, Contents, Happened};
-pub(crate) use entry::{Entry, Key, applied_key, table_entries};
+pub(crate) use entry::{Entry, Key, applied_key};
 pub(crate) use fill::list;
-pub(crate) use orders::{Ordered, sorted};
+pub(crate) use orders::{FEW, Ordered, sorted};
 pub(crate) use slot::{Held, Slot};
+pub(crate) use table::read as read_table;
 
 /// How large copies may get, and how long they stay.
 #[derive(Clone, Copy, Debug)]

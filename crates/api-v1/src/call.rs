@@ -162,18 +162,19 @@ impl Call {
 
     /// An entry as the caller is shown it.
     pub(crate) fn shown(&self, rights: &Rights, kind: &Kind, entry: &Entry) -> Map<String, Value> {
-        self.shown_among(&Neighbours::of(self), rights, kind, entry)
+        self.shown_among(&Neighbours::of(self), rights, kind, entry, entry.object())
     }
 
-    /// An entry as the caller is shown it, with what the copies know of related objects.
+    /// An entry as the caller is shown it, with what the copies know of related objects; `object` is what is shown of the
+    /// object itself.
     pub(crate) fn shown_among(
         &self,
         neighbours: &Neighbours,
         rights: &Rights,
         kind: &Kind,
         entry: &Entry,
+        mut object: Value,
     ) -> Map<String, Value> {
-        let mut object = entry.object();
         // What the environment sets wins over what is stored.
         if self.is_hub()
             && kind.group == GROUP

@@ -70,9 +70,8 @@ impl Column {
 
 /// The columns of a Table.
 pub(crate) fn columns_of(table: &Value) -> Vec<Column> {
-    table
-        .get("columnDefinitions")
-        .and_then(Value::as_array)
+    let definitions = table.get("columnDefinitions").and_then(Value::as_array);
+    definitions
         .into_iter()
         .flatten()
         .map(Column::read)
@@ -103,14 +102,12 @@ impl Cell {
 /// Takes the cells of a row.
 pub(crate) fn cells(
     columns: &[Column],
-    row: &Value,
+    values: Vec<Value>,
     created: Option<Timestamp>,
     now: Timestamp,
 ) -> Vec<Cell> {
-    let values = row.get("cells").and_then(Value::as_array);
     values
         .into_iter()
-        .flatten()
         .enumerate()
         .map(|(at, value)| {
             let since = match columns.get(at).map_or(Time::No, Column::time) {
@@ -122,7 +119,7 @@ pub(crate) fn cells(
                         .or_else(|| now.checked_sub(parse(text)?).ok())
                 }),
             };
-            since.map_or_else(|| Cell::Value(value.clone()), Cell::Since)
+            since.map_or(Cell::Value(value), Cell::Since)
         })
         .collect()
 }
@@ -185,8 +182,8 @@ mod tests {
             .to_vec();
         let now: Timestamp = "2026-11-20T21:22:00Z".parse().unwrap();
         let created: Timestamp = "2026-11-20T21:08:00Z".parse().unwrap();
-        let row = json!({"cells": ["a", "14m", "2m"]});
-        let cells = cells(&columns, &row, Some(created), now);
+        let row = ["a", "14m", "2m"].map(Value::from).to_vec();
+        let cells = cells(&columns, row, Some(created), now);
         let later = now + SignedDuration::from_mins(60);
         let shown: Vec<Value> = cells.iter().map(|cell| cell.shown(later)).collect();
         assert_eq!(shown, [json!("a"), json!("74m"), json!("62m")]);

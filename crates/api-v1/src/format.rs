@@ -106,15 +106,11 @@ pub(crate) fn resource(
 ) -> Map<String, Value> {
     let summary = state(&object, now);
     let relationships = relate::relationships(kind, &object);
+    let name = name(&object).to_owned();
+    let namespace = namespace(&object).map(str::to_owned);
     let Value::Object(mut fields) = object else {
         return Map::new();
     };
-    let metadata = fields.get("metadata").cloned().unwrap_or_default();
-    let name = text(&metadata, "/name").to_owned();
-    let namespace = metadata
-        .get("namespace")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
     for clash in CLASHING {
         if let Some(value) = fields.remove(clash) {
             fields.insert(format!("_{clash}"), value);

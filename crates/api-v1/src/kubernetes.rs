@@ -9,7 +9,9 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, BodyStream, Limited};
 use kube::Client;
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 
@@ -153,24 +155,40 @@ pub(crate) async fn ask(
     client: &Client,
     request: Ask<'_>,
 ) -> Result<(StatusCode, Value), ApiError> {
-    let (status, body) = whole(open(client, request).await?).await?;
-    if !status.is_success() {
-        return Err(refusal(status, &body));
-    }
+    let (status, body) = bytes(client, request).await?;
     if body.is_empty() {
         return Ok((status, Value::Null));
     }
-    let value = serde_json::from_slice(&body).map_err(|error| {
-        tracing::warn!(%error, "a cluster answered what is no JSON");
-        unavailable("the cluster's answer is not JSON")
-    })?;
+    let value = serde_json::from_slice(&body).map_err(no_json)?;
     Ok((status, value))
+}
+
+/// Status and body of an answer that is no refusal.
+async fn bytes(client: &Client, request: Ask<'_>) -> Result<(StatusCode, Vec<u8>), ApiError> {
+    let (status, body) = whole(open(client, request).await?).await?;
+    if status.is_success() {
+        Ok((status, body))
+    } else {
+        Err(refusal(status, &body))
+    }
+}
+
+/// What to say of an answer that cannot be read.
+pub(crate) fn no_json(error: impl std::fmt::Display) -> ApiError {
+    tracing::warn!(%error, "a cluster answered what is no JSON");
+    unavailable("the cluster's answer is not JSON")
 }
 
 /// [`ask`] for the JSON alone.
 pub(crate) async fn get(client: &Client, url: &str, accept: &str) -> Result<Value, ApiError> {
     let (_, value) = ask(client, Ask::get(url).accepting(accept)).await?;
     Ok(value)
+}
+
+/// [`get`] for the text of the answer.
+pub(crate) async fn get_text(client: &Client, url: &str, accept: &str) -> Result<String, ApiError> {
+    let (_, body) = bytes(client, Ask::get(url).accepting(accept)).await?;
+    String::from_utf8(body).map_err(no_json)
 }
 
 /// [`get`] with all rights; once more when the cluster's agent is replaced meanwhile.
@@ -194,11 +212,13 @@ pub(crate) async fn get_whole(
 }
 
 /// One event of a watch.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct Event {
     /// `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`.
+    #[serde(rename = "type")]
     pub(crate) kind: String,
-    pub(crate) object: Value,
+    /// As it was written.
+    pub(crate) object: Box<RawValue>,
 }
 
 /// Opens a watch; the stream ends when the server ends it.
@@ -226,24 +246,20 @@ pub(crate) async fn watch(
         .map(|line| {
             let broken = || unavailable("the watch of the cluster broke off");
             let line = line.map_err(|_| broken())?;
-            let mut event: Value = serde_json::from_str(&line).map_err(|_| broken())?;
-            let kind = event
-                .get("type")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned();
-            let object = event.get_mut("object").map(Value::take).unwrap_or_default();
-            if kind == "ERROR" {
-                let code = object
-                    .get("code")
-                    .and_then(Value::as_u64)
-                    .and_then(|code| u16::try_from(code).ok());
-                let status = code
-                    .and_then(|code| StatusCode::from_u16(code).ok())
+            let event: Event = serde_json::from_str(&line).map_err(|_| broken())?;
+            if event.kind == "ERROR" {
+                #[derive(Deserialize)]
+                struct Refused {
+                    code: Option<u16>,
+                }
+                let text = event.object.get();
+                let status = serde_json::from_str::<Refused>(text)
+                    .ok()
+                    .and_then(|refused| StatusCode::from_u16(refused.code?).ok())
                     .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                return Err(refusal(status, object.to_string().as_bytes()));
+                return Err(refusal(status, text.as_bytes()));
             }
-            Ok(Event { kind, object })
+            Ok(event)
         })
         .boxed())
 }

@@ -23,6 +23,7 @@ mod format;
 mod guard;
 mod kind;
 mod kubernetes;
+mod lean;
 mod list;
 mod log;
 mod neighbours;

@@ -16,6 +16,7 @@ use crate::cache::{Contents, Entry, Held, Key, list as list_directly};
 use crate::call::{Answer, Call, check_readable};
 use crate::format::is_blocked;
 use crate::kind::Kind;
+use crate::lean;
 use crate::neighbours::Neighbours;
 use crate::permissions::Permissions;
 use crate::query::{ListQuery, Namespaces};
@@ -115,12 +116,8 @@ pub(crate) async fn answer(
             && within
                 .as_ref()
                 .is_none_or(|(names, inverted)| is_within(kind, entry, names) != *inverted)
-            && query.accepts(&|field| entry.seen(field))
     };
-    let is_whole = query.filters.is_empty()
-        && namespace.is_none()
-        && within.is_none()
-        && matches!(extent, Extent::All);
+    let is_whole = namespace.is_none() && within.is_none() && matches!(extent, Extent::All);
     let Found {
         page,
         count,
@@ -174,9 +171,13 @@ async fn shown(
 ) -> Answer<Vec<Value>> {
     let permissions = Permissions::asked(call).await?;
     let neighbours = Neighbours::of(call);
+    let lean = query.projection.excludes(&lean::LEFT_OUT);
     let mut shown: Vec<Map<String, Value>> = page
         .iter()
-        .map(|entry| call.shown_among(&neighbours, rights, kind, entry))
+        .map(|entry| {
+            let object = if lean { entry.lean() } else { entry.object() };
+            call.shown_among(&neighbours, rights, kind, entry, object)
+        })
         .collect();
     associate::add(call, rights, kind, page, &mut shown).await?;
     let data = shown.into_iter().zip(page).map(|(shown, entry)| {

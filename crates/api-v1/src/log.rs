@@ -15,6 +15,7 @@ use drover_auth::web::{ApiError, Response};
 use futures::{Stream, StreamExt};
 use http::request::Parts;
 use kube::Client;
+use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::Instrument as _;
 
@@ -97,7 +98,8 @@ async fn run(call: &Call, hub: &Client, cluster: &str, mut sender: Sender, mut r
             if event.kind == "DELETED" {
                 break 'all "the log is gone";
             }
-            for line in fresh(text(&event.object, "/data/log"), &last) {
+            let object: Value = serde_json::from_str(event.object.get()).unwrap_or_default();
+            for line in fresh(text(&object, "/data/log"), &last) {
                 if let Err(lost) = sender.send_frame(Frame::Text(STANDARD.encode(line))).await {
                     break 'all lost.reason();
                 }

@@ -11,11 +11,11 @@ use http::{Method, StatusCode};
 use kube::Client;
 use serde_json::{Map, Value, json};
 
-use crate::cache::{Entry, table_entries};
+use crate::cache::{Entry, read_table};
 use crate::call::{Answer, Call, no_method};
 use crate::format::{self, is_blocked, stripped};
 use crate::kind::Kind;
-use crate::kubernetes::{Ask, JSON, TABLE, ask, get};
+use crate::kubernetes::{Ask, JSON, TABLE, ask, get_text, no_json};
 use crate::neighbours;
 use crate::permissions::Permissions;
 use crate::rights::{Rights, is_withheld};
@@ -59,9 +59,9 @@ async fn read(
         "{}?includeObject=Object",
         kind.path(named.namespace, Some(named.name))
     );
-    let mut table = get(client, &url, TABLE).await?;
-    let (_, entries) = table_entries(kind, &mut table, call.now());
-    entries
+    let table = get_text(client, &url, TABLE).await?;
+    let rows = read_table(kind, &table, &[], call.now()).map_err(no_json)?;
+    rows.entries
         .into_iter()
         .next()
         .ok_or_else(|| ApiError::server_error("the cluster answered no object"))

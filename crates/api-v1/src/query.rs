@@ -11,7 +11,7 @@ use drover_auth::web::ApiError;
 use http::StatusCode;
 
 use crate::kind::Kind;
-use filter::{Filter, Term};
+use filter::Filter;
 use project::Projection;
 use sort::Order;
 
@@ -130,16 +130,6 @@ impl ListQuery {
             summary_by_namespace: pairs.is_set("summarynamespaced"),
             projection: Projection::parse(pairs),
         })
-    }
-
-    /// Whether an entry passes all filters.
-    pub(crate) fn accepts<'e>(
-        &self,
-        value: &impl Fn(&crate::fields::Field) -> filter::Seen<'e>,
-    ) -> bool {
-        self.filters
-            .iter()
-            .all(|filter| filter.terms.iter().any(|term: &Term| term.accepts(value)))
     }
 }
 

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::cells::{Cell, Column, cells, columns_of};
+use crate::cells::Cell;
 use crate::fields::{Field, Kept, keep};
 use crate::format;
 use crate::kind::{Kind, object_id};
+use crate::lean;
 use crate::neighbours::applier;
 use crate::query::filter::Seen;
 
@@ -91,6 +92,17 @@ impl Entry {
         cells: Vec<Cell>,
         now: Timestamp,
     ) -> Option<Self> {
+        Self::of_text(kind, object, &object.to_string(), cells, now)
+    }
+
+    /// Takes an object as it was written, and what was read of it; `None` if it has no name.
+    pub(super) fn of_text(
+        kind: &Kind,
+        object: &Value,
+        text: &str,
+        cells: Vec<Cell>,
+        now: Timestamp,
+    ) -> Option<Self> {
         let name = format::name(object);
         if name.is_empty() {
             return None;
@@ -125,7 +137,7 @@ impl Entry {
             depends_on: depends_on(object),
             labels,
             own: keep(kind, object),
-            object: serde_json::to_vec(object).unwrap_or_default().into(),
+            object: text.as_bytes().into(),
         })
     }
 
@@ -139,8 +151,13 @@ impl Entry {
 
     /// The object, read anew.
     pub(crate) fn object(&self) -> Value {
-        // It was written by ourselves.
+        // It was read before.
         serde_json::from_slice(&self.object).unwrap_or_default()
+    }
+
+    /// The object without who manages its fields.
+    pub(crate) fn lean(&self) -> Value {
+        lean::read(&self.object).unwrap_or_default()
     }
 
     pub(crate) fn size(&self) -> usize {
@@ -204,38 +221,4 @@ fn seen_cell(cell: &Cell) -> Seen<'_> {
         )]
         Cell::Since(at) => Seen::Number(at.as_millisecond() as f64),
     }
-}
-
-/// The columns of a Table and its rows as entries.
-pub(crate) fn table_entries(
-    kind: &Kind,
-    table: &mut Value,
-    now: Timestamp,
-) -> (Vec<Column>, Vec<Entry>) {
-    // A server that knows no Tables for this kind answers a list, or in a watch the object.
-    if table.get("kind").and_then(Value::as_str) != Some("Table") {
-        let entry = |object: &Value| {
-            let mut object = object.clone();
-            object["apiVersion"] = kind.api_version().into();
-            object["kind"] = kind.kind.clone().into();
-            Entry::new(kind, &object, Vec::new(), now)
-        };
-        let entries = match table.get("items").and_then(Value::as_array) {
-            Some(items) => items.iter().filter_map(entry).collect(),
-            None => entry(table).into_iter().collect(),
-        };
-        return (Vec::new(), entries);
-    }
-    let columns = columns_of(table);
-    let rows = table.get_mut("rows").and_then(Value::as_array_mut);
-    let entries = rows
-        .into_iter()
-        .flatten()
-        .filter_map(|row| {
-            let object = row.get_mut("object").map(Value::take)?;
-            let cells = cells(&columns, row, format::created(&object), now);
-            Entry::new(kind, &object, cells, now)
-        })
-        .collect();
-    (columns, entries)
 }

@@ -13,11 +13,12 @@ use kube::Client;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Caches, Entry, Slot, table_entries};
+use super::table::{Rows, place, read};
+use super::{Caches, Entry, Slot};
 use crate::cells::Column;
-use crate::format::text;
+use crate::format;
 use crate::kind::Kind;
-use crate::kubernetes::{Event, TABLE, get, is_unavailable, unavailable, watch};
+use crate::kubernetes::{Event, TABLE, get_text, is_unavailable, no_json, unavailable, watch};
 
 /// Objects per request of a list.
 const PAGE: usize = 500;
@@ -51,42 +52,57 @@ pub(crate) async fn list(
             entries: Vec::new(),
             revision: 0,
         };
-        let (mut token, mut bytes) = (String::new(), 0);
-        loop {
-            let mut url = format!(
-                "{}?includeObject=Object&limit={PAGE}",
-                kind.path(None, None)
-            );
-            if !token.is_empty() {
-                url.push_str("&continue=");
-                url.extend(form_urlencoded::byte_serialize(token.as_bytes()));
-            }
-            let mut table = match get(client, &url, TABLE).await {
-                Ok(table) => table,
-                // The list took longer than the cluster keeps its place.
-                Err(error) if error.status == StatusCode::GONE && !token.is_empty() => {
-                    continue 'again;
+        let mut bytes = 0;
+        let mut next = Some(page(client, kind, "").await?);
+        while let Some(text) = next {
+            let place = place(&text).map_err(no_json)?;
+            // The next page comes while this one is read.
+            let (read, following) = tokio::join!(rows(kind, text, now), async {
+                if place.is_empty() {
+                    return Ok(None);
                 }
-                Err(error) => return Err(error),
-            };
-            let (columns, mut entries) = table_entries(kind, &mut table, now);
-            bytes += entries.iter().map(Entry::size).sum::<usize>();
+                page(client, kind, &place).await.map(Some)
+            });
+            let mut read = read?;
+            bytes += read.entries.iter().map(Entry::size).sum::<usize>();
             if bytes > most {
                 return Ok(None);
             }
-            if !columns.is_empty() {
-                listed.columns = columns;
+            if !read.columns.is_empty() {
+                listed.columns = read.columns;
             }
-            listed.entries.append(&mut entries);
-            listed.revision = text(&table, "/metadata/resourceVersion")
-                .parse()
-                .unwrap_or_default();
-            text(&table, "/metadata/continue").clone_into(&mut token);
-            if token.is_empty() {
-                return Ok(Some(listed));
-            }
+            listed.entries.append(&mut read.entries);
+            listed.revision = read.revision;
+            next = match following {
+                // The list took longer than the cluster keeps its place.
+                Err(error) if error.status == StatusCode::GONE => continue 'again,
+                other => other?,
+            };
         }
+        return Ok(Some(listed));
     }
+}
+
+/// A page of a list, from a place on.
+async fn page(client: &Client, kind: &Kind, place: &str) -> Result<String, ApiError> {
+    let mut url = format!(
+        "{}?includeObject=Object&limit={PAGE}",
+        kind.path(None, None)
+    );
+    if !place.is_empty() {
+        url.push_str("&continue=");
+        url.extend(form_urlencoded::byte_serialize(place.as_bytes()));
+    }
+    get_text(client, &url, TABLE).await
+}
+
+/// Reads a page; it takes milliseconds, in which others are served.
+async fn rows(kind: &Kind, text: String, now: jiff::Timestamp) -> Result<Rows, ApiError> {
+    let kind = kind.clone();
+    tokio::task::spawn_blocking(move || read(&kind, &text, &[], now))
+        .await
+        .map_err(|_| ApiError::server_error("a list could not be read"))?
+        .map_err(no_json)
 }
 
 /// How a watch ended.
@@ -215,7 +231,7 @@ async fn follow(caches: &Caches, slot: &Arc<Slot>, client: &Client) -> Result<En
             Some(Err(error)) if is_old(&error) => return Ok(End::TooOld),
             Some(Err(error)) => return Err(error),
             Some(Ok(event)) => {
-                if !apply(caches, slot, event) {
+                if !apply(caches, slot, event)? {
                     return Ok(End::TooLarge);
                 }
             }
@@ -224,34 +240,17 @@ async fn follow(caches: &Caches, slot: &Arc<Slot>, client: &Client) -> Result<En
 }
 
 /// Takes one event; whether the copy may stay.
-fn apply(caches: &Caches, slot: &Arc<Slot>, event: Event) -> bool {
-    let Event { kind, mut object } = event;
+fn apply(caches: &Caches, slot: &Arc<Slot>, event: Event) -> Result<bool, ApiError> {
+    let Event { kind, object } = event;
     if kind == "BOOKMARK" {
-        let revision = text(&object, "/metadata/resourceVersion")
-            .parse()
-            .or_else(|_| text(&object, "/rows/0/object/metadata/resourceVersion").parse());
-        if let Ok(revision) = revision {
+        if let Some(revision) = bookmarked(object.get()) {
             slot.bookmark(revision);
         }
-        return true;
+        return Ok(true);
     }
-    // In a Table of a watch only the first event need name its columns.
-    if object
-        .get("columnDefinitions")
-        .and_then(Value::as_array)
-        .is_none_or(Vec::is_empty)
-        && object.get("rows").is_some()
-    {
-        let columns = slot.read(|contents| contents.columns.clone());
-        let documents: Vec<Value> = columns
-            .iter()
-            .enumerate()
-            .map(|(at, column)| column.document(at))
-            .collect();
-        object["columnDefinitions"] = Value::Array(documents);
-    }
-    let (_, entries) = table_entries(&slot.kind, &mut object, caches.clock.now());
-    for entry in entries {
+    let columns = slot.read(|contents| Arc::clone(&contents.columns));
+    let rows = read(&slot.kind, object.get(), &columns, caches.clock.now()).map_err(no_json)?;
+    for entry in rows.entries {
         let (before, after) = if kind == "DELETED" {
             slot.remove(entry)
         } else {
@@ -259,8 +258,18 @@ fn apply(caches: &Caches, slot: &Arc<Slot>, event: Event) -> bool {
         };
         caches.resize(before, after);
         if after > before && !caches.make_room(slot) {
-            return false;
+            return Ok(false);
         }
     }
-    true
+    Ok(true)
+}
+
+/// The revision of a bookmark: that of a Table, or that of the object in it.
+fn bookmarked(text: &str) -> Option<u64> {
+    let object: Value = serde_json::from_str(text).ok()?;
+    ["", "/rows/0/object"].into_iter().find_map(|at| {
+        format::text(&object, &format!("{at}/metadata/resourceVersion"))
+            .parse()
+            .ok()
+    })
 }

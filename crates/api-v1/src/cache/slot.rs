@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::contents::{Change, Contents, Lagged};
 use super::entry::{Entry, Key};
-use super::orders::{Ordered, Orders, sorted};
+use super::orders::{Ordered, Orders};
 use crate::cells::Column;
 use crate::kind::Kind;
 use crate::kubernetes::unavailable;
+use crate::query::filter::Filter;
 use crate::query::sort::Order;
 
 /// How long a reader waits for a copy to be filled.
@@ -202,26 +203,20 @@ impl Slot {
         read(&self.contents.read())
     }
 
-    /// Everything it holds, in an order, and the revision. It is ordered once between two changes, whoever asks.
-    pub(crate) fn ordered(&self, order: &Order) -> (Ordered, u64) {
+    /// What it holds that passes the filters, in an order, and the revision. It is made once between two changes, whoever
+    /// asks.
+    pub(crate) fn arranged(&self, filters: &[Filter], order: &Order) -> (Ordered, u64) {
         let mut orders = self.orders.lock();
         let contents = self.contents.read();
-        let (version, revision) = (contents.version, contents.revision);
-        if let Some(known) = orders.known(version, order) {
-            return (known, revision);
-        }
-        let entries: Vec<Arc<Entry>> = contents.entries.values().cloned().collect();
-        drop(contents);
-        let ordered: Ordered = sorted(&entries, order).into();
-        orders.keep(order, &ordered);
-        (ordered, revision)
+        let ordered = orders.arranged(&contents, filters, order);
+        (ordered, contents.revision)
     }
 
-    /// As [`Self::ordered`], if somebody asked for this order since the last change.
-    pub(crate) fn known_order(&self, order: &Order) -> Option<(Ordered, u64)> {
+    /// As [`Self::arranged`], if somebody asked for the same since the last change.
+    pub(crate) fn known(&self, filters: &[Filter], order: &Order) -> Option<(Ordered, u64)> {
         let mut orders = self.orders.lock();
         let contents = self.contents.read();
-        let known = orders.known(contents.version, order)?;
+        let known = orders.known(contents.version, filters, order)?;
         Some((known, contents.revision))
     }
 

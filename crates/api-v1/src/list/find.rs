@@ -1,7 +1,7 @@
 //! Which entries a query finds, in which order, and which of them are answered.
 //!
-//! Pure but for looking at the copy. Everything in an order is kept with the copy
-//! until it changes, so that another page of a long list costs its length only.
+//! Pure but for looking at the copy. What passes filters, in an order, is kept with the
+//! copy until it changes, so that another page of a long list costs its length only.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -10,8 +10,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::Source;
-use crate::cache::{Entry, Key, Ordered, sorted};
+use crate::cache::{Entry, FEW, Key, Ordered, sorted};
 use crate::fields::Field;
+use crate::query::filter::accept;
 use crate::query::{ListQuery, Window};
 
 /// What a query finds.
@@ -73,48 +74,55 @@ fn cut<'e>(
     (page, count)
 }
 
-/// Of everything there is.
+/// Of all that pass the filters, for who sees everything there is.
 pub(super) fn find_all(source: &Source, query: &ListQuery) -> Found {
     if let Source::Copy(held) = source
-        && !query.order.is_by_id()
+        && !(query.filters.is_empty() && query.order.is_by_id())
     {
-        let (ordered, revision) = held.ordered(&query.order);
-        return Found::of(query, ordered.iter(), revision);
+        let (found, revision) = held.arranged(&query.filters, &query.order);
+        return Found::of(query, found.iter(), revision);
     }
     find(source, query, None, &|_| true)
 }
 
-/// Of what passes.
+/// Of what passes and the filters let through.
 pub(super) fn find(
     source: &Source,
     query: &ListQuery,
     namespace: Option<&str>,
     passes: &impl Fn(&Entry) -> bool,
 ) -> Found {
-    let order = &query.order;
+    let ListQuery { filters, order, .. } = query;
+    let accepted = |entry: &Entry| passes(entry) && accept(filters, &|field| entry.seen(field));
+    let within = |entry: &&Arc<Entry>| {
+        namespace.is_none_or(|wanted| entry.namespace() == Some(wanted)) && passes(entry)
+    };
+    if let Source::Copy(held) = source
+        && let Some((found, revision)) = held.known(filters, order)
+    {
+        return Found::of(query, found.iter().filter(within), revision);
+    }
     if order.is_by_id() {
         return source.read(|entries, revision| {
-            Found::of(query, passing(entries, namespace, passes), revision)
+            Found::of(query, passing(entries, namespace, &accepted), revision)
         });
     }
     let among = |(ordered, revision): (Ordered, u64)| {
-        let passing = ordered.iter().filter(|entry| {
-            namespace.is_none_or(|wanted| entry.namespace() == Some(wanted)) && passes(entry)
-        });
-        Found::of(query, passing, revision)
+        let found = ordered.iter().filter(within);
+        Found::of(query, found.filter(|entry| accepted(entry)), revision)
     };
     if let Source::Copy(held) = source
-        && let Some(known) = held.known_order(order)
+        && let Some(known) = held.known(&[], order)
     {
         return among(known);
     }
     let (found, all, revision) = source.read(|entries, revision| {
-        let found: Vec<Arc<Entry>> = passing(entries, namespace, passes).cloned().collect();
+        let found: Vec<Arc<Entry>> = passing(entries, namespace, &accepted).cloned().collect();
         (found, entries.len(), revision)
     });
     match source {
         // Much of it: the next page, and others who see much of it, need the same order.
-        Source::Copy(held) if found.len() > all / 8 => among(held.ordered(order)),
+        Source::Copy(held) if found.len() > all / FEW => among(held.arranged(&[], order)),
         Source::Copy(_) | Source::Direct { .. } => {
             Found::of(query, sorted(&found, order).iter(), revision)
         }

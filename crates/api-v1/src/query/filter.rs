@@ -94,6 +94,18 @@ impl Term {
     }
 }
 
+impl Filter {
+    /// Whether an entry with these values passes.
+    pub(crate) fn accepts<'e>(&self, value: &impl Fn(&Field) -> Seen<'e>) -> bool {
+        self.terms.iter().any(|term| term.accepts(value))
+    }
+}
+
+/// Whether an entry with these values passes all filters.
+pub(crate) fn accept<'e>(filters: &[Filter], value: &impl Fn(&Field) -> Seen<'e>) -> bool {
+    filters.iter().all(|filter| filter.accepts(value))
+}
+
 /// Whether `part` occurs in `text`, in any case.
 fn is_like(text: &str, part: &str) -> bool {
     let text = text.as_bytes();

@@ -28,6 +28,11 @@ impl Projection {
         }
     }
 
+    /// Whether this path is left out by itself.
+    pub(crate) fn excludes(&self, path: &[&str]) -> bool {
+        self.exclude.iter().any(|excluded| excluded == path)
+    }
+
     /// Leaves of an object what was asked for.
     pub(crate) fn apply(&self, object: Map<String, Value>) -> Map<String, Value> {
         let mut object = object;

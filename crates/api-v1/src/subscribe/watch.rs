@@ -10,7 +10,7 @@ use super::{End, Gone, Outgoing, Topic};
 use crate::cache::{Change, Entry, Happened, Held};
 use crate::call::{Call, Refused, check_readable};
 use crate::kind::Kind;
-use crate::query::filter::{Filter, label_selector};
+use crate::query::filter::{Filter, accept, label_selector};
 use crate::rights::{Extent, Rights};
 
 /// How often rights inside the cluster are asked for again (the peer: the same).
@@ -117,12 +117,7 @@ impl<'a> Watch<'a> {
     }
 
     fn selects(&self, entry: &Entry) -> bool {
-        self.selector.iter().all(|filter| {
-            filter
-                .terms
-                .iter()
-                .any(|term| term.accepts(&|field| entry.seen(field)))
-        })
+        accept(&self.selector, &|field| entry.seen(field))
     }
 
     fn is_wanted(&self, change: &Change) -> bool {

@@ -102,24 +102,24 @@ fn an_order_is_made_once_between_two_changes_and_never_shows_what_went() {
         ordered.iter().map(|one| one.name().to_owned()).collect()
     };
     let down = order("-metadata.name");
-    assert!(slot.known_order(&down).is_none());
-    let (first, revision) = slot.ordered(&down);
+    assert!(slot.known(&[], &down).is_none());
+    let (first, revision) = slot.arranged(&[], &down);
     assert_eq!((names(&first), revision), (vec!["b".into(), "a".into()], 3));
     // A bookmark changes the revision and nothing else.
     slot.bookmark(9);
-    let (again, revision) = slot.ordered(&down);
+    let (again, revision) = slot.arranged(&[], &down);
     assert!(Arc::ptr_eq(&first, &again) && revision == 9);
-    let (up, _) = slot.ordered(&order("metadata.name"));
+    let (up, _) = slot.arranged(&[], &order("metadata.name"));
     assert_eq!(names(&up), ["a", "b"]);
-    assert!(slot.known_order(&down).is_some());
+    assert!(slot.known(&[], &down).is_some());
 
     slot.upsert(entry("c", 10));
-    assert!(slot.known_order(&down).is_none());
-    assert_eq!(names(&slot.ordered(&down).0), ["c", "b", "a"]);
+    assert!(slot.known(&[], &down).is_none());
+    assert_eq!(names(&slot.arranged(&[], &down).0), ["c", "b", "a"]);
     slot.remove(entry("b", 11));
-    assert_eq!(names(&slot.ordered(&down).0), ["c", "a"]);
+    assert_eq!(names(&slot.arranged(&[], &down).0), ["c", "a"]);
     slot.replace(Vec::new(), vec![entry("d", 12)], 12);
-    assert_eq!(names(&slot.ordered(&down).0), ["d"]);
+    assert_eq!(names(&slot.arranged(&[], &down).0), ["d"]);
     slot.release();
-    assert_eq!(names(&slot.ordered(&down).0), Vec::<String>::new());
+    assert_eq!(names(&slot.arranged(&[], &down).0), Vec::<String>::new());
 }

@@ -1,0 +1,177 @@
+//! Objects as a cluster answers them: rows of a Table, with the cells of its columns.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::Entry;
+use crate::cells::{Column, cells};
+use crate::format;
+use crate::kind::Kind;
+use crate::lean;
+
+/// A Table, read.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    /// Those of the Table, or those that were known before where it names none.
+    pub(crate) columns: Vec<Column>,
+    pub(crate) entries: Vec<Entry>,
+    pub(super) revision: u64,
+}
+
+/// A Table, or the list or object of a server that knows no Tables for its kind.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'t> {
+    #[serde(borrow, default)]
+    kind: Cow<'t, str>,
+    #[serde(default)]
+    metadata: Metadata,
+    #[serde(default)]
+    column_definitions: Option<Vec<Value>>,
+    #[serde(borrow, default)]
+    rows: Option<Vec<Row<'t>>>,
+    #[serde(borrow, default)]
+    items: Option<Vec<&'t RawValue>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Metadata {
+    resource_version: String,
+    #[serde(rename = "continue")]
+    place: String,
+}
+
+#[derive(Deserialize)]
+struct Row<'t> {
+    #[serde(default)]
+    cells: Vec<Value>,
+    #[serde(borrow)]
+    object: Option<&'t RawValue>,
+}
+
+/// Where a list goes on; empty at its end.
+///
+/// # Errors
+/// If it is no answer.
+pub(super) fn place(text: &str) -> serde_json::Result<String> {
+    #[derive(Deserialize)]
+    struct Head {
+        #[serde(default)]
+        metadata: Metadata,
+    }
+    Ok(serde_json::from_str::<Head>(text)?.metadata.place)
+}
+
+/// Reads an answer; in a watch only the first Table need name its columns, which are then `known`.
+///
+/// # Errors
+/// If it is no answer.
+pub(crate) fn read(
+    kind: &Kind,
+    text: &str,
+    known: &[Column],
+    now: Timestamp,
+) -> serde_json::Result<Rows> {
+    let answer: Answer<'_> = serde_json::from_str(text)?;
+    let revision = answer.metadata.resource_version.parse().unwrap_or_default();
+    if answer.kind != "Table" {
+        let entries = match answer.items {
+            Some(items) => items
+                .into_iter()
+                .map(|item| plain(kind, item.get(), now))
+                .filter_map(Result::transpose)
+                .collect::<Result<_, _>>()?,
+            None => plain(kind, text, now)?.into_iter().collect(),
+        };
+        return Ok(Rows {
+            columns: Vec::new(),
+            entries,
+            revision,
+        });
+    }
+    let columns = match answer.column_definitions {
+        Some(definitions) if !definitions.is_empty() => {
+            definitions.iter().map(Column::read).collect()
+        }
+        _ => known.to_vec(),
+    };
+    let mut entries = Vec::new();
+    for row in answer.rows.into_iter().flatten() {
+        let Some(text) = row.object else { continue };
+        let object = lean::read(text.get().as_bytes())?;
+        let cells = cells(&columns, row.cells, format::created(&object), now);
+        entries.extend(Entry::of_text(kind, &object, text.get(), cells, now));
+    }
+    Ok(Rows {
+        columns,
+        entries,
+        revision,
+    })
+}
+
+/// An object of a list, which says what it is only once, or of its own.
+fn plain(kind: &Kind, text: &str, now: Timestamp) -> serde_json::Result<Option<Entry>> {
+    let mut object: Value = serde_json::from_str(text)?;
+    if let Value::Object(fields) = &mut object {
+        fields.insert("apiVersion".to_owned(), kind.api_version().into());
+        fields.insert("kind".to_owned(), kind.kind.clone().into());
+    }
+    Ok(Entry::new(kind, &object, Vec::new(), now))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn kind() -> Kind {
+        Kind::new("", "v1", "ConfigMap", "configmaps")
+    }
+
+    fn read(answer: &Value, known: &[Column]) -> Rows {
+        super::read(&kind(), &answer.to_string(), known, Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    #[test]
+    fn tables_lists_and_objects_are_read() {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "resourceVersion": "3",
+            "managedFields": [{"manager": "m"}]}});
+        let table = json!({"kind": "Table", "metadata": {"resourceVersion": "9", "continue": "here"},
+            "columnDefinitions": [{"name": "Name", "type": "string"}],
+            "rows": [{"cells": ["a"], "object": object}, {"cells": ["b"], "object": {"metadata": {}}}]});
+        let rows = read(&table, &[]);
+        assert_eq!((rows.revision, rows.columns.len()), (9, 1));
+        let [entry] = rows.entries.as_slice() else {
+            unreachable!("{rows:?}")
+        };
+        assert_eq!(
+            (entry.name(), entry.revision, entry.cells.len()),
+            ("a", 3, 1)
+        );
+        assert_eq!(entry.object(), object, "nothing of an object is lost");
+        assert_eq!(place(&table.to_string()).unwrap(), "here");
+
+        let later = json!({"kind": "Table", "columnDefinitions": null, "rows": [{"cells": ["a"], "object": object}]});
+        assert_eq!(read(&later, &rows.columns).columns, rows.columns);
+
+        let list = json!({"kind": "ConfigMapList", "items": [{"metadata": {"name": "b"}}]});
+        let whole = read(&list, &[]).entries[0].object();
+        assert_eq!(
+            whole,
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}})
+        );
+        assert_eq!(read(&object, &[]).entries[0].name(), "a");
+        assert!(super::read(&kind(), "{\"rows\":", &[], Timestamp::UNIX_EPOCH).is_err());
+        assert!(
+            read(&json!({"kind": "Table", "rows": null}), &[])
+                .entries
+                .is_empty()
+        );
+    }
+}
