@@ -73,21 +73,35 @@ export interface Question {
   items?: string[]
   confirm: string
   danger?: boolean
+  /** What it is about is still being found out; until then nobody can say yes. */
+  pending?: boolean
   answer: (yes: boolean) => void
 }
 
 export const question = ref<Question>()
 
-/** Asks; `false` when the person turns away. */
-export function ask(asked: Omit<Question, 'answer'>): Promise<boolean> {
+/** What is found out about a question after it was asked. */
+export type Findings = Pick<Question, 'text' | 'items'>
+
+/** Asks; `false` when the person turns away. With `later`, at once, and completed when that is known. */
+export function ask(asked: Omit<Question, 'answer' | 'pending'>, later?: Promise<Findings>): Promise<boolean> {
   question.value?.answer(false)
   return new Promise((resolve) => {
-    question.value = {
+    const shown = reactive<Question>({
       ...asked,
+      pending: later !== undefined,
       answer: (yes) => {
         question.value = undefined
         resolve(yes)
       },
-    }
+    })
+    question.value = shown
+    later?.then(
+      (found) => Object.assign(shown, found, { pending: false }),
+      (error: unknown) => {
+        shown.pending = false
+        notify(messageOf(error), 'failed')
+      },
+    )
   })
 }

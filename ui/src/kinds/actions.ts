@@ -3,7 +3,7 @@
 import type { Router } from 'vue-router'
 
 import { download } from '@/app/clipboard'
-import { ask, attempt, attemptEach, notify } from '@/app/notices'
+import { ask, attempt, attemptEach, notify, type Findings } from '@/app/notices'
 import type { MenuItem } from '@/components/menu'
 import { createObject, deleteObject, getObject, JOBS, patchObject } from '@/data/kubernetes/objects'
 import type { ApiResource } from '@/data/kubernetes/resources'
@@ -11,7 +11,7 @@ import { HAVE_REVISIONS } from '@/data/kubernetes/revisions'
 import { paths } from '@/lib/paths'
 import { t } from '@/texts'
 
-import { blastOf, type Blast } from './blast'
+import { blastOf } from './blast'
 import { ROLLING, SCALABLE } from './index'
 import { jobOf, restartPatch } from './workload'
 
@@ -94,22 +94,34 @@ export function saveYaml(targets: Target[]): Promise<boolean> {
   })
 }
 
-/** Asks, naming what goes along and what would miss it, and deletes. */
-export async function removeObjects(targets: Target[]): Promise<boolean> {
+/** What a deletion takes along, and what would miss it. */
+async function concernedBy(targets: Target[]): Promise<Findings> {
   const blasts = await Promise.all(targets.slice(0, LOOKED_UP).map(blastOf))
-  const any = (of: keyof Blast): boolean => blasts.some((blast) => blast[of].length > 0)
-  const text = [t.actions.deleteAlone, any('along') ? t.actions.deleteAlong : '', any('users') ? t.actions.deleteUsed : '']
-  const yes = await ask({
-    title: t.actions.deleteTitle(targets.length),
+  const any = (of: 'along' | 'users'): boolean => blasts.some((blast) => blast[of].length > 0)
+  const text = [
+    t.actions.deleteAlone,
+    any('along') ? t.actions.deleteAlong : '',
+    any('users') ? t.actions.deleteUsed : '',
+    blasts.every((blast) => blast.known) ? '' : t.actions.deleteUnknown,
+    targets.length > LOOKED_UP ? t.actions.deleteFirst(LOOKED_UP) : '',
+  ]
+  return {
     text: text.filter(Boolean).join(' '),
     items: targets.flatMap((target, index) => [
       label(target),
       ...(blasts[index]?.along ?? []).map(t.actions.along),
       ...(blasts[index]?.users ?? []).map(t.actions.usedBy),
     ]),
-    confirm: t.actions.delete,
-    danger: true,
-  })
+  }
+}
+
+/** Asks, naming what is concerned, and deletes. */
+export async function removeObjects(targets: Target[]): Promise<boolean> {
+  const title = t.actions.deleteTitle(namesOf(targets), targets.length)
+  const yes = await ask(
+    { title, text: t.actions.deleteAlone, items: targets.map(label), confirm: t.actions.delete, danger: true },
+    concernedBy(targets),
+  )
   if (!yes) return false
   return attemptEach(
     targets,

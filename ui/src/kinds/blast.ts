@@ -19,17 +19,18 @@ export interface Blast {
   along: string[]
   /** Stays, and does without it. */
   users: string[]
+  /** Whether the cluster told in time. */
+  known: boolean
 }
 
-/** Nothing where the server does not say: the deletion itself will tell what is wrong. */
 export async function blastOf(target: Target): Promise<Blast> {
   const signal = AbortSignal.timeout(PATIENCE)
   try {
     const served = await resources(target.cluster)
     const [along, users] = await Promise.all([alongWith(target, served, signal), missing(target, served, signal)])
-    return { along, users }
+    return { along, users, known: true }
   } catch {
-    return { along: [], users: [] }
+    return { along: [], users: [], known: false }
   }
 }
 

@@ -5,6 +5,7 @@ import { many } from './many'
 export const frame = {
   app: {
     lost: 'Connection to the server lost. Trying again; what you see may be old.',
+    unreachable: 'The server cannot be reached.',
   },
   common: {
     all: 'All',
@@ -18,6 +19,7 @@ export const frame = {
     done: 'Done',
     download: 'Download',
     edit: 'Edit',
+    looking: 'Looking for what else is concerned …',
     save: 'Save',
     someFailed: (failed: number, all: number, why: string) => `${failed} of ${all} failed. ${why}`,
   },
@@ -89,6 +91,7 @@ export const frame = {
   palette: {
     action: 'action',
     cluster: (state: string) => `cluster · ${state}`,
+    failed: 'The search for objects does not answer.',
     here: 'this cluster',
     hint: 'Find anything (Ctrl K or /)',
     leftOut: (count: number) => `${many(count, 'cluster was', 'clusters were')} not searched in full.`,
@@ -96,6 +99,7 @@ export const frame = {
     open: 'Find',
     page: 'page',
     placeholder: 'Go to a page, a kind, an object, a cluster …',
+    searching: 'Searching …',
     title: 'Find anything',
   },
   scope: {
@@ -104,6 +108,7 @@ export const frame = {
     find: 'Find a namespace',
     kindProject: 'project',
     project: (name: string) => `Project ${name}`,
+    showAll: 'Show all namespaces',
     title: 'Namespaces shown',
   },
   columns: {
@@ -137,6 +142,7 @@ export const frame = {
     actionsOf: (name: string) => `Actions for ${name}`,
     bulk: 'Actions for the selection',
     choose: (name: string) => `Select ${name}`,
+    clear: 'Clear the filter',
     chooseAll: 'Select all',
     chooseNone: 'Clear selection',
     chosen: (count: number) => `${count} selected`,
@@ -144,6 +150,8 @@ export const frame = {
     columnsHint: 'Choose columns',
     count: (shown: number, all: number) => (shown === all ? String(all) : `${shown} of ${all}`),
     empty: 'There are none.',
+    emptyHere: 'There are none in the chosen namespaces.',
+    emptyYet: (create: string) => `There are none yet. “${create}” above makes one.`,
     filter: 'Filter',
     filterOf: (label: string) => `Filter ${label}`,
     loading: 'Loading …',
@@ -159,8 +167,11 @@ export const frame = {
   },
   login: {
     changePassword: 'Change password',
+    ended: 'Sign in again',
+    endedText: 'Your session has ended. What you typed is still here: sign in and go on.',
     first: 'First start. Sign in as admin with the password that the server was started with, or that it printed.',
     heading: 'Sign in to Drover',
+    leave: 'Leave without saving',
     password: 'Password',
     signIn: 'Sign in',
     signOut: 'Sign out',
