@@ -1,4 +1,5 @@
 import '@/styles/main.css'
+import '@/styles/gate.css'
 
 import { createApp } from 'vue'
 

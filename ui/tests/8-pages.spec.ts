@@ -98,6 +98,8 @@ test('every page fits, and has no faults', async ({ admin, world }) => {
           await admin.setViewportSize({ width: pixels, height: width === 'phone' ? 780 : 900 })
           await admin.screenshot({ path: `../target/ui/${name}-${width}-${theme}.png` })
           expect.soft(await excess(admin), `${name} scrolls sideways: ${width}`).toBe(0)
+          // A page that came without its styles begins at the very edge.
+          expect.soft((await admin.locator('h1').boundingBox())?.x, `${name} has a margin: ${width}`).toBeGreaterThanOrEqual(8)
         }
         await admin.setViewportSize({ width: WIDTHS.desktop, height: 900 })
       }
