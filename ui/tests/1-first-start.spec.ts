@@ -36,3 +36,31 @@ test('after signing in one is where one wanted to be', async ({ page, world }) =
   await page.getByRole('button', { name: 'Sign in' }).click()
   await expect(page.getByRole('heading', { name: 'Users' })).toBeVisible()
 })
+
+test('a session that ends takes nothing along that somebody typed', async ({ page, world }) => {
+  const end = (): Promise<unknown> => world.call(page.context().request, 'POST', '/v3/tokens?action=logout', {})
+  const signIn = async (): Promise<void> => {
+    await page.getByLabel('Password', { exact: true }).fill(PASSWORD)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+  }
+  await page.goto('/dashboard/clusters/import')
+  await page.getByLabel('User name').fill('admin')
+  await signIn()
+  await page.getByLabel('Name', { exact: true }).fill('Half Typed')
+  await end()
+  await page.getByRole('button', { name: 'Create' }).click()
+  const again = page.getByRole('dialog', { name: 'Sign in again' })
+  await page.keyboard.press('Escape')
+  await expect(again.getByLabel('User name')).toHaveValue('admin')
+  await signIn()
+  await expect(again).toHaveCount(0)
+  await expect(page.getByLabel('Name', { exact: true })).toHaveValue('Half Typed')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await expect(page.getByRole('alert').filter({ hasText: 'lower-case letters' })).toBeVisible()
+
+  // Where nothing is unsaved, one signs in as always.
+  await page.getByLabel('Name', { exact: true }).fill('')
+  await end()
+  await page.getByRole('link', { name: 'Settings' }).click()
+  await expect(page.getByRole('heading', { name: 'Sign in to Drover' })).toBeVisible()
+})

@@ -5,6 +5,8 @@
  * Kubernetes' `Status`), and what a lost session or connection means.
  */
 
+import { t } from '@/texts'
+
 /** What the server said when it refused. */
 export class ApiError extends Error {
   constructor(
@@ -66,7 +68,14 @@ export async function fetchOk(method: string, path: string, options: RequestOpti
   // Who is signed in and may not enter a cluster is refused by the same number.
   const isKnown = response.headers.get('X-API-Cattle-Auth') === 'true'
   if (refused.status === 401 && !isKnown && !path.startsWith('/v3-public')) for (const listener of listeners) listener()
+  // Its cookie goes with the session: whoever signed out in another window comes here without one.
+  if (refused.code === 'InvalidCSRFToken') void checkSession()
   throw refused
+}
+
+/** Asks whether anybody is still signed in; if not, those who wait for that are called. */
+export async function checkSession(): Promise<void> {
+  await fetchOk('GET', '/v3/users?me=true').catch(() => undefined)
 }
 
 /** The answer's JSON; `undefined` for an empty answer. */
@@ -83,6 +92,7 @@ export function isOffline(error: unknown): boolean {
 
 /** An error in words for people. */
 export function messageOf(error: unknown): string {
+  if (error instanceof ConnectionError) return t.app.unreachable
   return error instanceof Error ? error.message : String(error)
 }
 

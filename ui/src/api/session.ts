@@ -9,9 +9,11 @@ interface State {
   user: User | undefined
   /** Whether the server was asked yet. */
   known: boolean
+  /** The server no longer takes this sign-in; who it was is still known. */
+  ended: boolean
 }
 
-const state = reactive<State>({ user: undefined, known: false })
+const state = reactive<State>({ user: undefined, known: false, ended: false })
 
 /** The password of this sign-in, kept only until the first-start page has replaced it. */
 let typedPassword: string | undefined
@@ -29,6 +31,7 @@ export async function loadSession(): Promise<User | undefined> {
     state.user = undefined
   }
   state.known = true
+  state.ended = false
   return state.user
 }
 
@@ -53,9 +56,15 @@ export async function changePassword(newPassword: string, currentPassword = type
 
 export async function signOut(): Promise<void> {
   await request('POST', '/v3/tokens?action=logout', { body: {} })
+  leaveSession()
+}
+
+/** Forgets who was signed in, and with it the page. */
+export function leaveSession(): void {
   state.user = undefined
+  state.ended = false
 }
 
 onSignedOut(() => {
-  state.user = undefined
+  state.ended = state.user !== undefined
 })

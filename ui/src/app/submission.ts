@@ -1,8 +1,9 @@
 /** The sending of a form: whether it is under way, and what was wrong with it. */
 
-import { computed, ref, type ComputedRef, type Ref } from 'vue'
+import { computed, ref, watch, type ComputedRef, type Ref } from 'vue'
 
 import { ApiError, messageOf } from '@/api/http'
+import { session } from '@/api/session'
 
 export interface Submission {
   busy: Ref<boolean>
@@ -39,6 +40,11 @@ export function useSubmission(): Submission {
       busy.value = false
     }
   }
+  // That the session was over says nothing once it goes on.
+  watch(
+    () => session.ended,
+    (ended) => ended || clear(),
+  )
   const told = computed(() => (field.value ? `${field.value}: ${problem.value}` : problem.value))
   return { busy, problem, field, told, clear, send }
 }

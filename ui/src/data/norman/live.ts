@@ -8,7 +8,7 @@
 
 import { computed, onScopeDispose, reactive, ref, shallowReactive, type ComputedRef } from 'vue'
 
-import { isOffline, messageOf, socketUrl } from '@/api/http'
+import { checkSession, isOffline, messageOf, socketUrl } from '@/api/http'
 import { list, type Resource } from '@/api/norman'
 import { mayPass, pause } from '@/data/backoff'
 
@@ -160,6 +160,8 @@ function subscribe(): void {
 function lost(): void {
   socket = undefined
   connected.value = false
+  // A websocket does not say why it was refused: the session may be over.
+  if (attempts > 0) void checkSession()
   clearTimeout(timer)
   timer = setTimeout(subscribe, pause(attempts, Math.random()))
   attempts += 1
