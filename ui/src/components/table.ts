@@ -10,6 +10,8 @@ export interface TableColumn<T> {
   title?: string
   /** What the cell says. */
   text: (row: T) => string
+  /** What it says to whoever stays on it; the text when absent. */
+  hint?: (row: T) => string
   /** What it is ordered by; the text when absent. */
   order?: (row: T) => string | number
   /** Where the server has what it is ordered by and searched in; `-` before it when its order is the other way around. */

@@ -19,6 +19,8 @@ export interface Row {
   namespace: string
   metadata: ObjectMeta
   cells: unknown[]
+  /** When it was read, in milliseconds: ages in its cells count from then. */
+  read: number
   /** What of its data was asked for (`ListQuery.include`). */
   data?: Record<string, string>
 }

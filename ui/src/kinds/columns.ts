@@ -4,7 +4,8 @@ import { now } from '@/app/now'
 import type { TableColumn } from '@/components/table'
 import type { ApiResource } from '@/data/kubernetes/resources'
 import type { Column, Row } from '@/data/rows'
-import { age } from '@/lib/age'
+import { age, duration, parseDuration } from '@/lib/age'
+import { moment } from '@/lib/moment'
 import { paths } from '@/lib/paths'
 import { cellTone } from '@/lib/tone'
 import { t } from '@/texts'
@@ -60,6 +61,7 @@ export function ageColumn<T>(timestamp: (row: T) => string | undefined): TableCo
     // Older first reads as a larger age.
     field: '-metadata.creationTimestamp',
     text: (row) => age(timestamp(row), now.value),
+    hint: (row) => moment(timestamp(row)),
     order: (row) => -Date.parse(timestamp(row) ?? '') || 0,
     width: AGE_WIDTH,
     moving: true,
@@ -68,7 +70,7 @@ export function ageColumn<T>(timestamp: (row: T) => string | undefined): TableCo
 
 function cellColumn(context: ListContext, column: Column, index: number, telling: string | undefined): TableColumn<Row> {
   if (column.name === 'Age' || column.name === 'Created At') return ageColumn((row) => row.metadata.creationTimestamp)
-  const text = (row: Row): string => cellText(row.cells[index])
+  const text = (row: Row): string => (isAge(column) ? agedText(row, index, now.value) : cellText(row.cells[index]))
   const { plural } = context.resource
   const shaped: TableColumn<Row> = {
     id: column.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-'),
@@ -97,6 +99,12 @@ function involved({ cluster, ofKind }: ListContext, row: Row, object: string): R
 function cellText(cell: unknown): string {
   if (cell === null || cell === undefined) return ''
   return typeof cell === 'object' ? JSON.stringify(cell) : String(cell)
+}
+
+/** An age as it is by now: the cell says how old it was when it was read. */
+export function agedText(row: Row, index: number, now: number): string {
+  const then = parseDuration(cellText(row.cells[index]))
+  return then === undefined ? cellText(row.cells[index]) : duration(then + Math.max(0, now - row.read) / 1000)
 }
 
 /** Whether cells are ages, which the server keeps as the time they count from. */

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 
 import type { Column, Row } from '@/data/rows'
 
-import { eventsOf, podProblems } from './problems'
+import { eventsOf, newestFirst, podProblems } from './problems'
 
 const column = (name: string): Column => ({ id: name, name, type: 'string', description: '', wide: false })
 const row = (name: string, created: string, cells: unknown[]): Row => ({
@@ -11,6 +11,7 @@ const row = (name: string, created: string, cells: unknown[]): Row => ({
   namespace: 'n',
   metadata: { name, namespace: 'n', creationTimestamp: created },
   cells,
+  read: Date.parse('2026-01-03T00:00:00Z'),
 })
 
 it('pods that fail come first with the most restarts', () => {
@@ -33,4 +34,18 @@ it('events come newest first', () => {
     row('b', '2026-01-02T00:00:00Z', ['Warning', 'Y', 'pod/b', 'n']),
   ]
   expect(eventsOf(rows, columns).map((event) => event.object)).toEqual(['pod/b', 'pod/a'])
+})
+
+it('an event that came again is as new as its last time', () => {
+  const columns = ['Last Seen', 'Object'].map(column)
+  const rows = [
+    row('new', '2026-01-02T23:50:00Z', ['10m', 'pod/new']),
+    row('again', '2026-01-01T00:00:00Z', ['2m5s', 'pod/again']),
+  ]
+  expect(eventsOf(rows, columns).map(({ object, at }) => [object, at])).toEqual([
+    ['pod/again', '2026-01-02T23:57:55.000Z'],
+    ['pod/new', '2026-01-02T23:50:00.000Z'],
+  ])
+  expect(newestFirst(columns)).toBe('-natural(metadata.fields[0])')
+  expect(newestFirst([])).toBe('')
 })

@@ -1,8 +1,12 @@
 /** What deserves attention, read from lists. Pure. */
 
 import type { Column, Row } from '@/data/rows'
+import { parseDuration } from '@/lib/age'
 import { compareText } from '@/lib/order'
 import { BAD_WORDS, toneOf } from '@/lib/tone'
+
+/** The column of events that tells when one was seen last. */
+const SEEN = 'Last Seen'
 
 export interface EventLine {
   id: string
@@ -11,7 +15,7 @@ export interface EventLine {
   object: string
   message: string
   namespace: string
-  /** When it was last seen, as well as the list tells. */
+  /** When it was last seen. */
   at: string
 }
 
@@ -29,7 +33,19 @@ export function cell(row: Row, columns: Column[], name: string): string {
   return index < 0 ? '' : String(row.cells[index] ?? '')
 }
 
-/** Events, the newest first. */
+/** What the server is asked for the events that were seen last; nothing while their columns are not known. */
+export function newestFirst(columns: Column[]): string {
+  const seen = columns.findIndex((column) => column.name === SEEN)
+  return seen < 0 ? '' : `-natural(metadata.fields[${seen}])`
+}
+
+/** When an event was last seen: one that comes again and again was made long ago. */
+function seenAt(row: Row, columns: Column[]): string {
+  const ago = parseDuration(cell(row, columns, SEEN))
+  return ago === undefined ? (row.metadata.creationTimestamp ?? '') : new Date(row.read - ago * 1000).toISOString()
+}
+
+/** Events, the one that was seen last first. */
 export function eventsOf(rows: Row[], columns: Column[]): EventLine[] {
   return rows
     .map((row) => ({
@@ -39,7 +55,7 @@ export function eventsOf(rows: Row[], columns: Column[]): EventLine[] {
       object: cell(row, columns, 'Object'),
       message: cell(row, columns, 'Message'),
       namespace: row.namespace,
-      at: row.metadata.creationTimestamp ?? '',
+      at: seenAt(row, columns),
     }))
     .sort((one, other) => (one.at < other.at ? 1 : one.at > other.at ? -1 : 0))
 }

@@ -31,7 +31,8 @@ vi.mock('@/api/http', async (original) => ({
     const [page, size] = [Number(query.get('page')), Number(query.get('pagesize'))]
     const data = found.slice((page - 1) * size, page * size).map((name) => ({
       id: name,
-      metadata: { name, resourceVersion: versions[name] ?? '1', fields: [name] },
+      // The age goes on with every answer.
+      metadata: { name, resourceVersion: versions[name] ?? '1', fields: [name, `${asked.length}s`] },
     }))
     return { count: found.length, revision: '7', data }
   },

@@ -12,6 +12,7 @@ import { markRaw, shallowReactive, type ShallowReactive } from 'vue'
 import { ApiError, messageOf, request } from '@/api/http'
 import { isRefusal, mayPass, pause, sleep } from '@/data/backoff'
 import type { ListPhase, Row } from '@/data/rows'
+import { parseDuration } from '@/lib/age'
 import { t } from '@/texts'
 
 import { EVERYTHING, idFilter, listPath, rowOf, typeOf, type Collection, type ListQuery, type View } from './query'
@@ -145,7 +146,7 @@ class ExplorerList implements PagedList {
 
   async all(most: number): Promise<Row[]> {
     const path = listPath(this.query, this.view, { number: 1, size: most })
-    return (await request<Collection>('GET', path, { signal: this.closed.signal })).data.map(rowOf)
+    return (await request<Collection>('GET', path, { signal: this.closed.signal })).data.map(rowNow)
   }
 
   async existing(ids: string[]): Promise<Row[]> {
@@ -153,7 +154,7 @@ class ExplorerList implements PagedList {
     const read = async (chunk: string[]): Promise<Row[]> => {
       const view = { filters: [...this.view.filters, idFilter(chunk)], sort: '' }
       const path = listPath(this.query, view, { number: 1, size: chunk.length })
-      return (await request<Collection>('GET', path, { signal: this.signal() })).data.map(rowOf)
+      return (await request<Collection>('GET', path, { signal: this.signal() })).data.map(rowNow)
     }
     return (await Promise.all(chunks.map(read))).flat()
   }
@@ -331,7 +332,11 @@ class ExplorerList implements PagedList {
 
 /** Rows of an answer. One that did not change is the same object as before, so that nobody draws it again. */
 function rowsOf(data: Collection['data'], known: Map<string, Row>): Row[] {
-  return data.map((object) => asKnown(rowOf(object), known))
+  return data.map((object) => asKnown(rowNow(object), known))
+}
+
+function rowNow(object: Collection['data'][number]): Row {
+  return rowOf(object, Date.now())
 }
 
 function asKnown(row: Row, known: Map<string, Row>): Row {
@@ -339,6 +344,15 @@ function asKnown(row: Row, known: Map<string, Row>): Row {
   const isSame =
     before?.metadata.resourceVersion !== undefined &&
     before.metadata.resourceVersion === row.metadata.resourceVersion &&
-    JSON.stringify(before.cells) === JSON.stringify(row.cells)
+    before.cells.length === row.cells.length &&
+    before.cells.every((cell, at) => isSameCell(cell, row.cells[at]))
   return isSame ? before : row
+}
+
+/** Ages count on by themselves from when they were read. */
+function isSameCell(one: unknown, other: unknown): boolean {
+  if (one === other) return true
+  if (typeof one === 'string' && typeof other === 'string')
+    return parseDuration(one) !== undefined && parseDuration(other) !== undefined
+  return JSON.stringify(one) === JSON.stringify(other)
 }

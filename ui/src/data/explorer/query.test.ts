@@ -41,7 +41,14 @@ test('what a person types cannot leave its quotes', () => {
 })
 
 test('objects become rows', () => {
-  const row = rowOf({ id: 'ns/a', metadata: { name: 'a', namespace: 'ns', fields: ['a', 1] } })
-  expect(row).toEqual({ id: 'ns/a', name: 'a', namespace: 'ns', metadata: { name: 'a', namespace: 'ns' }, cells: ['a', 1] })
-  expect(rowOf({ id: 'b', metadata: { name: 'b', fields: null } }).cells).toEqual([])
+  const row = rowOf({ id: 'ns/a', metadata: { name: 'a', namespace: 'ns', fields: ['a', 1] } }, 7)
+  expect(row).toEqual({
+    id: 'ns/a',
+    name: 'a',
+    namespace: 'ns',
+    metadata: { name: 'a', namespace: 'ns' },
+    cells: ['a', 1],
+    read: 7,
+  })
+  expect(rowOf({ id: 'b', metadata: { name: 'b', fields: null } }, 7).cells).toEqual([])
 })

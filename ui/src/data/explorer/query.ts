@@ -115,7 +115,7 @@ export function columnsOf(columns: SchemaColumn[]): Column[] {
   }))
 }
 
-export function rowOf({ metadata: { fields, ...metadata }, data }: ExplorerObject): Row {
+export function rowOf({ metadata: { fields, ...metadata }, data }: ExplorerObject, read: number): Row {
   const { name, namespace = '' } = metadata
-  return { id: rowId(metadata), name, namespace, metadata, cells: fields ?? [], ...(data ? { data } : {}) }
+  return { id: rowId(metadata), name, namespace, metadata, cells: fields ?? [], read, ...(data ? { data } : {}) }
 }
