@@ -53,7 +53,9 @@ test('a drain shows what it does to each pod, and does that', async ({ visit, wo
 })
 
 test('a node has a page with its pods and what can be done with it', async ({ visit, world }) => {
-  const page = await visit('/r/nodes/_/node-2?tab=pods')
+  const page = await visit('/r/nodes/_/node-2')
+  await expect(page.getByRole('meter', { name: 'Pods' })).toBeAttached()
+  await page.getByRole('tab', { name: 'Pods' }).click()
   const names = await world.kubectl('get', 'pods', '-A', '--field-selector=spec.nodeName=node-2', '-o', 'name')
   const [first = ''] = names.trim().split('\n')
   if (first !== '') await expect(page.getByRole('link', { name: first.replace('pod/', ''), exact: true })).toBeVisible()

@@ -67,6 +67,10 @@ export interface ManagedNode extends Resource {
   nodeName?: string
   hostname?: string
   unschedulable?: boolean
+  allocatable?: Record<string, string> | null
+  capacity?: Record<string, string> | null
+  /** What the pods there request, and how many they are. */
+  requested?: Record<string, string> | null
 }
 
 export interface User extends Resource {

@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest'
 
+import { moment } from '@/lib/moment'
+
 import { factsOf, routesOf, stateOf } from './summary'
 
 const object = (kind: string, more: object) => ({ apiVersion: 'v1', kind, metadata: { name: 'a' }, ...more })
@@ -23,6 +25,23 @@ it('facts are only those that are there', () => {
   expect(factsOf(object('PersistentVolumeClaim', { spec: { accessModes: ['A', 'B'], storageClassName: '' } }))).toEqual([
     { label: 'Access modes', value: 'A, B' },
   ])
+})
+
+it('points in time and bytes are written as everywhere', () => {
+  const values = (kind: string, more: object): string[] => factsOf(object(kind, more)).map((fact) => fact.value)
+  expect(values('PersistentVolume', { spec: { capacity: { storage: '1536Mi' } } })).toEqual(['1.5 GiB'])
+  expect(values('Job', { status: { startTime: '2026-01-02T03:04:05Z' } })).toEqual([moment('2026-01-02T03:04:05Z')])
+})
+
+it('an autoscaler tells its aim and where it is', () => {
+  const metric = (value: object): object => ({ type: 'Resource', resource: { name: 'cpu', ...value } })
+  const spec = { maxReplicas: 4, metrics: [metric({ target: { averageUtilization: 80 } })] }
+  const told = (status: object): unknown => factsOf(object('HorizontalPodAutoscaler', { spec, status })).at(-1)
+  expect(told({})).toEqual({ label: 'Use of cpu', value: 'aims at 80 %' })
+  expect(told({ currentMetrics: [metric({ current: { averageUtilization: 35 } })] })).toEqual({
+    label: 'Use of cpu',
+    value: '35 %, aims at 80 %',
+  })
 })
 
 it('facts that name an object say which', () => {

@@ -1,6 +1,8 @@
 /** What is worth knowing of an object at first sight. Pure. */
 
 import type { KubernetesObject } from '@/data/kubernetes/objects'
+import { moment } from '@/lib/moment'
+import { formatBytes, parseQuantity } from '@/lib/quantity'
 import { t } from '@/texts'
 
 export interface Condition {
@@ -183,7 +185,26 @@ const SCALED: Record<string, string> = {
 }
 
 export function factsOf(object: KubernetesObject): Fact[] {
-  return [...fieldsOf(object), ...(object.kind === 'Node' ? nodeFacts(object) : [])]
+  return [
+    ...fieldsOf(object),
+    ...(object.kind === 'Node' ? nodeFacts(object) : []),
+    ...(object.kind === 'HorizontalPodAutoscaler' ? aims(object) : []),
+  ]
+}
+
+/** What an autoscaler aims at, and where it is. */
+function aims(autoscaler: KubernetesObject): Fact[] {
+  interface Metric {
+    resource?: { name: string; target?: { averageUtilization?: number }; current?: { averageUtilization?: number } }
+  }
+  const wanted = (at(autoscaler, 'spec.metrics') ?? []) as Metric[]
+  const now = (at(autoscaler, 'status.currentMetrics') ?? []) as Metric[]
+  return wanted.flatMap(({ resource }) => {
+    const goal = resource?.target?.averageUtilization
+    if (!resource || goal === undefined) return []
+    const current = now.find((one) => one.resource?.name === resource.name)?.resource?.current?.averageUtilization
+    return [{ label: t.facts.aim(resource.name), value: t.facts.ofAim(current, goal) }]
+  })
 }
 
 /** Where a node is, and which pods it keeps away. */
@@ -204,8 +225,20 @@ function fieldsOf(object: KubernetesObject): Fact[] {
     const value = at(object, path)
     if (value === undefined || value === null || value === '') return []
     const names = namedBy(object, path)
-    return [{ label, value: Array.isArray(value) ? value.join(', ') : String(value), ...(names ? { names } : {}) }]
+    return [{ label, value: textOf(path, value), ...(names ? { names } : {}) }]
   })
+}
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/
+const BYTES = /\.(memory|storage)$/
+
+/** As other pages write it: points in time, bytes. */
+function textOf(path: string, value: unknown): string {
+  if (Array.isArray(value)) return value.join(', ')
+  const text = String(value)
+  const bytes = BYTES.test(path) ? parseQuantity(text) : undefined
+  if (bytes !== undefined) return formatBytes(bytes)
+  return TIME.test(text) ? moment(text) : text
 }
 
 function namedBy(object: KubernetesObject, path: string): Fact['names'] {
