@@ -122,3 +122,13 @@ test('the keyboard is enough', async ({ visit }) => {
   await page.keyboard.press('n')
   await expect(page.getByRole('heading', { name: 'Nodes' })).toBeVisible()
 })
+
+test('a list without rows says why, and leads out of it', async ({ visit }) => {
+  const page = await visit('/r/ingresses.networking.k8s.io?ns=kube-public&q=nothing')
+  await expect(page.getByText('Nothing matches the filter.')).toBeVisible()
+  await page.getByRole('button', { name: 'Clear the filter' }).click()
+  await expect(page.getByText('There are none in the chosen namespaces.')).toBeVisible()
+  await page.getByRole('button', { name: 'Show all namespaces' }).click()
+  await expect(page.getByRole('button', { name: 'All namespaces', exact: true })).toBeVisible()
+  await expect(page).not.toHaveURL(/ns=/)
+})
