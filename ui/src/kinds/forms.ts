@@ -25,6 +25,8 @@ export interface Question {
   first?: Answer
   /** Asked only when this holds. */
   when?: (answers: Answers) => boolean
+  /** The answer names an object of a kind, by its id. */
+  names?: (answers: Answers) => { of: string; filter?: string }
 }
 
 export interface FormOf {
@@ -80,10 +82,22 @@ const ingress: FormOf = {
   questions: [
     { key: 'host', label: t.forms.host, kind: 'text', placeholder: 'shop.example.com', hint: t.forms.hostHint },
     { key: 'path', label: t.forms.path, kind: 'text', required: true, first: '/' },
-    { key: 'service', label: t.forms.service, kind: 'text', required: true },
+    { key: 'service', label: t.forms.service, kind: 'text', required: true, names: () => ({ of: 'services' }) },
     { key: 'port', label: t.forms.port, kind: 'number', required: true, first: '80' },
-    { key: 'class', label: t.forms.ingressClass, kind: 'text', hint: t.forms.defaultHint },
-    { key: 'tls', label: t.forms.tlsSecret, kind: 'text', hint: t.forms.tlsSecretHint },
+    {
+      key: 'class',
+      label: t.forms.ingressClass,
+      kind: 'text',
+      hint: t.forms.defaultHint,
+      names: () => ({ of: 'ingressclasses.networking.k8s.io' }),
+    },
+    {
+      key: 'tls',
+      label: t.forms.tlsSecret,
+      kind: 'text',
+      hint: t.forms.tlsSecretHint,
+      names: () => ({ of: 'secrets', filter: `_type="${TLS}"` }),
+    },
   ],
   body: (answers) => {
     const [host, secretName] = [text(answers, 'host'), text(answers, 'tls')]
@@ -194,7 +208,13 @@ const claim: FormOf = {
       options: same(['ReadWriteOnce', 'ReadWriteOncePod', 'ReadOnlyMany', 'ReadWriteMany']),
       first: 'ReadWriteOnce',
     },
-    { key: 'class', label: t.forms.storageClass, kind: 'text', hint: t.forms.defaultHint },
+    {
+      key: 'class',
+      label: t.forms.storageClass,
+      kind: 'text',
+      hint: t.forms.defaultHint,
+      names: () => ({ of: 'storageclasses.storage.k8s.io' }),
+    },
   ],
   body: (answers) => ({
     spec: filled({
@@ -256,7 +276,13 @@ const autoscaler: FormOf = {
       options: same(['Deployment', 'StatefulSet']),
       first: 'Deployment',
     },
-    { key: 'target', label: t.forms.target, kind: 'text', required: true },
+    {
+      key: 'target',
+      label: t.forms.target,
+      kind: 'text',
+      required: true,
+      names: (answers) => ({ of: answers.targetKind === 'StatefulSet' ? 'statefulsets.apps' : 'deployments.apps' }),
+    },
     { key: 'least', label: t.forms.least, kind: 'number', required: true, first: '1' },
     { key: 'most', label: t.forms.most, kind: 'number', required: true, first: '5' },
     { key: 'cpu', label: t.forms.cpuShare, kind: 'number', required: true, first: '80', hint: t.forms.cpuShareHint },

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 
-import { cloneOf, fromForm, jobOf, podSpecOf, selectorOf, type WorkloadForm } from './workload'
+import { cloneOf, firstForm, fromForm, jobOf, podSpecOf, selectorOf, type WorkloadForm } from './workload'
 
 const form: WorkloadForm = {
-  kind: 'deployments.apps',
+  ...firstForm('deployments.apps'),
   name: 'web',
   namespace: 'shop',
   image: ' nginx:1 ',
@@ -14,7 +14,6 @@ const form: WorkloadForm = {
     { name: 'A', value: '1' },
     { name: ' ', value: 'x' },
   ],
-  cpu: '',
   memory: '64Mi',
 }
 
@@ -45,6 +44,36 @@ describe('a form', () => {
     expect(jobs[0]).toMatchObject({ apiVersion: 'batch/v1', kind: 'Job', spec: { completions: 2, parallelism: 2 } })
     expect(jobs[0]?.spec).not.toHaveProperty('selector')
     expect(podSpecOf(jobs[0]!)).toMatchObject({ restartPolicy: 'Never' })
+  })
+
+  it('says all that was answered', () => {
+    const [made] = fromForm({
+      ...form,
+      command: 'serve --all',
+      cpuLimit: '1',
+      readyPath: '/ready',
+      envConfigMap: 'settings',
+      envSecret: 'keys',
+      pullSecret: 'registry',
+      claim: 'disk',
+    })
+    expect(podSpecOf(made!)).toMatchObject({
+      imagePullSecrets: [{ name: 'registry' }],
+      volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'disk' } }],
+      containers: [
+        {
+          command: ['sh', '-c', 'serve --all'],
+          envFrom: [{ configMapRef: { name: 'settings' } }, { secretRef: { name: 'keys' } }],
+          resources: { requests: { memory: '64Mi' }, limits: { cpu: '1' } },
+          readinessProbe: { httpGet: { path: '/ready', port: 80 } },
+          volumeMounts: [{ name: 'data', mountPath: '/data' }],
+        },
+      ],
+    })
+    // Without a port there is nothing to ask whether it is ready.
+    expect(podSpecOf(fromForm({ ...form, port: 0, readyPath: '/ready' })[0]!)?.containers?.[0]).not.toHaveProperty(
+      'readinessProbe',
+    )
   })
 
   it('makes no Service without a port', () => {

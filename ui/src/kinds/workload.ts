@@ -8,6 +8,10 @@ export interface Container {
   image?: string
   ports?: { containerPort: number; name?: string; protocol?: string }[]
   env?: { name: string; value?: string; valueFrom?: object }[]
+  envFrom?: { configMapRef?: { name: string }; secretRef?: { name: string } }[]
+  command?: string[]
+  readinessProbe?: { httpGet?: { path: string; port: number } }
+  volumeMounts?: { name: string; mountPath: string }[]
   resources?: { requests?: Record<string, string>; limits?: Record<string, string> }
 }
 
@@ -68,8 +72,29 @@ export interface WorkloadForm {
   port: number
   service: boolean
   env: { name: string; value: string }[]
+  /** Names of what all of which becomes environment variables; empty for none, here and below. */
+  envConfigMap: string
+  envSecret: string
   cpu: string
   memory: string
+  cpuLimit: string
+  memoryLimit: string
+  /** A line for the shell of the image. */
+  command: string
+  /** Answers once the container is ready to serve. */
+  readyPath: string
+  /** Name of the Secret with the login of the image's registry. */
+  pullSecret: string
+  /** Name of a claim, and where its volume is mounted. */
+  claim: string
+  mountPath: string
+}
+
+/** What a form begins with. */
+export function firstForm(kind: FormKind): WorkloadForm {
+  const texts = { name: '', namespace: '', image: '', envConfigMap: '', envSecret: '', cpu: '', memory: '', cpuLimit: '' }
+  const more = { memoryLimit: '', command: '', readyPath: '', pullSecret: '', claim: '', mountPath: '' }
+  return { kind, replicas: 1, port: 0, service: false, env: [], ...texts, ...more }
 }
 
 /** A workload, and a Service for it when asked for. */
@@ -93,7 +118,7 @@ export function fromForm(form: WorkloadForm): KubernetesObject[] {
 }
 
 function specOf(form: WorkloadForm, labels: Record<string, string>): object {
-  const pods = { containers: [containerOf(form)] }
+  const pods = podsOf(form)
   if (form.kind === 'jobs.batch') {
     const template = { metadata: { labels }, spec: { ...pods, restartPolicy: 'Never' } }
     return { completions: form.replicas, parallelism: form.replicas, template }
@@ -105,17 +130,44 @@ function specOf(form: WorkloadForm, labels: Record<string, string>): object {
     : { replicas: form.replicas, ...common }
 }
 
+/** The volume of the form, and its claim. */
+const VOLUME = 'data'
+
+function podsOf(form: WorkloadForm): object {
+  return {
+    containers: [containerOf(form)],
+    ...(form.pullSecret === '' ? {} : { imagePullSecrets: [{ name: form.pullSecret }] }),
+    ...(form.claim === '' ? {} : { volumes: [{ name: VOLUME, persistentVolumeClaim: { claimName: form.claim } }] }),
+  }
+}
+
+/** Only what is not empty; nothing when all is. */
+function named<T>(name: string, fields: Record<string, T | '' | undefined>): Record<string, Record<string, T>> {
+  const filled = Object.entries(fields).filter((pair): pair is [string, T] => pair[1] !== '' && pair[1] !== undefined)
+  return filled.length === 0 ? {} : { [name]: Object.fromEntries(filled) }
+}
+
 function containerOf(form: WorkloadForm): Container {
-  const requests = Object.fromEntries(
-    Object.entries({ cpu: form.cpu.trim(), memory: form.memory.trim() }).filter(([, value]) => value !== ''),
-  )
   const env = form.env.filter((variable) => variable.name.trim() !== '')
+  const envFrom = [
+    ...(form.envConfigMap === '' ? [] : [{ configMapRef: { name: form.envConfigMap } }]),
+    ...(form.envSecret === '' ? [] : [{ secretRef: { name: form.envSecret } }]),
+  ]
+  const amounts = {
+    ...named('requests', { cpu: form.cpu.trim(), memory: form.memory.trim() }),
+    ...named('limits', { cpu: form.cpuLimit.trim(), memory: form.memoryLimit.trim() }),
+  }
+  const probe = form.port > 0 && form.readyPath !== '' ? { httpGet: { path: form.readyPath, port: form.port } } : undefined
   return {
     name: form.name,
     image: form.image.trim(),
+    ...(form.command.trim() === '' ? {} : { command: ['sh', '-c', form.command.trim()] }),
     ...(form.port > 0 ? { ports: [{ containerPort: form.port }] } : {}),
     ...(env.length > 0 ? { env } : {}),
-    ...(Object.keys(requests).length > 0 ? { resources: { requests } } : {}),
+    ...(envFrom.length > 0 ? { envFrom } : {}),
+    ...(Object.keys(amounts).length > 0 ? { resources: amounts } : {}),
+    ...(probe ? { readinessProbe: probe } : {}),
+    ...(form.claim === '' ? {} : { volumeMounts: [{ name: VOLUME, mountPath: form.mountPath || '/data' }] }),
   }
 }
 
