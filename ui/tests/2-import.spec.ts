@@ -13,8 +13,20 @@ test('a cluster is imported by the command that is shown, and its progress is li
   await expect(page.getByLabel('Command that shows what the agent found')).toContainText('kubectl')
   const command = page.getByLabel('Import command without certificate check')
   await expect(command).toContainText('kubectl apply')
+  // What keeps an agent away is shown as soon as it tells, here by its own means.
+  const tokens = await world.call(page.context().request, 'GET', '/v3/clusterregistrationtokens')
+  const late = { step: 'clock', outcome: 'failed', mayHeal: true, reason: 'an hour behind', advice: 'set the clock' }
+  const told = await page.context().request.post(`${world.place.url}/v3/connect/checks`, {
+    headers: { 'X-API-Tunnel-Token': tokens.body.data[0].token, 'User-Agent': 'drover-ui-tests' },
+    data: { ready: false, checks: [late] },
+  })
+  expect(told.status()).toBe(204)
+  const checks = page.getByRole('region', { name: 'What the agent found' })
+  await expect(checks.getByRole('listitem')).toContainText(['Clock'])
+  await expect(checks).toContainText('set the clock')
   await world.shell((await command.textContent()) ?? '')
   await expect(page.getByText('The cluster is active.')).toBeVisible({ timeout: 60_000 })
+  await expect(checks).toHaveCount(0)
   await page.getByRole('link', { name: 'Open' }).click()
   await expect(page).toHaveURL(/\/c\/c-[a-z0-9]+$/)
   world.cluster = page.url().split('/').at(-1) ?? ''

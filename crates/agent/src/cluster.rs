@@ -69,6 +69,18 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Exit {
             debug!("the checks say the same as before");
         } else {
             log(&report);
+            let news = report.failure().is_some() || !connected_before;
+            if let (true, Some(tls)) = (news, &findings.tls) {
+                let tls = Arc::clone(tls);
+                let telling =
+                    doctor::tell(Arc::clone(&config), dialer.clone(), tls, report.clone());
+                // Nothing waits for it that could get on, but an agent that ends says why first.
+                if report.definite_failure().is_some() {
+                    telling.await;
+                } else {
+                    tasks.spawn(telling);
+                }
+            }
         }
         if report.definite_failure().is_some() {
             return Exit::Definite;

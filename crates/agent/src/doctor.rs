@@ -9,12 +9,15 @@
 
 mod cluster;
 mod hub;
+mod tell;
+
+pub use tell::tell;
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use drover_dial::Dialer;
+use drover_types::checks::{Check, CheckOutcome, Checks};
 use rustls::ClientConfig;
-use serde_json::{Value, json};
 
 use crate::{
     config::{Config, Credentials},
@@ -195,21 +198,23 @@ impl Report {
 
     /// For machines.
     #[must_use]
-    pub fn to_json(&self) -> Value {
-        let verdicts: Vec<Value> = self
-            .verdicts
-            .iter()
-            .map(|verdict| {
-                json!({
-                    "step": verdict.step.name(),
-                    "outcome": verdict.outcome.name(),
-                    "mayHeal": verdict.outcome == Outcome::Failed(Permanence::MayHeal),
-                    "reason": verdict.reason,
-                    "advice": verdict.advice,
-                })
-            })
-            .collect();
-        json!({"ready": self.failure().is_none(), "checks": verdicts})
+    pub fn checks(&self) -> Checks {
+        let check = |verdict: &Verdict| Check {
+            step: verdict.step.name().to_owned(),
+            outcome: match verdict.outcome {
+                Outcome::Ok => CheckOutcome::Ok,
+                Outcome::Warning => CheckOutcome::Warning,
+                Outcome::Failed(_) => CheckOutcome::Failed,
+                Outcome::Skipped => CheckOutcome::Skipped,
+            },
+            may_heal: verdict.outcome == Outcome::Failed(Permanence::MayHeal),
+            reason: verdict.reason.clone(),
+            advice: verdict.advice.clone(),
+        };
+        Checks {
+            ready: self.failure().is_none(),
+            checks: self.verdicts.iter().map(check).collect(),
+        }
     }
 
     fn add(&mut self, verdict: Verdict) {

@@ -21,6 +21,7 @@ pub mod config;
 pub mod dial_policy;
 pub mod doctor;
 pub mod housekeeping;
+pub mod hub;
 pub mod identity;
 pub mod kubernetes;
 pub mod steve;

@@ -202,7 +202,7 @@ async fn examine(
     )]
     match output {
         Output::Table => print!("{report}"),
-        Output::Json => println!("{:#}", report.to_json()),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&report.checks())?),
     }
     Ok(if report.failure().is_some() {
         ExitCode::FAILURE

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use drover_types::checks::Checks;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
@@ -292,6 +293,8 @@ pub(crate) struct FakeHub {
     pub(crate) cacerts: Arc<Mutex<String>>,
     /// The date that answers carry.
     pub(crate) date: Arc<Mutex<Option<String>>>,
+    /// What agents told of their checks.
+    pub(crate) told: tokio::sync::mpsc::UnboundedReceiver<Checks>,
 }
 
 impl FakeHub {
@@ -301,6 +304,7 @@ impl FakeHub {
         let refusal: Arc<Mutex<Option<(StatusCode, &'static str)>>> = Arc::default();
         let cacerts = Arc::new(Mutex::new(pem.trim().to_owned()));
         let date: Arc<Mutex<Option<String>>> = Arc::default();
+        let (telling, told) = tokio::sync::mpsc::unbounded_channel();
         let shared = (
             Arc::clone(&refusal),
             Arc::clone(&cacerts),
@@ -308,7 +312,13 @@ impl FakeHub {
         );
         let server = TlsServer::start(tls, move |request: Request<Incoming>| {
             let ((refusal, cacerts, date), sender) = (shared.clone(), sender.clone());
+            let telling = telling.clone();
             async move {
+                if request.uri().path() == drover_types::checks::PATH {
+                    let body = request.into_body().collect().await.unwrap().to_bytes();
+                    telling.send(serde_json::from_slice(&body).unwrap()).ok();
+                    return reply(StatusCode::OK, &json!({}));
+                }
                 let mut response = hub_answer(&refusal, &cacerts, sender, request);
                 if let Some(date) = date.lock().unwrap().clone() {
                     response.headers_mut().insert("date", date.parse().unwrap());
@@ -324,6 +334,7 @@ impl FakeHub {
             refusal,
             cacerts,
             date,
+            told,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The hub's side of the tunnels: `/v3/connect` and `/v3/connect/register`.
+//! The hub's side of the tunnels: `/v3/connect` and `/v3/connect/register`, and what agents tell before they connect.
 //!
 //! Owns who may open a tunnel for which cluster, what its first message says about the cluster, and the life of its
 //! session. The wire is `drover_tunnel`'s. Facts: reference tunnel-and-import 1.7, 2.1 to 2.3.
@@ -6,6 +6,7 @@
 //! Invariants: authorisation comes before the upgrade; a session is registered under the cluster its token belongs to
 //! and under no other key; only a replica that shows the replicas' token may announce clients.
 
+mod checks;
 mod neighbours;
 mod params;
 mod registrations;
@@ -18,10 +19,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use drover_auth::web::{self, Actor, Lifeline, Request, Response};
 use drover_tunnel::{Closed, Options, RefuseAll, Role, Session, server_upgrade};
+use drover_types::management::Cluster;
 use drover_types::names::STEVE_PREFIX;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper_util::rt::TokioIo;
+use kube::Api;
 use secrecy::SecretString;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -54,6 +57,8 @@ struct Inner {
     registrations: Registrations,
     neighbours: Neighbours,
     report: Report,
+    /// The Cluster objects.
+    described: Api<Cluster>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -97,7 +102,8 @@ impl Connect {
         let inner = Inner {
             registrations: Registrations::new(client.clone()),
             neighbours: Neighbours::default(),
-            report: Report::new(client),
+            report: Report::new(client.clone()),
+            described: Api::all(client),
             clusters,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -139,6 +145,9 @@ impl Connect {
 
     /// Answers a request for a tunnel: 101 and a session, or why not.
     pub async fn handle(&self, mut request: Request) -> Response {
+        if request.uri().path() == drover_types::checks::PATH {
+            return self.take_checks(request).await;
+        }
         let caller = match self.authorise(request.headers()).await {
             Ok(caller) => caller,
             Err(error) => return refusal(&error),

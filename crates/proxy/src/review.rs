@@ -175,7 +175,7 @@ impl Reviews {
 }
 
 /// Nothing is known at the moment; a cluster goes by what it was told before.
-fn away() -> ApiError {
+pub(crate) fn away() -> ApiError {
     ApiError::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "ServiceUnavailable",

@@ -1,5 +1,6 @@
 //! The whole way: a hub with a real tunnel to an agent in the same process, whose targets are TLS servers here.
 
+mod checks;
 mod reviews;
 mod tunnels;
 mod world;

@@ -26,7 +26,7 @@ pub(crate) enum Route<'a> {
     Login,
     /// `/v1/logout`
     Logout,
-    /// `/v3/connect`, `/v3/connect/register`
+    /// `/v3/connect`, `/v3/connect/register`, `/v3/connect/checks`
     Connect,
     /// `/v3/connect/review`
     Review,
@@ -83,7 +83,9 @@ fn of_path(path: &str) -> Route<'_> {
         "/v3" => return Route::Redirect("/v3/"),
         "/v3-public" => return Route::Redirect("/v3-public/"),
         "/dashboard" => return Route::Redirect("/dashboard/"),
-        "/v3/connect" | "/v3/connect/register" => return Route::Connect,
+        "/v3/connect" | "/v3/connect/register" | drover_types::checks::PATH => {
+            return Route::Connect;
+        }
         drover_types::review::PATH => return Route::Review,
         "/v1/logout" => return Route::Logout,
         _ => {}
@@ -146,6 +148,7 @@ mod tests {
         check("/v3/clusters", Route::Api);
         check("/v3/connect", Route::Connect);
         check("/v3/connect/register", Route::Connect);
+        check("/v3/connect/checks", Route::Connect);
         check("/v3/connectors", Route::Api);
         check("/v3/connect/review", Route::Review);
         check("/v3/import/abc", Route::Import);

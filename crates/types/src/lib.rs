@@ -5,6 +5,7 @@
 //! fields it does not know: a newer writer loses nothing through us.
 
 pub mod auditlog;
+pub mod checks;
 pub mod condition;
 pub mod crds;
 pub mod duration;

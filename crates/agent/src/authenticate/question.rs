@@ -1,16 +1,14 @@
 //! Asks the hub who somebody is.
 //!
-//! Owns the way there: credentials and trust as for the tunnels, one connection per question, and what counts as an
-//! answer. What follows from it is decided elsewhere.
+//! Owns the trust in the hub, as for the tunnels, and what counts as an answer. What follows from it is decided
+//! elsewhere.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use drover_dial::{Chain, Client, Dialer, ExchangeError};
+use drover_dial::{Chain, Dialer};
 use drover_types::review::{self, Answer, Question};
-use http::{HeaderValue, Request, StatusCode, header};
-use http_body_util::Full;
+use http::StatusCode;
 use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
@@ -21,13 +19,14 @@ use tracing::{debug, info, warn};
 use super::kept::Asked;
 use crate::config::Config;
 use crate::doctor;
-use crate::kubernetes::USER_AGENT;
-use crate::tunnel::TOKEN_HEADER;
+use crate::hub::{self, Patience};
 
-/// The API server behind gives up after ten seconds; half of that is left for a second try of its own.
-const DEADLINE: Duration = Duration::from_secs(4);
-/// Somebody in thousands of groups.
-const ANSWER_LIMIT: usize = 1 << 20;
+const PATIENCE: Patience = Patience {
+    // The API server behind gives up after ten seconds; half of that is left for a second try of its own.
+    deadline: Duration::from_secs(4),
+    // Somebody in thousands of groups.
+    largest_answer: 1 << 20,
+};
 /// The pause before the hub's certificate is looked at again when it could not be verified.
 const LEARN_AGAIN: Duration = Duration::from_secs(5);
 
@@ -85,46 +84,25 @@ impl Hub {
         let Some(tls) = self.tls.borrow().clone() else {
             return Asked::Away;
         };
-        match self.send(token, tls).await {
-            Ok((status, body)) => judge(status, &body),
-            Err(error) => {
-                warn!(%error, "the hub was not reached");
-                Asked::Away
-            }
-        }
-    }
-
-    async fn send(
-        &self,
-        token: &SecretString,
-        tls: Arc<ClientConfig>,
-    ) -> Result<(StatusCode, Bytes), String> {
-        let credentials = self
-            .config
-            .credentials()
-            .map_err(|error| Chain(&error).to_string())?;
-        let mut own = HeaderValue::from_str(credentials.token.expose_secret())
-            .map_err(|_| "the credentials hold characters that HTTP does not allow".to_owned())?;
-        own.set_sensitive(true);
         let question = Question {
             token: token.expose_secret().to_owned(),
         };
-        let body = serde_json::to_string(&question).map_err(|error| error.to_string())?;
-        let request = Request::post(credentials.server.url(review::PATH))
-            .header(header::USER_AGENT, USER_AGENT)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(TOKEN_HEADER, own)
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| error.to_string())?;
-        let client = Client::new(self.dialer.clone(), tls, DEADLINE, ANSWER_LIMIT);
-        match client.send(request).await {
-            Ok(answer) => Ok((answer.response.status(), answer.response.into_body())),
+        let answer = hub::post(
+            &self.config,
+            &self.dialer,
+            tls,
+            PATIENCE,
+            review::PATH,
+            &question,
+        );
+        match answer.await {
+            Ok((status, body)) => judge(status, &body),
             Err(error) => {
-                let untrusted = matches!(&error, ExchangeError::Dial(dial) if dial.certificate_error().is_some());
-                if untrusted {
+                if error.is_untrusted() {
                     self.tls.send_replace(None);
                 }
-                Err(Chain(&error).to_string())
+                warn!(error = %Chain(&error), "the hub was not reached");
+                Asked::Away
             }
         }
     }

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use drover_tunnel::Session;
-use http::Request;
+use drover_types::checks::CheckOutcome;
+use http::{Request, StatusCode};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::{
@@ -129,6 +130,32 @@ async fn the_agent_registers_and_dials_what_the_hub_asks_for() {
     timeout(DEADLINE, main.closed())
         .await
         .expect("the hub sees the end");
+}
+
+#[tokio::test]
+async fn the_hub_is_told_what_keeps_an_agent_away_until_it_comes() {
+    let mut hub = FakeHub::start(&["localhost"], |_| {}).await;
+    *hub.refusal.lock().unwrap() = Some((StatusCode::BAD_REQUEST, "cluster not found"));
+    let agent = start(&hub, &[]).await;
+    let told = timeout(DEADLINE, hub.told.recv()).await.unwrap().unwrap();
+    assert!(!told.ready);
+    let last = told.checks.last().unwrap();
+    assert_eq!(
+        (last.step.as_str(), last.outcome),
+        ("registration", CheckOutcome::Failed)
+    );
+    assert!(last.reason.contains("cluster not found"), "{}", last.reason);
+
+    *hub.refusal.lock().unwrap() = None;
+    session(&mut hub).await;
+    assert!(
+        timeout(DEADLINE, hub.told.recv())
+            .await
+            .unwrap()
+            .unwrap()
+            .ready
+    );
+    agent.shutdown.cancel();
 }
 
 #[tokio::test]

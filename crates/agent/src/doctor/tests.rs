@@ -392,6 +392,6 @@ connection             failed   cannot connect
                                 -> open the way
 ";
     assert_eq!(report.to_string(), expected);
-    assert_eq!(report.to_json()["ready"], false);
-    assert_eq!(report.to_json()["checks"][1]["mayHeal"], true);
+    assert!(!report.checks().ready);
+    assert!(report.checks().checks[1].may_heal);
 }
