@@ -8,6 +8,10 @@ use serde_json::Value;
 /// More operations than this are refused (k8s.io/apiserver `endpoints/handlers/patch.go`).
 const MAX_OPERATIONS: usize = 10_000;
 
+/// Most that the copies of one patch may add up to, in bytes of JSON (k8s.io/apiserver `pkg/server/config.go`,
+/// `JSONPatchMaxCopyBytes`): a few of them would fill any memory, as each can double the object.
+const MAX_COPIED: usize = 3 << 20;
+
 const KINDS: [&str; 6] = ["add", "copy", "move", "remove", "replace", "test"];
 
 /// Why a patch was not applied.
@@ -56,8 +60,18 @@ pub fn apply(target: &mut Value, patch: &Value) -> Result<(), JsonPatchError> {
     let patch: json_patch::Patch = serde::Deserialize::deserialize(patch)
         .map_err(|error: serde_json::Error| JsonPatchError::Refused(error.to_string()))?;
     let before = target.clone();
+    let mut copied = 0;
     for operation in patch.0 {
-        let operation = lenient(target, operation);
+        let Some(operation) = lenient(target, operation) else {
+            continue;
+        };
+        copied += copies(target, &operation);
+        if copied > MAX_COPIED {
+            *target = before;
+            return Err(JsonPatchError::Refused(format!(
+                "the copies of the patch add up to more than {MAX_COPIED} bytes"
+            )));
+        }
         if let Err(error) = json_patch::patch(target, std::slice::from_ref(&operation)) {
             let refused = explained(target, &operation, &error);
             *target = before;
@@ -65,6 +79,34 @@ pub fn apply(target: &mut Value, patch: &Value) -> Result<(), JsonPatchError> {
         }
     }
     Ok(())
+}
+
+/// How many bytes of JSON an operation copies.
+fn copies(target: &Value, operation: &PatchOperation) -> usize {
+    let PatchOperation::Copy(CopyOperation { from, .. }) = operation else {
+        return 0;
+    };
+    let mut size = Size(0);
+    match from.resolve(target) {
+        // A size that cannot be told is too large.
+        Ok(value) => serde_json::to_writer(&mut size, value).map_or(usize::MAX, |()| size.0),
+        // Refused when it is applied.
+        Err(_) => 0,
+    }
+}
+
+/// Counts what is written.
+struct Size(usize);
+
+impl std::io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Why an operation was refused, in the words of the library of real servers where those are seen by anybody.
@@ -97,15 +139,15 @@ fn explained(target: &Value, operation: &PatchOperation, error: &PatchError) -> 
 }
 
 /// What the library of real servers (github.com/evanphx/json-patch v4) makes of a member that an object does not have:
-/// to replace it is to add it, to copy it is to add a null, and it is equal to a null.
-fn lenient(target: &Value, operation: PatchOperation) -> PatchOperation {
+/// to replace it is to add it, to copy it is to add a null, and it is equal to a null. `None` changes nothing.
+fn lenient(target: &Value, operation: PatchOperation) -> Option<PatchOperation> {
     let missing = |path: &json_patch::jsonptr::PointerBuf| {
         let parent = path
             .split_back()
             .and_then(|(parent, _)| parent.resolve(target).ok());
         parent.is_some_and(Value::is_object) && path.resolve(target).is_err()
     };
-    match operation {
+    Some(match operation {
         PatchOperation::Copy(CopyOperation { from, path }) if missing(&from) => {
             PatchOperation::Add(AddOperation {
                 path,
@@ -115,17 +157,13 @@ fn lenient(target: &Value, operation: PatchOperation) -> PatchOperation {
         PatchOperation::Test(TestOperation { path, value })
             if value.is_null() && missing(&path) =>
         {
-            // The whole is what it is.
-            PatchOperation::Test(TestOperation {
-                path: json_patch::jsonptr::PointerBuf::default(),
-                value: target.clone(),
-            })
+            return None;
         }
         PatchOperation::Replace(ReplaceOperation { path, value }) if missing(&path) => {
             PatchOperation::Add(AddOperation { path, value })
         }
         other => other,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -162,6 +200,21 @@ mod tests {
             apply(&mut target, &many),
             Err(JsonPatchError::TooLarge(10_001))
         ));
+    }
+
+    #[test]
+    fn copies_do_not_grow_without_end() {
+        let mut target = json!({"a": {"text": "x".repeat(1000)}});
+        let before = target.clone();
+        let doubling: Vec<Value> = (0..40)
+            .map(|n| json!({"op": "copy", "from": "/a", "path": format!("/a/{n}")}))
+            .collect();
+        assert!(matches!(
+            apply(&mut target, &json!(doubling)),
+            Err(JsonPatchError::Refused(_))
+        ));
+        assert_eq!(target, before);
+        apply(&mut target, &json!(doubling[..10])).unwrap();
     }
 
     #[test]
