@@ -13,6 +13,7 @@ mod negotiate;
 mod respond;
 mod route;
 mod turns;
+mod warnings;
 mod watches;
 
 use std::convert::Infallible;

@@ -13,6 +13,9 @@ use crate::registry::Registry;
 use crate::server::{Limits, Version};
 use crate::store::Store;
 
+/// Warnings that are remembered for one answer. Its headers hold 4,096 characters of them (`server/warnings.rs`), and none is empty.
+const MAX_WARNINGS: usize = 4_096;
+
 /// The parts of one server that every request reads. One per server, shared.
 #[derive(Debug)]
 pub(crate) struct Api {
@@ -67,11 +70,11 @@ impl Context {
         }
     }
 
-    /// Adds a warning to the answer; what was said is not said again.
+    /// Adds a warning to the answer; what was said is not said again, and neither is what finds no place any more.
     pub(crate) fn warn(&self, text: impl Into<String>) {
         let text = text.into();
         let mut warnings = self.warnings.lock();
-        if !warnings.contains(&text) {
+        if warnings.len() < MAX_WARNINGS && !warnings.contains(&text) {
             warnings.push(text);
         }
     }

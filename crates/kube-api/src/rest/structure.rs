@@ -18,6 +18,9 @@ use crate::builtin;
 use crate::registry::{Resource, Subresource};
 use crate::status::{FieldError, StatusError};
 
+/// Problems of fields that decoding tells of (sigs.k8s.io/json `kubernetes_patch.go`).
+const MAX_PROBLEMS: usize = 100;
+
 /// Unknown fields under `fieldValidation`, before anything else touches the object; then pruning for custom resources.
 pub(crate) fn check_fields(
     resource: &Resource,
@@ -79,6 +82,7 @@ pub(crate) fn check_fields(
     // Custom resources are decoded whole before their fields are looked at.
     if !resource.custom {
         notes.sort(&mut found);
+        found.truncate(MAX_PROBLEMS);
     }
     if found.is_empty() {
         return Ok(());

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::Body;
 use super::negotiate::{Accept, Format};
+use super::warnings;
 use crate::status::StatusError;
 
 /// Bodies from this size on are compressed for clients that read gzip (apiserver `response_writers`: 128 KiB).
@@ -94,14 +95,9 @@ pub(super) fn error(error: &StatusError) -> Response<Body> {
     response
 }
 
-/// Adds `Warning: 299` headers (RFC 9111 §5.5, as apiserver `pkg/warning`). Repeated texts are sent once.
-pub(super) fn warn(response: &mut Response<Body>, warnings: &[String]) {
-    let mut sent: Vec<&str> = Vec::new();
-    for text in warnings {
-        if sent.contains(&text.as_str()) {
-            continue;
-        }
-        sent.push(text);
+/// Adds `Warning: 299` headers (RFC 9111 §5.5, as apiserver `pkg/warning`).
+pub(super) fn warn(response: &mut Response<Body>, texts: &[String]) {
+    for text in warnings::fitting(texts) {
         let mut quoted = String::from("299 - \"");
         for c in text.chars() {
             match c {
