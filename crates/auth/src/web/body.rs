@@ -1,5 +1,7 @@
 //! Bodies and whole answers.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, StatusCode};
@@ -21,6 +23,11 @@ pub type Response = http::Response<Body>;
 
 /// Largest body of an API request, in bytes (rancher/norman `parse/read_input.go` reads 2 MiB).
 pub const MAX_BODY: usize = 2 << 20;
+
+/// How long a whole body may take. It holds a connection, and before anybody is authenticated a login's as well.
+const BODY_TIME: Duration = Duration::from_mins(2);
+/// How long nothing of a body may come.
+const BODY_SILENCE: Duration = Duration::from_secs(30);
 
 /// Any body as a [`Body`].
 pub fn boxed<B>(body: B) -> Body
@@ -103,7 +110,8 @@ fn with_type(status: StatusCode, media_type: &'static str, body: Body) -> Respon
 /// Reads a whole body of at most `limit` bytes. A body that announces more is refused before it is read.
 ///
 /// # Errors
-/// 413 `RequestEntityTooLarge` above the limit, 422 `InvalidBodyContent` when the body breaks off.
+/// 413 `RequestEntityTooLarge` above the limit, 422 `InvalidBodyContent` when the body breaks off, 408 `RequestTimeout`
+/// when it does not come.
 pub async fn read<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, ApiError>
 where
     B: http_body::Body<Data = Bytes>,
@@ -124,9 +132,22 @@ where
     {
         return Err(too_large());
     }
+    let too_slow = |_| {
+        ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "RequestTimeout",
+            "the body did not arrive in time",
+        )
+    };
+    let end = tokio::time::Instant::now() + BODY_TIME;
     let mut body = std::pin::pin!(body);
     let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    loop {
+        let until = end.min(tokio::time::Instant::now() + BODY_SILENCE);
+        let frame = tokio::time::timeout_at(until, body.frame())
+            .await
+            .map_err(too_slow)?;
+        let Some(frame) = frame else { break };
         let frame = frame.map_err(|error| {
             let error: BoxError = error.into();
             tracing::debug!(error = %error, "request body broke off");

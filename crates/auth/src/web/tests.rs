@@ -1,6 +1,11 @@
+use std::convert::Infallible;
+use std::time::Duration;
+
 use bytes::Bytes;
+use futures::stream;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use http_body_util::BodyExt;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use serde_json::{Value, json};
 
 use super::{
@@ -35,6 +40,24 @@ fn json_escapes_as_go_does_and_ends_in_a_newline() {
         Bytes::from("{\"u\":\"a?b=c\\u0026d=\\u003ce\\u003e\"}\n")
     );
     assert_eq!(to_json(&json!([1])).unwrap(), Bytes::from("[1]\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let none = HeaderMap::new();
+    let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    let refused = read(&none, silent, 5).await.unwrap_err();
+    assert_eq!(refused.status, StatusCode::REQUEST_TIMEOUT);
+    let drop_by_drop = |n_drops: u32| {
+        StreamBody::new(stream::unfold(0, move |sent| async move {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            let frame = Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"1")));
+            (sent < n_drops).then_some((frame, sent + 1))
+        }))
+    };
+    assert_eq!(read(&none, drop_by_drop(3), 99).await.unwrap(), "111");
+    let refused = read(&none, drop_by_drop(90), 99).await.unwrap_err();
+    assert_eq!(refused.status, StatusCode::REQUEST_TIMEOUT);
 }
 
 #[tokio::test]
