@@ -79,13 +79,21 @@ pub fn check_websocket(parts: &Parts) -> Result<(), ApiError> {
     {
         return Ok(());
     }
-    let Some(origin) = parts
-        .headers
-        .get(ORIGIN)
-        .filter(|_| is_browser(&parts.headers))
-    else {
-        return Ok(());
-    };
+    let by_script = is_browser(&parts.headers) && parts.headers.contains_key(ORIGIN);
+    if !by_script || is_own_page(parts) {
+        Ok(())
+    } else {
+        Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "PermissionDenied",
+            "a page of another site may not open this",
+        ))
+    }
+}
+
+/// Whether `Origin` is the host that was asked for, as the client named it or as a proxy before us passes it on.
+#[must_use]
+pub fn is_own_page(parts: &Parts) -> bool {
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
     let forwarded = parts
@@ -95,24 +103,17 @@ pub fn check_websocket(parts: &Parts) -> Result<(), ApiError> {
     let forwarded = forwarded
         .and_then(|host| host.to_str().ok())
         .and_then(|hosts| hosts.split(',').next());
-    let origin = origin
-        .to_str()
-        .ok()
+    let origin = parts
+        .headers
+        .get(ORIGIN)
+        .and_then(|origin| origin.to_str().ok())
         .and_then(|origin| origin.parse::<http::Uri>().ok());
     let site = origin
         .as_ref()
         .and_then(|origin| origin.authority())
         .map(http::uri::Authority::as_str);
     let same = |host: &str| site.is_some_and(|site| site.eq_ignore_ascii_case(host.trim()));
-    if host.is_some_and(same) || forwarded.is_some_and(same) {
-        Ok(())
-    } else {
-        Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "PermissionDenied",
-            "a page of another site may not open this",
-        ))
-    }
+    host.is_some_and(same) || forwarded.is_some_and(same)
 }
 
 /// Whether a request only reads. A link can hold parameters that make `/v3` take a GET for something else.

@@ -140,7 +140,7 @@ impl Proxy {
         let (mut parts, body) = request.into_parts();
         let upgrade = upgrade::wanted(&parts.headers);
         if upgrade.is_some() {
-            upgrade::check_origin(&parts.headers)?;
+            upgrade::check_origin(&parts)?;
         }
         let persona = Persona::of(
             &*self.gate,

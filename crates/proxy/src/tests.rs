@@ -400,6 +400,12 @@ async fn a_refused_upgrade_is_an_ordinary_answer_and_foreign_pages_get_none() {
             .await
             .is_ok()
     );
+    let behind_a_proxy = [
+        &browser("https://drover.example")[..],
+        &[("x-forwarded-host", "drover.example")],
+    ]
+    .concat();
+    assert!(world.upgrade("/upgrade", &behind_a_proxy).await.is_ok());
 }
 
 #[tokio::test]
