@@ -285,6 +285,7 @@ fn target(path: &str, query: Option<&str>) -> Result<Uri, http::uri::InvalidUri>
 fn returned(answer: Response, vigil: impl FnOnce() -> Vigil) -> Response {
     let (mut parts, body) = answer.into_parts();
     parts.headers = headers::returned(&parts.headers);
+    headers::set_apart(&mut parts.headers);
     parts.extensions = http::Extensions::new();
     parts.version = http::Version::HTTP_11;
     // A body of known length ends by itself; only streams need watching.

@@ -4,9 +4,9 @@
 
 use drover_auth::web::Connection;
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName,
-    HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE,
+    EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
 /// Headers of one connection (RFC 9110, section 7.6.1), and those that name the hub.
@@ -32,6 +32,23 @@ const IDENTITY: [&str; 3] = ["impersonate-", "x-remote-", "x-api-tunnel-"];
 const COOKIES: [&str; 2] = ["R_SESS", "CSRF"];
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// What a browser would take as said by the hub, for all of its pages, cookies and storage.
+const OF_THE_SITE: [&str; 4] = [
+    "clear-site-data",
+    "service-worker-allowed",
+    "strict-transport-security",
+    "alt-svc",
+];
+
+/// Kinds of content that a browser shows as a page, with scripts in it. SVG and XML are pages as well.
+const PAGES: [&str; 3] = ["html", "xml", "svg"];
+
+/// Pages of a cluster run as those of another site: else their scripts would hold the session of whoever opens a link
+/// to them, on the whole hub.
+const SANDBOX: HeaderValue = HeaderValue::from_static(
+    "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts",
+);
 
 fn is_identity(name: &HeaderName) -> bool {
     IDENTITY
@@ -103,12 +120,47 @@ pub(super) fn returned(headers: &HeaderMap) -> HeaderMap {
     for (name, value) in headers {
         let own = is_own(name) && *name != HOST && *name != COOKIE;
         // An application in a cluster must not set the hub's session.
-        let session = *name == SET_COOKIE && value.to_str().is_ok_and(is_hub_cookie);
-        if !own && !session && !named.contains(name) {
+        let session = *name == SET_COOKIE && sets_hub_cookie(value.as_bytes());
+        let of_the_site = OF_THE_SITE.contains(&name.as_str());
+        if !own && !session && !of_the_site && !named.contains(name) {
             kept.append(name, value.clone());
         }
     }
     kept
+}
+
+/// Keeps scripts of a page that is answered away from the hub's session.
+pub(super) fn set_apart(headers: &mut HeaderMap) {
+    if may_be_page(headers) {
+        headers.append(CONTENT_SECURITY_POLICY, SANDBOX);
+    }
+}
+
+/// Whether a browser might show the answer as a page. It guesses at content that has no type.
+fn may_be_page(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter().peekable();
+    types.peek().is_none()
+        || types.any(|kind| {
+            let kind = kind.as_bytes().to_ascii_lowercase();
+            let kind = String::from_utf8_lossy(&kind);
+            PAGES.iter().any(|page| kind.contains(page))
+        })
+}
+
+/// Browsers send a cookie without a name as its value alone, which may look like a name and a value.
+fn sets_hub_cookie(cookie: &[u8]) -> bool {
+    let pair = cookie
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default();
+    let mut pair = pair.trim_ascii();
+    while let Some(nameless) = pair.strip_prefix(b"=") {
+        pair = nameless.trim_ascii();
+    }
+    let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+    COOKIES
+        .iter()
+        .any(|ours| ours.as_bytes() == name.trim_ascii())
 }
 
 /// Says over the new connection what it is to become.

@@ -99,6 +99,11 @@ fn an_application_cannot_set_our_session() {
     let upstream = map(&[
         ("set-cookie", "R_SESS=stolen; Path=/"),
         ("set-cookie", "grafana=1"),
+        ("set-cookie", " R_SESS =stolen"),
+        ("set-cookie", "=R_SESS=stolen"),
+        ("set-cookie", "CSRF=x"),
+        ("content-type", "application/json"),
+        ("clear-site-data", "\"*\""),
         ("connection", "close, x-hop"),
         ("x-hop", "1"),
         ("transfer-encoding", "chunked"),
@@ -108,7 +113,46 @@ fn an_application_cannot_set_our_session() {
         list(&returned(&upstream)),
         [
             ("set-cookie".to_owned(), "grafana=1".to_owned()),
+            ("content-type".to_owned(), "application/json".to_owned()),
             ("audit-id".to_owned(), "1".to_owned())
         ]
+    );
+}
+
+#[test]
+fn letters_that_are_not_ascii_do_not_hide_our_cookie() {
+    let mut upstream = map(&[("content-type", "text/plain")]);
+    let cookie = HeaderValue::from_bytes(b"R_SESS=stolen; x=\xe9").unwrap();
+    upstream.insert(SET_COOKIE, cookie);
+    assert!(!returned(&upstream).contains_key(SET_COOKIE));
+}
+
+#[test]
+fn pages_of_a_cluster_run_as_those_of_another_site() {
+    let check = |kind: Option<&str>, sandboxed: bool| {
+        let own = ("content-security-policy", "default-src 'self'");
+        let mut upstream = map(&[own]);
+        if let Some(kind) = kind {
+            upstream.insert(CONTENT_TYPE, kind.parse().unwrap());
+        }
+        let mut kept = returned(&upstream);
+        set_apart(&mut kept);
+        let policies: Vec<_> = kept.get_all(CONTENT_SECURITY_POLICY).iter().collect();
+        assert_eq!(policies[0], own.1);
+        let sandbox = policies[1..].iter().any(|policy| {
+            let policy = policy.to_str().unwrap();
+            policy.starts_with("sandbox") && !policy.contains("allow-same-origin")
+        });
+        assert_eq!(sandbox, sandboxed, "{kind:?}");
+    };
+    check(Some("text/html; charset=utf-8"), true);
+    check(Some("Application/XHTML+XML"), true);
+    check(Some("image/svg+xml"), true);
+    check(None, true);
+    check(Some("application/json"), false);
+    check(Some("text/javascript"), false);
+    check(
+        Some("application/vnd.kubernetes.protobuf;stream=watch"),
+        false,
     );
 }
