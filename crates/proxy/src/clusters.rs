@@ -5,6 +5,7 @@
 //!
 //! Invariants: a link is used only while the facts it was made from hold; a deleted cluster's sessions are closed.
 
+mod bounded;
 mod connector;
 mod link;
 
@@ -26,6 +27,7 @@ use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 use tokio_util::task::TaskTracker;
 
+pub use bounded::{Allowance, Bounded};
 pub(crate) use connector::Steve;
 pub(crate) use link::Link;
 
@@ -117,6 +119,8 @@ struct State {
     /// Facts by cluster; empty until the watch has listed them all.
     targets: Option<HashMap<String, Arc<Target>>>,
     links: HashMap<String, Arc<Link>>,
+    /// What the hub holds of the answers of each cluster.
+    allowances: HashMap<String, Allowance>,
     /// When the last session of a cluster ended, for those that have none.
     departures: HashMap<String, Instant>,
     /// When this process began to follow clusters; before that, all of them may have been connected to another.
@@ -266,6 +270,7 @@ impl Clusters {
         {
             let mut state = self.inner.state.lock();
             state.links.remove(name);
+            state.allowances.remove(name);
             if let Some(targets) = &mut state.targets {
                 targets.remove(name);
             }
@@ -286,6 +291,25 @@ impl Clusters {
             return Ok(self.inner.local.clone());
         }
         Ok(self.link(cluster).await?.client())
+    }
+
+    /// How much of the cluster's answers the hub itself may hold: for clients that keep whole answers in memory.
+    #[must_use]
+    pub fn allowance(&self, cluster: &str) -> Allowance {
+        let mut state = self.inner.state.lock();
+        let known = state
+            .targets
+            .as_ref()
+            .is_some_and(|targets| targets.contains_key(cluster));
+        if !known {
+            // Nobody's yet; names that somebody makes up are not remembered.
+            return Allowance::default();
+        }
+        state
+            .allowances
+            .entry(cluster.to_owned())
+            .or_default()
+            .clone()
     }
 
     /// Whether the cluster has a live session; the local one always counts as connected.
@@ -335,8 +359,11 @@ impl Clusters {
             target,
             session,
             &credential,
-            self.inner.sessions.clone(),
-            self.inner.tasks.clone(),
+            link::Ways {
+                sessions: self.inner.sessions.clone(),
+                tasks: self.inner.tasks.clone(),
+                allowance: self.allowance(cluster),
+            },
         )?;
         let link = Arc::new(link);
         self.inner

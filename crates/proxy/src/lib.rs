@@ -15,7 +15,7 @@ mod gate;
 mod proxy;
 mod review;
 
-pub use clusters::{Clusters, Unreachable};
+pub use clusters::{Allowance, Bounded, Clusters, Unreachable};
 pub use connect::Connect;
 pub use gate::{Edge, Gate};
 pub use proxy::Proxy;

@@ -21,6 +21,7 @@ use thiserror::Error;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
 
+use super::bounded::{Allowance, Bounded};
 use super::connector::{Connector, HttpClient, Tls, http_client};
 use super::{Target, Unreachable};
 use crate::chain::Chain;
@@ -57,6 +58,14 @@ impl std::fmt::Debug for Link {
     }
 }
 
+/// What a link is laid over.
+pub(super) struct Ways {
+    pub(super) sessions: Sessions,
+    pub(super) tasks: TaskTracker,
+    /// For what the hub itself reads through the link.
+    pub(super) allowance: Allowance,
+}
+
 #[derive(Clone)]
 struct Transport {
     http: HttpClient,
@@ -70,8 +79,7 @@ impl Link {
         target: Arc<Target>,
         newest: Option<Session>,
         credential: &str,
-        sessions: Sessions,
-        tasks: TaskTracker,
+        ways: Ways,
     ) -> Result<Self, Unreachable> {
         let malformed = |what, reason: String| Unreachable::Malformed { what, reason };
         let endpoint: Uri = target
@@ -97,13 +105,17 @@ impl Link {
         let mut credential = HeaderValue::from_str(&format!("Bearer {}", credential.trim()))
             .map_err(|error| malformed("credential", error.to_string()))?;
         credential.set_sensitive(true);
-        let connector = Connector::cluster(sessions, cluster, &address, tls);
+        let connector = Connector::cluster(ways.sessions, cluster, &address, tls);
         let transport = Transport {
-            http: http_client(connector, tasks),
+            http: http_client(connector, ways.tasks),
             authority,
             credential,
         };
-        let client = kube::Client::new(FullRights(transport.clone()), "default");
+        let full = FullRights {
+            transport: transport.clone(),
+            allowance: ways.allowance,
+        };
+        let client = kube::Client::new(full, "default");
         Ok(Self {
             transport,
             client,
@@ -225,10 +237,13 @@ fn tls_connector(ca_cert: &str) -> Result<TlsConnector, Unreachable> {
 
 /// The link as a service for `kube::Client`, without impersonation.
 #[derive(Clone)]
-struct FullRights(Transport);
+struct FullRights {
+    transport: Transport,
+    allowance: Allowance,
+}
 
 impl tower::Service<Request<kube::client::Body>> for FullRights {
-    type Response = Response<Incoming>;
+    type Response = Response<Bounded<Incoming>>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -237,9 +252,16 @@ impl tower::Service<Request<kube::client::Body>> for FullRights {
     }
 
     fn call(&mut self, request: Request<kube::client::Body>) -> Self::Future {
-        let transport = self.0.clone();
+        let Self {
+            transport,
+            allowance,
+        } = self.clone();
         let request = request.map(web::boxed);
-        Box::pin(async move { Ok(transport.send(request).await?) })
+        Box::pin(async move {
+            let query = request.uri().query().map(str::to_owned);
+            let answer = transport.send(request).await?;
+            Ok(answer.map(|body| allowance.bound(query.as_deref(), body)))
+        })
     }
 }
 
