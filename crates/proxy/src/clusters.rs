@@ -71,6 +71,16 @@ impl From<kube::Error> for Unreachable {
     }
 }
 
+/// Whether a text can be the name of an object.
+fn is_id(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() <= 253
+        && text
+            .bytes()
+            .all(|byte| letter(byte) || matches!(byte, b'-' | b'.'))
+        && text.bytes().next().is_some_and(letter)
+}
+
 /// What a link is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -395,6 +405,10 @@ impl Clusters {
     }
 
     async fn target(&self, cluster: &str) -> Result<Arc<Target>, Unreachable> {
+        // It becomes part of a path below, where some letters would lead elsewhere.
+        if !is_id(cluster) {
+            return Err(Unreachable::Unknown(cluster.to_owned()));
+        }
         let known = self
             .inner
             .state
@@ -430,5 +444,31 @@ impl Clusters {
             .and_then(|mut data| data.remove(CREDENTIAL_KEY))
             .ok_or_else(|| missing("its Secret is empty"))?;
         String::from_utf8(value.0).map_err(|_| missing("its Secret holds no text"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_id;
+
+    #[test]
+    fn only_names_of_objects_are_ids() {
+        for id in ["local", "c-abcde", "c-m-8dzr2mpp", "1", "a.b"] {
+            assert!(is_id(id), "{id}");
+        }
+        for other in [
+            "",
+            "..",
+            "%2e%2e",
+            "%63-abcde",
+            "c-abcde?x",
+            "A",
+            "-a",
+            "a/b",
+            "ä",
+        ] {
+            assert!(!is_id(other), "{other}");
+        }
+        assert!(!is_id(&"a".repeat(254)));
     }
 }
