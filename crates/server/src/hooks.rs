@@ -17,6 +17,7 @@ use kube::discovery::{Scope, pinned_kind};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::Value;
 
+use crate::refusal;
 use crate::way::Way;
 
 /// Who writes what people import.
@@ -42,12 +43,19 @@ impl ServerHooks {
     /// A client of a cluster whose every request goes the way of the user's own.
     fn as_user(&self, identity: &Identity, cluster: &str) -> Client {
         let (way, identity, cluster) = (self.way.clone(), identity.clone(), cluster.to_owned());
+        let allowance = self.clusters.allowance(&cluster);
         let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
             let (way, identity, cluster) = (way.clone(), identity.clone(), cluster.clone());
+            let allowance = allowance.clone();
             async move {
                 let path = request.uri().path().to_owned();
+                let query = request.uri().query().map(str::to_owned);
                 let request = request.map(boxed);
-                Ok::<_, Infallible>(way.handle(request, Some(identity), &cluster, &path).await)
+                let answer = way.handle(request, Some(identity), &cluster, &path).await;
+                let answer = refusal::as_status(answer).await;
+                Ok::<_, Infallible>(
+                    answer.map(|body| boxed(allowance.bound(query.as_deref(), body))),
+                )
             }
         });
         Client::new(service, "default")

@@ -19,6 +19,7 @@ mod install;
 mod lingering;
 mod listener;
 mod public;
+mod refusal;
 mod replicas;
 mod route;
 mod way;
