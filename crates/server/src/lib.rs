@@ -14,6 +14,7 @@ mod backend;
 mod certificates;
 mod downstream;
 mod edge;
+mod endless;
 mod hooks;
 mod install;
 mod lingering;
@@ -147,7 +148,7 @@ pub async fn run(
         settings: auth.settings.clone(),
         clock: clock.clone(),
     });
-    let way = Way::new(proxy.clone(), ext);
+    let way = Way::new(proxy.clone(), ext, shutdown.clone());
     let hooks = Arc::new(ServerHooks::new(
         way.clone(),
         clusters.clone(),
@@ -239,9 +240,10 @@ pub async fn run(
     tracing::info!(grace = ?args.grace, "stopping");
     let drained = async {
         explorer.shutdown().await;
-        connect.shutdown().await;
         proxy.shutdown().await;
         tasks.drain().await;
+        // Last: what runs into clusters runs through the tunnels.
+        connect.shutdown().await;
     };
     let graceful = tokio::time::timeout(args.grace, drained).await.is_ok();
     tasks.abort();

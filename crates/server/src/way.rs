@@ -5,21 +5,46 @@ use drover_auth::web::{Request, Response};
 use drover_ext::{Ext, discovery};
 use drover_proxy::Proxy;
 use drover_types::names::LOCAL_CLUSTER;
+use tokio_util::sync::CancellationToken;
+
+use crate::endless;
 
 /// Passes requests on; clones are the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Way {
     proxy: Proxy,
     ext: Ext,
+    shutdown: CancellationToken,
 }
 
 impl Way {
-    pub(crate) fn new(proxy: Proxy, ext: Ext) -> Self {
-        Self { proxy, ext }
+    /// Watches end with `shutdown`, all else by itself.
+    pub(crate) fn new(proxy: Proxy, ext: Ext, shutdown: CancellationToken) -> Self {
+        Self {
+            proxy,
+            ext,
+            shutdown,
+        }
     }
 
     /// Answers a request for a cluster's API; `path` is what follows the cluster's id.
     pub(crate) async fn handle(
+        &self,
+        request: Request,
+        identity: Option<Identity>,
+        cluster: &str,
+        path: &str,
+    ) -> Response {
+        let endless = endless::is_asked_for(path, request.uri().query());
+        let answer = self.answer(request, identity, cluster, path).await;
+        if endless {
+            endless::until(&self.shutdown, answer)
+        } else {
+            answer
+        }
+    }
+
+    async fn answer(
         &self,
         mut request: Request,
         identity: Option<Identity>,
