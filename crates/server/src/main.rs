@@ -7,6 +7,7 @@
 )]
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::{Args as _, FromArgMatches as _, Subcommand};
 use drover_server::audit_verify::{self, VerifyArgs};
@@ -166,7 +167,18 @@ async fn signals(shutdown: CancellationToken) {
     };
     next().await;
     shutdown.cancel();
-    next().await;
+    let first = Instant::now();
+    loop {
+        next().await;
+        if first.elapsed() > ONE_INTENTION {
+            break;
+        }
+    }
     tracing::warn!("second signal; stopping at once");
-    std::process::abort();
+    // Not `abort`, which would leave a core file with all secrets in it.
+    #[expect(clippy::exit, reason = "asked for")]
+    std::process::exit(1);
 }
+
+/// Terminals and supervisors may signal a process and its group: that is one wish in two signals.
+const ONE_INTENTION: Duration = Duration::from_millis(500);
