@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
+use drover_audit::VerifyError;
 
 /// Check that no line of the audit log was changed, removed or moved.
 #[derive(Args, Clone, Debug)]
@@ -25,7 +26,15 @@ pub fn run(args: &VerifyArgs) -> Result<String> {
         .path
         .clone()
         .unwrap_or_else(|| args.data_dir.join(crate::config::AUDIT_FOLDER));
-    let report = drover_audit::verify(&path).context("the audit log is not whole")?;
+    let report = drover_audit::verify(&path).map_err(|error| {
+        let context = match error {
+            VerifyError::Broken(_) => "the audit log is not whole",
+            VerifyError::Read { .. } | VerifyError::Nothing(_) | VerifyError::Stopped => {
+                "nothing was checked; name the log or its folder, or --data-dir, and run this as the user of the server"
+            }
+        };
+        anyhow::Error::new(error).context(context)
+    })?;
     let mut text = format!(
         "{}: whole, {} lines in {} files, from {} to {}; the last hash is {}",
         path.display(),
