@@ -139,6 +139,10 @@ pub fn restore(from: &Path, database: &Path) -> Result<Contents, BackupError> {
         | StoreOpenError::Lock { path, source }
         | StoreOpenError::Log { path, source } => BackupError::File { path, source },
         StoreOpenError::Open { path, source } => BackupError::Copy { path, source },
+        StoreOpenError::Full { path } => BackupError::File {
+            path,
+            source: io::ErrorKind::StorageFull.into(),
+        },
         StoreOpenError::Corrupt { path, problem } => BackupError::Damaged { path, problem },
         StoreOpenError::Newer { path, found } => BackupError::Newer { path, found },
     })?;

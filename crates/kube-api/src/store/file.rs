@@ -51,6 +51,8 @@ pub(crate) enum StoreOpenError {
         path: PathBuf,
         source: rusqlite::Error,
     },
+    #[error("the disk of the database {path} is full; make room, then start again")]
+    Full { path: PathBuf },
     #[error(
         "the database {path} is damaged ({problem}); move it and its -wal and -shm files away, then put the newest backup in its place with `drover restore`"
     )]
@@ -77,6 +79,7 @@ impl Problem {
                 path,
                 problem: source.to_string(),
             },
+            Self::Sqlite(source) if is_full(&source) => StoreOpenError::Full { path },
             Self::Sqlite(source) => StoreOpenError::Open { path, source },
             Self::Damaged(problem) => StoreOpenError::Corrupt { path, problem },
             Self::Newer(found) => StoreOpenError::Newer { path, found },
@@ -504,8 +507,12 @@ fn crc(table: &str, key: &str, revision: u64, data: &[u8]) -> i64 {
     i64::from(crc.sum())
 }
 
+/// On a full disk SQLite cannot make the file that the readers share either, and says so in other words.
 fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+        || error
+            .sqlite_error()
+            .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }
 
 fn write_error(error: &rusqlite::Error) -> WriteError {
@@ -519,6 +526,19 @@ fn write_error(error: &rusqlite::Error) -> WriteError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures_of_files() {
+        let check = |extended: i32, full: bool| {
+            let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(extended), None);
+            assert_eq!(is_full(&error), full, "{extended}");
+            let told = Problem::Sqlite(error).at(Path::new("a.db"));
+            assert_eq!(matches!(told, StoreOpenError::Full { .. }), full);
+        };
+        check(rusqlite::ffi::SQLITE_FULL, true);
+        check(rusqlite::ffi::SQLITE_IOERR_SHMSIZE, true);
+        check(rusqlite::ffi::SQLITE_IOERR_READ, false);
+    }
 
     #[test]
     fn the_lock_is_given_back_while_a_starting_program_still_holds_its_file() {
