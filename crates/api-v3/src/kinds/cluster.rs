@@ -1,6 +1,8 @@
 //! Clusters: names, kubeconfigs, imports.
 
+mod agents;
 mod endpoint;
+mod workspace;
 
 use drover_auth::web::ApiError;
 use drover_ext::kubeconfig::{self, Credential};
@@ -66,6 +68,8 @@ pub(super) async fn before_create(
     // Recorded: said of every new cluster, also where nobody asked.
     fields.entry("enableNetworkPolicy").or_insert(json!(false));
     endpoint::check(fields, false)?;
+    agents::check(fields)?;
+    workspace::check(call, fields, None)?;
     check_name(call, kind, text(fields, "name"), None).await
 }
 
@@ -101,6 +105,8 @@ pub(super) async fn before_update(
     )
     .await?;
     endpoint::check(fields, is_local(current))?;
+    agents::check(fields)?;
+    workspace::check(call, fields, Some(current))?;
     if is_local(current) && text(fields, "name") != text_at(current, "/spec/displayName") {
         // The name of the cluster the server runs on is free, but it keeps being found as `local` by its id.
         tracing::info!(cluster = LOCAL_CLUSTER, "renaming the local cluster");
