@@ -12,6 +12,7 @@ pub mod recovery;
 mod audit;
 mod backend;
 mod certificates;
+mod descriptors;
 mod downstream;
 mod edge;
 mod endless;
@@ -68,6 +69,7 @@ pub async fn run(
         .map(config::server_url)
         .transpose()
         .map_err(anyhow::Error::msg)?;
+    let connections = descriptors::connections(listener::MAX_CONNECTIONS);
     // Bound before anything slow, so that a taken port is known at once.
     let https = listener::bind(args.listen_address, args.https_port)
         .await
@@ -230,7 +232,12 @@ pub async fn run(
         entropy,
         https_port: ports.0,
     };
-    let listeners = Listeners::new(Arc::new(edge), tasks.connections.clone(), shutdown.clone());
+    let listeners = Listeners::new(
+        Arc::new(edge),
+        connections,
+        tasks.connections.clone(),
+        shutdown.clone(),
+    );
     tasks.spawn_graceful("https", listeners.clone().https(https, certificates));
     tasks.spawn_graceful("http", listeners.http(http));
     tracing::info!(https = ports.0, http = ports.1, "ready");

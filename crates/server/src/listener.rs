@@ -20,6 +20,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,7 +30,7 @@ use crate::certificates::Certificates;
 use crate::lingering::Lingering;
 
 /// Connections at once. 500 clusters hold two tunnels each; the rest is for people and scripts.
-const MAX_CONNECTIONS: usize = 20_000;
+pub(crate) const MAX_CONNECTIONS: usize = 20_000;
 /// Time for a TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// Time for a request's header, and how long a connection may idle: clients keep some to use again.
@@ -40,6 +41,8 @@ const HEADER_BYTES: u32 = 128 * 1024;
 const STREAMS: u32 = 2_000;
 /// Bytes in flight per HTTP/2 stream and connection; large lists run at the speed of the connection.
 const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
+/// How often the log tells of connections that were not taken.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// First byte of every TLS connection (RFC 8446, 5.1: a handshake record).
 const TLS_HANDSHAKE: u8 = 22;
 
@@ -94,11 +97,16 @@ pub(crate) async fn bind(address: IpAddr, port: u16) -> io::Result<TcpListener> 
 }
 
 impl<H: Handler> Listeners<H> {
-    /// Connections run as tasks of `tasks` and finish what they hold after `shutdown`.
-    pub(crate) fn new(handler: Arc<H>, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
+    /// At most `connections` at once; they run as tasks of `tasks` and finish what they hold after `shutdown`.
+    pub(crate) fn new(
+        handler: Arc<H>,
+        connections: usize,
+        tasks: TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
             handler,
-            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            connections: Arc::new(Semaphore::new(connections)),
             tasks,
             shutdown,
         }
@@ -147,22 +155,31 @@ impl<H: Handler> Listeners<H> {
         F: Fn(TcpStream, SocketAddr) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
+        let mut refusals = Refusals::default();
         loop {
             let accepted = tokio::select! {
                 () = self.shutdown.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
             let (stream, remote) = match accepted {
-                Ok(accepted) => accepted,
+                // Of a socket for both families: people know an IPv4 address by its own form.
+                Ok((stream, remote)) => (
+                    stream,
+                    SocketAddr::new(remote.ip().to_canonical(), remote.port()),
+                ),
                 Err(error) => {
                     // Out of file descriptors, most likely; connections in progress go on and free some.
-                    tracing::warn!(%error, "cannot accept a connection");
+                    if let Some(n) = refusals.tell() {
+                        tracing::warn!(%error, n, "cannot accept connections");
+                    }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
             let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
-                tracing::warn!(%remote, "too many connections; refused one");
+                if let Some(n) = refusals.tell() {
+                    tracing::warn!(%remote, n, "too many connections; refused some");
+                }
                 continue;
             };
             if let Err(error) = stream.set_nodelay(true) {
@@ -202,7 +219,13 @@ impl<H: Handler> Listeners<H> {
             }
             acceptor.accept(ReadAhead::new(stream)).await
         };
-        match tokio::time::timeout(HANDSHAKE_LIMIT, handshake).await {
+        let handshake = tokio::time::timeout(HANDSHAKE_LIMIT, handshake);
+        let secured = tokio::select! {
+            secured = handshake => secured,
+            // Nothing was asked yet.
+            () = self.shutdown.cancelled() => return,
+        };
+        match secured {
             Ok(Ok(stream)) => self.serve(stream, Connection { remote, tls: true }).await,
             Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake failed"),
             Err(_) => tracing::debug!("the TLS handshake took too long"),
@@ -251,6 +274,25 @@ impl<H: Handler> Listeners<H> {
     }
 }
 
+/// Connections that were not taken. Those who open many must not fill the log as well.
+#[derive(Debug, Default)]
+struct Refusals {
+    untold: usize,
+    told: Option<Instant>,
+}
+
+impl Refusals {
+    /// Counts one; how many there were since the last time, if it is time to tell of them.
+    fn tell(&mut self) -> Option<usize> {
+        self.untold += 1;
+        if self.told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+            return None;
+        }
+        self.told = Some(Instant::now());
+        Some(std::mem::take(&mut self.untold))
+    }
+}
+
 /// HTTP/2 ends one stream without harm to the others, and who asked before sending has sent nothing.
 fn with_body(request: Request<Incoming>, tasks: &TaskTracker) -> web::Request {
     let lingers = request.version() <= Version::HTTP_11 && !request.headers().contains_key(EXPECT);
@@ -263,3 +305,20 @@ fn with_body(request: Request<Incoming>, tasks: &TaskTracker) -> web::Request {
 
 /// What Go's HTTP server answers there, so that people see the cause.
 const PLAIN_ON_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nThis port speaks HTTPS; use https:// in the URL.\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn many_refusals_are_told_of_now_and_then() {
+        let mut refusals = Refusals::default();
+        assert_eq!(refusals.tell(), Some(1));
+        for _ in 0..1000 {
+            assert_eq!(refusals.tell(), None);
+        }
+        tokio::time::advance(TELL_EVERY).await;
+        assert_eq!(refusals.tell(), Some(1001));
+        assert_eq!(refusals.tell(), None);
+    }
+}
