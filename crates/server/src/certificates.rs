@@ -10,11 +10,13 @@
 //! Invariant: private keys leave this module only as a Secret of the store
 //! and inside rustls.
 
+mod given;
 mod secrets;
 mod x509;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +35,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::sync::Notify;
 
+use self::given::Given;
 use self::secrets::{authority, pair, secret};
 use self::x509::{acceptable, not_after, san, signed_by, until, validity};
 
@@ -50,6 +53,8 @@ const SERVING_LIFE: Duration = Duration::from_hours(24 * 365);
 const RENEW_BEFORE: Duration = Duration::from_hours(24 * 30);
 /// How often the validity is looked at.
 const LOOK: Duration = Duration::from_hours(6);
+/// How often the files of a given certificate are looked at.
+const LOOK_AT_FILES: Duration = Duration::from_mins(1);
 /// Clocks differ: certificates are valid from a little before they were made.
 const BACKDATE: Duration = Duration::from_hours(1);
 
@@ -89,7 +94,22 @@ struct Inner {
     current: ArcSwap<CertifiedKey>,
     /// PEM of the authorities that clients should trust; empty when a public one signed.
     trusted: String,
-    own: Option<Own>,
+    source: Source,
+}
+
+/// Where the certificate comes from.
+enum Source {
+    Own(Box<Own>),
+    Given(Given),
+}
+
+impl Inner {
+    fn own(&self) -> Option<&Own> {
+        match &self.source {
+            Source::Own(own) => Some(own),
+            Source::Given(_) => None,
+        }
+    }
 }
 
 /// What only our own authority has.
@@ -114,47 +134,24 @@ impl std::fmt::Debug for Certificates {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Certificates")
-            .field("own", &self.0.own.is_some())
+            .field("own", &self.0.own().is_some())
             .finish_non_exhaustive()
     }
 }
 
 impl Certificates {
-    /// Serves a certificate somebody gave: PEM of the chain and of the key.
+    /// Serves a certificate somebody gave as files, PEM of the chain and of the key, and what they hold later.
     /// `trusted` is the authority that clients should trust, if it is a private one.
     ///
     /// # Errors
     ///
-    /// When the chain or the key is not valid.
-    pub(crate) fn given(chain: &str, key: &str, trusted: &str) -> Result<Self, CertificateError> {
-        let invalid = |what: &str| {
-            let what = what.to_owned();
-            move |error: rustls::pki_types::pem::Error| CertificateError::Invalid {
-                what,
-                reason: error.to_string(),
-            }
-        };
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain.as_bytes())
-            .collect::<Result<_, _>>()
-            .map_err(invalid("the certificate file"))?;
-        if chain.is_empty() {
-            return Err(CertificateError::Invalid {
-                what: "the certificate file".to_owned(),
-                reason: "no certificate in it".to_owned(),
-            });
-        }
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(invalid("the key file"))?;
-        let certified = certified(chain, &key)?;
-        certified
-            .keys_match()
-            .map_err(|error| CertificateError::Invalid {
-                what: "the key file".to_owned(),
-                reason: format!("it does not fit the certificate ({error})"),
-            })?;
+    /// When the chain or the key cannot be read or is not valid.
+    pub(crate) fn given(chain: &Path, key: &Path, trusted: &str) -> Result<Self, CertificateError> {
+        let (given, certified) = Given::open(chain, key)?;
         Ok(Self(Arc::new(Inner {
             current: ArcSwap::from_pointee(certified),
             trusted: trusted.trim().to_owned(),
-            own: None,
+            source: Source::Given(given),
         })))
     }
 
@@ -226,7 +223,7 @@ impl Certificates {
         let certificates = Self(Arc::new(Inner {
             current: ArcSwap::from_pointee(certified),
             trusted: authority_pem.trim().to_owned(),
-            own: Some(own),
+            source: Source::Own(Box::new(own)),
         }));
         Ok(certificates)
     }
@@ -244,7 +241,7 @@ impl Certificates {
 
     /// Makes sure that the certificate is good for `name` (a DNS name or an address).
     pub(crate) fn add(&self, name: &str) {
-        let (Some(own), Some(name)) = (&self.0.own, acceptable(name)) else {
+        let (Some(own), Some(name)) = (self.0.own(), acceptable(name)) else {
             return;
         };
         let mut state = own.state.lock();
@@ -273,12 +270,24 @@ impl Certificates {
         }
     }
 
-    /// Renews the certificate before it ends and keeps the Secret up to date, until `shutdown`.
+    /// Renews the certificate before it ends and keeps the Secret up to date, until `shutdown`; takes a given one anew
+    /// from its files.
     pub(crate) async fn keep(self, shutdown: tokio_util::sync::CancellationToken) {
-        let Some(own) = &self.0.own else {
-            shutdown.cancelled().await;
-            return;
-        };
+        match &self.0.source {
+            Source::Own(own) => self.keep_own(own, shutdown).await,
+            Source::Given(given) => {
+                while shutdown
+                    .run_until_cancelled(tokio::time::sleep(LOOK_AT_FILES))
+                    .await
+                    .is_some()
+                {
+                    given.renew(&self.0.current);
+                }
+            }
+        }
+    }
+
+    async fn keep_own(&self, own: &Own, shutdown: tokio_util::sync::CancellationToken) {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,

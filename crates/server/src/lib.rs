@@ -281,16 +281,11 @@ async fn certificates(
     server_url: Option<&str>,
 ) -> Result<Certificates> {
     if let (Some(chain), Some(key)) = (&args.tls_cert_file, &args.tls_key_file) {
-        let read = |path: &std::path::Path| {
+        let trusted = args.tls_ca_file.as_deref().map(|path| {
             std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
-        };
-        let trusted = args
-            .tls_ca_file
-            .as_deref()
-            .map(read)
-            .transpose()?
-            .unwrap_or_default();
-        return Ok(Certificates::given(&read(chain)?, &read(key)?, &trusted)?);
+        });
+        let trusted = trusted.transpose()?.unwrap_or_default();
+        return Ok(Certificates::given(chain, key, &trusted)?);
     }
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let host = server_url

@@ -1,4 +1,4 @@
-use super::x509::{common_name, self_signed};
+use super::x509::common_name;
 use super::*;
 
 const NOW: i64 = 1_795_000_000;
@@ -11,7 +11,7 @@ async fn memory() -> (Client, Clock) {
 }
 
 fn names(certificates: &Certificates) -> Vec<String> {
-    let own = certificates.0.own.as_ref().unwrap();
+    let own = certificates.0.own().unwrap();
     let pem = own.state.lock().pem.clone();
     let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
     let certificate = block.parse_x509().unwrap();
@@ -50,7 +50,7 @@ async fn a_second_start_serves_the_same_authority_and_names() {
         .await
         .unwrap();
     first.add("two.test");
-    first.0.own.as_ref().unwrap().save().await.unwrap();
+    first.0.own().unwrap().save().await.unwrap();
     let second = Certificates::own(client, clock, &["one.test".to_owned()])
         .await
         .unwrap();
@@ -65,7 +65,7 @@ async fn a_certificate_near_its_end_is_renewed_and_one_far_from_it_is_not() {
     let certificates = Certificates::own(client, clock.clone(), &["one.test".to_owned()])
         .await
         .unwrap();
-    let own = certificates.0.own.as_ref().unwrap();
+    let own = certificates.0.own().unwrap();
     let first = own.state.lock().clone();
     clock.advance(SERVING_LIFE / 2);
     certificates.renew(own);
@@ -85,7 +85,7 @@ async fn an_authority_near_its_end_is_renewed_under_its_name_and_key() {
     let second = Certificates::own(client, clock, &[]).await.unwrap();
     assert_ne!(first.trusted(), second.trusted());
     assert_eq!(common_name(first.trusted()), common_name(second.trusted()));
-    let leaf = second.0.own.as_ref().unwrap().state.lock().pem.clone();
+    let leaf = second.0.own().unwrap().state.lock().pem.clone();
     let old = CertificateDer::from_pem_slice(first.trusted().as_bytes()).unwrap();
     assert!(
         signed_by(&leaf, &old),
@@ -101,20 +101,4 @@ async fn clients_cannot_add_names_without_limit() {
         certificates.add(&format!("n{number}.test"));
     }
     assert_eq!(names(&certificates).len(), MAX_NAMES);
-}
-
-#[test]
-fn a_key_that_does_not_fit_is_refused_by_name() {
-    let key = KeyPair::generate().unwrap();
-    let other = KeyPair::generate().unwrap();
-    let pem = self_signed(&key, "test", Timestamp::from_second(NOW).unwrap()).unwrap();
-    assert!(Certificates::given(&pem, &key.serialize_pem(), "").is_ok());
-    let error = Certificates::given(&pem, &other.serialize_pem(), "")
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("the key file"), "{error}");
-    let error = Certificates::given("nothing", &key.serialize_pem(), "")
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("the certificate file"), "{error}");
 }
