@@ -80,8 +80,12 @@ impl Auth {
             environment,
         } = config;
         let settings = Settings::new(&environment);
-        let (authenticator, feeder) =
-            Authenticator::new(client.clone(), clock.clone(), settings.clone());
+        let (authenticator, feeder) = Authenticator::new(
+            client.clone(),
+            clock.clone(),
+            entropy.clone(),
+            settings.clone(),
+        );
         let access = Access::new();
         let bootstrap = Bootstrap::new(
             client.clone(),

@@ -5,8 +5,10 @@
 //! moment its creation was acknowledged; such an answer serves one request and
 //! is never kept, so that nothing outlives its deletion.
 //!
-//! One SHA3 block per request (about a microsecond) needs no cache of verified keys.
+//! One SHA3 block per request (about a microsecond) needs no cache of verified keys. A key that an old peer keeps as
+//! scrypt is kept anew once it was given ([`costly`]).
 
+mod costly;
 mod credentials;
 mod feeder;
 mod lifetime;
@@ -32,8 +34,9 @@ use crate::people::Person;
 use crate::settings::Settings;
 use crate::token::{self, Record};
 use crate::web::{self, ApiError};
-use crate::{Clock, Identity, UserId};
+use crate::{Clock, Entropy, Identity, UserId};
 
+use costly::Costly;
 pub(crate) use credentials::routed_cluster;
 pub(crate) use feeder::Feeder;
 
@@ -93,6 +96,7 @@ struct Inner {
     people: Mirror<Person>,
     memberships: Mirror<BTreeSet<String>>,
     lookups: Semaphore,
+    costly: Costly,
     revocations: broadcast::Sender<Revocation>,
     uses: mpsc::Sender<(String, Timestamp)>,
     used: Mutex<HashMap<String, Timestamp>>,
@@ -107,7 +111,12 @@ impl fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    pub(crate) fn new(client: Client, clock: Clock, settings: Settings) -> (Self, Feeder) {
+    pub(crate) fn new(
+        client: Client,
+        clock: Clock,
+        entropy: Entropy,
+        settings: Settings,
+    ) -> (Self, Feeder) {
         let (uses, written) = mpsc::channel(USES);
         let authenticator = Self(Arc::new(Inner {
             client,
@@ -118,6 +127,7 @@ impl Authenticator {
             people: Mirror::new(),
             memberships: Mirror::new(),
             lookups: Semaphore::new(LOOKUPS),
+            costly: Costly::new(entropy),
             revocations: broadcast::Sender::new(REVOCATIONS),
             uses,
             used: Mutex::new(HashMap::new()),
@@ -161,7 +171,9 @@ impl Authenticator {
     async fn verify(&self, name: &str, key: &str) -> Result<Identity, AuthError> {
         let now = self.0.clock.now();
         let record = self.token(name).await?.ok_or(AuthError::Refused)?;
-        if !record.key.verifies(key) || !record.is_live(now, token::idle_limit(&self.0.settings)) {
+        if !record.is_live(now, token::idle_limit(&self.0.settings))
+            || !self.has_key(&record, key).await?
+        {
             return Err(AuthError::Refused);
         }
         let person = self

@@ -186,6 +186,10 @@ impl Store {
             return status(StatusCode::NOT_FOUND, "NotFound");
         };
         let before = object.clone();
+        let read_at = &change["metadata"]["resourceVersion"];
+        if !read_at.is_null() && *read_at != before["metadata"]["resourceVersion"] {
+            return status(StatusCode::CONFLICT, "Conflict");
+        }
         merge(object, change);
         object["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"].clone();
         if *object == before {

@@ -31,7 +31,7 @@ use serde_json::json;
 
 use crate::authenticator::{AuthError, Authenticator};
 use crate::limiter::Limiter;
-use crate::password::{Hashed, Hasher};
+use crate::password::{Checked, Hasher, Kept};
 use crate::people::Person;
 use crate::settings::Settings;
 use crate::token::{self, KIND_LABEL, KUBECONFIG, SESSION, USER_LABEL};
@@ -248,14 +248,16 @@ impl Logins {
             .get_opt(person.id.as_str())
             .await
             .map_err(LoginError::at("read the password's hash"))?;
-        let hashed = secret.as_ref().and_then(Hashed::of_secret);
-        if secret.is_some() && hashed.is_none() {
+        let kept = secret.as_ref().and_then(Kept::of_secret);
+        if secret.is_some() && kept.is_none() {
             tracing::warn!(user = %person.id, "the password is stored in a form that cannot be checked, set it anew");
         }
-        match self.0.hasher.verify(password, hashed.as_ref()).await {
-            Ok(true) => Ok(person),
-            Ok(false) | Err(_) => Err(LoginError::Failed),
+        match self.0.hasher.verify(password, kept.as_ref()).await {
+            Ok(Checked::Right) => {}
+            Ok(Checked::Outdated(renewed)) => self.renew_password(secret.as_ref(), renewed).await,
+            Ok(Checked::Wrong) | Err(_) => return Err(LoginError::Failed),
         }
+        Ok(person)
     }
 
     async fn find_user(&self, username: &str) -> Result<Option<Arc<Person>>, LoginError> {

@@ -3,32 +3,36 @@
 //! A password is kept as PBKDF2-HMAC-SHA3-512 (210,000 rounds, 32-byte salt and
 //! key) in the Secret `cattle-local-user-passwords/<user>` with keys `password`
 //! and `salt` (rancher/rancher `pkg/auth/providers/local/pbkdf2`), so that the
-//! peer's hashes verify here and ours there.
+//! peer's hashes verify here and ours there. One that the peer still keeps as
+//! bcrypt verifies too, and is kept anew when it did.
 //!
-//! Invariant: at most a few hashes are worked out at once, each on a blocking
-//! thread; a flood of logins slows logins, nothing else.
+//! Invariant: what is kept of a password is never shown.
+
+mod bcrypt;
+mod hasher;
 
 use std::fmt;
-use std::sync::Arc;
 
+use drover_types::management::User;
 use drover_types::names;
-use hmac::SimpleHmac;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::{Resource as _, ResourceExt as _};
 use secrecy::{ExposeSecret, SecretString};
-use sha3::Sha3_512;
-use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
 
 use crate::UserId;
-use crate::clock::{Entropy, NoEntropy};
+use crate::clock::NoEntropy;
 use crate::settings::Settings;
+use bcrypt::Bcrypt;
+pub(crate) use hasher::{Checked, Hasher};
 
 const ANNOTATION: &str = "cattle.io/password-hash";
 const FORM: &str = "pbkdf2sha3512";
-const ROUNDS: u32 = 210_000;
-const LENGTH: usize = 32;
+/// The peer's older form.
+const OLD_FORM: &str = "bcrypt";
+/// Where peers of before 2.12 keep the hash: in the User itself.
+const OLD_FIELD: &str = "password";
 /// Longer passwords are refused before anything is done with them.
 const MAX_LENGTH: usize = 1024;
 
@@ -50,7 +54,7 @@ pub enum PasswordError {
     /// What was given as the current password is not it.
     #[error("The current password is not right")]
     Wrong,
-    /// The Secret is in a form that cannot be checked here (bcrypt); the password must be set anew.
+    /// The Secret is in a form that cannot be checked here; the password must be set anew.
     #[error("the stored password of {0} has a form that cannot be checked; set a new one")]
     UnknownForm(UserId),
     /// No salt could be drawn.
@@ -107,17 +111,6 @@ impl fmt::Debug for Hashed {
 }
 
 impl Hashed {
-    /// Reads the Secret of a user; `None` if it is in another form.
-    pub(crate) fn of_secret(secret: &Secret) -> Option<Self> {
-        let form = secret.metadata.annotations.as_ref()?.get(ANNOTATION)?;
-        let data = secret.data.as_ref()?;
-        let (key, salt) = (&data.get("password")?.0, &data.get("salt")?.0);
-        (form == FORM && !key.is_empty()).then(|| Self {
-            salt: salt.clone(),
-            key: key.clone(),
-        })
-    }
-
     /// The Secret to keep, owned by nobody: it must survive until the user is deleted on purpose.
     pub(crate) fn into_secret(self, user: &UserId) -> Secret {
         Secret {
@@ -139,154 +132,82 @@ impl Hashed {
     }
 }
 
-/// Works out hashes. Cheap to clone.
+/// What is kept of a password.
 #[derive(Clone, Debug)]
-pub(crate) struct Hasher {
-    rounds: u32,
-    entropy: Entropy,
-    at_once: Arc<Semaphore>,
+pub(crate) enum Kept {
+    /// In our form.
+    Ours(Hashed),
+    /// In the peer's older one.
+    Bcrypt(Bcrypt),
 }
 
-impl Hasher {
-    pub(crate) fn new(entropy: Entropy) -> Self {
-        Self {
-            rounds: ROUNDS,
-            entropy,
-            at_once: Arc::new(Semaphore::new(2)),
+impl Kept {
+    /// Reads the Secret of a user; `None` if it is in another form, or one that asks for too much work.
+    pub(crate) fn of_secret(secret: &Secret) -> Option<Self> {
+        let form = secret.metadata.annotations.as_ref()?.get(ANNOTATION)?;
+        let data = secret.data.as_ref()?;
+        let key = &data.get("password")?.0;
+        match form.as_str() {
+            FORM if !key.is_empty() => Some(Self::Ours(Hashed {
+                salt: data.get("salt")?.0.clone(),
+                key: key.clone(),
+            })),
+            OLD_FORM => Bcrypt::parse(key).map(Self::Bcrypt),
+            _ => None,
         }
     }
+}
 
-    /// Few rounds, so that tests need not wait; the hashes only verify with the same number.
-    #[cfg(test)]
-    pub(crate) fn quick(entropy: Entropy) -> Self {
-        Self {
-            rounds: 3,
-            ..Self::new(entropy)
-        }
-    }
-
-    pub(crate) async fn hash(&self, password: &SecretString) -> Result<Hashed, PasswordError> {
-        let mut salt = vec![0; LENGTH];
-        self.entropy.fill(&mut salt)?;
-        let key = self.derive(password, salt.clone(), LENGTH).await?;
-        Ok(Hashed { salt, key })
-    }
-
-    /// Whether this is the password. `None` as hash takes the same time and says no.
-    pub(crate) async fn verify(
-        &self,
-        password: &SecretString,
-        hashed: Option<&Hashed>,
-    ) -> Result<bool, PasswordError> {
-        let nobody = Hashed {
-            salt: vec![0; LENGTH],
-            key: vec![0; LENGTH],
-        };
-        let against = hashed.unwrap_or(&nobody);
-        let key = self
-            .derive(password, against.salt.clone(), against.key.len())
-            .await?;
-        Ok(bool::from(key.as_slice().ct_eq(&against.key)) && hashed.is_some())
-    }
-
-    async fn derive(
-        &self,
-        password: &SecretString,
-        salt: Vec<u8>,
-        length: usize,
-    ) -> Result<Vec<u8>, PasswordError> {
-        // A longer one cannot have been set; hashing its beginning keeps the time the same.
-        let password = password.expose_secret();
-        let too_long = password.len() > MAX_LENGTH;
-        let password = SecretString::from(if too_long {
-            String::new()
-        } else {
-            password.to_owned()
-        });
-        let rounds = self.rounds;
-        let _permit = self
-            .at_once
-            .acquire()
-            .await
-            .map_err(|_| PasswordError::Stopping)?;
-        let derived = tokio::task::spawn_blocking(move || {
-            let mut key = vec![0; length.min(1024)];
-            pbkdf2::pbkdf2::<SimpleHmac<Sha3_512>>(
-                password.expose_secret().as_bytes(),
-                &salt,
-                rounds,
-                &mut key,
-            )
-            .map(|()| key)
-        });
-        let key = derived
-            .await
-            .map_err(|_| PasswordError::Stopping)?
-            .map_err(|_| PasswordError::Wrong)?;
-        if too_long {
-            Err(PasswordError::Wrong)
-        } else {
-            Ok(key)
-        }
-    }
+/// The Secret for a hash that an old peer left in the User itself; `None` if there is none that could be checked.
+#[must_use]
+pub fn of_old_user(user: &User) -> Option<Secret> {
+    let hash = user.other.get(OLD_FIELD)?.as_str()?;
+    Bcrypt::parse(hash.as_bytes())?;
+    let owner = OwnerReference {
+        api_version: User::api_version(&()).into_owned(),
+        kind: User::kind(&()).into_owned(),
+        name: user.name_any(),
+        uid: user.uid()?,
+        ..OwnerReference::default()
+    };
+    Some(Secret {
+        metadata: ObjectMeta {
+            name: Some(user.name_any()),
+            namespace: Some(names::PASSWORDS_NAMESPACE.to_owned()),
+            annotations: Some([(ANNOTATION.to_owned(), OLD_FORM.to_owned())].into()),
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        },
+        data: Some([("password".to_owned(), ByteString(hash.into()))].into()),
+        ..Secret::default()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Worked out with Python's `hashlib.pbkdf2_hmac("sha3_512", b"password", b"salt", n, 32)`.
-    #[tokio::test]
-    async fn hashes_are_pbkdf2_with_hmac_sha3_512() {
-        let hasher = Hasher {
-            rounds: 3,
-            ..Hasher::new(Entropy::seeded(1))
-        };
-        let key = hasher
-            .derive(&"password".into(), b"salt".to_vec(), 32)
-            .await
-            .unwrap();
-        assert_eq!(
-            hex::encode(key),
-            "cf022071b51477a7783157cbf39fe43377494e295da4d9bb8905117d0a4e998c"
-        );
-        let hasher = Hasher::new(Entropy::seeded(1));
-        let key = hasher
-            .derive(&"password".into(), b"salt".to_vec(), 32)
-            .await
-            .unwrap();
-        assert_eq!(
-            hex::encode(key),
-            "bf93c441b741c5b6592076203d524d9ca92dccd5d7f7f11f7c61ca91f25eab30"
-        );
+    /// A user as peers of before 2.12 left it; the hash is of `rasmuslerdorf`.
+    pub(super) fn old_user(hash: &str) -> User {
+        let mut user = User::named("u-1");
+        user.metadata.uid = Some("uid-1".to_owned());
+        user.other.insert(OLD_FIELD.to_owned(), hash.into());
+        user
     }
 
-    #[tokio::test]
-    async fn a_password_verifies_through_its_secret_and_no_other_does() {
-        let hasher = Hasher::quick(Entropy::seeded(7));
-        let hashed = hasher.hash(&"a-long-password".into()).await.unwrap();
-        let secret = hashed.into_secret(&UserId::new("u-1"));
-        let hashed = Hashed::of_secret(&secret).unwrap();
-        assert!(
-            hasher
-                .verify(&"a-long-password".into(), Some(&hashed))
-                .await
-                .unwrap()
+    pub(super) const OLD: &str = "$2y$07$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTpOq";
+
+    #[test]
+    fn only_hashes_are_taken_out_of_users() {
+        let secret = of_old_user(&old_user(OLD)).unwrap();
+        assert_eq!(
+            secret.namespace().as_deref(),
+            Some(names::PASSWORDS_NAMESPACE)
         );
-        assert!(
-            !hasher
-                .verify(&"a-long-passwore".into(), Some(&hashed))
-                .await
-                .unwrap()
-        );
-        assert!(!hasher.verify(&"".into(), Some(&hashed)).await.unwrap());
-        assert!(!hasher.verify(&"".into(), None).await.unwrap());
-        assert!(
-            hasher
-                .verify(&"x".repeat(5000).into(), Some(&hashed))
-                .await
-                .is_err()
-        );
+        assert_eq!(secret.owner_references()[0].uid, "uid-1");
+        assert!(of_old_user(&old_user("in clear")).is_none());
+        assert!(of_old_user(&old_user("")).is_none());
+        assert!(of_old_user(&User::named("u-1")).is_none());
     }
 
     #[test]
@@ -327,7 +248,7 @@ mod tests {
             .annotations
             .as_mut()
             .unwrap()
-            .insert(ANNOTATION.to_owned(), "bcrypt".to_owned());
-        assert!(Hashed::of_secret(&secret).is_none());
+            .insert(ANNOTATION.to_owned(), "argon2".to_owned());
+        assert!(Kept::of_secret(&secret).is_none());
     }
 }

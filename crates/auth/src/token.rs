@@ -5,6 +5,8 @@
 //!
 //! Invariant: a record of a token cannot show what is stored of its key.
 
+mod scrypt;
+
 use std::fmt;
 
 use base64::Engine;
@@ -20,6 +22,7 @@ use subtle::ConstantTimeEq;
 use crate::UserId;
 use crate::clock::{Entropy, NoEntropy};
 use crate::settings::Settings;
+pub(crate) use scrypt::Scrypt;
 
 /// Label with the owner of a token.
 pub const USER_LABEL: &str = "authn.management.cattle.io/token-userId";
@@ -84,7 +87,9 @@ pub(crate) enum StoredKey {
     Sha256 { salt: Vec<u8>, digest: Vec<u8> },
     /// The peer's without its feature token-hashing.
     Plain(Box<[u8]>),
-    /// A form that cannot be checked here (scrypt); such a token is refused.
+    /// The peer's up to 2.5. Costly to check: not for where requests are served.
+    Scrypt(Scrypt),
+    /// A form that cannot be checked here; such a token is refused.
     Unknown,
 }
 
@@ -94,6 +99,7 @@ impl fmt::Debug for StoredKey {
             Self::Sha3 { .. } => "Sha3(..)",
             Self::Sha256 { .. } => "Sha256(..)",
             Self::Plain(_) => "Plain(..)",
+            Self::Scrypt(_) => "Scrypt(..)",
             Self::Unknown => "Unknown",
         })
     }
@@ -124,6 +130,7 @@ impl StoredKey {
                 (Some(salt), Some(digest)) => Self::Sha256 { salt, digest },
                 _ => Self::Unknown,
             },
+            ["$1", rest @ ..] => Scrypt::parse(rest).map_or(Self::Unknown, Self::Scrypt),
             _ => Self::Unknown,
         }
     }
@@ -150,6 +157,7 @@ impl StoredKey {
                 let (stored, given) = (Sha256::digest(stored), Sha256::digest(key));
                 stored.as_slice().ct_eq(given.as_slice()).into()
             }
+            Self::Scrypt(stored) => stored.verifies(key),
             Self::Unknown => false,
         }
     }

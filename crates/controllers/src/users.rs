@@ -1,18 +1,19 @@
-//! The end of a user: what it held goes with it.
+//! The end of a user: what it held goes with it. And its beginning here, if an old peer made it.
 //!
 //! Owns the finalizer of User objects and what is deleted before it is taken off (reference rbac-and-projects 3): the
 //! user's bindings, tokens and kubeconfigs of both APIs, password, attributes and preferences. Without this a user made
 //! later under the same name would hold all of it. That a user is out from the moment of the deletion is decided where
-//! requests are authenticated.
+//! requests are authenticated. A hash that a peer of before 2.12 left in the User itself is moved to where passwords
+//! are kept (rancher/rancher `pkg/user/migrate.go`).
 //!
-//! Invariant: only what names the user that goes is touched, and nothing as long as the user is there.
+//! Invariant: only what names the user that goes is deleted, and nothing as long as the user is there.
 
 #[cfg(test)]
 mod tests;
 
-use drover_auth::UserId;
 use drover_auth::ext::{self, OWNER_LABEL};
 use drover_auth::token::USER_LABEL;
+use drover_auth::{UserId, password};
 use drover_types::management::{
     ClusterRoleTemplateBinding, GlobalRoleBinding, Preference, ProjectRoleTemplateBinding, Token,
     User, UserAttribute,
@@ -23,7 +24,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::clusters::is_marked;
 use crate::plan::{Action, Plan, Reference, Site, Sites};
@@ -167,6 +168,7 @@ pub fn reconcile(user: Option<&User>, left: &Left) -> Plan {
     let Some(user) = user else {
         return plan;
     };
+    let mut change = json!({});
     let mut finalizers = user.metadata.finalizers.clone().unwrap_or_default();
     let held = finalizers.iter().any(|found| found == FINALIZER);
     if goes == held {
@@ -175,12 +177,17 @@ pub fn reconcile(user: Option<&User>, left: &Left) -> Plan {
         } else {
             finalizers.push(FINALIZER.to_owned());
         }
-        let version = &user.metadata.resource_version;
-        plan.actions.push(Action::patch(
-            Site::Hub,
-            Reference::new::<User>(None, &user.name_any()),
-            json!({ "metadata": { "resourceVersion": version, "finalizers": finalizers } }),
-        ));
+        change["metadata"] = json!({ "finalizers": finalizers });
+    }
+    let old = (!goes).then(|| password::of_old_user(user)).flatten();
+    if let Some(secret) = old {
+        plan.actions.push(Action::apply(Site::Hub, &secret));
+        change["password"] = Value::Null;
+    }
+    if change != json!({}) {
+        change["metadata"]["resourceVersion"] = json!(user.metadata.resource_version);
+        let target = Reference::new::<User>(None, &user.name_any());
+        plan.actions.push(Action::patch(Site::Hub, target, change));
     }
     plan
 }

@@ -1,3 +1,4 @@
+mod costly;
 mod random;
 
 use std::future::Future;

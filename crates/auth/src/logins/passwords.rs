@@ -3,13 +3,14 @@
 use drover_types::management::{Setting, User};
 use drover_types::names;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::Logins;
-use crate::password::{self, Hashed, PasswordError};
+use crate::password::{self, Hashed, Kept, PasswordError};
 use crate::{Identity, UserId};
 
 impl Logins {
@@ -65,11 +66,12 @@ impl Logins {
             .get_opt(identity.user.as_str())
             .await
             .map_err(failed("read the password's hash"))?;
-        let hashed = secret.as_ref().and_then(Hashed::of_secret);
-        if secret.is_some() && hashed.is_none() {
+        let kept = secret.as_ref().and_then(Kept::of_secret);
+        if secret.is_some() && kept.is_none() {
             return Err(PasswordError::UnknownForm(identity.user.clone()));
         }
-        if !self.0.hasher.verify(current, hashed.as_ref()).await? {
+        let checked = self.0.hasher.verify(current, kept.as_ref()).await?;
+        if !checked.is_right() {
             return Err(PasswordError::Wrong);
         }
         self.0.limiter.succeeded(&identity.username, remote, now);
@@ -95,6 +97,34 @@ impl Logins {
             step: "note that the password was changed",
             source,
         })
+    }
+
+    /// Keeps a password that was just given in our form. One that was set meanwhile stays, and no login fails over it:
+    /// the next one tries again.
+    pub(super) async fn renew_password(&self, old: Option<&Secret>, renewed: Hashed) {
+        let Some(ObjectMeta {
+            name: Some(name),
+            resource_version,
+            ..
+        }) = old.map(|old| &old.metadata)
+        else {
+            return;
+        };
+        let user = UserId::new(name.clone());
+        let secret = renewed.into_secret(&user);
+        let change = json!({
+            "metadata": { "resourceVersion": resource_version, "annotations": secret.metadata.annotations },
+            "data": secret.data,
+        });
+        let secrets: Api<Secret> =
+            Api::namespaced(self.0.client.clone(), names::PASSWORDS_NAMESPACE);
+        let params = PatchParams::default();
+        match secrets.patch(name, &params, &Patch::Merge(&change)).await {
+            Ok(_) => tracing::info!(%user, "password is kept in the present form"),
+            Err(error) => {
+                tracing::warn!(%user, %error, "password could not be kept in the present form");
+            }
+        }
     }
 
     /// Any change of a password ends the first-login greeting (reference section 4.5); not worth failing over.

@@ -232,3 +232,82 @@ async fn nothing_secret_is_shown_by_debug() {
     };
     assert!(!format!("{config:?}").contains("correct-horse"));
 }
+
+/// A hash of `rasmuslerdorf` as the peer kept passwords.
+const BCRYPT: &str = "$2y$07$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTpOq";
+
+/// Makes a user whose password the peer last kept; returns the Secret.
+async fn old_user(store: &Store) -> Secret {
+    let mut user = User::named("u-old");
+    "old".clone_into(&mut user.username);
+    let users: Api<User> = Api::all(store.client());
+    let mut user = users.create(&PostParams::default(), &user).await.unwrap();
+    user.other.insert("password".to_owned(), json!(BCRYPT));
+    let secret = crate::password::of_old_user(&user).unwrap();
+    let secrets = Api::<Secret>::namespaced(store.client(), names::PASSWORDS_NAMESPACE);
+    secrets
+        .create(&PostParams::default(), &secret)
+        .await
+        .unwrap()
+}
+
+async fn stored(store: &Store) -> Secret {
+    let secrets = Api::<Secret>::namespaced(store.client(), names::PASSWORDS_NAMESPACE);
+    secrets.get("u-old").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_password_that_the_peer_kept_lets_in_and_is_kept_anew() {
+    let (store, auth) = auth().await;
+    let old = old_user(&store).await;
+    let wrong = login(&auth, "old", "rasmuslerdorg").await;
+    assert!(matches!(wrong, Err(LoginError::Failed)));
+    assert_eq!(stored(&store).await, old, "a wrong one changes nothing");
+
+    login(&auth, "old", "rasmuslerdorf").await.unwrap();
+    let renewed = stored(&store).await;
+    assert_eq!(
+        renewed.annotations()["cattle.io/password-hash"],
+        "pbkdf2sha3512"
+    );
+    assert_eq!(renewed.data.as_ref().unwrap()["password"].0.len(), 32);
+    assert_eq!(renewed.owner_references(), old.owner_references());
+    login(&auth, "old", "rasmuslerdorf").await.unwrap();
+    assert_eq!(stored(&store).await, renewed);
+    let wrong = login(&auth, "old", "rasmuslerdorg").await;
+    assert!(matches!(wrong, Err(LoginError::Failed)));
+}
+
+#[tokio::test]
+async fn keeping_a_password_anew_undoes_no_change_of_it() {
+    let (store, auth) = auth().await;
+    let old = old_user(&store).await;
+    let (user, new) = (UserId::new("u-old"), SecretString::from("another"));
+    auth.logins.set_password(&user, "old", &new).await.unwrap();
+    let changed = stored(&store).await;
+    let hashed = auth.logins.0.hasher.hash(&"rasmuslerdorf".into()).await;
+    let renewed = auth.logins.renew_password(Some(&old), hashed.unwrap());
+    renewed.await;
+    assert_eq!(stored(&store).await, changed);
+    login(&auth, "old", "another").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_password_that_the_peer_kept_can_be_changed() {
+    let (store, auth) = auth().await;
+    old_user(&store).await;
+    let issued = login(&auth, "admin", "admin").await.unwrap();
+    let mut caller = identity(&auth, &issued).await.unwrap();
+    caller.user = UserId::new("u-old");
+    caller.username = "old".to_owned();
+    let change = |current: &'static str| {
+        let (auth, caller) = (auth.clone(), caller.clone());
+        async move {
+            let (current, new) = (current.into(), "another".into());
+            auth.logins.change_password(&caller, &current, &new).await
+        }
+    };
+    assert!(change("rasmuslerdorg").await.is_err());
+    change("rasmuslerdorf").await.unwrap();
+    login(&auth, "old", "another").await.unwrap();
+}

@@ -62,3 +62,31 @@ fn bindings_are_known_by_the_user_or_its_local_principal_alone() {
     assert!(!theirs.names("u-10", "local://u-1"));
     assert!(!theirs.names("", ""));
 }
+
+#[test]
+fn a_hash_in_an_old_user_moves_to_where_passwords_are_kept() {
+    let hash = "$2a$10$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTpOq";
+    let mut old = user(&[FINALIZER], false);
+    old.metadata.uid = Some("1".to_owned());
+    old.other.insert("password".to_owned(), json!(hash));
+    let plan = reconcile(Some(&old), &Left::default());
+    let [Action::Apply { target, .. }, Action::Patch { patch, .. }] = plan.actions.as_slice()
+    else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(target.to_string(), "Secret cattle-local-user-passwords/u-1");
+    assert_eq!(
+        *patch,
+        json!({ "metadata": { "resourceVersion": "7" }, "password": null })
+    );
+
+    old.other.insert("password".to_owned(), json!("in clear"));
+    assert!(
+        reconcile(Some(&old), &Left::default()).is_empty(),
+        "it is no hash"
+    );
+    old.other.insert("password".to_owned(), json!(hash));
+    old.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+    let plan = reconcile(Some(&old), &Left::default());
+    assert_eq!(plan.actions.len(), 1, "one that goes leaves none behind");
+}
