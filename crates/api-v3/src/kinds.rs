@@ -220,7 +220,7 @@ pub(crate) async fn before_create(
         Behaviour::ClusterBinding => bindings::before_create_cluster(call, fields, draft).await,
         Behaviour::ProjectBinding => bindings::before_create_project(call, fields, draft).await,
         Behaviour::PodSecurity => pod_security::check(fields),
-        Behaviour::Setting => settings::before_create_setting(fields),
+        Behaviour::Setting => settings::before_create_setting(call, fields).await,
         Behaviour::Plain
         | Behaviour::CloudCredential
         | Behaviour::Principal
@@ -275,7 +275,7 @@ pub(crate) async fn before_update(
             Ok(())
         }
         Behaviour::Project => project::before_update(call, current, fields).await,
-        Behaviour::Setting => settings::before_update_setting(call, current, fields),
+        Behaviour::Setting => settings::before_update_setting(call, current, fields).await,
         Behaviour::Feature => settings::before_update_feature(current, fields),
         Behaviour::User => user::before_update(call, current, fields).await,
         Behaviour::GlobalRole => roles::before_update_global(call, current, fields),

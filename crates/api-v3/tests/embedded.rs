@@ -349,6 +349,22 @@ async fn an_administrator_and_a_member_work_side_by_side() {
         (put["value"].as_str(), put["source"].as_str()),
         (Some("Drover"), Some("db"))
     );
+    let (status, refused) = world
+        .send(
+            &admin,
+            "PUT",
+            "/v3/settings/disable-inactive-user-after",
+            json!({"value": "1h"}),
+        )
+        .await;
+    assert_eq!(
+        (status, refused["fieldName"].as_str(), &refused["message"]),
+        (
+            400,
+            Some("value"),
+            &json!("value: Forbidden: can't be less than auth-user-session-ttl-minutes")
+        )
+    );
 
     // A cluster, changed at once by the same hand.
     let (status, cluster) = world

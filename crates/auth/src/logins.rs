@@ -46,7 +46,7 @@ use issue::{Draft, Owner, kubeconfig_prefix, scope};
 pub use shell::ShellToken;
 
 /// Label of a user with the second of its last login.
-const LAST_LOGIN_LABEL: &str = "cattle.io/last-login";
+pub const LAST_LOGIN_LABEL: &str = "cattle.io/last-login";
 /// How often another random name is tried when one is taken.
 const NAME_ATTEMPTS: usize = 5;
 

@@ -35,6 +35,7 @@ mod pull_secrets;
 pub mod quotas;
 mod random;
 pub mod registration;
+pub mod retention;
 mod runtime;
 pub mod settings;
 mod settings_follow;
@@ -115,6 +116,7 @@ struct Triggers {
     provisioning: Trigger,
     isolation: Trigger,
     users: Trigger,
+    retention: Trigger,
 }
 
 impl Controllers {
@@ -153,6 +155,7 @@ impl Controllers {
             provisioning: trigger(11),
             isolation: trigger(12),
             users: trigger(13),
+            retention: trigger(14),
         };
         let board = Arc::new(Board::new(clock.now()));
         let known = Arc::new(Known::default());
@@ -184,6 +187,7 @@ impl Controllers {
         tasks.spawn(observers.run(shutdown.clone()));
         triggers.clusters.now(LOCAL_CLUSTER);
         triggers.tokens.now(tokens::ALL);
+        triggers.retention.now(retention::ALL);
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended
                 && error.is_panic()
@@ -301,6 +305,11 @@ impl Controllers {
                 2,
             ),
             worker.of(users::Users { client: client() }, &triggers.users, 2),
+            worker.of(
+                retention::Retention::new(client(), settings.clone(), clock.clone()),
+                &triggers.retention,
+                2,
+            ),
             worker.of(
                 cleanup::Cleanup {
                     client: client(),

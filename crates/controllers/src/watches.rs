@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use drover_types::management::{
     Cluster, ClusterRegistrationToken, ClusterRoleTemplateBinding, Feature, GlobalRole, Project,
-    ProjectRoleTemplateBinding, RoleTemplate, Setting, User,
+    ProjectRoleTemplateBinding, RoleTemplate, Setting, User, UserAttribute,
 };
 use drover_types::names::SYSTEM_NAMESPACE;
 use futures::future::BoxFuture;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::observer::Known;
 use crate::runtime::{Presence, Trigger, watch_metadata};
-use crate::{Triggers, settings, settings_follow};
+use crate::{Triggers, retention, settings, settings_follow};
 
 /// What names of workspaces begin with, whose namespaces hold credentials of registries.
 const WORKSPACE_PREFIX: &str = "fleet-";
@@ -167,10 +167,27 @@ pub(crate) fn all(
         }
     };
     let (of_settings, of_features) = (follow(settings), follow(settings));
+    let retention = triggers.retention.clone();
     let setting = watch_metadata::<Setting>(
         client,
         everything(),
-        move |_, _| of_settings(),
+        move |object, _| {
+            of_settings();
+            let name = object.metadata.name.as_deref();
+            if name.is_some_and(retention::depends_on) {
+                retention.now(retention::ALL);
+            }
+        },
+        shutdown.clone(),
+    );
+    let of_logins = triggers.retention.clone();
+    let attribute = watch_metadata::<UserAttribute>(
+        client,
+        everything(),
+        move |object, _| {
+            let name = object.metadata.name.iter();
+            name.for_each(|name| of_logins.now(name));
+        },
         shutdown.clone(),
     );
     let feature = watch_metadata::<Feature>(
@@ -218,6 +235,7 @@ pub(crate) fn all(
         setting,
         feature,
         user,
+        attribute,
     ]
 }
 

@@ -16,3 +16,4 @@ pub mod provisioning;
 pub mod quantity;
 pub mod quota;
 pub mod review;
+pub mod schedule;

@@ -3,6 +3,8 @@
 //! A setting given by the environment wins over a stored one, a stored
 //! non-empty value over the default (reference section 5).
 
+mod rules;
+
 use drover_auth::web::ApiError;
 use serde_json::{Map, Value, json};
 
@@ -85,19 +87,30 @@ pub(super) fn is_writable(call: &Call<'_>, object: &Value) -> bool {
 }
 
 /// A setting that only the server sets is refused before it is found to be there (the peer's validator does it in this order).
-pub(super) fn before_create_setting(fields: &Map<String, Value>) -> Result<(), ApiError> {
+pub(super) async fn before_create_setting(
+    call: &Call<'_>,
+    fields: &Map<String, Value>,
+) -> Result<(), ApiError> {
     let name = text(fields, "name");
     if READ_ONLY.contains(&name) {
         return Err(read_only(name));
     }
-    Ok(())
+    check_value(call, name, text(fields, "value")).await
+}
+
+async fn check_value(call: &Call<'_>, name: &str, given: &str) -> Result<(), ApiError> {
+    let mut others = rules::Others::new();
+    for other in rules::compared_with(name) {
+        others.insert(other, value(call, other).await?);
+    }
+    rules::check(name, given, &others)
 }
 
 fn read_only(name: &str) -> ApiError {
     ApiError::method_not_allowed(format!("{name} is readOnly"))
 }
 
-pub(super) fn before_update_setting(
+pub(super) async fn before_update_setting(
     call: &Call<'_>,
     current: &Value,
     fields: &mut Map<String, Value>,
@@ -126,8 +139,9 @@ pub(super) fn before_update_setting(
         }
         let trimmed = trimmed.to_owned();
         fields.insert("value".to_owned(), json!(trimmed));
+        return Ok(());
     }
-    Ok(())
+    check_value(call, name, value).await
 }
 
 /// A feature has the value somebody gave it, else its default; a locked one cannot be given any.

@@ -6,4 +6,5 @@ mod life;
 mod matrix;
 mod people;
 mod projects;
+mod retention;
 mod world;

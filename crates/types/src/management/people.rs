@@ -63,6 +63,12 @@ kind! {
         /// When the user last logged in, RFC 3339.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         last_login: String,
+        /// How long after that the user is disabled, in place of what the setting says; `0s` for never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        disable_after: Option<String>,
+        /// How long after that the user is deleted, in place of what the setting says; `0s` for never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delete_after: Option<String>,
     }
 }
 
