@@ -224,9 +224,19 @@ async fn names_in_dns_stand_for_hosts_addresses_and_workloads() {
         (
             "targetWorkloadIds",
             json!(["deployment:mine:web", "job:mine:x"]),
-            "InvalidOption",
+            "InvalidReference",
         ),
-        ("targetDnsRecordIds", json!(["mine:ext"]), "InvalidOption"),
+        (
+            "targetDnsRecordIds",
+            json!(["mine:none"]),
+            "InvalidReference",
+        ),
+        (
+            "targetDnsRecordIds",
+            json!(["other:web"]),
+            "InvalidReference",
+        ),
+        ("targetDnsRecordIds", json!(["ext"]), "InvalidReference"),
         ("ipAddresses", json!(["127.0.0.1"]), "InvalidOption"),
     ] {
         let (status, error) = world
@@ -247,6 +257,66 @@ async fn names_in_dns_stand_for_hosts_addresses_and_workloads() {
         list["createTypes"]["dnsRecord"],
         "https://drover.example/v3/project/c-1:p-1/dnsrecords"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_lead_to_several_workloads_and_names_to_other_names() {
+    let world = World::start().await;
+    make(&world, "member", "workloads", web(&http())).await;
+    let mut second = web(&http());
+    second["name"] = json!("api");
+    make(&world, "member", "workloads", second).await;
+    let both = json!(["deployment:mine:web", "deployment:mine:api"]);
+    let aimed = json!({"type": "service", "name": "both", "namespaceId": "mine", "targetWorkloadIds": both, "ports": [{"port": 80}]});
+    let made = make(&world, "member", "services", aimed).await;
+    assert_eq!(made["targetWorkloadIds"], both);
+    assert_eq!(made["selector"], json!({"workloadID_both": "true"}));
+
+    // One is found by its own labels again.
+    let one = json!({"targetWorkloadIds": ["deployment:mine:api"]});
+    let at = format!("{P1}/services/mine:both");
+    let (status, changed) = world.send("member", "PUT", &at, one).await;
+    assert_eq!(status, 200, "{changed}");
+    assert_eq!(
+        changed["selector"],
+        json!({"workload.user.cattle.io/workloadselector": "deployment-mine-api"})
+    );
+
+    let long = "x".repeat(60);
+    let aimed = json!({"type": "service", "name": long, "namespaceId": "mine", "targetWorkloadIds": both, "ports": [{"port": 80}]});
+    let at = format!("{P1}/services");
+    let (status, error) = world.send("member", "POST", &at, aimed).await;
+    assert_eq!(
+        (status, error["fieldName"].as_str()),
+        (422, Some("name")),
+        "{error}"
+    );
+
+    let records = json!(["mine:web", "mine:api"]);
+    let named = json!({"type": "dnsRecord", "name": "alias", "namespaceId": "mine", "targetDnsRecordIds": records});
+    let made = make(&world, "member", "dnsRecords", named).await;
+    assert_eq!(made["targetDnsRecordIds"], records);
+    assert_eq!(made["selector"], Value::Null);
+
+    let paths = json!([{"path": "/", "workloadIds": both, "targetPort": 80}]);
+    let ingress = json!({"type": "ingress", "name": "ing", "namespaceId": "mine", "rules": [{"host": "h", "paths": paths}]});
+    let made = make(&world, "member", "ingresses", ingress).await;
+    assert_eq!(made["rules"][0]["paths"][0]["workloadIds"], both);
+    let list = get(&world, "services").await;
+    let of_ingress = names(&list).into_iter().map(str::to_owned);
+    let of_ingress: Vec<String> = of_ingress
+        .filter(|id| id.starts_with("mine:ingress-"))
+        .collect();
+    let [id] = of_ingress.as_slice() else {
+        panic!("{of_ingress:?}")
+    };
+    let shown = get(&world, &format!("services/{id}")).await;
+    let name = id.trim_start_matches("mine:");
+    assert_eq!(
+        shown["selector"],
+        json!({format!("workloadID_{name}"): "true"})
+    );
+    assert_eq!(shown["targetWorkloadIds"], both);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -131,12 +131,26 @@ impl Facts {
     }
 }
 
+fn mark(all: &watch::Sender<BTreeSet<String>>, cluster: &str, is_one: bool) {
+    all.send_if_modified(|all| {
+        if is_one {
+            all.insert(cluster.to_owned())
+        } else {
+            all.remove(cluster)
+        }
+    });
+}
+
 /// The facts of all clusters.
 #[derive(Debug)]
 pub(crate) struct Board {
     since: Timestamp,
     facts: Mutex<HashMap<String, Facts>>,
     isolated: watch::Sender<BTreeSet<String>>,
+    /// Clusters with names that stand for other names.
+    named: watch::Sender<BTreeSet<String>>,
+    /// By cluster, namespaces with Services whose pods are labelled.
+    aimed: Mutex<HashMap<String, BTreeSet<String>>>,
 }
 
 impl Board {
@@ -145,6 +159,8 @@ impl Board {
             since,
             facts: Mutex::new(HashMap::new()),
             isolated: watch::Sender::default(),
+            named: watch::Sender::default(),
+            aimed: Mutex::default(),
         }
     }
 
@@ -174,18 +190,43 @@ impl Board {
 
     /// Says whether somebody has to be told what changes on a cluster's network.
     pub(crate) fn isolate(&self, cluster: &str, isolated: bool) {
-        self.isolated.send_if_modified(|all| {
-            if isolated {
-                all.insert(cluster.to_owned())
-            } else {
-                all.remove(cluster)
-            }
-        });
+        mark(&self.isolated, cluster, isolated);
     }
 
     /// The clusters of which it is so.
     pub(crate) fn isolated(&self) -> watch::Receiver<BTreeSet<String>> {
         self.isolated.subscribe()
+    }
+
+    /// Says whether somebody has to be told what addresses Services of a cluster have.
+    pub(crate) fn name(&self, cluster: &str, has_names: bool) {
+        mark(&self.named, cluster, has_names);
+    }
+
+    /// The clusters of which it is so.
+    pub(crate) fn named(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.named.subscribe()
+    }
+
+    /// Says of which namespaces somebody has to be told what pods there are.
+    pub(crate) fn aim(&self, cluster: &str, namespaces: BTreeSet<String>) {
+        let mut aimed = self.aimed.lock();
+        if namespaces.is_empty() {
+            aimed.remove(cluster);
+        } else {
+            aimed.insert(cluster.to_owned(), namespaces);
+        }
+    }
+
+    /// Those namespaces.
+    pub(crate) fn aimed(&self, cluster: &str) -> BTreeSet<String> {
+        self.aimed.lock().get(cluster).cloned().unwrap_or_default()
+    }
+
+    /// Whether a namespace is among them.
+    pub(crate) fn is_aimed(&self, cluster: &str, namespace: &str) -> bool {
+        let aimed = self.aimed.lock();
+        aimed.get(cluster).is_some_and(|of| of.contains(namespace))
     }
 
     /// Forgets a cluster that is gone.

@@ -39,6 +39,7 @@ pub mod retention;
 mod runtime;
 pub mod settings;
 mod settings_follow;
+pub mod targets;
 pub mod tokens;
 pub mod users;
 mod watches;
@@ -117,6 +118,7 @@ struct Triggers {
     isolation: Trigger,
     users: Trigger,
     retention: Trigger,
+    targets: Trigger,
 }
 
 impl Controllers {
@@ -156,6 +158,7 @@ impl Controllers {
             isolation: trigger(12),
             users: trigger(13),
             retention: trigger(14),
+            targets: trigger(15),
         };
         let board = Arc::new(Board::new(clock.now()));
         let known = Arc::new(Known::default());
@@ -181,6 +184,7 @@ impl Controllers {
                 quotas: triggers.quotas.clone(),
                 secrets: triggers.secrets.clone(),
                 isolation: triggers.isolation.clone(),
+                targets: triggers.targets.clone(),
             },
             clock: clock.clone(),
         };
@@ -302,6 +306,13 @@ impl Controllers {
                     reach: reach.clone(),
                 },
                 &triggers.isolation,
+                2,
+            ),
+            worker.of(
+                targets::Targets {
+                    reach: reach.clone(),
+                },
+                &triggers.targets,
                 2,
             ),
             worker.of(users::Users { client: client() }, &triggers.users, 2),

@@ -24,7 +24,7 @@ use kube::{Api, Client};
 use serde_json::{Map, Value, json};
 
 pub use load::{Exposed, Load};
-pub(crate) use load::{Pod, exposed, of_pod, pod_resource};
+pub(crate) use load::{Pod, exposed, is_new, of_pod, pod_resource};
 pub use summary::Summary;
 pub(crate) use summary::summarize;
 

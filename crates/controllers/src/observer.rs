@@ -18,7 +18,9 @@ use std::time::Duration;
 
 use drover_auth::Clock;
 use drover_types::names::{CREATOR_LABEL, CREATOR_NORMAN, LOCAL_CLUSTER};
-use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, Secret, Service};
+use k8s_openapi::api::core::v1::{
+    Endpoints, LimitRange, Namespace, ResourceQuota, Secret, Service,
+};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding};
 use kube::Client;
@@ -36,6 +38,8 @@ use crate::runtime::{Trigger, watch_metadata};
 const COMPARE: Duration = Duration::from_secs(10);
 /// Changes of quotas, or of a cluster's network, within this time are looked at together.
 const CROWD: Duration = Duration::from_secs(2);
+/// Changes of what Services lead to within this time are looked at together; traffic waits for it.
+const SOON: Duration = Duration::from_millis(200);
 /// The pause before a cluster that could not be reached is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -55,6 +59,7 @@ pub(crate) struct Listeners {
     pub(crate) quotas: Trigger,
     pub(crate) secrets: Trigger,
     pub(crate) isolation: Trigger,
+    pub(crate) targets: Trigger,
 }
 
 /// The clusters there are, as the watch of Cluster objects says.
@@ -196,6 +201,7 @@ impl Observers {
         self.listeners.quotas.now(id);
         self.listeners.secrets.now(id);
         self.listeners.isolation.now(id);
+        self.listeners.targets.now(id);
     }
 
     async fn client(&self, id: &str) -> Result<Client, crate::downstream::Unreachable> {
@@ -240,6 +246,7 @@ impl Observers {
             () = self.follow_ours(id, client) => {}
             () = self.follow_namespaces(id, client) => {}
             () = self.follow_network(id, client) => {}
+            () = self.follow_names(id, client) => {}
         }
     }
 
@@ -262,6 +269,7 @@ impl Observers {
                 copies,
                 (listeners.secrets.clone(), Duration::ZERO)
             ),
+            follow::<Service>(id, client, &ours, (listeners.targets.clone(), SOON)),
             follow::<ResourceQuota>(id, client, &quotas, limits()),
             follow::<LimitRange>(id, client, &quotas, limits()),
         );
@@ -277,6 +285,19 @@ impl Observers {
                 () = follow::<Service>(id, client, "", told()) => {}
                 () = follow::<NetworkPolicy>(id, client, "", told()) => {}
                 _ = isolated.wait_for(|all| !all.contains(id)) => {}
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Tells of addresses, as long as names of the cluster stand for other names.
+    async fn follow_names(&self, id: &str, client: &Client) {
+        let mut named = self.board.named();
+        // The sender lives as long as the board.
+        while named.wait_for(|all| all.contains(id)).await.is_ok() {
+            tokio::select! {
+                () = follow::<Endpoints>(id, client, "", (self.listeners.targets.clone(), SOON)) => {}
+                _ = named.wait_for(|all| !all.contains(id)) => {}
             }
         }
         std::future::pending().await

@@ -17,3 +17,4 @@ pub mod quantity;
 pub mod quota;
 pub mod review;
 pub mod schedule;
+pub mod targets;

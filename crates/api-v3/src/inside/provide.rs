@@ -7,6 +7,7 @@
 
 use drover_auth::web::ApiError;
 use drover_types::names::{CREATOR_ANNOTATION, CREATOR_LABEL, CREATOR_NORMAN};
+use drover_types::targets::{self, NO_LABELS, selector};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
@@ -14,7 +15,7 @@ use super::workloads::KINDS;
 use super::{Inside, Place, permitted};
 use crate::kinds::form::{ingress, service, workload_id};
 use crate::kinds::workload::registries;
-use crate::kinds::workload::services::{Wanted, selector, wanted};
+use crate::kinds::workload::services::{Wanted, wanted};
 use crate::mapping;
 use crate::paths::{at, put};
 use crate::schema::{Form, Layout, Object, Workload};
@@ -22,8 +23,6 @@ use crate::store::Store;
 
 /// The Service follows from the ports of a workload.
 const OF_PORTS: &str = "workload.cattle.io/workloadPortBased";
-/// The peer's agent leaves pods of the Service as they are.
-const NO_LABELS: &str = "workload.cattle.io/targetWorkloadIdNoop";
 
 const SERVICES: Object = Object {
     kind: "Service",
@@ -45,21 +44,73 @@ const ENDPOINTS: Object = Object {
 };
 
 impl Inside<'_> {
-    /// Points a Service at the pods of the workload it names.
+    /// Points a Service at the pods of the workloads it names, and looks whether the other names are there.
     pub(super) async fn aim(&self, object: &mut Value) -> Result<(), ApiError> {
-        if !matches!(self.kind.form, Some(Form::Service | Form::DnsRecord))
-            || object["metadata"]["annotations"][NO_LABELS] == "true"
-        {
+        if !matches!(self.kind.form, Some(Form::Service | Form::DnsRecord)) {
             return Ok(());
         }
-        if let [workload] = service::listed(object, service::TARGETS).as_slice() {
-            let namespace = mapping::namespace(object).unwrap_or_default().to_owned();
+        let namespace = mapping::namespace(object).unwrap_or_default().to_owned();
+        for record in service::listed(object, targets::RECORDS) {
+            self.find_record(&record, &namespace).await?;
+        }
+        if object["metadata"]["annotations"][NO_LABELS] == "true" {
+            return Ok(());
+        }
+        let workloads = service::listed(object, service::TARGETS);
+        if !workloads.is_empty() {
+            let name = mapping::name(object).to_owned();
             let labels = self
-                .labels_of(workload, &namespace, "targetWorkloadIds")
+                .labels_of_all(&workloads, &namespace, "targetWorkloadIds", &name)
                 .await?;
             object["spec"]["selector"] = Value::Object(labels);
         }
         Ok(())
+    }
+
+    /// Looks whether a name that another shall stand for is in the same project, for the caller to see.
+    async fn find_record(&self, id: &str, namespace: &str) -> Result<(), ApiError> {
+        let refused = |message: String| {
+            Err(ApiError::invalid("InvalidReference", message).with_field(service::RECORD_IDS))
+        };
+        let Some((place, name)) = targets::record_id(id) else {
+            return refused(format!("{id:?} is no <namespace>:<name> of a name"));
+        };
+        if place != namespace && !self.is_own(place).await? {
+            return refused(format!("{id} is not in the same project"));
+        }
+        let store = Store::of_core(self.store.client().clone());
+        match store.find(SERVICES, Some(place), name).await? {
+            Some(_) => Ok(()),
+            None => refused(format!("there is no name {id}")),
+        }
+    }
+
+    /// The labels by which a Service finds the pods of workloads: those of the one, or one that is put on the pods of
+    /// several (`drover_controllers::targets`).
+    async fn labels_of_all(
+        &self,
+        workloads: &[String],
+        namespace: &str,
+        field: &'static str,
+        service: &str,
+    ) -> Result<Map<String, Value>, ApiError> {
+        let mut found = Map::new();
+        for workload in workloads {
+            found = self.labels_of(workload, namespace, field).await?;
+        }
+        if workloads
+            .iter()
+            .all(|other| Some(other) == workloads.first())
+        {
+            return Ok(found);
+        }
+        let label = targets::pod_label(service).ok_or_else(|| {
+            let message = "a name for several workloads has 52 letters at most";
+            ApiError::invalid("MaxLengthExceeded", message).with_field("name")
+        })?;
+        Ok([(label, json!(targets::POD_LABEL_VALUE))]
+            .into_iter()
+            .collect())
     }
 
     /// Names the Secrets with which a new image can be pulled, as far as the caller may see them.
@@ -214,11 +265,11 @@ impl Inside<'_> {
     ) -> Result<(), ApiError> {
         let namespace = mapping::namespace(ingress).unwrap_or_default();
         let labels = self
-            .labels_of(&needed.workload, namespace, "workloadIds")
+            .labels_of_all(&needed.workloads, namespace, "workloadIds", &needed.name)
             .await?;
         let port = json!({"port": needed.port, "targetPort": needed.port, "protocol": "TCP"});
         let spec = json!({"type": "ClusterIP", "ports": [port], "selector": labels});
-        let marks = json!({service::TARGETS: json!([needed.workload]).to_string()});
+        let marks = json!({service::TARGETS: json!(needed.workloads).to_string()});
         self.keep_service(store, ingress, &needed.name, &spec, &marks)
             .await
     }

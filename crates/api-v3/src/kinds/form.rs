@@ -10,6 +10,7 @@ pub(crate) mod service;
 use std::borrow::Cow;
 
 use drover_auth::web::ApiError;
+use drover_types::targets;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -88,17 +89,8 @@ pub(crate) fn workload_id<'a>(
     id: &'a str,
     field: &'static str,
 ) -> Result<(&'a str, &'a str, &'a str), ApiError> {
-    let mut parts = id.split(':');
-    match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(kind), Some(namespace), Some(name), None)
-            if workload::of_word(kind).is_some() && !namespace.is_empty() && !name.is_empty() =>
-        {
-            Ok((kind, namespace, name))
-        }
-        _ => Err(ApiError::invalid(
-            "InvalidReference",
-            format!("{id:?} is no <kind>:<namespace>:<name> of a workload"),
-        )
-        .with_field(field)),
-    }
+    targets::workload_id(id).ok_or_else(|| {
+        let message = format!("{id:?} is no <kind>:<namespace>:<name> of a workload");
+        ApiError::invalid("InvalidReference", message).with_field(field)
+    })
 }

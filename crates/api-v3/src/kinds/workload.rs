@@ -252,20 +252,6 @@ pub(crate) fn redeploy(workload: Workload, object: &mut Value, now: jiff::Timest
     put(object, place, all);
 }
 
-/// The kind and its version that a word of identifiers stands for.
-pub(crate) fn of_word(word: &str) -> Option<(&'static str, &'static str)> {
-    Some(match word {
-        "deployment" => ("Deployment", "apps/v1"),
-        "daemonset" => ("DaemonSet", "apps/v1"),
-        "statefulset" => ("StatefulSet", "apps/v1"),
-        "replicaset" => ("ReplicaSet", "apps/v1"),
-        "replicationcontroller" => ("ReplicationController", "v1"),
-        "job" => ("Job", "batch/v1"),
-        "cronjob" => ("CronJob", "batch/v1"),
-        _ => return None,
-    })
-}
-
 /// The kind that a new workload is of: the one whose configuration is given, else a deployment.
 pub(crate) fn wanted(sent: &Map<String, Value>) -> &'static str {
     const CONFIGS: [(&str, &str); 6] = [

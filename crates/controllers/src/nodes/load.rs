@@ -62,6 +62,12 @@ pub(crate) struct PodStatus {
     phase: String,
 }
 
+/// Whether a pod has not run yet.
+pub(crate) fn is_new(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().map(|status| status.phase.as_str());
+    matches!(phase.unwrap_or_default(), "" | "Pending")
+}
+
 /// A pod that is reached at ports of its node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Exposed {

@@ -14,9 +14,9 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, ResourceExt as _};
 use tokio::time::Instant;
 
-use super::{CROWD, Observers};
+use super::{CROWD, Observers, SOON};
 use crate::facts::Inventory;
-use crate::nodes::{Exposed, Load, Pod, exposed, of_pod, pod_resource, summarize, trimmed};
+use crate::nodes::{Exposed, Load, Pod, exposed, is_new, of_pod, pod_resource, summarize, trimmed};
 use crate::plan::chain;
 
 /// Changes within this time are published together.
@@ -179,7 +179,10 @@ impl Observers {
                     None => return,
                 },
                 event = pods.next() => match event {
-                    Some(Ok(event)) => seen.pod(event).then_some(PODS),
+                    Some(Ok(event)) => {
+                        self.tell_of_pod(id, &event);
+                        seen.pod(event).then_some(PODS)
+                    }
                     Some(Err(error)) => {
                         tracing::debug!(cluster = id, error = chain(&error), "pods cannot be watched");
                         None
@@ -200,6 +203,17 @@ impl Observers {
                 let at = published.map_or(earliest, |published| earliest.max(published + spacing));
                 due = Some(due.map_or(at, |due| due.min(at)));
             }
+        }
+    }
+
+    /// Pods that Services of several workloads lead to have to be labelled for it, before they run.
+    fn tell_of_pod(&self, id: &str, event: &watcher::Event<Pod>) {
+        if let watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) = event
+            && let Some(namespace) = &pod.metadata.namespace
+            && is_new(pod)
+            && self.board.is_aimed(id, namespace)
+        {
+            self.listeners.targets.within(id, SOON);
         }
     }
 

@@ -7,4 +7,5 @@ mod matrix;
 mod people;
 mod projects;
 mod retention;
+mod targets;
 mod world;

@@ -1,10 +1,10 @@
 //! Autoscalers: the workload they scale, and metrics in the peer's flat words.
 
 use drover_auth::web::ApiError;
+use drover_types::targets;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::super::workload;
 use super::workload_id;
 use crate::call::Item;
 use crate::mapping;
@@ -107,7 +107,7 @@ pub(super) fn store(mut view: Value) -> Result<Value, ApiError> {
 
 fn target(id: &str, namespace: Option<&str>) -> Result<Value, ApiError> {
     let (word, place, name) = workload_id(id, "workloadId")?;
-    let (kind, version) = workload::of_word(word)
+    let (kind, version) = targets::workload_of_word(word)
         .filter(|_| Some(place) == namespace)
         .ok_or_else(|| {
             ApiError::invalid(

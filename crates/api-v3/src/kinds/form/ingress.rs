@@ -27,8 +27,8 @@ const IP_DOMAIN: &str = "sslip.io";
 pub(crate) struct Needed {
     /// Name of the Service.
     pub(crate) name: String,
-    /// Identifier of the workload.
-    pub(crate) workload: String,
+    /// Identifiers of the workloads.
+    pub(crate) workloads: Vec<String>,
     /// Its port, and the pods'.
     pub(crate) port: i64,
 }
@@ -300,18 +300,20 @@ fn stored(
             return Err(refused(message, "serviceId"));
         }
         (None, _) if !id.is_empty() => id.to_owned(),
-        (None, [workload]) => {
-            let (_, place, _) = workload_id(workload, "workloadIds")?;
-            if place != namespace {
-                let message = format!("{workload} is not in the namespace {namespace}");
-                return Err(refused(message, "workloadIds"));
+        (None, [_, ..]) => {
+            for workload in &workloads {
+                let (_, place, _) = workload_id(workload, "workloadIds")?;
+                if place != namespace {
+                    let message = format!("{workload} is not in the namespace {namespace}");
+                    return Err(refused(message, "workloadIds"));
+                }
             }
             if port.as_i64().is_none() {
                 return Err(ApiError::invalid("MissingRequired", "").with_field("targetPort"));
             }
             let key = key(object, host, path, &port);
             let name = service_name(&key);
-            known.insert(key, (*workload).to_owned());
+            known.insert(key, workloads.join("/"));
             name
         }
         (None, []) => {
@@ -324,10 +326,6 @@ fn stored(
                     return Err(ApiError::invalid("MissingRequired", "").with_field("serviceId"));
                 }
             }
-        }
-        (None, _) => {
-            let message = "one workload at most: a Service finds pods by the labels of one";
-            return Err(ApiError::invalid("InvalidOption", message).with_field("workloadIds"));
         }
     };
     let port = match port {
@@ -344,7 +342,7 @@ pub(crate) fn services(object: &Value) -> Vec<Needed> {
     let mut needed: Vec<Needed> = Vec::new();
     let mut look = |host: &str, path: &str, backend: &Value| {
         let port = port_of(backend);
-        let Some(workload) = known
+        let Some(workloads) = known
             .get(&key(object, host, path, &port))
             .filter(|ids| !ids.is_empty())
         else {
@@ -357,7 +355,7 @@ pub(crate) fn services(object: &Value) -> Vec<Needed> {
         {
             needed.push(Needed {
                 name: name.to_owned(),
-                workload: workload.clone(),
+                workloads: workloads.split('/').map(str::to_owned).collect(),
                 port,
             });
         }
@@ -429,7 +427,7 @@ mod tests {
         let needed = services(&kept);
         assert_eq!(needed.len(), 1, "{needed:?}");
         assert_eq!(
-            (needed[0].workload.as_str(), needed[0].port),
+            (needed[0].workloads.join(" ").as_str(), needed[0].port),
             ("deployment:works-a:web", 80)
         );
         assert_eq!(paths[0]["backend"]["service"]["name"], needed[0].name);
@@ -489,9 +487,12 @@ mod tests {
             {"host": "h", "paths": [{"path": "/", "workloadIds": web, "targetPort": 80}]},
             {"host": "h", "paths": [{"path": "/", "workloadIds": ["deployment:works-a:b"], "targetPort": 80}]},
         ]});
-        // They lead to both, which one Service cannot.
-        let error = store(ingress(&spec)).unwrap_err();
-        assert_eq!(error.field_name.as_deref(), Some("workloadIds"));
+        let needed = services(&store(ingress(&spec)).unwrap());
+        assert_eq!(needed.len(), 1, "one Service leads to both");
+        assert_eq!(
+            needed[0].workloads,
+            ["deployment:works-a:web", "deployment:works-a:b"]
+        );
     }
 
     #[test]
@@ -526,7 +527,7 @@ mod tests {
             refused(&json!({"workloadIds": ["web"], "targetPort": 80})),
             "InvalidReference workloadIds"
         );
-        let two = json!({"workloadIds": ["deployment:works-a:a", "deployment:works-a:b"], "targetPort": 80});
-        assert_eq!(refused(&two), "InvalidOption workloadIds");
+        let two = json!({"workloadIds": ["deployment:works-a:a", "deployment:other:b"], "targetPort": 80});
+        assert_eq!(refused(&two), "InvalidReference workloadIds");
     }
 }

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use drover_auth::web::ApiError;
+use drover_types::targets::{self, RECORDS};
 use serde_json::{Map, Value, json};
 
 use crate::paths::{at, put};
@@ -13,10 +14,10 @@ use crate::schema::Form;
 /// Addresses that a name stands for.
 pub(crate) const ADDRESSES: &str = "field.cattle.io/ipAddresses";
 /// Workloads whose pods a Service leads to.
-pub(crate) const TARGETS: &str = "field.cattle.io/targetWorkloadIds";
-/// Other names that a name stands for.
-const RECORDS: &str = "field.cattle.io/targetDnsRecordIds";
+pub(crate) use drover_types::targets::WORKLOADS as TARGETS;
 const ENDPOINTS: &str = "field.cattle.io/publicEndpoints";
+/// The field of other names.
+pub(crate) const RECORD_IDS: &str = "targetDnsRecordIds";
 const LISTS: [&str; 4] = [ADDRESSES, TARGETS, RECORDS, ENDPOINTS];
 
 /// The port of a Service that has none of its own: without one, DNS does not know it.
@@ -157,17 +158,11 @@ fn check_targets(view: &Value) -> Result<(), ApiError> {
         };
         return refused(format!("{address} {reason}"), "ipAddresses");
     }
-    if list(TARGETS).len() > 1 {
-        return refused(
-            "one workload at most: a Service finds pods by the labels of one".to_owned(),
-            "targetWorkloadIds",
-        );
-    }
-    if !list(RECORDS).is_empty() {
-        return refused(
-            "names of other names are not made here; give the host name".to_owned(),
-            "targetDnsRecordIds",
-        );
+    for id in list(RECORDS) {
+        if targets::record_id(id).is_none() {
+            let message = format!("{id:?} is no <namespace>:<name> of a name");
+            return Err(ApiError::invalid("InvalidReference", message).with_field(RECORD_IDS));
+        }
     }
     Ok(())
 }
@@ -267,15 +262,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_made_here_is_refused() {
-        let two = pointing(TARGETS, &["deployment:a:b", "deployment:a:c"]);
+    fn several_targets_are_kept_and_what_names_nothing_is_refused() {
+        let two = ["deployment:a:b", "deployment:a:c"];
+        let kept = stored(Form::Service, pointing(TARGETS, &two)).unwrap();
+        assert_eq!(listed(&kept, TARGETS), two);
+        let kept = stored(Form::DnsRecord, pointing(RECORDS, &["a:b"])).unwrap();
+        assert_eq!(listed(&kept, RECORDS), ["a:b"]);
         assert_eq!(
-            stored(Form::Service, two),
-            Err("InvalidOption targetWorkloadIds".to_owned())
-        );
-        assert_eq!(
-            stored(Form::DnsRecord, pointing(RECORDS, &["a:b"])),
-            Err("InvalidOption targetDnsRecordIds".to_owned())
+            stored(Form::DnsRecord, pointing(RECORDS, &["a:b", "c"])),
+            Err("InvalidReference targetDnsRecordIds".to_owned())
         );
     }
 

@@ -3,6 +3,7 @@
 //! Names, ports and annotations are the peer's (rancher/rancher `managementagent/workload`), so that its agent finds
 //! what it would make itself and makes no other.
 
+use drover_types::targets::selector;
 use serde_json::{Value, json};
 
 use super::places::template;
@@ -20,16 +21,6 @@ pub(crate) struct Wanted {
     pub(crate) spec: Value,
     /// Whether somebody said so, or it is there for all.
     pub(crate) asked: bool,
-}
-
-/// The labels by which a workload finds its pods.
-pub(crate) fn selector(object: &Value) -> Option<&serde_json::Map<String, Value>> {
-    let selector = object
-        .pointer("/spec/selector")
-        .or_else(|| object.pointer("/spec/jobTemplate/spec/selector"))?;
-    // Replication controllers have nothing but labels.
-    let labels = selector.get("matchLabels").unwrap_or(selector).as_object();
-    labels.filter(|labels| !labels.is_empty() && labels.values().all(Value::is_string))
 }
 
 /// The Services that a workload should have; what is made by another or ends by itself has none.
