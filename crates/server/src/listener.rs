@@ -176,6 +176,8 @@ impl<H: Handler> Listeners<H> {
                     continue;
                 }
             };
+            // A socket for both families writes IPv4 as IPv6 does; nobody reads it so.
+            let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
             let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
                 if let Some(n) = refusals.tell() {
                     tracing::warn!(%remote, n, "too many connections; refused some");
