@@ -27,6 +27,7 @@ use crate::target::Context;
 /// How often a change is tried again when somebody else was faster.
 const ATTEMPTS: usize = 5;
 
+mod aim;
 mod change;
 mod provide;
 mod show;

@@ -3,22 +3,24 @@
 //! Owns these answers whole; their forms are those of recorded/http/01 and 12.
 //! Passwords are looked at by [`Logins`].
 
+mod answers;
 mod schemas;
 
 use std::net::IpAddr;
 
 use futures::future::BoxFuture;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE};
 use http::request::Parts;
 use http::{Method, StatusCode};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
+use answers::{collection, in_body, in_cookie, provider, redirect_to_root, root};
+
 use crate::Identity;
-use crate::logins::{Credentials, HandedOver, IssuedToken, Logins, Purpose};
+use crate::logins::{Credentials, HandedOver, Logins, Purpose};
 use crate::web::{self, Actor, ApiError, Body, Connection, Request, Response, cookie};
-use drover_types::condition::timestamp;
 
 const SCHEMAS: HeaderName = HeaderName::from_static("x-api-schemas");
 
@@ -337,94 +339,6 @@ fn query<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
         .query()?
         .split('&')
         .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-}
-
-fn in_body(issued: &IssuedToken) -> Response {
-    let answer = json!({
-        "type": "token",
-        "baseType": "token",
-        "id": issued.name,
-        "token": issued.bearer.expose_secret(),
-        "expiresAt": issued.expires_at.map(timestamp).unwrap_or_default(),
-    });
-    web::json(StatusCode::CREATED, &answer)
-}
-
-fn in_cookie(issued: &IssuedToken) -> Response {
-    let attributes = cookie::Attributes {
-        http_only: true,
-        secure: true,
-    };
-    let Some(header) = cookie::set(cookie::SESSION, issued.bearer.expose_secret(), attributes)
-    else {
-        return ApiError::server_error("the session cannot be put into a cookie").into_response();
-    };
-    let mut response = Response::new(web::empty());
-    response.headers_mut().insert(SET_COOKIE, header);
-    response
-}
-
-fn redirect_to_root() -> Response {
-    let mut response = web::text(
-        StatusCode::TEMPORARY_REDIRECT,
-        "<a href=\"/v3-public/\">Temporary Redirect</a>.\n\n",
-    );
-    let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    );
-    headers.insert(LOCATION, HeaderValue::from_static("/v3-public/"));
-    response
-}
-
-fn root(base: &str) -> Value {
-    json!({
-        "type": "apiRoot",
-        "baseType": "apiRoot",
-        "apiVersion": {"group": "management.cattle.io", "path": "/v3-public", "version": "v3public"},
-        "links": {
-            "authProviders": format!("{base}/authproviders"),
-            "root": base,
-            "self": base,
-        },
-    })
-}
-
-fn provider(base: &str) -> Value {
-    let link = format!("{base}/localProviders/local");
-    json!({
-        "id": "local",
-        "type": "localProvider",
-        "baseType": "authProvider",
-        "creatorId": null,
-        "logoutAllEnabled": false,
-        "logoutAllForced": false,
-        "logoutAllSupported": false,
-        "links": {"self": link},
-        "actions": {"login": format!("{link}?action=login")},
-    })
-}
-
-fn collection(base: &str, plural: &str, kind: &str, data: &[Value]) -> Value {
-    let link = format!("{base}/{plural}");
-    json!({
-        "type": "collection",
-        "resourceType": kind,
-        "actions": {},
-        "links": {"self": link},
-        "pagination": {"limit": 1000, "total": data.len()},
-        "sort": {
-            "order": "asc",
-            "reverse": format!("{link}?order=desc"),
-            "links": {"type": format!("{link}?sort=type"), "uuid": format!("{link}?sort=uuid")},
-        },
-        "filters": {
-            "created": null, "creatorId": null, "logoutAllEnabled": null, "logoutAllForced": null,
-            "logoutAllSupported": null, "name": null, "removed": null, "type": null, "uuid": null,
-        },
-        "data": data,
-    })
 }
 
 #[cfg(test)]

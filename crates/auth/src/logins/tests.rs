@@ -1,8 +1,12 @@
 use std::collections::BTreeMap;
 
 use drover_types::management::{Setting, User};
+use drover_types::names;
+use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
+use kube::api::{Patch, PatchParams};
 use secrecy::ExposeSecret;
+use serde_json::json;
 
 use super::*;
 use crate::bootstrap::Outcome;
