@@ -1,4 +1,6 @@
 import '@/styles/main.css'
+import '@/styles/controls.css'
+import '@/styles/menus.css'
 import '@/styles/gate.css'
 
 import { createApp } from 'vue'
