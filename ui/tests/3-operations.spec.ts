@@ -125,6 +125,7 @@ test('several workloads are scaled and saved at once, several pods logged as one
   }
   await choose()
   await page.getByRole('menuitem', { name: 'Scale' }).click()
+  await expect(page.getByLabel('Replicas')).toBeFocused()
   await page.getByLabel('Replicas').fill('2')
   await page.getByRole('dialog').getByRole('button', { name: 'Scale' }).click()
   for (const name of ['twin-a', 'twin-b']) await expect(page.getByRole('row', { name: new RegExp(name) })).toContainText('2/2')
