@@ -1,5 +1,6 @@
 /** The columns of a list of a kind, from what the cluster says about them. */
 
+import { phone } from '@/app/media'
 import { now } from '@/app/now'
 import type { TableColumn } from '@/components/table'
 import type { ApiResource } from '@/data/kubernetes/resources'
@@ -30,9 +31,14 @@ export function columnsOfList(context: ListContext, columns: Column[]): TableCol
   const cells = own.map(({ column, index }) => cellColumn(context, column, index, telling))
   const namespace = resource.namespaced ? [namespaceColumn()] : []
   if (resource.plural === 'events') {
-    const message = cells.find((column) => column.name === 'Message')
-    const told = ['Reason', 'Object'].map((name) => columns.findIndex((column) => column.name === name))
-    if (message) message.under = (row) => told.map((at) => cellText(row.cells[at])).join(' · ')
+    const named = (name: string): TableColumn<Row> | undefined => cells.find((column) => column.name === name)
+    const message = named('Message')
+    if (phone.value && message) {
+      const told = ['Last Seen', 'Reason', 'Object'].flatMap((name) => named(name) ?? [])
+      message.under = (row) => told.map((column) => column.text(row)).join(' · ')
+      if (named('Object')?.to) message.to = named('Object')!.to!
+      return [message, ...cells.filter((column) => column !== message)]
+    }
     return [...cells.slice(0, 3), ...namespace, ...cells.slice(3)]
   }
   return [nameColumn(context), ...namespace, ...cells]

@@ -1,9 +1,11 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 
 import type { Row } from '@/data/rows'
 import type { TableColumn } from '@/components/table'
 
 import { viewOf } from './list'
+
+vi.mock('@/app/media', () => ({ phone: { value: false } }))
 
 const text = (row: Row): string => row.name
 const columns: TableColumn<Row>[] = [
