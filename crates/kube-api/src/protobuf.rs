@@ -7,6 +7,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use drover_structural::wire::{Wire, WireError, fields};
 use jiff::Timestamp;
 use serde_json::{Map, Number, Value, json};
 
@@ -24,10 +25,8 @@ const MAX_DEPTH: usize = 96;
 pub(crate) enum ProtobufError {
     #[error("provided data does not appear to be a protobuf message, expected prefix k8s")]
     Magic,
-    #[error("the protobuf message ends too early")]
-    Short,
-    #[error("the protobuf message has an unknown wire type")]
-    WireType,
+    #[error(transparent)]
+    Wire(#[from] WireError),
     #[error("the protobuf message is nested too deeply")]
     Depth,
     #[error("no kind {0:?} is registered for protobuf")]
@@ -36,77 +35,6 @@ pub(crate) enum ProtobufError {
     Text,
     #[error("JSON in the protobuf message cannot be read: {0}")]
     Json(String),
-}
-
-/// A value as it stands on the wire.
-enum Wire<'b> {
-    Number(u64),
-    Bytes(&'b [u8]),
-}
-
-impl<'b> Wire<'b> {
-    fn bytes(&self) -> &'b [u8] {
-        match self {
-            Self::Bytes(bytes) => bytes,
-            Self::Number(_) => &[],
-        }
-    }
-
-    fn number(&self) -> u64 {
-        match self {
-            Self::Number(number) => *number,
-            Self::Bytes(_) => 0,
-        }
-    }
-}
-
-fn varint(bytes: &mut &[u8]) -> Result<u64, ProtobufError> {
-    let mut value = 0_u64;
-    for shift in (0..70).step_by(7) {
-        let (first, rest) = bytes.split_first().ok_or(ProtobufError::Short)?;
-        *bytes = rest;
-        if shift < 64 {
-            value |= u64::from(first & 0x7f) << shift;
-        }
-        if first & 0x80 == 0 {
-            return Ok(value);
-        }
-    }
-    Err(ProtobufError::Short)
-}
-
-fn take<'b>(bytes: &mut &'b [u8], length: u64) -> Result<&'b [u8], ProtobufError> {
-    let length = usize::try_from(length).map_err(|_| ProtobufError::Short)?;
-    let (taken, rest) = bytes.split_at_checked(length).ok_or(ProtobufError::Short)?;
-    *bytes = rest;
-    Ok(taken)
-}
-
-/// The fields of a message in order.
-fn fields(mut bytes: &[u8]) -> Result<Vec<(u64, Wire<'_>)>, ProtobufError> {
-    let mut found = Vec::new();
-    while !bytes.is_empty() {
-        let key = varint(&mut bytes)?;
-        let value = match key & 7 {
-            0 => Wire::Number(varint(&mut bytes)?),
-            1 => Wire::Number(little_endian(take(&mut bytes, 8)?)),
-            2 => {
-                let length = varint(&mut bytes)?;
-                Wire::Bytes(take(&mut bytes, length)?)
-            }
-            5 => Wire::Number(little_endian(take(&mut bytes, 4)?)),
-            _ => return Err(ProtobufError::WireType),
-        };
-        found.push((key >> 3, value));
-    }
-    Ok(found)
-}
-
-fn little_endian(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |value, byte| (value << 8) | u64::from(*byte))
 }
 
 fn text(bytes: &[u8]) -> Result<&str, ProtobufError> {
@@ -405,7 +333,7 @@ mod tests {
     #[test]
     fn broken_messages_are_refused() {
         assert_eq!(decode(b"{}"), Err(ProtobufError::Magic));
-        assert_eq!(decode(b"k8s\0\x0a\xff"), Err(ProtobufError::Short));
+        assert_eq!(decode(b"k8s\0\x0a\xff"), Err(WireError::Short.into()));
         assert_eq!(
             decode(&envelope("v1", "Nothing", &[])),
             Err(ProtobufError::Kind("v1/Nothing".to_owned()))

@@ -6,7 +6,8 @@
 //! - [`prune`], [`default`], [`validate`]: what a schema does to an object;
 //! - [`merge_patch`], [`json_patch`], [`strategic_patch`]: the three plain kinds of patch;
 //! - [`field_set`], [`typed`], [`managed_fields`]: server-side apply;
-//! - [`names`], [`quantity`], [`int_or_string`]: syntax of names and values.
+//! - [`names`], [`quantity`], [`int_or_string`]: syntax of names and values;
+//! - [`wire`]: messages of Protocol Buffers as their fields.
 //!
 //! Objects are [`serde_json::Value`] throughout. The crate names no kind of any product and does no I/O; the present
 //! time is a parameter where it matters.
@@ -29,6 +30,7 @@ pub mod strategic_patch;
 pub mod structural;
 pub mod typed;
 pub mod validate;
+pub mod wire;
 
 #[cfg(test)]
 mod testing;

@@ -4,8 +4,9 @@
 //! v0.26): their fields, and what a message of each is as a value. All but one stand for plain values, so that nothing of
 //! a message is left once it is made.
 //!
-//! Messages of `google.protobuf.Any` have a type but no value: what is packed in one is in the wire form, which is not
-//! read here.
+//! A message of `google.protobuf.Any` is what is packed in it ([`packed`]), if that is one of these.
+
+mod packed;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -120,9 +121,17 @@ pub(super) fn make<'a>(message: &str, fields: Vec<(&str, Value<'a>)>) -> Outcome
         _ => 0,
     };
     match known {
-        "google.protobuf.Any" => Err(failed(
-            "conversion error: got values of google.protobuf.Any, which are not read",
-        )),
+        "google.protobuf.Any" => {
+            let url = match set.iter().find(|(name, _)| *name == "type_url") {
+                Some((_, Value::Text(url))) => url.as_ref(),
+                _ => "",
+            };
+            let bytes = match set.iter().find(|(name, _)| *name == "value") {
+                Some((_, Value::Bytes(bytes))) => bytes.as_ref(),
+                _ => &[],
+            };
+            packed::unpack(url, bytes)
+        }
         EMPTY => Ok(Value::Empty),
         "google.protobuf.Timestamp" => moment(number("seconds"), number("nanos")),
         "google.protobuf.Duration" => Ok(span(number("seconds"), number("nanos"))),

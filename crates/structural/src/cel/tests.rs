@@ -206,3 +206,56 @@ proptest! {
         let _ = checker().check(&source, Wanted::Bool);
     }
 }
+
+#[test]
+fn what_is_packed_is_a_value() {
+    let any = |name: &str, bytes: &str| {
+        run(&format!(
+            "google.protobuf.Any{{type_url: 'type.googleapis.com/google.protobuf.{name}', value: b'{bytes}'}}"
+        ))
+    };
+    for (name, bytes, expected) in [
+        ("Int64Value", "\\x08\\x05", "5"),
+        (
+            "Int32Value",
+            "\\x08\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x01",
+            "-1",
+        ),
+        ("BoolValue", "", "false"),
+        ("StringValue", "\\x0a\\x02hi", "hi"),
+        (
+            "DoubleValue",
+            "\\x09\\x00\\x00\\x00\\x00\\x00\\x00\\xf8\\x3f",
+            "1.5",
+        ),
+        ("FloatValue", "\\x0d\\x00\\x00\\xc0\\x3f", "1.5"),
+        ("Timestamp", "\\x08\\x01", "1970-01-01T00:00:01Z"),
+        (
+            "ListValue",
+            "\\x0a\\x02\\x20\\x01\\x0a\\x03\\x1a\\x01a",
+            "[true, a]",
+        ),
+        (
+            "Struct",
+            "\\x0a\\x08\\x0a\\x01k\\x12\\x03\\x1a\\x01v",
+            "{k: v}",
+        ),
+        // A field of another kind is none.
+        ("Int64Value", "\\x0a\\x01a", "0"),
+    ] {
+        assert_eq!(any(name, bytes).as_deref(), Ok(expected), "{name}");
+    }
+    assert_eq!(
+        run(
+            "google.protobuf.Any{type_url: 'x/google.protobuf.Any', value: b'\\x0a\\x1a/google.protobuf.BoolValue\\x12\\x02\\x08\\x01'}"
+        ),
+        Ok("true".to_owned())
+    );
+    for (name, bytes) in [
+        ("Int64Value", "\\x08"),
+        ("Nothing", ""),
+        ("StringValue", "\\x0a\\x05a"),
+    ] {
+        assert!(any(name, bytes).unwrap_err().contains("UnmarshalNew"));
+    }
+}
