@@ -1,5 +1,7 @@
 //! JSON patch (RFC 6902), with the API server's limit.
 
+mod go_path;
+
 use json_patch::{
     AddOperation, CopyOperation, PatchError, PatchOperation, ReplaceOperation, TestOperation,
 };
@@ -18,10 +20,8 @@ const KINDS: [&str; 6] = ["add", "copy", "move", "remove", "replace", "test"];
 #[derive(Debug, thiserror::Error)]
 pub enum JsonPatchError {
     /// Not a list of operations: 400.
-    #[error(
-        "error decoding patch: json: cannot unmarshal {0} into Go value of type []handlers.jsonPatchOp"
-    )]
-    Malformed(&'static str),
+    #[error("error decoding patch: json: cannot unmarshal {0}")]
+    Malformed(String),
     /// Too many operations: 413.
     #[error("The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {0}")]
     TooLarge(usize),
@@ -41,12 +41,17 @@ pub enum JsonPatchError {
 pub fn apply(target: &mut Value, patch: &Value) -> Result<(), JsonPatchError> {
     let operations = match patch {
         Value::Array(operations) => operations,
-        Value::Null => return Err(JsonPatchError::Malformed("null")),
-        Value::Bool(_) => return Err(JsonPatchError::Malformed("bool")),
-        Value::Number(_) => return Err(JsonPatchError::Malformed("number")),
-        Value::String(_) => return Err(JsonPatchError::Malformed("string")),
-        Value::Object(_) => return Err(JsonPatchError::Malformed("object")),
+        // No operations at all.
+        Value::Null => return Ok(()),
+        other => {
+            let what = format!(
+                "{} into Go value of type []handlers.jsonPatchOp",
+                kind(other)
+            );
+            return Err(JsonPatchError::Malformed(what));
+        }
     };
+    operations.iter().try_for_each(check_form)?;
     if operations.len() > MAX_OPERATIONS {
         return Err(JsonPatchError::TooLarge(operations.len()));
     }
@@ -57,23 +62,14 @@ pub fn apply(target: &mut Value, patch: &Value) -> Result<(), JsonPatchError> {
     if let Some(kind) = unknown {
         return Err(JsonPatchError::Refused(format!("Unexpected kind: {kind}")));
     }
-    let patch: json_patch::Patch = serde::Deserialize::deserialize(patch)
-        .map_err(|error: serde_json::Error| JsonPatchError::Refused(error.to_string()))?;
     let before = target.clone();
     let mut copied = 0;
-    for operation in patch.0 {
-        let Some(operation) = lenient(target, operation) else {
-            continue;
-        };
-        copied += copies(target, &operation);
-        if copied > MAX_COPIED {
-            *target = before;
-            return Err(JsonPatchError::Refused(format!(
-                "the copies of the patch add up to more than {MAX_COPIED} bytes"
-            )));
-        }
-        if let Err(error) = json_patch::patch(target, std::slice::from_ref(&operation)) {
-            let refused = explained(target, &operation, &error);
+    for operation in operations {
+        let operation = go_path::rewritten(target, operation);
+        let applied = serde_json::from_value(operation)
+            .map_err(|error| JsonPatchError::Refused(error.to_string()))
+            .and_then(|operation| step(target, operation, &mut copied));
+        if let Err(refused) = applied {
             *target = before;
             return Err(refused);
         }
@@ -107,6 +103,58 @@ impl std::io::Write for Size {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// Applies one operation. `copied` counts what copies made.
+fn step(
+    target: &mut Value,
+    operation: PatchOperation,
+    copied: &mut usize,
+) -> Result<(), JsonPatchError> {
+    let Some(operation) = lenient(target, operation) else {
+        return Ok(());
+    };
+    *copied = copied.saturating_add(copies(target, &operation));
+    if *copied > MAX_COPIED {
+        return Err(JsonPatchError::Refused(format!(
+            "the copies of the patch add up to more than {MAX_COPIED} bytes"
+        )));
+    }
+    json_patch::patch(target, std::slice::from_ref(&operation))
+        .map_err(|error| explained(target, &operation, &error))
+}
+
+/// What Go calls a kind of JSON.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Refuses what is no operation at all.
+fn check_form(operation: &Value) -> Result<(), JsonPatchError> {
+    let members = match operation {
+        Value::Object(members) => members,
+        Value::Null => return Ok(()),
+        other => {
+            let what = format!("{} into Go value of type handlers.jsonPatchOp", kind(other));
+            return Err(JsonPatchError::Malformed(what));
+        }
+    };
+    let wrong = ["op", "from", "path"].into_iter().find_map(|name| {
+        let value = members.get(name)?;
+        (!value.is_string() && !value.is_null()).then(|| (name, kind(value)))
+    });
+    wrong.map_or(Ok(()), |(name, kind)| {
+        Err(JsonPatchError::Malformed(format!(
+            "{kind} into Go struct field jsonPatchOp.{name} of type string"
+        )))
+    })
 }
 
 /// Why an operation was refused, in the words of the library of real servers where those are seen by anybody.
@@ -227,6 +275,7 @@ mod tests {
         ]);
         apply(&mut target, &patch).unwrap();
         assert_eq!(target, json!({"a": {"d": 1}, "c": null, "l": []}));
+        apply(&mut target, &json!(null)).unwrap();
         for refused in [
             json!({"op": "copy", "from": "/x/y", "path": "/c"}),
             json!({"op": "copy", "from": "/l/0", "path": "/c"}),
