@@ -78,6 +78,31 @@ pub(crate) fn mutate(
         completed.map_err(|why| forbidden(write, object, &why))
     };
     complete(object)?;
+    change(api, cx, write, object, complete)
+}
+
+/// Lets mutating policies change what is no object of the resource: a Scale, what a subresource is called with.
+///
+/// # Errors
+///
+/// The refusal of a policy that goes wrong.
+pub(crate) fn mutate_form(
+    api: &Arc<Api>,
+    cx: &Context,
+    write: &Write<'_>,
+    object: &mut Value,
+) -> Result<(), StatusError> {
+    change(api, cx, write, object, |_| Ok(()))
+}
+
+/// Asks mutating policies, and those who want it again after `complete` if something changed.
+fn change(
+    api: &Arc<Api>,
+    cx: &Context,
+    write: &Write<'_>,
+    object: &mut Value,
+    complete: impl Fn(&mut Value) -> Result<(), StatusError>,
+) -> Result<(), StatusError> {
     if cx.own || is_policy(write.resource) {
         return Ok(());
     }
@@ -174,30 +199,60 @@ fn validate(api: &Arc<Api>, cx: &Context, write: &Write<'_>) -> Result<(), Statu
     refusal.map_or(Ok(()), Err)
 }
 
-/// Asks all validating policies about the call of a subresource of an object.
-///
-/// # Errors
-///
-/// The refusal of the first that denies it.
-pub(crate) fn validate_call(
-    api: &Arc<Api>,
-    cx: &Context,
-    resource: &Resource,
-    subresource: &str,
-    [namespace, name]: [&str; 2],
-    body: &Value,
-) -> Result<(), StatusError> {
-    let write = Write {
-        operation: Operation::Create,
-        resource,
-        subresource,
-        namespace,
-        name,
-        old: None,
-        new: Some(body),
-        dry_run: cx.dry_run,
-    };
-    validate(api, cx, &write)
+/// The call of a subresource, or of a kind that only answers calls.
+#[derive(Debug)]
+pub(crate) struct CallOf<'c> {
+    pub(crate) operation: Operation,
+    pub(crate) resource: &'c Resource,
+    /// The kind of its body.
+    pub(crate) form: &'c Resource,
+    pub(crate) subresource: &'c str,
+    pub(crate) namespace: &'c str,
+    pub(crate) name: &'c str,
+}
+
+impl CallOf<'_> {
+    fn write<'w>(&'w self, cx: &Context, body: Option<&'w Value>) -> Write<'w> {
+        Write {
+            operation: self.operation,
+            resource: self.resource,
+            subresource: self.subresource,
+            namespace: self.namespace,
+            name: self.name,
+            old: None,
+            new: body,
+            form: Some(self.form),
+            dry_run: cx.dry_run,
+        }
+    }
+
+    /// Lets mutating policies change the body.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of a policy that goes wrong.
+    pub(crate) fn mutate(
+        &self,
+        api: &Arc<Api>,
+        cx: &Context,
+        body: &mut Value,
+    ) -> Result<(), StatusError> {
+        mutate_form(api, cx, &self.write(cx, None), body)
+    }
+
+    /// Asks all validating policies.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of the first that denies it.
+    pub(crate) fn validate(
+        &self,
+        api: &Arc<Api>,
+        cx: &Context,
+        body: &Value,
+    ) -> Result<(), StatusError> {
+        validate(api, cx, &self.write(cx, Some(body)))
+    }
 }
 
 /// What a policy has against a write, under a binding.

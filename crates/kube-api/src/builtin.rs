@@ -10,6 +10,7 @@
 mod autoscaling;
 mod bootstrap;
 mod conform;
+mod connect;
 mod data;
 mod decode;
 mod defaults;
@@ -27,7 +28,7 @@ use drover_structural::Schema;
 pub(crate) use bootstrap::{run, start};
 pub(crate) use conform::conform;
 pub(crate) use data::{component_name, schema_bytes};
-pub(crate) use decode::{decode_problem, metadata_problem};
+pub(crate) use decode::{decode_problem, delete_options_problem, metadata_problem};
 pub(crate) use defaults::TEMPLATE_GENERATION;
 pub(crate) use kind::{BuiltIn, reset_by_status};
 
@@ -183,7 +184,7 @@ fn subresource(
             Subresource::Action(Arc::new(identity::TokenRequests::new(kind)))
         }
         ("pods" | "nodes" | "services", name) => {
-            Subresource::Action(pods::subresource(name, part)?)
+            Subresource::Action(pods::subresource(name).or_else(|| connect::subresource(part))?)
         }
         _ => return None,
     };

@@ -7,6 +7,7 @@
 
 mod impersonation;
 mod jwt;
+pub(crate) mod metadata;
 mod requests;
 mod tokens;
 

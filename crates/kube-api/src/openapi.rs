@@ -22,7 +22,6 @@ use sha2::{Digest as _, Sha512};
 use crate::discovery;
 use crate::registry::{Resource, Table};
 use crate::rest::Api;
-use crate::status::StatusError;
 
 /// The revision of this module's output; part of every hash.
 const FORMAT: &str = "1";
@@ -123,8 +122,7 @@ fn accepts_json(headers: &HeaderMap) -> bool {
 }
 
 fn not_acceptable() -> Response<Bytes> {
-    let error = StatusError::not_acceptable(&["application/json"]);
-    let mut response = json_response(&error.to_value().to_string());
+    let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::NOT_ACCEPTABLE;
     response
 }

@@ -91,6 +91,11 @@ impl Subresource {
             Self::Action(action) => action.verbs().to_vec(),
         }
     }
+
+    /// Whether more of a path may follow its name.
+    pub(crate) fn leads_on(&self) -> bool {
+        matches!(self, Self::Action(action) if action.leads_on())
+    }
 }
 
 /// The other versions of a kind, seen from one.

@@ -25,6 +25,15 @@ enum Mutation {
     Patch(Expression),
 }
 
+/// As what a policy sees the object of a write.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seeing<'r> {
+    pub(super) resource: &'r Resource,
+    /// Whether configurations can be merged into it: what is of another group than its resource, and options of ways
+    /// into it, have no type there.
+    pub(super) typed: bool,
+}
+
 /// A mutating policy.
 #[derive(Debug)]
 pub(super) struct Mutating {
@@ -66,12 +75,12 @@ impl Mutating {
         self.mutations.len()
     }
 
-    /// The object of `seen`, in the version of `resource`, after one mutation.
+    /// The object of `seen`, seen as `seeing`, after one mutation.
     pub(super) fn mutated<'a>(
         &'a self,
         place: usize,
         cx: &Context,
-        resource: &Resource,
+        Seeing { resource, typed }: Seeing<'_>,
         seen: &'a Seen,
         authorizer: &Cel<'a>,
     ) -> Result<Value, Refusal> {
@@ -89,6 +98,9 @@ impl Mutating {
         let mut object = match mutation {
             Mutation::Apply(_) => {
                 let configuration = value.configuration().map_err(Refusal::Policy)?;
+                if !typed {
+                    return Err(untyped(resource));
+                }
                 applied(resource, &seen.object, configuration)?
             }
             Mutation::Patch(_) => {
@@ -99,6 +111,13 @@ impl Mutating {
         structure::default(resource, &mut object);
         Ok(object)
     }
+}
+
+fn untyped(resource: &Resource) -> Refusal {
+    Refusal::Policy(format!(
+        "error applying patch: failed to convert patch object to typed object: no corresponding type for {}/{}, Kind={}",
+        resource.group, resource.version, resource.kind
+    ))
 }
 
 /// `configuration` merged into an object.

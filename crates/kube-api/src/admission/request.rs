@@ -13,6 +13,8 @@ pub(crate) enum Operation {
     Create,
     Update,
     Delete,
+    /// A way into an object: exec, port forwarding, proxies.
+    Connect,
 }
 
 impl Operation {
@@ -21,15 +23,19 @@ impl Operation {
             Self::Create => "CREATE",
             Self::Update => "UPDATE",
             Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
         }
     }
 
-    const fn options(self) -> &'static str {
-        match self {
+    /// What `request.options` is; ways into objects have none.
+    fn options(self) -> Value {
+        let kind = match self {
             Self::Create => "CreateOptions",
             Self::Update => "UpdateOptions",
             Self::Delete => "DeleteOptions",
-        }
+            Self::Connect => return Value::Null,
+        };
+        json!({"kind": kind, "apiVersion": api_version("meta.k8s.io", "v1")})
     }
 }
 
@@ -45,6 +51,8 @@ pub(crate) struct Write<'w> {
     pub(crate) old: Option<&'w Value>,
     /// `None` for a delete.
     pub(crate) new: Option<&'w Value>,
+    /// The kind of `old` and `new` where they are not the resource's: a Scale, what a subresource is called with.
+    pub(crate) form: Option<&'w Resource>,
     pub(crate) dry_run: bool,
 }
 
@@ -92,9 +100,10 @@ impl Seen {
         params: Value,
     ) -> Self {
         let other = found.other.as_deref();
-        let shown = |object: Option<&Value>| match object {
-            None => Value::Null,
-            Some(object) => in_version(write.resource, other, object),
+        let shown = |object: Option<&Value>| match (object, write.form) {
+            (None, _) => Value::Null,
+            (Some(object), Some(_)) => object.clone(),
+            (Some(object), None) => in_version(write.resource, other, object),
         };
         let namespace = if write.is_namespace() || write.namespace.is_empty() {
             Value::Null
@@ -128,11 +137,11 @@ fn in_version(resource: &Resource, other: Option<&Resource>, object: &Value) -> 
     object
 }
 
-/// The reverse of [`in_version`].
-pub(super) fn of_version(resource: &Resource, other: Option<&Resource>, object: Value) -> Value {
+/// What policies made of an object of a write, as the write has it: the reverse of what [`Seen`] shows.
+pub(super) fn of_write(write: &Write<'_>, other: Option<&Resource>, object: Value) -> Value {
     match other {
-        Some(other) => in_version(other, Some(resource), &object),
-        None => object,
+        Some(other) if write.form.is_none() => in_version(other, Some(write.resource), &object),
+        _ => object,
     }
 }
 
@@ -178,7 +187,7 @@ fn request(cx: &Context, write: &Write<'_>, other: Option<&Resource>) -> Value {
         "object": null,
         "oldObject": null,
         "dryRun": write.dry_run,
-        "options": {"kind": write.operation.options(), "apiVersion": api_version("meta.k8s.io", "v1")},
+        "options": write.operation.options(),
     });
     let of_part = match write.resource.subresources.get(write.subresource) {
         Some(Subresource::Scale(_)) => Some(Gvk::new("autoscaling", "v1", "Scale")),

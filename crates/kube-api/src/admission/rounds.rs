@@ -7,10 +7,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::hooks::Hook;
-use super::mutating::{Mutating, Refusal};
+use super::mutating::{Mutating, Refusal, Seeing};
 use super::policy::{Binding, Policy};
 use super::request::{self, Write};
 use super::{authorizer, forbidden, matching, params};
+use crate::builtin;
 use crate::rest::{Api, Context};
 use crate::status::StatusError;
 
@@ -154,14 +155,20 @@ impl Rounds<'_> {
             }
         }
         let mut changed = false;
-        let version = found.other.as_deref().unwrap_or(self.write.resource);
+        let (write, other) = (self.write, found.other.as_deref());
+        let seeing = Seeing {
+            resource: write.form.or(other).unwrap_or(write.resource),
+            typed: write.form.is_none_or(|form| {
+                (&form.group, &form.version) == (&write.resource.group, &write.resource.version)
+                    && builtin::is_kind(&form.group, &form.version, &form.kind)
+            }),
+        };
         for place in 0..mutating.mutations() {
             let seen = seen(object);
-            match mutating.mutated(place, self.cx, version, &seen, &authorizer) {
+            match mutating.mutated(place, self.cx, seeing, &seen, &authorizer) {
                 Ok(after) => {
                     changed = true;
-                    *object =
-                        request::of_version(self.write.resource, found.other.as_deref(), after);
+                    *object = request::of_write(write, other, after);
                 }
                 Err(Refusal::Policy(problem)) => {
                     wrong.extend(told(policy, Some(binding), &problem, true));

@@ -45,15 +45,11 @@ pub(super) struct KindFacts {
     pub(super) subresources: Vec<SubresourceFacts>,
 }
 
-/// What discovery says of one subresource; group and version only where they differ from the parent's.
+/// What discovery says of one subresource.
 #[derive(Debug, Deserialize)]
 pub(super) struct SubresourceFacts {
     pub(super) name: String,
     pub(super) kind: String,
-    #[serde(default)]
-    pub(super) group: String,
-    #[serde(default)]
-    pub(super) version: String,
     #[serde(default)]
     pub(super) verbs: Vec<String>,
 }

@@ -26,6 +26,15 @@ pub(crate) fn metadata_problem(metadata: &Value) -> Option<String> {
     problem(schema.view(), metadata, &mut vec!["ObjectMeta"])
 }
 
+/// As [`decode_problem`], for options of a deletion.
+pub(crate) fn delete_options_problem(options: &Value) -> Option<String> {
+    static SCHEMA: LazyLock<Option<Schema>> = LazyLock::new(|| {
+        data::schema_document().component("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions")
+    });
+    let schema = SCHEMA.as_ref()?;
+    problem(schema.view(), options, &mut vec!["DeleteOptions"])
+}
+
 fn problem<'a>(view: View<'a>, value: &'a Value, path: &mut Vec<&'a str>) -> Option<String> {
     let mismatch = |wanted: &str| {
         let (found, number) = match value {

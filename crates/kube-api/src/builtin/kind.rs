@@ -8,6 +8,7 @@ use std::sync::Arc;
 use drover_structural::{FieldError, Schema};
 use serde_json::{Value, json};
 
+use super::validation::certificates;
 use super::{conform, data, defaults, events, pods, services, validation, warnings};
 use crate::admission::limits;
 use crate::rbac;
@@ -492,8 +493,13 @@ impl Strategy for Status {
                 }
             }
         }
-        if self.0.id() == ("", "Pod") {
-            pods::keep_observed(new, old);
+        match self.0.id() {
+            ("", "Pod") => pods::keep_observed(new, old),
+            ("certificates.k8s.io", _) => {
+                certificates::keep_decisions(new, old);
+                certificates::date_conditions(new, old, &crate::clock::seconds(cx.now));
+            }
+            _ => {}
         }
         conform::forget_empty(&self.0.api_version, &self.0.kind, new);
     }
@@ -526,7 +532,7 @@ impl Strategy for Approval {
         &self,
         _api: &Api,
         _resource: &Resource,
-        _cx: &Context,
+        cx: &Context,
         new: &mut Value,
         old: &Value,
     ) {
@@ -545,6 +551,19 @@ impl Strategy for Approval {
                 parent.insert(name.to_owned(), value);
             }
         }
+        certificates::date_conditions(new, old, &crate::clock::seconds(cx.now));
+    }
+
+    fn validate_update(
+        &self,
+        _api: &Api,
+        _cx: &Context,
+        new: &Value,
+        old: &Value,
+    ) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        certificates::update(new, old, certificates::Part::Approval, &mut errors);
+        errors
     }
 
     fn bumps_generation(&self, _resource: &Resource, _new: &Value, _old: &Value) -> bool {

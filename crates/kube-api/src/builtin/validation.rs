@@ -6,10 +6,16 @@
 
 mod access;
 mod admission;
+pub(super) mod certificates;
 mod container;
 mod data;
+mod discovery;
+mod drivers;
+mod events;
+mod flow;
 mod jobs;
 mod networking;
+pub(super) mod nodes;
 mod place;
 mod pod;
 mod policy;
@@ -17,6 +23,7 @@ mod schedule;
 mod service;
 mod storage;
 mod volumes;
+mod webhooks;
 mod workloads;
 
 use drover_structural::FieldError;
@@ -24,7 +31,6 @@ use serde_json::{Value, json};
 
 pub(super) use self::container::read as read_quantity;
 pub(super) use self::place::Place;
-use self::place::required;
 use super::services;
 use crate::rest::{Api, object};
 
@@ -42,9 +48,16 @@ pub(super) fn create(group: &str, kind: &str, object: &Value) -> Vec<FieldError>
                 errors.push(ephemeral.forbidden("cannot be set on create"));
             }
         }
+        ("", "Node") => nodes::ranges(object, &mut errors),
+        ("", "Namespace") => nodes::namespace_finalizers(object, &mut errors),
+        ("certificates.k8s.io", _) => certificates::request(object, None, &mut errors),
+        ("networking.k8s.io", "ServiceCIDR") => nodes::service_ranges(object, None, &mut errors),
+        ("networking.k8s.io", "IPAddress") => nodes::address(object, &mut errors),
+        ("storage.k8s.io", "CSIDriver") => drivers::driver(object, &mut errors),
+        ("storage.k8s.io", "CSIStorageCapacity") => drivers::capacity(object, &mut errors),
         _ => {}
     }
-    every_write(group, kind, object, true, &mut errors);
+    every_write(group, kind, object, None, &mut errors);
     errors
 }
 
@@ -70,8 +83,8 @@ pub(super) fn update(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
         }
         ("batch", "CronJob") => jobs::cron_job(new, Some(old), &mut errors),
         ("", "Pod") => pod::update(new, old, &mut errors),
-        // The real server checks these twice, and says so.
-        ("", "Node") => pod::taints(new, &mut errors),
+        // The real server checks taints twice, and says so.
+        ("", "Node") => nodes::node_update(new, old, &mut errors),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
             if new.get("roleRef") != old.get("roleRef") =>
         {
@@ -88,12 +101,43 @@ pub(super) fn update(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
             ));
         }
         ("", "Service") => service::update(new, old, &mut errors),
-        ("storage.k8s.io", "StorageClass") => storage::class_update(new, old, &mut errors),
-        ("scheduling.k8s.io", "PriorityClass") if new.get("value") != old.get("value") => {
-            errors.push(FieldError::forbidden(
-                "value",
-                "may not be changed in an update.",
-            ));
+        ("", "PersistentVolume") => storage::volume_update(new, old, &mut errors),
+        ("", "PersistentVolumeClaim") => storage::claim_update(new, old, &mut errors),
+        ("storage.k8s.io", "StorageClass") => {
+            drivers::storage_class_update(new, old, &mut errors);
+        }
+        ("storage.k8s.io", "VolumeAttributesClass") => {
+            drivers::attributes_class_update(new, old, &mut errors);
+        }
+        ("storage.k8s.io", "CSIDriver") => {
+            drivers::driver(new, &mut errors);
+            drivers::driver_update(new, old, &mut errors);
+        }
+        ("storage.k8s.io", "CSINode") => drivers::node_update(new, old, &mut errors),
+        ("storage.k8s.io", "VolumeAttachment") => immutable(new, old, "/spec", &mut errors),
+        ("storage.k8s.io", "CSIStorageCapacity") => {
+            for member in ["/nodeTopology", "/storageClassName"] {
+                immutable(new, old, member, &mut errors);
+            }
+        }
+        ("scheduling.k8s.io", "PriorityClass") => {
+            if new.get("value") != old.get("value") {
+                let detail = "may not be changed in an update.";
+                errors.push(FieldError::forbidden("value", detail));
+            }
+            immutable(new, old, "/preemptionPolicy", &mut errors);
+        }
+        ("networking.k8s.io", "IngressClass") => {
+            immutable(new, old, "/spec/controller", &mut errors);
+        }
+        ("networking.k8s.io", "IPAddress") => {
+            immutable(new, old, "/spec/parentRef", &mut errors);
+        }
+        ("networking.k8s.io", "ServiceCIDR") => {
+            nodes::service_ranges(new, Some(old), &mut errors);
+        }
+        ("certificates.k8s.io", _) => {
+            certificates::update(new, old, certificates::Part::Whole, &mut errors);
         }
         ("", "ResourceQuota") => immutable(new, old, "/spec/scopes", &mut errors),
         ("discovery.k8s.io", "EndpointSlice") => immutable(new, old, "/addressType", &mut errors),
@@ -101,7 +145,7 @@ pub(super) fn update(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
         ("node.k8s.io", "RuntimeClass") => immutable(new, old, "/handler", &mut errors),
         _ => {}
     }
-    every_write(group, kind, new, false, &mut errors);
+    every_write(group, kind, new, Some(old), &mut errors);
     errors
 }
 
@@ -140,6 +184,19 @@ pub(super) fn status(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
         ("apps", "Deployment") => workloads::deployment_status(new, old, &mut errors),
         ("", "Service") => service::status(new, &mut errors),
         ("", "Pod") => pod::status(new, &mut errors),
+        ("", "Node") => nodes::addresses(new, &mut errors),
+        ("", "Namespace") => nodes::namespace_status(new, &mut errors),
+        ("apps", "StatefulSet" | "ReplicaSet" | "DaemonSet") | ("", "ReplicationController") => {
+            workloads::status(kind, new, old, &mut errors);
+        }
+        ("policy", "PodDisruptionBudget") => policy::budget_status(new, &mut errors),
+        ("autoscaling", "HorizontalPodAutoscaler") => {
+            policy::autoscaler_status(new, &mut errors);
+        }
+        ("certificates.k8s.io", _) => {
+            certificates::update(new, old, certificates::Part::Status, &mut errors);
+        }
+        ("flowcontrol.apiserver.k8s.io", _) => flow::conditions(new, &mut errors),
         _ => {}
     }
     errors
@@ -157,9 +214,10 @@ fn every_write(
     group: &str,
     kind: &str,
     object: &Value,
-    is_new: bool,
+    old: Option<&Value>,
     errors: &mut Vec<FieldError>,
 ) {
+    let is_new = old.is_none();
     let spec = Place::of(object, "spec");
     match (group, kind) {
         ("", "ConfigMap") => data::config_map(object, errors),
@@ -171,7 +229,20 @@ fn every_write(
         ("apps", "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet")
         | ("", "ReplicationController") => workloads::check(kind, object, is_new, errors),
         ("batch", "Job") => jobs::job(object, errors),
-        ("", "Event") => event(object, errors),
+        ("", "Event") => events::check(false, object, old, errors),
+        ("events.k8s.io", "Event") => events::check(true, object, old, errors),
+        ("", "Endpoints") => discovery::plain(object, old, errors),
+        ("discovery.k8s.io", "EndpointSlice") => discovery::slice(object, old, errors),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => flow::schema(object, errors),
+        ("flowcontrol.apiserver.k8s.io", _) => flow::level(object, errors),
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration") => {
+            webhooks::check(object, false, errors);
+        }
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration") => {
+            webhooks::check(object, true, errors);
+        }
+        ("node.k8s.io", "RuntimeClass") if is_new => runtime_class(object, errors),
+        ("networking.k8s.io", "IngressClass") => networking::class(&spec, errors),
         ("", "PersistentVolumeClaim") => storage::claim(object, errors),
         ("", "PersistentVolume") => storage::volume(object, errors),
         ("", "ResourceQuota") => policy::quota(object, errors),
@@ -184,7 +255,12 @@ fn every_write(
         }
         ("networking.k8s.io", "Ingress") => networking::ingress(object, is_new, errors),
         ("networking.k8s.io", "NetworkPolicy") => networking::policy(object, errors),
-        ("storage.k8s.io", "StorageClass") => required(&Place::of(object, "provisioner"), errors),
+        ("storage.k8s.io", "StorageClass") if is_new => drivers::storage_class(object, errors),
+        ("storage.k8s.io", "VolumeAttributesClass") => {
+            drivers::attributes_class(object, errors);
+        }
+        ("storage.k8s.io", "CSINode") => drivers::node(object, errors),
+        ("storage.k8s.io", "VolumeAttachment") => drivers::attachment(object, errors),
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
             admission::policy(object, errors);
         }
@@ -200,17 +276,39 @@ fn every_write(
         ("autoscaling", "HorizontalPodAutoscaler") => policy::autoscaler(object, errors),
         ("coordination.k8s.io", "Lease") => lease(&spec, errors),
         ("policy", "PodDisruptionBudget") => policy::budget(object, errors),
-        ("scheduling.k8s.io", "PriorityClass") => {
-            let name = object::meta(object, "name");
-            if name.starts_with("system-")
-                && !matches!(name, "system-node-critical" | "system-cluster-critical")
-            {
-                let detail = "priority class names with 'system-' prefix are reserved for system use only. error: only the following names are allowed: system-node-critical, system-cluster-critical";
-                errors.push(FieldError::forbidden("metadata.name", detail));
-            }
-        }
+        ("scheduling.k8s.io", "PriorityClass") if is_new => priority_class(object, errors),
         _ => {}
     }
+}
+
+fn priority_class(object: &Value, errors: &mut Vec<FieldError>) {
+    const MOST: i64 = 1_000_000_000;
+    let name = object::meta(object, "name");
+    let is_system = name.starts_with("system-");
+    if is_system && !matches!(name, "system-node-critical" | "system-cluster-critical") {
+        let detail = "priority class names with 'system-' prefix are reserved for system use only. error: only the following names are allowed: system-node-critical, system-cluster-critical";
+        errors.push(FieldError::forbidden("metadata.name", detail));
+    }
+    let value = Place::of(object, "value");
+    if !is_system && value.number().is_some_and(|value| value > MOST) {
+        let detail = format!("maximum allowed value of a user defined priority is {MOST}");
+        errors.push(value.forbidden(detail));
+    }
+    let policy = Place::of(object, "preemptionPolicy");
+    place::perhaps_one_of(&policy, &["PreemptLowerPriority", "Never"], errors);
+}
+
+fn runtime_class(object: &Value, errors: &mut Vec<FieldError>) {
+    let handler = Place::of(object, "handler");
+    if handler.is_empty() {
+        errors.push(handler.missing(""));
+    } else {
+        let found = drover_structural::names::dns_1123_label(handler.text());
+        place::problems(&handler, found, errors);
+    }
+    let scheduling = Place::of(object, "scheduling");
+    place::labels(&scheduling.child("nodeSelector"), errors);
+    pod::tolerations(&scheduling.child("tolerations"), errors);
 }
 
 fn lease(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
@@ -218,21 +316,18 @@ fn lease(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     if seconds.number().is_some_and(|seconds| seconds <= 0) {
         errors.push(seconds.invalid("must be greater than 0"));
     }
-}
-
-fn event(object: &Value, errors: &mut Vec<FieldError>) {
-    let namespace = object::meta(object, "namespace");
-    let involved = Place::of(object, "involvedObject").child("namespace");
-    let fits = if involved.is_empty() {
-        namespace == "default" || namespace.is_empty()
-    } else {
-        involved.text() == namespace
-    };
-    if !fits {
-        errors.push(FieldError::invalid(
-            involved.path(),
-            involved.text(),
-            "does not match event.namespace",
-        ));
+    place::not_negative(&spec.child("leaseTransitions"), errors);
+    let (strategy, holder) = (spec.child("strategy"), spec.child("preferredHolder"));
+    if strategy.is_set() && strategy.text() != "OldestEmulationVersion" {
+        let known = ["OldestEmulationVersion"];
+        let qualified = drover_structural::names::qualified_name(strategy.text());
+        if strategy.text().contains('/') {
+            place::problems(&strategy, qualified, errors);
+        } else {
+            errors.push(strategy.unsupported(&known));
+        }
+    }
+    if !holder.is_empty() && strategy.is_empty() {
+        errors.push(holder.forbidden("may only be specified if `strategy` is defined"));
     }
 }

@@ -179,7 +179,8 @@ pub(super) fn judge(api: &Api, definition: &mut Value, now: &str) {
         .collect::<Vec<_>>();
     if conflicts.is_empty() {
         set_or_remove(&mut accepted, "shortNames", short);
-    } else {
+    } else if !matches!(problem, Some(("KindConflict" | "ListKindConflict", _))) {
+        // Kinds are looked at last, and the last problem is told.
         problem = Some(("ShortNamesConflict", conflicts.join(", ")));
     }
     set_or_remove(

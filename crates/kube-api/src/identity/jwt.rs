@@ -67,6 +67,18 @@ impl SigningKey {
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
+    /// The part of the key that everybody may know, as a JSON web key (RFC 7517, RFC 7518 section 6.2).
+    pub(crate) fn public(&self) -> Value {
+        // A byte that says that both coordinates follow.
+        let point = self.pair.public_key().as_ref();
+        let coordinates = point.get(1..).unwrap_or_default();
+        let (x, y) = coordinates.split_at(coordinates.len() / 2);
+        json!({
+            "use": "sig", "kty": "EC", "kid": self.id, "crv": "P-256", "alg": "ES256",
+            "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
+        })
+    }
+
     /// The claims of a token that this key signed.
     pub(crate) fn verify(&self, token: &str) -> Result<Value, JwtError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(JwtError::Form)?;
@@ -94,6 +106,14 @@ mod tests {
         let claims = json!({"sub": "a", "exp": 1});
         let token = key.sign(&claims).unwrap();
         assert_eq!(key.verify(&token), Ok(claims));
+        let public = key.public();
+        let part = |name: &str| {
+            URL_SAFE_NO_PAD
+                .decode(public[name].as_str().unwrap())
+                .unwrap()
+        };
+        let point = [vec![4], part("x"), part("y")].concat();
+        assert_eq!(point, key.pair.public_key().as_ref());
         assert_eq!(other.verify(&token), Err(JwtError::Signature));
         assert_eq!(key.verify("a.b"), Err(JwtError::Form));
         let (signed, signature) = token.rsplit_once('.').unwrap();

@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::tokens::{self, Binding};
-use crate::admission;
+use crate::admission::{CallOf, Operation};
 use crate::clock::seconds;
 use crate::registry::{Action, Call, Gvk, Reply, Resource};
 use crate::rest::object::{meta, metadata_mut, strings};
@@ -42,6 +42,15 @@ impl TokenRequests {
         let (namespace, name, resource) = (call.namespace, call.name, call.resource);
         let mut asked = call.body;
         self.begin(cx, &mut asked);
+        let admitted = CallOf {
+            operation: Operation::Create,
+            resource: &resource,
+            form: &self.kind,
+            subresource: "token",
+            namespace: &namespace,
+            name: &name,
+        };
+        admitted.mutate(api, cx, &mut asked)?;
         self.check_names(&asked, &namespace, &name)?;
         let uid = tokens::uid_of(api, "/serviceaccounts", &namespace, &name)
             .ok_or_else(|| StatusError::not_found("", "serviceaccounts", &name))?;
@@ -71,8 +80,7 @@ impl TokenRequests {
         ] {
             metadata.insert(field.to_owned(), value.into());
         }
-        let names = [&*namespace, &*name];
-        admission::validate_call(api, cx, &resource, "token", names, &asked)?;
+        admitted.validate(api, cx, &asked)?;
         let object = match asked["spec"].get("boundObjectRef") {
             None | Some(Value::Null) => None,
             Some(reference) => Some(bound_object(api, &namespace, &name, reference)?),

@@ -45,7 +45,7 @@ pub(crate) enum TokenError {
 }
 
 /// The key of this server.
-fn signing_key(api: &Api) -> Result<SigningKey, TokenError> {
+pub(super) fn signing_key(api: &Api) -> Result<SigningKey, TokenError> {
     let key = Key::new("", KEY_NAME);
     let stored = api
         .store

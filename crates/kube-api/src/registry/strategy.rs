@@ -18,6 +18,7 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::{Gvk, Resource};
+use crate::rest::options::Query;
 use crate::rest::{Api, Context};
 use crate::status::{FieldError, StatusError};
 
@@ -269,8 +270,10 @@ pub(crate) struct Call {
     pub(crate) namespace: String,
     /// The object a subresource belongs to; empty for a resource.
     pub(crate) name: String,
-    /// Empty for `get`.
+    /// Empty for `get`, unless the action reads the query.
     pub(crate) body: Value,
+    /// The client asks for another protocol on its connection.
+    pub(crate) upgrades: bool,
 }
 
 /// What an action answers.
@@ -289,6 +292,15 @@ pub(crate) trait Action: Debug + Send + Sync + 'static {
     /// As what the body is read and checked before the call, if that is done for it.
     fn body(&self) -> Option<&Resource> {
         None
+    }
+    /// What is asked for by the query and by what follows the subresource in the path, if that stands in the place of a
+    /// body.
+    fn asked(&self, _query: &Query, _rest: &str) -> Option<Result<Value, StatusError>> {
+        None
+    }
+    /// Whether more of a path may follow its name.
+    fn leads_on(&self) -> bool {
+        false
     }
     fn call<'a>(
         &'a self,

@@ -82,6 +82,7 @@ pub(crate) async fn delete(
             name: &target.name,
             old: Some(&old),
             new: None,
+            form: None,
             dry_run: cx.dry_run || options.dry_run,
         };
         admission::check(api, cx, &write)?;

@@ -401,12 +401,16 @@ pub(crate) fn fill_nulls(metadata: &mut Map<String, Value>) {
 
 /// Fills in what an update may leave out, and resets what a client cannot set.
 pub(crate) fn inherit(new: &mut Value, old: &Value) {
-    for field in ["uid", "creationTimestamp", "deletionTimestamp"] {
+    for field in ["uid", "deletionTimestamp"] {
         if meta(new, field).is_empty() {
             carry(new, old, field);
         }
     }
-    for field in ["deletionGracePeriodSeconds", "generation"] {
+    for field in [
+        "creationTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+    ] {
         carry(new, old, field);
     }
     let metadata = metadata_mut(new);

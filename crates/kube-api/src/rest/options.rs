@@ -1,11 +1,15 @@
 //! Query parameters and option bodies, as typed options.
 
-use std::num::{IntErrorKind, ParseIntError};
+mod delete;
+mod duration;
 
-use serde_json::Value;
+use std::num::{IntErrorKind, ParseIntError};
+use std::str::FromStr;
+use std::time::Duration;
 
 use http::StatusCode;
 
+pub(crate) use self::delete::{DeleteOptions, Propagation};
 use super::selector::{FieldSelector, LabelSelector};
 use crate::status::{FieldError, StatusError};
 
@@ -14,12 +18,29 @@ use crate::status::{FieldError, StatusError};
 pub(crate) struct Query(pub(crate) Vec<(String, String)>);
 
 impl Query {
+    /// As Go reads a query: what is wrongly encoded or holds a semicolon is left out (Go `net/url.ParseQuery`).
     pub(crate) fn parse(query: &str) -> Self {
-        Self(
-            form_urlencoded::parse(query.as_bytes())
-                .into_owned()
-                .collect(),
-        )
+        let readable = query.split('&').filter(|pair| is_readable(pair));
+        let pairs = readable.flat_map(|pair| form_urlencoded::parse(pair.as_bytes()).into_owned());
+        Self(pairs.collect())
+    }
+
+    /// `timeout`: how long the client waits; `None` if that is not said or for ever.
+    ///
+    /// # Errors
+    ///
+    /// It is no duration as Go writes them.
+    pub(crate) fn timeout(&self) -> Result<Option<Duration>, StatusError> {
+        let text = self.text("timeout");
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let asked = duration::parse(text).map_err(|problem| {
+            StatusError::bad_request(format!(
+                "invalid timeout specified in the request URL - {problem}"
+            ))
+        })?;
+        Ok(asked.filter(|asked| !asked.is_zero()))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
@@ -27,6 +48,12 @@ impl Query {
             .iter()
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a parameter.
+    pub(crate) fn all<'q>(&'q self, name: &'q str) -> impl Iterator<Item = &'q str> {
+        let named = self.0.iter().filter(move |(key, _)| key == name);
+        named.map(|(_, value)| value.as_str())
     }
 
     fn text(&self, name: &str) -> &str {
@@ -40,13 +67,27 @@ impl Query {
             .map(|value| !matches!(value.to_ascii_lowercase().as_str(), "false" | "0"))
     }
 
-    fn number(&self, name: &str) -> Result<Option<i64>, StatusError> {
+    /// The whole number that a parameter is, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// It is another text.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, StatusError> {
         match self.get(name) {
-            None | Some("") => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|error| {
-                StatusError::bad_request(number_problem("ParseInt", text, &error))
-            }),
+            None => Ok(None),
+            Some(_) => self.whole(name).map(Some),
         }
+    }
+
+    /// The whole number that a parameter must be.
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub(crate) fn whole(&self, name: &str) -> Result<i64, StatusError> {
+        let text = self.text(name);
+        text.parse()
+            .map_err(|error| StatusError::bad_request(number_problem("ParseInt", text, &error)))
     }
 }
 
@@ -92,6 +133,12 @@ pub(crate) fn parse_revision(text: &str) -> Result<Option<u64>, StatusError> {
             format!("resourceVersion: Invalid value: {text:?}: {problem}"),
         )
     })
+}
+
+/// A number without a sign, or how Go tells of what is none.
+pub(crate) fn unsigned<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
+    text.parse()
+        .map_err(|error| number_problem("ParseUint", text, &error))
 }
 
 /// As Go tells of what is no number.
@@ -243,179 +290,77 @@ pub(crate) struct WriteOptions {
     pub(crate) force: Option<bool>,
 }
 
-fn dry_run<'a>(values: impl Iterator<Item = &'a str>, kind: &str) -> Result<bool, StatusError> {
-    let mut dry = false;
-    for value in values {
-        match value {
-            "" => {}
-            "All" => dry = true,
-            other => {
-                return Err(StatusError::invalid(
-                    "meta.k8s.io",
-                    kind,
-                    "",
-                    &[FieldError::not_supported(
-                        "dryRun",
-                        serde_json::json!([other]),
-                        ["All"],
-                    )],
-                ));
-            }
+/// Whether it is a dry run, and what is wrong with how it is asked for.
+fn dry_run(values: &[&str]) -> (bool, Option<FieldError>) {
+    let problem = values
+        .iter()
+        .any(|value| *value != "All")
+        .then(|| FieldError::not_supported("dryRun", serde_json::json!(values), ["All"]));
+    (!values.is_empty(), problem)
+}
+
+/// Whether Go reads a part of a query.
+fn is_readable(pair: &str) -> bool {
+    let mut rest = pair;
+    while let Some((_, after)) = rest.split_once('%') {
+        let digits = after.as_bytes().get(..2);
+        if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            return false;
         }
+        rest = after;
     }
-    Ok(dry)
+    !pair.contains(';')
+}
+
+/// What is wrong with the name of a manager (apimachinery `pkg/apis/meta/v1/validation`).
+fn manager_problems(name: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if name.len() > 128 {
+        errors.push(FieldError::too_long("fieldManager", 128));
+    }
+    let wrong = name.char_indices().filter(|(_, c)| c.is_control());
+    errors.extend(wrong.map(|(place, c)| {
+        let detail = format!(
+            "invalid character U+{:04X} (at position {place})",
+            u32::from(c)
+        );
+        FieldError::invalid("fieldManager", name, detail)
+    }));
+    errors
 }
 
 impl WriteOptions {
     /// `kind` is `CreateOptions`, `UpdateOptions` or `PatchOptions`.
     pub(crate) fn parse(query: &Query, kind: &str) -> Result<Self, StatusError> {
-        let dry = query
-            .0
-            .iter()
-            .filter(|(key, _)| key == "dryRun")
-            .map(|(_, value)| value.as_str());
-        let dry_run = dry_run(dry, kind)?;
-        let field_validation = match query.text("fieldValidation") {
-            "" | "Warn" => FieldValidation::Warn,
-            "Ignore" => FieldValidation::Ignore,
-            "Strict" => FieldValidation::Strict,
-            other => {
-                return Err(StatusError::invalid(
-                    "meta.k8s.io",
-                    kind,
-                    "",
-                    &[FieldError::not_supported(
-                        "fieldValidation",
-                        other,
-                        ["", "Ignore", "Strict", "Warn"],
-                    )],
-                ));
-            }
-        };
         let field_manager = query
             .get("fieldManager")
             .filter(|name| !name.is_empty())
             .map(str::to_owned);
-        if let Some(name) = &field_manager {
-            let mut errors = Vec::new();
-            if name.len() > 128 {
-                errors.push(FieldError::too_long("fieldManager", 128));
+        let mut errors: Vec<FieldError> = field_manager
+            .as_deref()
+            .map(manager_problems)
+            .unwrap_or_default();
+        let (dry_run, problem) = dry_run(&query.all("dryRun").collect::<Vec<_>>());
+        errors.extend(problem);
+        let said = query.text("fieldValidation");
+        let field_validation = match said {
+            "" | "Warn" => FieldValidation::Warn,
+            "Ignore" => FieldValidation::Ignore,
+            "Strict" => FieldValidation::Strict,
+            other => {
+                let known = ["", "Ignore", "Strict", "Warn"];
+                errors.push(FieldError::not_supported("fieldValidation", other, known));
+                FieldValidation::Warn
             }
-            if name.chars().any(|c| c.is_control()) {
-                errors.push(FieldError::invalid(
-                    "fieldManager",
-                    name.as_str(),
-                    "should only contain printable characters",
-                ));
-            }
-            if !errors.is_empty() {
-                return Err(StatusError::invalid("meta.k8s.io", kind, "", &errors));
-            }
+        };
+        if !errors.is_empty() {
+            return Err(StatusError::invalid("meta.k8s.io", kind, "", &errors));
         }
         Ok(Self {
             field_manager,
             field_validation,
             dry_run,
             force: query.flag("force"),
-        })
-    }
-}
-
-/// What happens to the dependents of a deleted object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Propagation {
-    Orphan,
-    Background,
-    Foreground,
-}
-
-/// Options of delete and deletecollection.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct DeleteOptions {
-    pub(crate) propagation: Option<Propagation>,
-    pub(crate) grace_seconds: Option<i64>,
-    pub(crate) uid: Option<String>,
-    pub(crate) revision: Option<String>,
-    pub(crate) dry_run: bool,
-}
-
-impl DeleteOptions {
-    /// From the body if there is one, else from the query.
-    pub(crate) fn parse(query: &Query, body: Option<&Value>) -> Result<Self, StatusError> {
-        let refused = |error| StatusError::invalid("meta.k8s.io", "DeleteOptions", "", &[error]);
-        let (policy, orphan, grace, dry, preconditions) = match body {
-            Some(body) => {
-                if let Some(kind) = body.get("kind").and_then(Value::as_str)
-                    && kind != "DeleteOptions"
-                {
-                    let version = body
-                        .get("apiVersion")
-                        .and_then(Value::as_str)
-                        .unwrap_or_default();
-                    return Err(StatusError::bad_request(format!(
-                        "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
-                    )));
-                }
-                let dry: Vec<&str> = body
-                    .get("dryRun")
-                    .and_then(Value::as_array)
-                    .map(|values| values.iter().filter_map(Value::as_str).collect())
-                    .unwrap_or_default();
-                (
-                    body.get("propagationPolicy").and_then(Value::as_str),
-                    body.get("orphanDependents").and_then(Value::as_bool),
-                    body.get("gracePeriodSeconds").and_then(Value::as_i64),
-                    dry_run(dry.into_iter(), "DeleteOptions")?,
-                    body.get("preconditions"),
-                )
-            }
-            None => {
-                let dry = query
-                    .0
-                    .iter()
-                    .filter(|(key, _)| key == "dryRun")
-                    .map(|(_, value)| value.as_str());
-                (
-                    query.get("propagationPolicy"),
-                    query.flag("orphanDependents"),
-                    query.number("gracePeriodSeconds")?,
-                    dry_run(dry, "DeleteOptions")?,
-                    None,
-                )
-            }
-        };
-        let propagation = match (policy.filter(|policy| !policy.is_empty()), orphan) {
-            (Some(policy), Some(_)) => {
-                return Err(refused(FieldError::invalid(
-                    "propagationPolicy",
-                    policy,
-                    "orphanDependents and deletionPropagation cannot be both set",
-                )));
-            }
-            (Some("Orphan"), None) | (None, Some(true)) => Some(Propagation::Orphan),
-            (Some("Background"), None) | (None, Some(false)) => Some(Propagation::Background),
-            (Some("Foreground"), None) => Some(Propagation::Foreground),
-            (Some(other), None) => {
-                return Err(refused(FieldError::not_supported(
-                    "propagationPolicy",
-                    other,
-                    ["Foreground", "Background", "Orphan", "nil"],
-                )));
-            }
-            (None, None) => None,
-        };
-        let condition = |name: &str| {
-            preconditions
-                .and_then(|preconditions| preconditions.get(name))
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
-        Ok(Self {
-            propagation,
-            grace_seconds: grace,
-            uid: condition("uid"),
-            revision: condition("resourceVersion"),
-            dry_run: dry,
         })
     }
 }

@@ -128,6 +128,9 @@ pub(crate) fn apply_plain(
             }
         })?,
         PatchKind::Merge | PatchKind::Apply => {
+            if patch.is_null() {
+                return Err(StatusError::bad_request("Invalid JSON Patch"));
+            }
             check_object(patch)?;
             drover_structural::merge_patch::apply(&mut object, patch);
         }
@@ -165,9 +168,9 @@ fn check_object(patch: &Value) -> Result<(), StatusError> {
     if patch.is_object() {
         Ok(())
     } else {
-        let why = not_a_map(&Value::Array(Vec::new()));
         Err(StatusError::bad_request(format!(
-            "error decoding patch: {why}"
+            "error decoding patch: {}",
+            not_a_map(patch)
         )))
     }
 }
@@ -185,15 +188,10 @@ pub(crate) fn check_config(
     api_version: &str,
     kind: &str,
 ) -> Result<(), StatusError> {
-    if !config.is_object() {
+    if !config.is_object() && !config.is_null() {
         return Err(StatusError::bad_request(format!(
-            "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
-            match config {
-                Value::Array(_) => "array",
-                Value::String(_) => "string",
-                Value::Number(_) => "number",
-                _ => "bool",
-            }
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: {}",
+            not_a_map(config)
         )));
     }
     let text = |field: &str| {
@@ -227,6 +225,7 @@ async fn apply(
     let force = options.force.unwrap_or(false);
     check_config(&config, &resource.api_version(), &resource.kind)?;
     structure::check_declared(resource, &config)?;
+    structure::check_types(resource, &config)?;
     // What is left to report is told once.
     structure::check_fields(
         resource,

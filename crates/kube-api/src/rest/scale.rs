@@ -221,13 +221,14 @@ pub(crate) async fn change(
             patch::check_config(config, owned::API_VERSION, "Scale")?;
         }
     }
-    let mut mutate = |old: &Value| changed(cx, target, paths, options, edit, old);
+    let mut mutate = |old: &Value| changed(api, cx, target, paths, options, edit, old);
     let written = update(api, cx, target, options, &mut mutate).await?;
     Ok(of(&written.into_value(), paths))
 }
 
 /// The object that `old` is to become.
 fn changed(
+    api: &Arc<Api>,
     cx: &Context,
     target: &Target,
     paths: &ScalePaths,
@@ -249,6 +250,8 @@ fn changed(
         present["metadata"]["managedFields"] = owners;
     }
     let wanted = wanted(cx, target, options, edit, &present)?;
+    let form = kind(target);
+    let wanted = write::admit_scale(api, cx, target, options, &form, [&present, &wanted])?;
     let replicas = checked(target, paths, &wanted)?;
     let mut object = old.clone();
     set(&mut object, &paths.spec_replicas, replicas.into())
@@ -279,7 +282,7 @@ fn wanted(
     edit: &Edit,
     present: &Value,
 ) -> Result<Value, StatusError> {
-    let schema = Arc::new(builtin::scale_schema());
+    let schema = builtin::scale_schema();
     let request = managed_fields::Request {
         schema: &schema,
         api_version: owned::API_VERSION,
@@ -300,7 +303,7 @@ fn wanted(
         Edit::Patch(kind, body) => patch::apply_plain(*kind, present, body, Some(&schema))?,
         Edit::Replace(body) => body.clone(),
     };
-    read(cx, target, options, edit, &schema, &mut wanted)?;
+    read(cx, target, options, edit, &mut wanted)?;
     let name = meta(&wanted, "name");
     if !name.is_empty() {
         check_name(target, name)?;
@@ -324,24 +327,24 @@ fn wanted(
     Ok(wanted)
 }
 
+/// The kind of Scales, as if it were a resource of its own.
+pub(crate) fn kind(target: &Target) -> Resource {
+    let (plural, namespaced) = ("scales", target.resource.namespaced);
+    let strategy = Arc::new(Plain);
+    let mut kind = Resource::new("autoscaling", "v1", plural, "Scale", namespaced, strategy);
+    kind.schema = Some(Arc::new(builtin::scale_schema()));
+    kind
+}
+
 /// Reads what the client wants as a Scale.
 fn read(
     cx: &Context,
     target: &Target,
     options: &WriteOptions,
     edit: &Edit,
-    schema: &Arc<drover_structural::Schema>,
     wanted: &mut Value,
 ) -> Result<(), StatusError> {
-    let mut scale = Resource::new(
-        "autoscaling",
-        "v1",
-        "scales",
-        "Scale",
-        target.resource.namespaced,
-        Arc::new(Plain),
-    );
-    scale.schema = Some(Arc::clone(schema));
+    let scale = kind(target);
     let before = wanted.clone();
     let notes = Notes::default();
     let read = write::check_call(&scale, cx, &target.namespace, wanted, &notes, options);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use drover_structural::Schema;
 use drover_structural::field_set::FieldSet;
 use drover_structural::managed_fields::{self, ApplyError};
+use drover_structural::typed;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -125,7 +126,21 @@ pub(crate) fn check_declared(resource: &Resource, config: &Value) -> Result<(), 
         1 => errors.remove(0),
         _ => format!("errors:\n  {}", errors.join("\n  ")),
     };
-    Err(StatusError::new(
+    Err(untyped(resource, config, &problem))
+}
+
+/// Refuses an applied configuration of a built-in kind whose values are of other types than declared. Custom ones are
+/// read by their schemas before.
+pub(crate) fn check_types(resource: &Resource, config: &Value) -> Result<(), StatusError> {
+    let Some(schema) = resource.schema.as_ref().filter(|_| !resource.custom) else {
+        return Ok(());
+    };
+    typed::check(config, schema, false)
+        .map_err(|problem| untyped(resource, config, &problem.to_string()))
+}
+
+fn untyped(resource: &Resource, config: &Value, problem: &str) -> StatusError {
+    StatusError::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "",
         format!(
@@ -136,7 +151,7 @@ pub(crate) fn check_declared(resource: &Resource, config: &Value) -> Result<(), 
             resource.version,
             resource.kind
         ),
-    ))
+    )
 }
 
 /// Defaults of the kind and of its schema.

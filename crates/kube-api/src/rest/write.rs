@@ -13,6 +13,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::Value;
 
+pub(crate) use self::admit::admit_scale;
 pub(crate) use self::body::{cannot_be, check_call, check_name, unpatchable};
 pub(crate) use self::create::{create, create_with};
 pub(crate) use self::update::{Mutated, amend, replace, update};

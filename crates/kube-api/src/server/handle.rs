@@ -17,7 +17,7 @@ use super::turns::{Refused, Turn, Turns};
 use super::{Body, Inner, respond};
 use crate::identity::{self, Identity};
 use crate::rbac;
-use crate::registry::Resource;
+use crate::registry::{Resource, Subresource};
 use crate::rest::options::{Query, WriteOptions};
 use crate::rest::{Api, Attributes, Context};
 use crate::status::StatusError;
@@ -124,14 +124,17 @@ async fn answer<B: RequestBody>(
     let identity = identity::authenticate(api, &parts.headers, asserted)?;
     match route::parse(parts.uri.path()) {
         Route::Bad(why) => Err(StatusError::bad_request(why)),
-        Route::Other(segments) => other(api, &identity, parts, &segments),
+        Route::Nothing(group) => no_resource(api, &group),
+        Route::Other(segments) => other(api, &identity, parts, &segments, head),
         Route::Resource(path) => {
             let timeout = api.limits.request_timeout;
+            let query = Query::parse(parts.uri.query().unwrap_or_default());
+            let timeout = query.timeout()?.map_or(timeout, |asked| asked.min(timeout));
             let request = ResourceRequest {
                 inner,
                 parts,
                 path: &path,
-                query: Query::parse(parts.uri.query().unwrap_or_default()),
+                query,
                 identity,
                 head,
                 warnings: Arc::default(),
@@ -271,15 +274,21 @@ async fn resource<B: RequestBody>(
     let Some(resource) = api.registry.get(&path.group, &path.version, &path.plural) else {
         return no_resource(api, &path.group);
     };
-    if request.head {
+    let part = resource.subresources.get(&path.subresource);
+    if request.head && !part.is_some_and(Subresource::leads_on) {
         return Err(StatusError::method_not_allowed());
     }
     let in_namespace = !path.namespace.is_empty() && &*path.plural != "namespaces";
+    let is_inside_itself = !path.namespace.is_empty() && !in_namespace && path.name.is_empty();
+    let is_part_of_watched = path.watch && !path.subresource.is_empty();
+    if is_inside_itself || is_part_of_watched {
+        return no_resource(api, &path.group);
+    }
     if in_namespace && !resource.namespaced {
         return no_resource(api, &path.group);
     }
     if resource.namespaced && !in_namespace && !matches!(verb, "list" | "watch") {
-        return if path.name.is_empty() {
+        return if path.name.is_empty() && resource.action.is_none() {
             Err(StatusError::method_not_allowed())
         } else {
             no_resource(api, &path.group)

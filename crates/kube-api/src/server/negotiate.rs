@@ -57,7 +57,7 @@ struct MediaType<'a> {
 impl<'a> MediaType<'a> {
     fn parse(text: &'a str) -> Self {
         let mut parts = text.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let name = parts.next().unwrap_or_default().to_owned();
         let parameters = parts
             .filter_map(|part| part.split_once('='))
             .map(|(key, value)| (key.trim(), value.trim().trim_matches('"')))
@@ -123,8 +123,11 @@ pub(super) fn accept(
             "application/yaml" => Format::Yaml,
             _ => continue,
         };
+        if !matches!(media.get("stream"), "" | "watch") {
+            continue;
+        }
         let form = match (media.get("as"), media.get("g"), media.get("v")) {
-            ("", ..) => Form::Object,
+            ("", "", "") => Form::Object,
             ("Table", "meta.k8s.io", "v1" | "v1beta1") if tables => {
                 let include = IncludeObject::parse(include).ok_or_else(|| {
                     StatusError::bad_request(format!(
@@ -149,10 +152,15 @@ pub(super) fn accept(
     Err(StatusError::not_acceptable(TYPES))
 }
 
-/// The media type of a body, without parameters; `None` if the header is missing.
-pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
+/// The media type of a body as it is written, without parameters; `None` if the header is missing or empty.
+pub(super) fn written_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    Some(MediaType::parse(value).name).filter(|name| !name.is_empty())
+    Some(MediaType::parse(value).name).filter(|_| !value.trim().is_empty())
+}
+
+/// The same in small letters.
+pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
+    written_type(headers).map(|name| name.to_ascii_lowercase())
 }
 
 /// Whether the client reads gzip.
@@ -163,7 +171,7 @@ pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|value| MediaType::parse(value.trim()))
-        .any(|coding| coding.name == "gzip" && coding.quality() > 0)
+        .any(|coding| coding.name.eq_ignore_ascii_case("gzip") && coding.quality() > 0)
 }
 
 #[cfg(test)]

@@ -65,6 +65,26 @@ pub(super) fn text(code: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
     response
 }
 
+/// A document for everybody, which may be kept for an hour.
+pub(super) fn public(document: impl Into<Bytes>, content_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::full(document));
+    headers(&mut response, content_type);
+    response.headers_mut().insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=3600"),
+    );
+    response
+}
+
+/// An answer without content.
+pub(super) fn nothing() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+}
+
 /// A stream of JSON lines.
 pub(super) fn stream(body: Body) -> Response<Body> {
     let mut response = Response::new(body);

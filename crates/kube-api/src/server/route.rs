@@ -12,8 +12,10 @@ pub(super) enum Route {
     Resource(ResourcePath),
     /// Anything else, as its segments: health, version, discovery, OpenAPI.
     Other(Vec<String>),
+    /// Nothing, since nothing has such a name; the group it would be in.
+    Nothing(String),
     /// Not a path this server reads.
-    Bad(&'static str),
+    Bad(String),
 }
 
 /// The parts of `/apis/{group}/{version}/namespaces/{namespace}/{plural}/{name}/{subresource}`.
@@ -26,8 +28,10 @@ pub(super) struct ResourcePath {
     pub(super) plural: String,
     /// Empty for the collection.
     pub(super) name: String,
-    /// Empty for the object itself; may have slashes.
+    /// Empty for the object itself.
     pub(super) subresource: String,
+    /// What follows the subresource, with a slash before it, and with that at the end of the path if there is one.
+    pub(super) rest: String,
     /// The old `/watch/` prefix.
     pub(super) watch: bool,
 }
@@ -35,20 +39,46 @@ pub(super) struct ResourcePath {
 /// Parses the path of a request.
 pub(super) fn parse(path: &str) -> Route {
     if path.len() > MAX_PATH {
-        return Route::Bad("the path is too long");
+        return Route::Bad("the path is too long".to_owned());
     }
+    let ends_with_slash = path.ends_with('/');
+    let inner = path.strip_prefix('/').unwrap_or(path).trim_end_matches('/');
     let mut segments = Vec::new();
-    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+    let mut is_nothing = false;
+    for segment in inner.split('/').filter(|_| !inner.is_empty()) {
         let Ok(text) = percent_decode_str(segment).decode_utf8() else {
-            return Route::Bad("the path is not UTF-8");
+            return Route::Bad("the path is not UTF-8".to_owned());
         };
-        // A decoded separator or a step up would name another object than the one that was authorised.
-        if text.contains('/') || text == "." || text == ".." || text.contains('\0') {
-            return Route::Bad("the path is not canonical");
+        if text.contains('\0') {
+            return Route::Bad("the path is not canonical".to_owned());
         }
-        segments.push(text.into_owned());
+        // A decoded separator or a step up would name another object than the one that was authorised.
+        if matches!(&*text, "." | "..") && segment != text {
+            return Route::Bad(format!(
+                "Name parameter invalid: {text:?}: may not be '{text}'"
+            ));
+        }
+        // Objects of all namespaces are those of the namespace without a name.
+        let everywhere =
+            segment.is_empty() && segments.last().is_some_and(|last| last == "namespaces");
+        is_nothing |= text.contains('/') || segment == "." || segment == "..";
+        is_nothing |= segment.is_empty() && !everywhere;
+        if everywhere {
+            segments.pop();
+        } else {
+            segments.push(text.into_owned());
+        }
     }
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
+    if is_nothing {
+        let group = match parts.as_slice() {
+            ["api", ..] => "",
+            ["apis", group, ..] => *group,
+            // No group has this name.
+            _ => "/",
+        };
+        return Route::Nothing(group.to_owned());
+    }
     let (group, version, rest) = match parts.as_slice() {
         ["api", version, rest @ ..] if !rest.is_empty() => ("", *version, rest),
         ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
@@ -64,27 +94,25 @@ pub(super) fn parse(path: &str) -> Route {
         watch,
         ..ResourcePath::default()
     };
-    let rest = match rest {
-        ["namespaces", namespace, rest @ ..] => {
+    let (subject, more) = match rest {
+        ["namespaces", namespace, more @ ..] => {
             (*namespace).clone_into(&mut path.namespace);
-            match rest {
+            match more {
                 // These are parts of the namespace, not collections in it.
-                [] | ["status" | "finalize", ..] => {
-                    "namespaces".clone_into(&mut path.plural);
-                    (*namespace).clone_into(&mut path.name);
-                    path.subresource = rest.join("/");
-                    return Route::Resource(path);
-                }
-                rest => rest,
+                [] | ["status" | "finalize", ..] => rest.split_at(2),
+                more => more.split_at(more.len().min(2)),
             }
         }
-        rest => rest,
+        rest => rest.split_at(rest.len().min(2)),
     };
-    if let [plural, rest @ ..] = rest {
-        (*plural).clone_into(&mut path.plural);
-        if let [name, rest @ ..] = rest {
-            (*name).clone_into(&mut path.name);
-            path.subresource = rest.join("/");
+    for (part, text) in [&mut path.plural, &mut path.name].into_iter().zip(subject) {
+        (*text).clone_into(part);
+    }
+    if let [subresource, rest @ ..] = more {
+        (*subresource).clone_into(&mut path.subresource);
+        path.rest = rest.iter().flat_map(|segment| ["/", segment]).collect();
+        if ends_with_slash {
+            path.rest.push('/');
         }
     }
     Route::Resource(path)
@@ -111,6 +139,7 @@ mod tests {
                     plural: plural.to_owned(),
                     name: name.to_owned(),
                     subresource: subresource.to_owned(),
+                    rest: String::new(),
                     watch: false,
                 },
                 "{path}"
@@ -142,13 +171,33 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_a_subresource_is_kept() {
+        for (path, rest) in [
+            ("/api/v1/namespaces/a/pods/p/proxy", ""),
+            ("/api/v1/namespaces/a/pods/p/proxy/", "/"),
+            ("/api/v1/namespaces/a/pods/p/proxy/b/c", "/b/c"),
+            ("/api/v1/namespaces/a/pods/p/proxy/b%20d/", "/b d/"),
+        ] {
+            let Route::Resource(found) = parse(path) else {
+                panic!("{path} is no resource");
+            };
+            assert_eq!((&*found.subresource, &*found.rest), ("proxy", rest));
+        }
+    }
+
+    #[test]
     fn other_paths_are_left_to_others() {
         assert_eq!(
             parse("/apis/apps/v1"),
             Route::Other(vec!["apis".into(), "apps".into(), "v1".into()])
         );
         assert_eq!(parse("/"), Route::Other(vec![]));
-        assert!(matches!(parse("/api/v1/pods/..%2f"), Route::Bad(_)));
+        assert_eq!(parse("/api/v1/pods/..%2f"), Route::Nothing(String::new()));
+        assert_eq!(parse("/api//v1/pods"), Route::Nothing(String::new()));
+        assert_eq!(parse("/apis/a.b/v1/../x"), Route::Nothing("a.b".into()));
+        assert!(
+            matches!(parse("/api/v1/namespaces//pods"), Route::Resource(path) if path.plural == "pods")
+        );
         assert!(matches!(parse("/api/v1/pods/%2e%2e"), Route::Bad(_)));
         assert!(matches!(parse("/api/v1/%ff"), Route::Bad(_)));
     }

@@ -209,6 +209,11 @@ async fn a_tour_with_kubectl_prints_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seldom_verbs_of_kubectl_print_the_same() {
+    compare("verbs.txt").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn helm_prints_the_same() {
     compare("helm.txt").await;
 }

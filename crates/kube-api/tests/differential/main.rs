@@ -30,7 +30,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential")
 }
 
-/// `DROVER_SCENARIO`: what the names of scenarios must contain, so that a few can be played alone.
+/// `DROVER_SCENARIO`: what the names of scenarios must contain, so that a few can be played alone; several with `|` between.
 fn wanted() -> String {
     std::env::var("DROVER_SCENARIO").unwrap_or_default()
 }
@@ -45,7 +45,7 @@ fn scenarios() -> Vec<Scenario> {
     files
         .iter()
         .flat_map(|path| scenario::parse(&std::fs::read_to_string(path).unwrap()))
-        .filter(|scenario| scenario.name.contains(&*wanted()))
+        .filter(|scenario| wanted().split('|').any(|part| scenario.name.contains(part)))
         .collect()
 }
 

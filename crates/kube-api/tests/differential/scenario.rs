@@ -12,7 +12,7 @@
 //! names; `->` keeps a part of an answer under a name, for each server its own. Bodies are YAML and sent as JSON, unless
 //! they begin with `raw`. `MERGE`, `STRATEGIC`, `JSONPATCH` and `APPLY` are patches; `<table>`, `<meta>`, `<metalist>`
 //! ask for these forms, `<at POINTER>` compares that part of the body alone, `<as NAME GROUP...>` impersonates. `UNTIL`
-//! repeats a read until it succeeds, `GONE` until nothing is found, `REFUSED` a create until it is, `FORBIDDEN`
+//! repeats a read until it succeeds (and has what `<at POINTER>` asks for), `GONE` until nothing is found, `REFUSED` a create until it is, `FORBIDDEN`
 //! one until nobody may.
 
 use http::{HeaderName, HeaderValue, Method};

@@ -1,6 +1,4 @@
-//! What is done to pods beside writing them: binding, and the parts that need a kubelet.
-//!
-//! Nothing runs here: logs, exec and proxies say so.
+//! What is done to pods beside writing them: binding.
 
 use std::sync::Arc;
 
@@ -10,15 +8,13 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::eviction::Evict;
-use crate::admission;
+use crate::admission::{CallOf, Operation};
 use crate::builtin::call_kind;
-use crate::builtin::data::SubresourceFacts;
 use crate::clock::seconds;
 use crate::registry::{Action, Call, Gvk, Reply, Resource, ServersOwn};
 use crate::rest::notes::Notes;
 use crate::rest::{Api, Context, object, options, write};
 use crate::status::StatusError;
-use crate::store::Key;
 
 /// The action behind `bindings`, and behind kinds without one of their own.
 pub(in crate::builtin) fn action(group: &str, kind: &str) -> Option<Arc<dyn Action>> {
@@ -28,70 +24,12 @@ pub(in crate::builtin) fn action(group: &str, kind: &str) -> Option<Arc<dyn Acti
     }
 }
 
-/// The action behind a subresource of pods, nodes or services.
-pub(in crate::builtin) fn subresource(
-    name: &str,
-    facts: &SubresourceFacts,
-) -> Option<Arc<dyn Action>> {
+/// The action behind a subresource of pods, if it is one of these.
+pub(in crate::builtin) fn subresource(name: &str) -> Option<Arc<dyn Action>> {
     match name {
         "binding" => Some(Arc::new(Bind::of_pods())),
         "eviction" => Some(Arc::new(Evict::new())),
-        "attach" | "exec" | "log" | "portforward" | "proxy" => Some(Arc::new(NoKubelet {
-            gvk: Gvk::new(
-                &facts.group,
-                if facts.version.is_empty() {
-                    "v1"
-                } else {
-                    &facts.version
-                },
-                &facts.kind,
-            ),
-            verbs: crate::registry::ALL_VERBS
-                .iter()
-                .copied()
-                .filter(|verb| facts.verbs.iter().any(|held| held == verb))
-                .collect(),
-        })),
         _ => None,
-    }
-}
-
-/// What needs a process on a node, of which there is none.
-#[derive(Debug)]
-struct NoKubelet {
-    gvk: Gvk,
-    verbs: Vec<&'static str>,
-}
-
-impl Action for NoKubelet {
-    fn gvk(&self) -> Gvk {
-        self.gvk.clone()
-    }
-
-    fn verbs(&self) -> &[&'static str] {
-        &self.verbs
-    }
-
-    fn call<'a>(
-        &'a self,
-        api: &'a Arc<Api>,
-        _cx: &'a Context,
-        call: Call,
-    ) -> BoxFuture<'a, Result<Reply, StatusError>> {
-        async move {
-            let key = Key::new(&call.namespace, &call.name);
-            if api.store.get(&call.resource.storage, &key).is_none() {
-                return Err(StatusError::not_found(
-                    &call.resource.group,
-                    &call.resource.plural,
-                    &call.name,
-                ));
-            }
-            Err(StatusError::service_unavailable(
-                "nodes and pods are plain data on this server: there is no kubelet to connect to",
-            ))
-        }
-        .boxed()
     }
 }
 
@@ -129,7 +67,7 @@ impl Action for Bind {
         cx: &'a Context,
         call: Call,
     ) -> BoxFuture<'a, Result<Reply, StatusError>> {
-        bind(api, cx, call).boxed()
+        bind(api, cx, self.kind.as_ref(), call).boxed()
     }
 }
 
@@ -139,7 +77,29 @@ pub(super) fn pods(api: &Api) -> Result<Arc<crate::registry::Resource>, StatusEr
         .ok_or_else(StatusError::no_such_resource)
 }
 
-async fn bind(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusError> {
+/// `form` is the kind of the body, where it is not that of the resource.
+async fn bind(
+    api: &Arc<Api>,
+    cx: &Context,
+    form: Option<&Resource>,
+    mut call: Call,
+) -> Result<Reply, StatusError> {
+    let resource = pods(api)?;
+    let of_pod = !call.name.is_empty();
+    let asked_for = if of_pod {
+        call.name.clone()
+    } else {
+        object::meta(&call.body, "name").to_owned()
+    };
+    let asked = CallOf {
+        operation: Operation::Create,
+        resource: if of_pod { &resource } else { &call.resource },
+        form: form.unwrap_or(&call.resource),
+        subresource: if of_pod { "binding" } else { "" },
+        namespace: &call.namespace,
+        name: &asked_for,
+    };
+    asked.mutate(api, cx, &mut call.body)?;
     let named = object::meta(&call.body, "name").to_owned();
     let name = if call.name.is_empty() || named == call.name {
         named
@@ -173,13 +133,7 @@ async fn bind(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusE
             "target.name: Required value",
         ));
     }
-    let resource = pods(api)?;
-    let names = [&*call.namespace, &*name];
-    if call.name.is_empty() {
-        admission::validate_call(api, cx, &call.resource, "", names, &call.body)?;
-    } else {
-        admission::validate_call(api, cx, &resource, "binding", names, &call.body)?;
-    }
+    asked.validate(api, cx, &call.body)?;
     let mut target = write::Target::object(&resource, &call.namespace, &name);
     target.strategy = Arc::new(ServersOwn);
     let mut change = |old: &Value| {

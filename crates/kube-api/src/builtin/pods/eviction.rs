@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::actions::{owned_by_nobody, pods, set_condition, success};
-use crate::admission;
+use crate::admission::{CallOf, Operation};
 use crate::builtin::call_kind;
 use crate::clock::seconds;
 use crate::rbac::selects;
@@ -54,17 +54,31 @@ impl Action for Evict {
         cx: &'a Context,
         call: Call,
     ) -> BoxFuture<'a, Result<Reply, StatusError>> {
-        evict(api, cx, call).boxed()
+        evict(api, cx, &self.kind, call).boxed()
     }
 }
 
-async fn evict(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, StatusError> {
+async fn evict(
+    api: &Arc<Api>,
+    cx: &Context,
+    form: &Resource,
+    mut call: Call,
+) -> Result<Reply, StatusError> {
+    let resource = pods(api)?;
+    let asked = CallOf {
+        operation: Operation::Create,
+        resource: &resource,
+        form,
+        subresource: "eviction",
+        namespace: &call.namespace,
+        name: &call.name,
+    };
+    asked.mutate(api, cx, &mut call.body)?;
     if object::meta(&call.body, "name") != call.name {
         return Err(StatusError::bad_request(
             "name in URL does not match name in Eviction object",
         ));
     }
-    let resource = pods(api)?;
     let target = write::Target::object(&resource, &call.namespace, &call.name);
     let body = call
         .body
@@ -72,8 +86,7 @@ async fn evict(api: &Arc<Api>, cx: &Context, call: Call) -> Result<Reply, Status
         .filter(|options| options.is_object());
     let mut options = options::DeleteOptions::parse(&options::Query::parse(""), body)?;
     options.dry_run |= cx.dry_run;
-    let names = [&*call.namespace, &*call.name];
-    admission::validate_call(api, cx, &resource, "eviction", names, &call.body)?;
+    asked.validate(api, cx, &call.body)?;
     // The deletion that follows is not the caller's.
     let cx = &cx.own();
     let stored = api

@@ -225,6 +225,11 @@ fn named_rule(place: &Place<'_>, errors: &mut Vec<FieldError>) {
             errors.push(name.duplicate());
         }
     }
+    operations_rule(place, errors);
+}
+
+/// Which operations on which resources.
+pub(super) fn operations_rule(place: &Place<'_>, errors: &mut Vec<FieldError>) {
     let operations = place.child("operations");
     alone(&operations, "operations", errors);
     for operation in operations.items() {
@@ -301,7 +306,7 @@ fn resources(place: &Place<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn conditions(place: &Place<'_>, params: bool, errors: &mut Vec<FieldError>) {
+pub(super) fn conditions(place: &Place<'_>, params: bool, errors: &mut Vec<FieldError>) {
     let items = place.items();
     if items.len() > MAX_CONDITIONS {
         errors.push(FieldError::too_many(

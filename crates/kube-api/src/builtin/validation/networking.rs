@@ -146,6 +146,67 @@ fn backend(backend: &Place<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
+/// What is wrong with an IngressClass.
+pub(super) fn class(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let controller = spec.child("controller");
+    domain_path(&controller, errors);
+    let parameters = spec.child("parameters");
+    if !parameters.is_set() {
+        return;
+    }
+    let group = parameters.child("apiGroup");
+    if group.is_set() {
+        problems(&group, names::dns_1123_subdomain(group.text()), errors);
+    }
+    for member in ["kind", "name"] {
+        let member = parameters.child(member);
+        if member.is_empty() {
+            errors.push(member.missing(""));
+        } else {
+            problems(&member, names::path_segment(member.text()), errors);
+        }
+    }
+    let (scope, namespace) = (parameters.child("scope"), parameters.child("namespace"));
+    match scope.text() {
+        "Namespace" if namespace.is_empty() => {
+            errors.push(namespace.missing("`parameters.scope` is set to 'Namespace'"))
+        }
+        "Namespace" => {
+            problems(&namespace, names::dns_1123_label(namespace.text()), errors);
+        }
+        "Cluster" if namespace.is_set() => {
+            errors.push(namespace.forbidden("`parameters.scope` is set to 'Cluster'"))
+        }
+        "Cluster" => {}
+        _ => errors.push(scope.unsupported(&["Cluster", "Namespace"])),
+    }
+}
+
+/// A domain, and a path in it (apimachinery `IsDomainPrefixedPath`).
+fn domain_path(place: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let text = place.text();
+    if text.is_empty() {
+        errors.push(place.missing(""));
+        return;
+    }
+    let Some((domain, path)) = text
+        .split_once('/')
+        .filter(|(domain, path)| !domain.is_empty() && !path.is_empty())
+    else {
+        errors.push(place.invalid("must be a domain-prefixed path (such as \"acme.io/foo\")"));
+        return;
+    };
+    for found in names::dns_1123_subdomain(domain) {
+        errors.push(FieldError::invalid(place.path(), domain, found));
+    }
+    let is_path = path
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte));
+    if !is_path {
+        errors.push(FieldError::invalid(place.path(), path, "Invalid path"));
+    }
+}
+
 /// What is wrong with a NetworkPolicy.
 pub(super) fn policy(object: &Value, errors: &mut Vec<FieldError>) {
     let spec = Place::of(object, "spec");

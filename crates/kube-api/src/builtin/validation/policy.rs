@@ -26,6 +26,31 @@ pub(super) fn budget(object: &Value, errors: &mut Vec<FieldError>) {
     );
 }
 
+/// What is wrong with the status of a PodDisruptionBudget.
+pub(super) fn budget_status(object: &Value, errors: &mut Vec<FieldError>) {
+    counts(
+        object,
+        &[
+            "disruptionsAllowed",
+            "currentHealthy",
+            "desiredHealthy",
+            "expectedPods",
+        ],
+        errors,
+    );
+}
+
+/// What is wrong with the status of a HorizontalPodAutoscaler.
+pub(super) fn autoscaler_status(object: &Value, errors: &mut Vec<FieldError>) {
+    counts(object, &["currentReplicas", "desiredReplicas"], errors);
+}
+
+fn counts(object: &Value, members: &[&str], errors: &mut Vec<FieldError>) {
+    for member in members {
+        not_negative(&Place::of(object, "status").child(member), errors);
+    }
+}
+
 /// What is wrong with a HorizontalPodAutoscaler (kubernetes `pkg/apis/autoscaling/validation`, v1.36).
 pub(super) fn autoscaler(object: &Value, errors: &mut Vec<FieldError>) {
     let spec = Place::of(object, "spec");

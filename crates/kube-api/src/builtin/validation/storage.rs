@@ -14,6 +14,19 @@ const MODES: [&str; 4] = [
     "ReadWriteOncePod",
 ];
 
+/// The members of a volume beside what it is.
+const BESIDE: [&str; 9] = [
+    "accessModes",
+    "capacity",
+    "claimRef",
+    "mountOptions",
+    "nodeAffinity",
+    "persistentVolumeReclaimPolicy",
+    "storageClassName",
+    "volumeMode",
+    "volumeAttributesClassName",
+];
+
 fn access_modes(modes: &Place<'_>, errors: &mut Vec<FieldError>) {
     let mut alone = false;
     let mut shared = false;
@@ -70,17 +83,6 @@ pub(super) fn claim(object: &Value, errors: &mut Vec<FieldError>) {
 
 /// What is wrong with a PersistentVolume.
 pub(super) fn volume(object: &Value, errors: &mut Vec<FieldError>) {
-    const BESIDE: [&str; 9] = [
-        "accessModes",
-        "capacity",
-        "claimRef",
-        "mountOptions",
-        "nodeAffinity",
-        "persistentVolumeReclaimPolicy",
-        "storageClassName",
-        "volumeMode",
-        "volumeAttributesClassName",
-    ];
     let spec = Place::of(object, "spec");
     let modes = spec.child("accessModes");
     required(&modes, errors);
@@ -122,12 +124,79 @@ pub(super) fn volume(object: &Value, errors: &mut Vec<FieldError>) {
     perhaps_one_of(&spec.child("volumeMode"), &["Block", "Filesystem"], errors);
 }
 
-/// What may not change in a StorageClass.
-pub(super) fn class_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
-    for member in ["provisioner", "parameters", "reclaimPolicy"] {
-        if new.get(member) != old.get(member) {
-            let detail = format!("updates to {member} are forbidden.");
-            errors.push(FieldError::forbidden(member, detail));
+/// What may not change in a PersistentVolume.
+pub(super) fn volume_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    let source = |object: &Value| {
+        let members = object["spec"].as_object().into_iter().flatten();
+        members
+            .filter(|(name, value)| !BESIDE.contains(&name.as_str()) && !value.is_null())
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect::<Vec<_>>()
+    };
+    if source(new) != source(old) {
+        errors.push(FieldError::forbidden(
+            "spec.persistentvolumesource",
+            "spec.persistentvolumesource is immutable after creation",
+        ));
+    }
+    mode_stays(new, old, errors);
+    let class = |object: &Value| object["spec"]["volumeAttributesClassName"].is_null();
+    if class(new) && !class(old) {
+        errors.push(FieldError::forbidden(
+            "spec.volumeAttributesClassName",
+            "update from non-nil value to nil is forbidden",
+        ));
+    }
+}
+
+/// The real server leaves `spec` out of this path.
+fn mode_stays(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    let mode = |object: &Value| object["spec"]["volumeMode"].clone();
+    if mode(new) != mode(old) {
+        errors.push(FieldError::invalid(
+            "volumeMode",
+            mode(new),
+            super::IMMUTABLE,
+        ));
+    }
+}
+
+/// What may not change in a PersistentVolumeClaim.
+pub(super) fn claim_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    let bound = new["status"]["phase"] == "Bound";
+    let storage = |object: &Value| object["spec"]["resources"]["requests"]["storage"].clone();
+    let mut wanted = new["spec"].clone();
+    if bound {
+        wanted["resources"]["requests"]["storage"] = storage(old);
+        let class = old["spec"]["volumeAttributesClassName"].clone();
+        if class.is_null() {
+            if let Some(members) = wanted.as_object_mut() {
+                members.remove("volumeAttributesClassName");
+            }
+        } else {
+            wanted["volumeAttributesClassName"] = class;
         }
     }
+    let mut held = old["spec"].clone();
+    if held["volumeName"].as_str().is_none_or(str::is_empty)
+        && let Some(name) = wanted.get("volumeName").cloned()
+    {
+        held["volumeName"] = name;
+    }
+    if wanted != held {
+        errors.push(FieldError::forbidden(
+            "spec",
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
+        ));
+    }
+    let amount = |value: &Value| read(value).unwrap_or_else(|| Quantity::from_int(0));
+    if amount(&storage(new)) < amount(&storage(old))
+        && amount(&storage(new)) <= amount(&old["status"]["capacity"]["storage"])
+    {
+        errors.push(FieldError::forbidden(
+            "spec.resources.requests.storage",
+            "field can not be less than status.capacity",
+        ));
+    }
+    mode_stays(new, old, errors);
 }

@@ -239,6 +239,103 @@ pub(super) fn stateful_update(new: &Value, old: &Value, errors: &mut Vec<FieldEr
     }
 }
 
+/// The counts in the status of a kind, those of them that cannot be more than all, and what `readyReplicas` is called.
+type Counts = (
+    &'static [&'static str],
+    &'static [&'static str],
+    Option<&'static str>,
+);
+
+fn counts_of(kind: &str) -> Counts {
+    match kind {
+        "StatefulSet" => (
+            &[
+                "replicas",
+                "readyReplicas",
+                "currentReplicas",
+                "updatedReplicas",
+                "availableReplicas",
+                "observedGeneration",
+                "collisionCount",
+            ],
+            &[
+                "readyReplicas",
+                "currentReplicas",
+                "updatedReplicas",
+                "availableReplicas",
+            ],
+            Some("status.readyReplicas"),
+        ),
+        "DaemonSet" => (
+            &[
+                "currentNumberScheduled",
+                "numberMisscheduled",
+                "desiredNumberScheduled",
+                "numberReady",
+                "observedGeneration",
+                "updatedNumberScheduled",
+                "numberAvailable",
+                "numberUnavailable",
+                "collisionCount",
+            ],
+            &[],
+            None,
+        ),
+        _ => (
+            &[
+                "replicas",
+                "fullyLabeledReplicas",
+                "readyReplicas",
+                "availableReplicas",
+                "observedGeneration",
+                "terminatingReplicas",
+            ],
+            &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"],
+            Some("readyReplicas"),
+        ),
+    }
+}
+
+/// What is wrong with the status of a StatefulSet, DaemonSet, ReplicaSet or ReplicationController.
+pub(super) fn status(kind: &str, object: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    let status = Place::of(object, "status");
+    let (counts, parts, ready) = counts_of(kind);
+    for member in counts {
+        not_negative(&status.child(member), errors);
+    }
+    let count = |member: &str| status.child(member).number().unwrap_or(0);
+    let mut more = |member: &str, than: &str| {
+        let path = status.child(member).path().to_owned();
+        let detail = format!("cannot be greater than {than}");
+        errors.push(FieldError::invalid(path, count(member), detail));
+    };
+    for member in parts {
+        if count(member) > count("replicas") {
+            more(member, "status.replicas");
+        }
+    }
+    if let Some(ready) = ready
+        && count("availableReplicas") > count("readyReplicas")
+    {
+        more("availableReplicas", ready);
+    }
+    not_decremented(&status, old, errors);
+}
+
+/// Collisions are only ever counted up.
+fn not_decremented(status: &Place<'_>, old: &Value, errors: &mut Vec<FieldError>) {
+    let collisions = status.child("collisionCount");
+    let before = Place::of(old, "status").child("collisionCount");
+    let now = collisions.number().unwrap_or(0);
+    if before.number().is_some_and(|before| now < before) {
+        errors.push(FieldError::invalid(
+            collisions.path(),
+            now,
+            "cannot be decremented",
+        ));
+    }
+}
+
 /// What is wrong with the status of a Deployment.
 pub(super) fn deployment_status(object: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let status = Place::of(object, "status");
@@ -271,17 +368,7 @@ pub(super) fn deployment_status(object: &Value, old: &Value, errors: &mut Vec<Fi
                 .invalid("cannot be greater than readyReplicas"),
         );
     }
-    let collisions = status.child("collisionCount");
-    let before = Place::of(old, "status").child("collisionCount");
-    if let Some(before) = before.number()
-        && count("collisionCount") < before
-    {
-        errors.push(FieldError::invalid(
-            collisions.path(),
-            count("collisionCount"),
-            "cannot be decremented",
-        ));
-    }
+    not_decremented(&status, old, errors);
 }
 
 #[cfg(test)]

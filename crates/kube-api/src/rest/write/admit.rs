@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Target;
 use crate::admission;
-use crate::registry::Subresource;
+use crate::registry::{Resource, Subresource};
 use crate::rest::object::meta;
 use crate::rest::options::WriteOptions;
 use crate::rest::{Api, Context, scale};
@@ -31,11 +31,13 @@ pub(super) fn admitted<'a>(
         name,
         old,
         new: None,
+        form: None,
         dry_run: cx.dry_run || options.dry_run,
     }
 }
 
-/// Lets admission complete and change the object of a create or an update. Scales are left as they are.
+/// Lets admission complete and change the object of a create or an update. A Scale was changed before it came to be the
+/// replicas of an object ([`admit_scale`]).
 pub(super) fn admit(
     api: &Arc<Api>,
     cx: &Context,
@@ -50,6 +52,26 @@ pub(super) fn admit(
     }
     let write = admitted(cx, target, options, old, &target.name);
     admission::mutate(api, cx, &*target.strategy, &write, new)
+}
+
+/// Lets admission change the Scale that a client wants; `form` is its kind.
+///
+/// # Errors
+///
+/// The refusal of a policy that goes wrong.
+pub(crate) fn admit_scale(
+    api: &Arc<Api>,
+    cx: &Context,
+    target: &Target,
+    options: &WriteOptions,
+    form: &Resource,
+    [old, new]: [&Value; 2],
+) -> Result<Value, StatusError> {
+    let mut write = admitted(cx, target, options, Some(old), &target.name);
+    write.form = Some(form);
+    let mut changed = new.clone();
+    admission::mutate_form(api, cx, &write, &mut changed)?;
+    Ok(changed)
 }
 
 /// Asks those who may refuse a create or an update.
@@ -67,10 +89,12 @@ pub(super) fn ask_admission(
         }
         _ => None,
     };
+    let form = scale.as_ref().map(|_| scale::kind(target));
     let (old, new) = match &scale {
         Some((old, new)) => (old.as_ref(), new),
         None => (old, new),
     };
-    let write = admitted(cx, target, options, old, meta(new, "name"));
+    let mut write = admitted(cx, target, options, old, meta(new, "name"));
+    write.form = form.as_ref();
     admission::check(api, cx, &write.of(new))
 }

@@ -15,7 +15,7 @@ use super::{
     warn_of_finalizers, write_error,
 };
 use crate::admission::quota;
-use crate::registry::{Strategy, Write};
+use crate::registry::{Strategy, Subresource, Write};
 use crate::rest::notes::Notes;
 use crate::rest::object::{self, meta, metadata_mut};
 use crate::rest::options::WriteOptions;
@@ -182,7 +182,15 @@ fn prepare_update(
     let uid = meta(new, "uid");
     // A patched object came from the stored one, so that another identity in it is a change; a replacement names the
     // object it means.
-    if !matches!(tracking, Tracking::Patch) && !uid.is_empty() && uid != meta(old, "uid") {
+    let is_patched = match tracking {
+        Tracking::Patch => true,
+        Tracking::Update => false,
+        Tracking::Done => !matches!(
+            resource.subresources.get(&target.subresource),
+            Some(Subresource::Scale(_))
+        ),
+    };
+    if !is_patched && !uid.is_empty() && uid != meta(old, "uid") {
         return Err(StatusError::conflict(
             &resource.group,
             &resource.plural,
@@ -295,9 +303,11 @@ pub(crate) async fn replace(
 ) -> Result<Written, StatusError> {
     let resource = &target.resource;
     check_body(api, cx, target, &mut body, notes, options)?;
-    if target.subresource.is_empty() {
-        check_name(target, meta(&body, "name"))?;
+    let name = meta(&body, "name");
+    if name.is_empty() {
+        return Err(nameless(target));
     }
+    check_name(target, name)?;
     let missing = api.store.get(&resource.storage, &target.key()).is_none();
     if missing && target.subresource.is_empty() && target.strategy.allow_create_on_update() {
         let mut target = target.clone();

@@ -17,7 +17,13 @@ pub(super) async fn patch_body<B: RequestBody>(
     body: B,
 ) -> Result<(PatchKind, Decoded), StatusError> {
     let accepted = PatchKind::accepted(custom);
-    let kind = negotiate::content_type(&request.parts.headers)
+    // Routes of built-in kinds go by the letters.
+    let named = if custom {
+        negotiate::content_type(&request.parts.headers)
+    } else {
+        negotiate::written_type(&request.parts.headers)
+    };
+    let kind = named
         .filter(|name| accepted.contains(&name.as_str()))
         .and_then(|name| PatchKind::parse(&name))
         .ok_or_else(|| {
@@ -87,10 +93,18 @@ pub(super) async fn object_body<B: RequestBody>(
             notes: Notes::default(),
         }),
         other => Err(unrecognized(format!(
-            "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
-            decode::type_name(other)
+            "couldn't get version/kind; json parse error: {}",
+            not_an_object(other)
         ))),
     }
+}
+
+/// Why no version and kind can be read from a value.
+fn not_an_object(value: &Value) -> String {
+    format!(
+        "json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
+        decode::type_name(value)
+    )
 }
 
 pub(super) async fn delete_options<B: RequestBody>(
@@ -113,5 +127,12 @@ pub(super) async fn delete_options<B: RequestBody>(
         Some(protobuf::MEDIA_TYPE) => decode::protobuf(&bytes)?,
         Some(_) => return Err(StatusError::unsupported_media_type(negotiate::BODY_TYPES)),
     };
-    DeleteOptions::parse(&request.query, Some(&decoded.value))
+    let value = &decoded.value;
+    if !value.is_object() && !value.is_null() {
+        return Err(StatusError::bad_request(format!(
+            "couldn't get version/kind; json parse error: {}",
+            not_an_object(value)
+        )));
+    }
+    DeleteOptions::parse(&request.query, Some(value))
 }

@@ -8,7 +8,7 @@ use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::authorize;
-use crate::identity::Identity;
+use crate::identity::{Identity, metadata};
 use crate::rest::{Api, Attributes};
 use crate::server::negotiate::Accept;
 use crate::server::{Body, respond};
@@ -40,6 +40,7 @@ pub(super) fn other(
     identity: &Identity,
     parts: &Parts,
     segments: &[String],
+    head: bool,
 ) -> Result<Response<Body>, StatusError> {
     let verb = parts.method.as_str().to_ascii_lowercase();
     authorize(
@@ -52,36 +53,54 @@ pub(super) fn other(
         },
     )?;
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
-    let read_only = parts.method == Method::GET;
+    // Others answer any method alike.
+    let only_get = matches!(
+        path.as_slice(),
+        ["version" | "api"] | ["api", _] | ["apis", _, _]
+    );
+    if only_get && (head || parts.method != Method::GET) {
+        return Err(StatusError::method_not_allowed());
+    }
+    let ends_with_slash = parts.uri.path().ends_with('/');
     let found = match path.as_slice() {
-        ["healthz" | "livez" | "readyz", ..] => Some(respond::text(StatusCode::OK, "ok")),
+        ["healthz" | "livez" | "readyz"] | ["healthz" | "livez" | "readyz", "ping" | "log" | "etcd"]
+            if !ends_with_slash =>
+        {
+            Some(respond::text(StatusCode::OK, "ok"))
+        }
         ["version"] => Some(respond::json(
             StatusCode::OK,
             version(api).to_string().into_bytes(),
             Accept::json(),
         )),
-        [] => Some(respond::json(
+        [] | ["index.html"] => Some(respond::json(
             StatusCode::OK,
             json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]})
                 .to_string()
                 .into_bytes(),
             Accept::json(),
         )),
-        ["api" | "apis", ..] if read_only => {
+        path if path == metadata::CONFIGURATION => {
+            let document = metadata::configuration().to_string();
+            Some(respond::public(document, "application/json"))
+        }
+        path if path == metadata::KEYS => {
+            let keys = metadata::keys(api).map_err(StatusError::internal)?.to_string();
+            Some(respond::public(keys, "application/jwk-set+json"))
+        }
+        ["api" | "apis", ..] => {
             discovery::handle(api, &path, &parts.headers).map(whole)
         }
-        ["openapi", ..] if read_only => {
+        ["openapi", ..] => {
             openapi::handle(api, &path, parts.uri.query(), &parts.headers).map(whole)
         }
         _ => None,
     };
-    let Some(found) = found else {
-        return Ok(not_found());
-    };
-    if read_only {
-        Ok(found)
-    } else {
-        Err(StatusError::method_not_allowed())
+    match (found, path.as_slice()) {
+        (Some(found), _) => Ok(found),
+        (None, ["api", ..]) => no_resource(api, ""),
+        (None, ["apis", group, _, ..]) => no_resource(api, group),
+        (None, _) => Ok(not_found()),
     }
 }
 

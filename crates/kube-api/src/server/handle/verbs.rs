@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::bodies::{delete_options, object_body, patch_body};
 use super::other::no_resource;
 use super::{ResourceRequest, STREAM_FROM, take_turn};
-use crate::registry::{Call, Resource, Subresource};
+use crate::registry::{Action, Call, Resource, Subresource};
 use crate::rest::delete::{self, delete_collection};
 use crate::rest::options::{ListOptions, WriteOptions};
 use crate::rest::patch;
@@ -154,6 +154,7 @@ pub(super) async fn run<B: RequestBody>(
                     namespace: namespace.to_owned(),
                     name: String::new(),
                     body,
+                    upgrades: false,
                 };
                 let reply = action.call(api, &cx, call).await?;
                 return Ok(value_response(
@@ -225,6 +226,9 @@ pub(super) async fn subresource<B: RequestBody>(
     let Some(sub) = resource.subresources.get(&path.subresource) else {
         return no_resource(api, &path.group);
     };
+    if !path.rest.trim_matches('/').is_empty() && !sub.leads_on() {
+        return no_resource(api, &path.group);
+    }
     if !sub.verbs().contains(&verb) {
         return Err(StatusError::method_not_allowed());
     }
@@ -275,25 +279,26 @@ pub(super) async fn subresource<B: RequestBody>(
             }
         },
         Subresource::Action(action) => {
-            let options = WriteOptions::parse(&request.query, "CreateOptions")?;
-            let cx = request.context(&options);
-            let body = match (verb, action.body()) {
-                ("get", _) => Value::Null,
-                (_, None) => object_body(request, &resource.kind, body).await?.value,
-                (_, Some(kind)) => {
-                    let Decoded { mut value, notes } =
-                        object_body(request, &kind.kind, body).await?;
-                    write::check_call(kind, &cx, namespace, &mut value, &notes, &options)?;
-                    value
+            let mut options = WriteOptions::default();
+            let body = match action.asked(&request.query, &path.rest) {
+                Some(asked) => asked?,
+                None => {
+                    options = WriteOptions::parse(&request.query, "CreateOptions")?;
+                    called_with(request, &**action, namespace, &options, body).await?
                 }
             };
+            let cx = request.context(&options);
             let call = Call {
                 resource: Arc::clone(resource),
                 namespace: namespace.to_owned(),
                 name: path.name.clone(),
                 body,
+                upgrades: request.parts.headers.contains_key(http::header::UPGRADE),
             };
             let reply = action.call(api, &cx, call).await?;
+            if reply.code == StatusCode::NO_CONTENT {
+                return Ok(respond::nothing());
+            }
             Ok(value_response(
                 &cx,
                 resource,
@@ -303,6 +308,24 @@ pub(super) async fn subresource<B: RequestBody>(
             ))
         }
     }
+}
+
+/// The body that an action is called with, checked as its kind.
+async fn called_with<B: RequestBody>(
+    request: &ResourceRequest<'_>,
+    action: &dyn Action,
+    namespace: &str,
+    options: &WriteOptions,
+    body: B,
+) -> Result<Value, StatusError> {
+    let Some(kind) = action.body() else {
+        let own = action.gvk().kind;
+        return Ok(object_body(request, &own, body).await?.value);
+    };
+    let cx = request.context(options);
+    let Decoded { mut value, notes } = object_body(request, &kind.kind, body).await?;
+    write::check_call(kind, &cx, namespace, &mut value, &notes, options)?;
+    Ok(value)
 }
 
 pub(super) async fn patch<B: RequestBody>(
