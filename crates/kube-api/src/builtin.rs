@@ -31,6 +31,7 @@ pub(crate) use data::{component_name, schema_bytes};
 pub(crate) use decode::{decode_problem, delete_options_problem, metadata_problem};
 pub(crate) use defaults::TEMPLATE_GENERATION;
 pub(crate) use kind::{BuiltIn, reset_by_status};
+pub(crate) use validation::nodes;
 
 use crate::registry::{Convert, Kin, Other, Registry, Resource, ScalePaths, Subresource};
 use crate::{crd, identity, reviews};

@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::builtin::nodes;
 use crate::clock::seconds;
 use crate::registry::{NameRule, Registry, Resource, StatusOnly, Strategy, Subresource, keep};
 use crate::rest::delete::{self, delete as delete_object};
@@ -94,6 +95,12 @@ impl Strategy for NamespaceStrategy {
         false
     }
 
+    fn validate_create(&self, _api: &Api, _cx: &Context, object: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        nodes::namespace_finalizers(object, &mut errors);
+        errors
+    }
+
     fn validate_update(
         &self,
         _api: &Api,
@@ -152,6 +159,18 @@ impl Strategy for Finalize {
         };
     }
 
+    fn validate_update(
+        &self,
+        _api: &Api,
+        _cx: &Context,
+        new: &Value,
+        _old: &Value,
+    ) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        nodes::namespace_finalizers(new, &mut errors);
+        errors
+    }
+
     fn bumps_generation(&self, _resource: &Resource, _new: &Value, _old: &Value) -> bool {
         false
     }
@@ -162,6 +181,43 @@ impl Strategy for Finalize {
 
     fn name_rule(&self) -> NameRule {
         NameRule::Label
+    }
+}
+
+/// The status of a namespace.
+#[derive(Debug)]
+struct Status;
+
+impl Strategy for Status {
+    fn default(&self, object: &mut Value) {
+        NamespaceStrategy.default(object);
+    }
+
+    fn prepare_for_update(
+        &self,
+        api: &Api,
+        resource: &Resource,
+        cx: &Context,
+        new: &mut Value,
+        old: &Value,
+    ) {
+        StatusOnly.prepare_for_update(api, resource, cx, new, old);
+    }
+
+    fn validate_update(
+        &self,
+        _api: &Api,
+        _cx: &Context,
+        new: &Value,
+        _old: &Value,
+    ) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        nodes::namespace_status(new, &mut errors);
+        errors
+    }
+
+    fn bumps_generation(&self, _resource: &Resource, _new: &Value, _old: &Value) -> bool {
+        false
     }
 }
 
@@ -188,7 +244,7 @@ pub(crate) fn install(registry: &Registry) {
     resource.selectable_fields = vec!["status.phase".to_owned()];
     resource
         .subresources
-        .insert("status".to_owned(), Subresource::Part(Arc::new(StatusOnly)));
+        .insert("status".to_owned(), Subresource::Part(Arc::new(Status)));
     resource
         .subresources
         .insert("finalize".to_owned(), Subresource::Put(Arc::new(Finalize)));

@@ -108,12 +108,33 @@ pub(super) fn apply(group: &str, version: &str, kind: &str, object: &mut Value) 
             with(object, "spec", |spec| autoscaler(version, spec))
         }
         ("admissionregistration.k8s.io", kind) => admission(kind, object),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => with(object, "spec", |spec| {
+            set_number(spec, "matchingPrecedence", 1000);
+        }),
+        ("flowcontrol.apiserver.k8s.io", _) => with(object, "spec", priority_level),
         ("apiregistration.k8s.io", "APIService") => {
             with(object, "spec", |spec| {
                 with(spec, "service", |service| set(service, "port", json!(443)))
             });
         }
         _ => {}
+    }
+}
+
+/// Shares of a priority level, and how its queues are.
+fn priority_level(spec: &mut Members) {
+    for (member, shares) in [("exempt", 0), ("limited", 30)] {
+        with(spec, member, |level| {
+            set(level, "nominalConcurrencyShares", json!(shares));
+            set(level, "lendablePercent", json!(0));
+            with(level, "limitResponse", |response| {
+                with(response, "queuing", |queuing| {
+                    set_number(queuing, "handSize", 8);
+                    set_number(queuing, "queues", 64);
+                    set_number(queuing, "queueLengthLimit", 50);
+                });
+            });
+        });
     }
 }
 

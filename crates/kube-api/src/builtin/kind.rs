@@ -146,7 +146,7 @@ impl Strategy for BuiltIn {
         match self.id() {
             // Nodes may be created with their status (kubernetes `pkg/registry/core/node/strategy.go`).
             ("", "Node") => pods::prepare_node(object),
-            ("", "Pod") => pods::prepare_pod(object),
+            ("", "Pod") => pods::prepare_pod(object, cx.now),
             ("", "Service") => {
                 drop_status(object);
                 services::allocate(api, object, None);
@@ -266,7 +266,10 @@ impl Strategy for BuiltIn {
         // Annotations of deployments are part of what their controller works by.
         let annotated = self.id() == ("apps", "Deployment")
             && new["metadata"]["annotations"] != old["metadata"]["annotations"];
-        self.has_generation(resource) && (annotated || changed(new) != changed(old))
+        // Of a priority class nothing that counts can change.
+        self.has_generation(resource)
+            && self.id() != ("scheduling.k8s.io", "PriorityClass")
+            && (annotated || changed(new) != changed(old))
     }
 
     fn allow_create_on_update(&self) -> bool {
@@ -537,19 +540,17 @@ impl Strategy for Approval {
         old: &Value,
     ) {
         let conditions = new.pointer("/status/conditions").cloned();
-        let fields = new.pointer("/metadata/managedFields").cloned();
+        let metadata = new["metadata"].take();
         *new = old.clone();
-        for (parent, name, value) in [
-            ("status", "conditions", conditions),
-            ("metadata", "managedFields", fields),
-        ] {
-            let Some(members) = new.as_object_mut() else {
-                return;
-            };
-            let parent = members.entry(parent).or_insert_with(|| json!({}));
-            if let (Some(parent), Some(value)) = (parent.as_object_mut(), value) {
-                parent.insert(name.to_owned(), value);
-            }
+        new["metadata"] = metadata;
+        let Some(members) = new.as_object_mut() else {
+            return;
+        };
+        let status = members.entry("status").or_insert_with(|| json!({}));
+        if let Some(status) = status.as_object_mut() {
+            status.remove("conditions");
+            let said = conditions.filter(|said| said.as_array().is_some_and(|all| !all.is_empty()));
+            status.extend(said.map(|said| ("conditions".to_owned(), said)));
         }
         certificates::date_conditions(new, old, &crate::clock::seconds(cx.now));
     }

@@ -13,15 +13,23 @@ pub(super) use actions::{action, subresource};
 pub(super) use parts::{Part, PodPart};
 
 /// A new pod is pending, of a class that follows from what it asks for.
-pub(super) fn prepare_pod(pod: &mut Value) {
+pub(super) fn prepare_pod(pod: &mut Value, now: jiff::Timestamp) {
     let class = quality(pod);
     let Some(members) = pod.as_object_mut() else {
         return;
     };
-    members.insert(
-        "status".to_owned(),
-        json!({"phase": "Pending", "qosClass": class}),
-    );
+    let mut status = json!({"phase": "Pending", "qosClass": class});
+    let gated = members["spec"]["schedulingGates"]
+        .as_array()
+        .is_some_and(|gates| !gates.is_empty());
+    if gated {
+        status["conditions"] = json!([{
+            "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+            "message": "Scheduling is blocked due to non-empty scheduling gates",
+            "lastProbeTime": null, "lastTransitionTime": crate::clock::seconds(now),
+        }]);
+    }
+    members.insert("status".to_owned(), status);
     let Some(spec) = members.get_mut("spec").and_then(Value::as_object_mut) else {
         return;
     };
@@ -209,10 +217,15 @@ pub(super) fn prepare_job(job: &mut Value) {
         ("job-name", &name),
     ];
     if let Some(spec) = job.get_mut("spec").and_then(Value::as_object_mut) {
-        spec.insert(
-            "selector".to_owned(),
-            json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}),
-        );
+        // A selector that somebody brought without saying so is refused later, with this in it.
+        let selector = spec.entry("selector").or_insert_with(|| json!({}));
+        if !selector.is_object() {
+            *selector = json!({});
+        }
+        if !selector["matchLabels"].is_object() {
+            selector["matchLabels"] = json!({});
+        }
+        selector["matchLabels"]["batch.kubernetes.io/controller-uid"] = json!(uid);
         if let Some(template) = spec.get_mut("template") {
             label(object::metadata_mut(template), &labels);
         }

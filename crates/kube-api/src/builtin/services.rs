@@ -305,9 +305,7 @@ pub(super) fn validate(api: &Api, service: &Value, errors: &mut Vec<FieldError>)
                 "spec.clusterIPs",
                 json!([address]),
                 format!(
-                    "failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. The range of valid IPs is {}/{}",
-                    RANGE.0,
-                    32 - RANGE.1
+                    "failed to allocate IP {address}: the provided network does not match the current range"
                 ),
             )),
             Ok(_) => {}

@@ -15,7 +15,7 @@ mod events;
 mod flow;
 mod jobs;
 mod networking;
-pub(super) mod nodes;
+pub(crate) mod nodes;
 mod place;
 mod pod;
 mod policy;
@@ -41,6 +41,7 @@ pub(super) fn create(group: &str, kind: &str, object: &Value) -> Vec<FieldError>
     let mut errors = Vec::new();
     match (group, kind) {
         ("batch", "CronJob") => jobs::cron_job(object, None, &mut errors),
+        ("batch", "Job") => jobs::own_selector(object, &mut errors),
         ("", "Pod") => {
             let spec = Place::of(object, "spec");
             let ephemeral = spec.child("ephemeralContainers");
@@ -74,13 +75,7 @@ pub(super) fn update(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
             immutable(new, old, "/spec/selector", &mut errors);
         }
         ("apps", "StatefulSet") => workloads::stateful_update(new, old, &mut errors),
-        ("batch", "Job") => {
-            immutable(new, old, "/spec/selector", &mut errors);
-            immutable(new, old, "/spec/completionMode", &mut errors);
-            if old.pointer("/spec/suspend") != Some(&json!(true)) {
-                immutable(new, old, "/spec/template", &mut errors);
-            }
-        }
+        ("batch", "Job") => jobs::job_update(new, old, &mut errors),
         ("batch", "CronJob") => jobs::cron_job(new, Some(old), &mut errors),
         ("", "Pod") => pod::update(new, old, &mut errors),
         // The real server checks taints twice, and says so.
@@ -183,7 +178,9 @@ pub(super) fn status(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
     match (group, kind) {
         ("apps", "Deployment") => workloads::deployment_status(new, old, &mut errors),
         ("", "Service") => service::status(new, &mut errors),
-        ("", "Pod") => pod::status(new, &mut errors),
+        ("", "Pod") => pod::status(new, old, &mut errors),
+        ("batch", "Job") => jobs::status(new, &mut errors),
+        ("", "PersistentVolumeClaim") => storage::claim_status(new, &mut errors),
         ("", "Node") => nodes::addresses(new, &mut errors),
         ("", "Namespace") => nodes::namespace_status(new, &mut errors),
         ("apps", "StatefulSet" | "ReplicaSet" | "DaemonSet") | ("", "ReplicationController") => {
@@ -249,7 +246,10 @@ fn every_write(
         ("", "LimitRange") => policy::limits(object, errors),
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
             access::role(kind, object, errors);
+            access::aggregation(object, errors);
         }
+        ("apiregistration.k8s.io", _) => access::api_service(object, errors),
+        ("apps", "ControllerRevision") => workloads::revision(object, errors),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
             access::binding(kind, object, errors);
         }
@@ -286,7 +286,9 @@ fn priority_class(object: &Value, errors: &mut Vec<FieldError>) {
     let name = object::meta(object, "name");
     let is_system = name.starts_with("system-");
     if is_system && !matches!(name, "system-node-critical" | "system-cluster-critical") {
-        let detail = "priority class names with 'system-' prefix are reserved for system use only. error: only the following names are allowed: system-node-critical, system-cluster-critical";
+        let detail =
+            "priority class names with 'system-' prefix are reserved for system use only. error: ";
+        let detail = format!("{detail}{name} is not a known system priority class");
         errors.push(FieldError::forbidden("metadata.name", detail));
     }
     let value = Place::of(object, "value");
@@ -317,17 +319,4 @@ fn lease(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
         errors.push(seconds.invalid("must be greater than 0"));
     }
     place::not_negative(&spec.child("leaseTransitions"), errors);
-    let (strategy, holder) = (spec.child("strategy"), spec.child("preferredHolder"));
-    if strategy.is_set() && strategy.text() != "OldestEmulationVersion" {
-        let known = ["OldestEmulationVersion"];
-        let qualified = drover_structural::names::qualified_name(strategy.text());
-        if strategy.text().contains('/') {
-            place::problems(&strategy, qualified, errors);
-        } else {
-            errors.push(strategy.unsupported(&known));
-        }
-    }
-    if !holder.is_empty() && strategy.is_empty() {
-        errors.push(holder.forbidden("may only be specified if `strategy` is defined"));
-    }
 }

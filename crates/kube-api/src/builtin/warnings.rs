@@ -15,6 +15,18 @@ pub(super) fn of(group: &str, kind: &str, new: &Value, old: Option<&Value>) -> V
     let spec = Place::of(new, "spec");
     match (group, kind) {
         ("", "Service") => service(&spec),
+        ("discovery.k8s.io", "EndpointSlice") if new["addressType"] == "FQDN" => {
+            vec!["spec.addressType: FQDN endpoints are deprecated".to_owned()]
+        }
+        ("networking.k8s.io", "Ingress")
+            if old.is_none()
+                && !new["metadata"]["annotations"]["kubernetes.io/ingress.class"].is_null() =>
+        {
+            vec![
+                "annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead"
+                    .to_owned(),
+            ]
+        }
         // People make pods; what changes them is rarely a person.
         ("", "Pod") if old.is_none() => pod(&spec),
         ("apps", "Deployment" | "DaemonSet" | "ReplicaSet" | "StatefulSet")

@@ -241,6 +241,13 @@ pub(crate) fn schema(resource: &Resource) -> Arc<Schema> {
 /// (apiserver `GetResetFields` of the strategies).
 fn reset_fields(resource: &Resource, subresource: &str) -> Option<FieldSet> {
     match subresource {
+        "" if &*resource.group == "certificates.k8s.io" => {
+            Some(FieldSet::of_fields(&[&["spec"], &["status"]]))
+        }
+        "approval" => Some(FieldSet::of_fields(&[
+            &["spec"],
+            &["status", "certificate"],
+        ])),
         "" if resource.has_status() => Some(FieldSet::of_fields(&[&["status"]])),
         "status" if resource.custom => {
             let mut paths: Vec<Vec<&str>> = vec![vec!["metadata"]];

@@ -59,7 +59,12 @@ impl Target {
     }
 
     fn invalid(&self, name: &str, errors: &[FieldError]) -> StatusError {
-        StatusError::invalid(&self.resource.group, &self.resource.kind, name, errors)
+        // Events of either group are checked as those of the first.
+        let group = match &*self.resource.group {
+            "events.k8s.io" => "",
+            group => group,
+        };
+        StatusError::invalid(group, &self.resource.kind, name, errors)
     }
 }
 

@@ -295,7 +295,11 @@ async fn resource<B: RequestBody>(
         };
     }
     let answered = in_turn(&request, &resource, verb, in_namespace, timeout, body).await;
-    let served = !path.subresource.is_empty() || resource.supports(verb);
+    let served = if path.subresource.is_empty() {
+        resource.supports(verb)
+    } else {
+        resource.subresources.contains_key(&*path.subresource)
+    };
     let Some(deprecation) = resource.deprecation.as_ref().filter(|_| served) else {
         return answered;
     };

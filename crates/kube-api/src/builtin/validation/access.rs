@@ -4,9 +4,78 @@
 use drover_structural::{FieldError, names};
 use serde_json::Value;
 
-use super::place::{Place, problems};
+use super::place::{Place, label_selector, problems, required};
+use crate::rest::object::meta;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
+
+/// Which roles a ClusterRole is made of.
+pub(super) fn aggregation(object: &Value, errors: &mut Vec<FieldError>) {
+    let rule = Place::of(object, "aggregationRule");
+    let selectors = rule.child("clusterRoleSelectors");
+    if rule.is_set() && selectors.is_empty() {
+        errors
+            .push(selectors.missing(
+                "at least one clusterRoleSelector required if aggregationRule is non-nil",
+            ));
+    }
+    for selector in selectors.items() {
+        let mut found = Vec::new();
+        label_selector(&selector, &mut found);
+        if !found.is_empty() {
+            // The real server shows a selector that it could not read.
+            let detail = "invalid label selector.";
+            errors.push(FieldError::invalid(selector.path(), Value::Null, detail));
+        }
+        errors.extend(found);
+    }
+}
+
+/// What is wrong with an APIService (kube-aggregator `pkg/apis/apiregistration/validation`).
+pub(super) fn api_service(object: &Value, errors: &mut Vec<FieldError>) {
+    let spec = Place::of(object, "spec");
+    let (group, version) = (spec.child("group"), spec.child("version"));
+    let wanted = format!("{}.{}", version.text(), group.text());
+    let name = meta(object, "name");
+    if name != wanted {
+        let detail = format!("must be `spec.version+\".\"+spec.group`: {wanted:?}");
+        errors.push(FieldError::invalid("metadata.name", name, detail));
+    }
+    if !group.is_empty() {
+        problems(&group, names::dns_1123_subdomain(group.text()), errors);
+    }
+    problems(&version, names::dns_1035_label(version.text()), errors);
+    for (member, most) in [("groupPriorityMinimum", 20_000), ("versionPriority", 1_000)] {
+        let place = spec.child(member);
+        let number = place.number().unwrap_or(0);
+        if !(1..=most).contains(&number) {
+            let detail = format!("must be positive and less than {most}");
+            errors.push(FieldError::invalid(place.path(), number, detail));
+        }
+    }
+    let service = spec.child("service");
+    let (skips, bundle) = (spec.child("insecureSkipTLSVerify"), spec.child("caBundle"));
+    if !service.is_set() {
+        if !bundle.is_empty() {
+            let shown = format!("{} bytes", bundle.text().len());
+            let detail = "local APIServices may not have a caBundle";
+            errors.push(FieldError::invalid(bundle.path(), shown, detail));
+        }
+        if skips.is_true() {
+            errors.push(skips.invalid("local APIServices may not have insecureSkipTLSVerify"));
+        }
+        return;
+    }
+    required(&service.child("namespace"), errors);
+    required(&service.child("name"), errors);
+    let port = service.child("port");
+    let number = port.number().unwrap_or(0);
+    let found = names::port_number(number).into_iter();
+    errors.extend(found.map(|problem| FieldError::invalid(port.path(), number, problem)));
+    if skips.is_true() && !bundle.is_empty() {
+        errors.push(skips.invalid("may not be true if caBundle is present"));
+    }
+}
 
 /// What is wrong with a Role or ClusterRole.
 pub(super) fn role(kind: &str, object: &Value, errors: &mut Vec<FieldError>) {

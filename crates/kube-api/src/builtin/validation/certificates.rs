@@ -101,7 +101,8 @@ fn usages(place: &Place<'_>, errors: &mut Vec<FieldError>) {
 /// The name of a signer: a domain and a path of one part (kubernetes `ValidateSignerName`).
 fn signer(name: &Place<'_>, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     let text = name.text();
-    let wrong = |detail: String| FieldError::invalid(name.path(), text, detail);
+    let part = |part: &str, detail: String| FieldError::invalid(name.path(), part, detail);
+    let wrong = |detail: String| part(text, detail);
     if text == LEGACY {
         let held = old.and_then(|old| old.pointer("/spec/signerName")?.as_str());
         if held != Some(LEGACY) {
@@ -121,17 +122,19 @@ fn signer(name: &Place<'_>, old: Option<&Value>, errors: &mut Vec<FieldError>) {
         errors.push(wrong(detail.to_owned()));
         return;
     };
-    for found in names::dns_1123_subdomain(domain) {
-        let detail = format!("validating label {domain:?}: {found}");
-        errors.push(wrong(detail));
+    let labels: Vec<&str> = domain.split('.').collect();
+    for label in &labels {
+        for found in names::dns_1123_label(label) {
+            errors.push(part(domain, format!("validating label {label:?}: {found}")));
+        }
     }
-    if !domain.contains('.') && errors.is_empty() {
+    if labels.len() < 2 {
         errors.push(wrong(
             "should be a domain with at least two segments separated by dots".to_owned(),
         ));
     }
     for found in names::dns_1123_subdomain(path) {
-        errors.push(wrong(format!("validating label {path:?}: {found}")));
+        errors.push(part(path, format!("validating label {path:?}: {found}")));
     }
 }
 

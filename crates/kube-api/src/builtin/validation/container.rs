@@ -148,7 +148,11 @@ fn common(container: &Place<'_>, volumes: &BTreeSet<&str>, errors: &mut Vec<Fiel
     if !name.is_empty() {
         problems(&name, names::dns_1123_label(name.text()), errors);
     }
-    required(&part("image"), errors);
+    let image = part("image");
+    required(&image, errors);
+    if image.text().trim() != image.text() {
+        errors.push(image.invalid("must not have leading or trailing whitespace"));
+    }
     one_of(
         &part("terminationMessagePolicy"),
         &["File", "FallbackToLogsOnError"],

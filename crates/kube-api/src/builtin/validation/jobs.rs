@@ -4,7 +4,7 @@ use drover_structural::FieldError;
 use serde_json::Value;
 
 use super::place::{Place, label_selector, not_negative, one_of, perhaps_one_of};
-use super::{pod, schedule};
+use super::{immutable, pod, schedule};
 
 /// The longest name whose jobs still have names.
 const LONGEST_CRON_JOB: usize = 52;
@@ -18,6 +18,63 @@ pub(super) fn job(object: &Value, errors: &mut Vec<FieldError>) {
         label_selector(&selector, errors);
     } else {
         errors.push(selector.missing(""));
+    }
+    let template = spec.child("template").child("metadata").child("labels");
+    if !selects(&selector, &template) {
+        errors.push(template.invalid("`selector` does not match template `labels`"));
+    }
+}
+
+/// Whether a selector of equalities, which is all that jobs are given, selects labels.
+fn selects(selector: &Place<'_>, labels: &Place<'_>) -> bool {
+    selector.is_set()
+        && selector
+            .child("matchLabels")
+            .members()
+            .iter()
+            .all(|(key, value)| labels.child(key).text() == value.text())
+}
+
+/// The selector of a job is made for it, unless it says that it brings its own.
+pub(super) fn own_selector(object: &Value, errors: &mut Vec<FieldError>) {
+    let spec = Place::of(object, "spec");
+    if spec.child("manualSelector").is_true() {
+        return;
+    }
+    let uid = crate::rest::object::meta(object, "uid");
+    let made = serde_json::json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
+    let selector = spec.child("selector");
+    if selector.value() != &made {
+        errors.push(selector.invalid("`selector` not auto-generated"));
+    }
+}
+
+/// What may not change in a Job.
+pub(super) fn job_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    own_selector(new, errors);
+    let is = |object: &Value, pointer: &str, value: Value| object.pointer(pointer) == Some(&value);
+    // The number of an indexed job may change along with how many run at once.
+    let elastic = is(new, "/spec/completionMode", "Indexed".into())
+        && new.pointer("/spec/completions") == new.pointer("/spec/parallelism");
+    if !elastic {
+        immutable(new, old, "/spec/completions", errors);
+    }
+    immutable(new, old, "/spec/selector", errors);
+    if !is(old, "/spec/suspend", true.into()) {
+        immutable(new, old, "/spec/template", errors);
+    }
+    immutable(new, old, "/spec/completionMode", errors);
+    immutable(new, old, "/spec/podFailurePolicy", errors);
+    immutable(new, old, "/spec/backoffLimitPerIndex", errors);
+    immutable(new, old, "/spec/managedBy", errors);
+    immutable(new, old, "/spec/successPolicy", errors);
+}
+
+/// What is wrong with the status of a Job.
+pub(super) fn status(object: &Value, errors: &mut Vec<FieldError>) {
+    let status = Place::of(object, "status");
+    for member in ["active", "succeeded", "failed", "ready", "terminating"] {
+        not_negative(&status.child(member), errors);
     }
 }
 
@@ -48,6 +105,15 @@ fn job_spec(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
             }
         }
     }
+    let manager = spec.child("managedBy");
+    if manager.is_set() {
+        manager_name(&manager, errors);
+    }
+    perhaps_one_of(
+        &spec.child("podReplacementPolicy"),
+        &["Failed", "TerminatingOrFailed"],
+        errors,
+    );
     pod::template(&spec.child("template"), errors);
     let policy = spec.child("template").child("spec").child("restartPolicy");
     match policy.text() {
@@ -56,6 +122,18 @@ fn job_spec(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
             errors.push(policy.missing("valid values: \"OnFailure\", \"Never\""));
         }
         _ => errors.push(policy.unsupported(&["OnFailure", "Never"])),
+    }
+}
+
+/// Who manages a job is named by a domain and a path.
+fn manager_name(name: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+    match name.text().split_once('/') {
+        Some((domain, path)) if !domain.is_empty() && !path.is_empty() => {
+            let found = drover_structural::names::dns_1123_subdomain(domain);
+            super::place::problems(name, found, errors);
+        }
+        _ => errors.push(name.invalid(detail)),
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn addresses(node: &Value, errors: &mut Vec<FieldError>) {
 }
 
 /// What is wrong with the status of a namespace.
-pub(in crate::builtin) fn namespace_status(object: &Value, errors: &mut Vec<FieldError>) {
+pub(crate) fn namespace_status(object: &Value, errors: &mut Vec<FieldError>) {
     let phase = Place::of(object, "status").child("phase");
     let (wanted, is) = if object["metadata"]["deletionTimestamp"].is_null() {
         ("Active", "")
@@ -88,7 +88,7 @@ pub(in crate::builtin) fn namespace_status(object: &Value, errors: &mut Vec<Fiel
 }
 
 /// What is wrong with the finalizers of a namespace.
-pub(in crate::builtin) fn namespace_finalizers(object: &Value, errors: &mut Vec<FieldError>) {
+pub(crate) fn namespace_finalizers(object: &Value, errors: &mut Vec<FieldError>) {
     for finalizer in Place::of(object, "spec").child("finalizers").items() {
         let found = names::qualified_name(finalizer.text());
         if found.is_empty() && !finalizer.text().contains('/') && finalizer.text() != "kubernetes" {

@@ -354,7 +354,7 @@ pub(super) fn update(
     for (index, gate) in left(&spec).into_iter().enumerate() {
         if !before.contains(&gate) {
             errors.push(FieldError::forbidden(
-                format!("{}[{index}]", gates.path()),
+                format!("{}[{index}].name", gates.path()),
                 "only deletion is allowed, but found new scheduling gate '".to_owned()
                     + &gate
                     + "'",
@@ -479,7 +479,11 @@ fn unchanged(spec: &Place<'_>, held: &Place<'_>, errors: &mut Vec<FieldError>) {
 }
 
 /// What is wrong with the status of a pod.
-pub(super) fn status(object: &serde_json::Value, errors: &mut Vec<FieldError>) {
+pub(super) fn status(
+    object: &serde_json::Value,
+    old: &serde_json::Value,
+    errors: &mut Vec<FieldError>,
+) {
     const SYSTEM: [&str; 3] = ["PodScheduled", "Ready", "Initialized"];
     let status = Place::of(object, "status");
     for condition in status.child("conditions").items() {
@@ -500,6 +504,7 @@ pub(super) fn status(object: &serde_json::Value, errors: &mut Vec<FieldError>) {
     if generation.number().is_some_and(|number| number < 0) {
         errors.push(generation.invalid("must be a non-negative integer"));
     }
+    fixed_status(object, old, errors);
     for list in ["podIPs", "hostIPs"] {
         let entries = status.child(list).items();
         for entry in &entries {
@@ -519,5 +524,36 @@ pub(super) fn status(object: &serde_json::Value, errors: &mut Vec<FieldError>) {
                 "may specify no more than one IP for each IP family",
             ));
         }
+    }
+}
+
+/// What a pod's status may not say of what its specification or the status itself tells otherwise.
+fn fixed_status(object: &serde_json::Value, old: &serde_json::Value, errors: &mut Vec<FieldError>) {
+    let status = Place::of(object, "status");
+    let class = status.child("qosClass");
+    let held = &old["status"]["qosClass"];
+    if !held.is_null() && class.value() != held {
+        errors.push(class.invalid("field is immutable"));
+    }
+    let node = status.child("nominatedNodeName");
+    if !node.is_empty() {
+        super::place::problems(&node, names::dns_1123_subdomain(node.text()), errors);
+    }
+    let claims = Place::of(object, "spec").child("resourceClaims").items();
+    for entry in status.child("resourceClaimStatuses").items() {
+        let name = entry.child("name");
+        if claims
+            .iter()
+            .all(|claim| claim.child("name").text() != name.text())
+        {
+            errors.push(name.invalid("must match the name of an entry in `spec.resourceClaims`"));
+        }
+    }
+    let own = status.child("hostIP");
+    let first = status.child("hostIPs").items().into_iter().next();
+    if let Some(address) = first.map(|first| first.child("ip"))
+        && address.text() != own.text()
+    {
+        errors.push(address.invalid("must be equal to `hostIP`"));
     }
 }

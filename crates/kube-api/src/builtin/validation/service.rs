@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::place::{Place, labels, one_of, perhaps_one_of, port, problems, required};
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+/// Whom traffic prefers, in the order of the real server's message.
+const NEAR: [&str; 3] = ["PreferClose", "PreferSameZone", "PreferSameNode"];
 const POLICIES: [&str; 2] = ["Cluster", "Local"];
 
 /// What is wrong with a service.
@@ -57,6 +59,7 @@ pub(super) fn check(object: &Value, errors: &mut Vec<FieldError>) {
     affinity(&spec, errors);
     for address in spec.child("externalIPs").items() {
         self::address(&address, errors);
+        outside(&address, errors);
     }
     one_of(&kind, &TYPES, errors);
     repeated_ports(kind.text(), &ports, errors);
@@ -177,6 +180,37 @@ pub(super) fn address(address: &Place<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
+/// An address by which others reach a service is none of this host's or link's (kubernetes `ValidateNonSpecialIP`).
+fn outside(address: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let Ok(parsed) = address.text().parse::<IpAddr>() else {
+        return;
+    };
+    let (local, group) = match parsed {
+        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == [224, 0, 0]),
+        IpAddr::V6(v6) => (
+            v6.is_unicast_link_local(),
+            v6.segments()[0] & 0xff0f == 0xff02,
+        ),
+    };
+    if parsed.is_unspecified() {
+        errors.push(address.invalid(format!("may not be unspecified ({})", address.text())));
+    }
+    if parsed.is_loopback() {
+        errors.push(address.invalid("may not be in the loopback range (127.0.0.0/8, ::1/128)"));
+    }
+    if local {
+        errors.push(
+            address.invalid("may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+        );
+    }
+    if group {
+        errors.push(
+            address
+                .invalid("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
+        );
+    }
+}
+
 /// No two ports may mean the same, and only some types have node ports.
 fn repeated_ports(kind: &str, ports: &[Place<'_>], errors: &mut Vec<FieldError>) {
     let number = |port: &Place<'_>, member: &str| port.child(member).number().unwrap_or(0);
@@ -251,7 +285,15 @@ fn traffic(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
             errors.push(member.forbidden(what));
         }
     }
+    let class = spec.child("loadBalancerClass");
+    if !class.is_empty() && kind == "LoadBalancer" {
+        problems(&class, names::qualified_name(class.text()), errors);
+    }
     source_ranges(spec, kind, errors);
+    let near = spec.child("trafficDistribution");
+    if near.is_set() && !NEAR.contains(&near.text()) {
+        errors.push(FieldError::not_supported(near.path(), near.text(), NEAR));
+    }
 }
 
 /// Who may reach a balancer of load is said only where there is one.
@@ -263,12 +305,19 @@ fn source_ranges(spec: &Place<'_>, kind: &str, errors: &mut Vec<FieldError>) {
             "may only be used when `type` is 'LoadBalancer'",
         ));
     }
+    if kind == "LoadBalancer" {
+        for (index, range) in ranges.items().iter().enumerate() {
+            let called = format!("spec.LoadBalancerSourceRanges[{index}]");
+            super::networking::cidr(&range.called(called), errors);
+        }
+    }
 }
 
 /// What may not change: an address that was given.
 pub(super) fn update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let (spec, held) = (Place::of(new, "spec"), Place::of(old, "spec"));
     let is = |place: &Place<'_>, member: &str, text: &str| place.child(member).text() == text;
+    balancer_update(&spec, &held, errors);
     if is_name(&spec) || is_name(&held) {
         return;
     }
@@ -301,6 +350,29 @@ pub(super) fn update(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
             Value::Null,
             "primary clusterIP can not be unset",
         ));
+    }
+}
+
+/// A balancer keeps its class and the port by which it asks for health.
+fn balancer_update(spec: &Place<'_>, held: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let balances = |place: &Place<'_>| place.child("type").text() == "LoadBalancer";
+    if !balances(spec) || !balances(held) {
+        return;
+    }
+    let checks = |place: &Place<'_>| place.child("externalTrafficPolicy").text() == "Local";
+    let (now, before) = (
+        spec.child("healthCheckNodePort"),
+        held.child("healthCheckNodePort"),
+    );
+    if checks(spec) && checks(held) && now.value() != before.value() {
+        errors.push(now.forbidden("field is immutable"));
+    }
+    let (now, before) = (
+        spec.child("loadBalancerClass"),
+        held.child("loadBalancerClass"),
+    );
+    if now.value() != before.value() {
+        errors.push(now.invalid("may not change once set"));
     }
 }
 

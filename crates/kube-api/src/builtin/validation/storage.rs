@@ -27,6 +27,18 @@ const BESIDE: [&str; 9] = [
     "volumeAttributesClassName",
 ];
 
+/// What a path on a node may be.
+const HOST_PATHS: [&str; 8] = [
+    "",
+    "BlockDevice",
+    "CharDevice",
+    "Directory",
+    "DirectoryOrCreate",
+    "File",
+    "FileOrCreate",
+    "Socket",
+];
+
 fn access_modes(modes: &Place<'_>, errors: &mut Vec<FieldError>) {
     let mut alone = false;
     let mut shared = false;
@@ -94,8 +106,10 @@ pub(super) fn volume(object: &Value, errors: &mut Vec<FieldError>) {
         errors.push(capacity.unsupported(&["storage"]));
     }
     for (_, amount) in &amounts {
+        never_negative(amount, errors);
         positive(amount, errors);
     }
+    source(&spec, errors);
     perhaps_one_of(
         &spec.child("persistentVolumeReclaimPolicy"),
         &["Delete", "Recycle", "Retain"],
@@ -122,6 +136,84 @@ pub(super) fn volume(object: &Value, errors: &mut Vec<FieldError>) {
         problems(&class, names::dns_1123_subdomain(class.text()), errors);
     }
     perhaps_one_of(&spec.child("volumeMode"), &["Block", "Filesystem"], errors);
+}
+
+/// What is wrong with the place of a volume, of the kinds that are not given up.
+fn source(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let host = spec.child("hostPath");
+    if host.is_set() {
+        let path = host.child("path");
+        required(&path, errors);
+        no_way_up(&path, errors);
+        let kind = host.child("type");
+        if kind.is_set() && !HOST_PATHS.contains(&kind.text()) {
+            errors.push(kind.unsupported(&HOST_PATHS));
+        }
+    }
+    let nfs = spec.child("nfs");
+    if nfs.is_set() {
+        let path = nfs.child("path");
+        required(&nfs.child("server"), errors);
+        required(&path, errors);
+        if !path.is_empty() && !path.text().starts_with('/') {
+            errors.push(path.invalid("must be an absolute path"));
+        }
+    }
+    let local = spec.child("local");
+    if local.is_set() {
+        let path = local.child("path");
+        required(&path, errors);
+        no_way_up(&path, errors);
+        let affinity = spec.child("nodeAffinity");
+        if !affinity.is_set() {
+            errors.push(affinity.missing("Local volume requires node affinity"));
+        }
+    }
+    let csi = spec.child("csi");
+    if csi.is_set() {
+        let driver = csi.child("driver");
+        required(&driver, errors);
+        if !driver.is_empty() {
+            problems(&driver, names::dns_1123_subdomain(driver.text()), errors);
+        }
+        required(&csi.child("volumeHandle"), errors);
+    }
+    let class = spec.child("volumeAttributesClassName");
+    if !class.is_empty() && !csi.is_set() {
+        errors.push(csi.missing("has to be specified when using volumeAttributesClassName"));
+    }
+    let terms = spec.child("nodeAffinity").child("required");
+    if terms.is_set() && terms.child("nodeSelectorTerms").is_empty() {
+        let detail = "must have at least one node selector term";
+        errors.push(terms.child("nodeSelectorTerms").missing(detail));
+    }
+}
+
+fn no_way_up(path: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if path.text().split('/').any(|part| part == "..") {
+        errors.push(path.invalid("must not contain '..'"));
+    }
+}
+
+/// What is wrong with the status of a PersistentVolumeClaim.
+pub(super) fn claim_status(object: &Value, errors: &mut Vec<FieldError>) {
+    for (_, amount) in Place::of(object, "status").child("capacity").members() {
+        never_negative(&amount, errors);
+    }
+}
+
+fn never_negative(amount: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if let Some(value) = read(amount.value())
+        && value < Quantity::from_int(0)
+    {
+        // The real server shows the number behind a quantity here.
+        let shown = value.to_string();
+        let shown = shown
+            .parse::<i64>()
+            .map_or_else(|_| shown.into(), Value::from);
+        let detail = "must be a valid resource quantity";
+        errors.push(FieldError::invalid(amount.path(), shown, detail));
+    }
 }
 
 /// What may not change in a PersistentVolume.

@@ -12,6 +12,10 @@ use crate::rbac::selects;
 pub(super) fn check(kind: &str, object: &Value, is_new: bool, errors: &mut Vec<FieldError>) {
     let spec = Place::of(object, "spec");
     for member in ["replicas", "minReadySeconds", "revisionHistoryLimit"] {
+        // Of StatefulSets the real server does not look at it.
+        if (kind, member) == ("StatefulSet", "revisionHistoryLimit") {
+            continue;
+        }
         not_negative(&spec.child(member), errors);
     }
     if kind == "ReplicationController" {
@@ -320,6 +324,15 @@ pub(super) fn status(kind: &str, object: &Value, old: &Value, errors: &mut Vec<F
         more("availableReplicas", ready);
     }
     not_decremented(&status, old, errors);
+}
+
+/// What is wrong with a ControllerRevision.
+pub(super) fn revision(object: &Value, errors: &mut Vec<FieldError>) {
+    let data = Place::of(object, "data");
+    if !data.is_set() {
+        errors.push(data.missing("data is mandatory"));
+    }
+    not_negative(&Place::of(object, "revision"), errors);
 }
 
 /// Collisions are only ever counted up.
