@@ -20,7 +20,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_seen_is_undone() {
             .ok()
             .map(|text| text.parse::<u64>().expect("a number"))
     };
-    let rounds = number("DROVER_KILL_ROUNDS").unwrap_or(10);
+    let rounds = number("DROVER_KILL_ROUNDS").unwrap_or(30);
     let seed = number("DROVER_KILL_SEED").unwrap_or_else(rand::random);
     println!("DROVER_KILL_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);

@@ -111,6 +111,12 @@ pub(super) fn apply(group: &str, version: &str, kind: &str, object: &mut Value) 
         ("flowcontrol.apiserver.k8s.io", "FlowSchema") => with(object, "spec", |spec| {
             set_number(spec, "matchingPrecedence", 1000);
         }),
+        // Only clusters that choose leaders by themselves have these.
+        ("coordination.k8s.io", "Lease") => with(object, "spec", |spec| {
+            for member in ["strategy", "preferredHolder"] {
+                spec.remove(member);
+            }
+        }),
         ("flowcontrol.apiserver.k8s.io", _) => with(object, "spec", priority_level),
         ("apiregistration.k8s.io", "APIService") => {
             with(object, "spec", |spec| {

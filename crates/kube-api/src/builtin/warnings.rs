@@ -15,7 +15,7 @@ pub(super) fn of(group: &str, kind: &str, new: &Value, old: Option<&Value>) -> V
     let spec = Place::of(new, "spec");
     match (group, kind) {
         ("", "Service") => service(&spec),
-        ("discovery.k8s.io", "EndpointSlice") if new["addressType"] == "FQDN" => {
+        ("discovery.k8s.io", "EndpointSlice") if old.is_none() && new["addressType"] == "FQDN" => {
             vec!["spec.addressType: FQDN endpoints are deprecated".to_owned()]
         }
         ("networking.k8s.io", "Ingress")

@@ -413,9 +413,28 @@ pub(super) fn resize_update(
             .map(|item| item.child("name").text().to_owned());
         names.collect::<Vec<_>>()
     };
-    if names(new) != names(old) {
+    if names(new) != names(old) || other_resources(new) != other_resources(old) {
         errors.push(spec.forbidden("only cpu and memory resources are mutable"));
     }
+}
+
+/// What containers may use beside processors and memory.
+fn other_resources(pod: &serde_json::Value) -> Vec<serde_json::Value> {
+    let lists =
+        ["containers", "initContainers"].map(|list| Place::of(pod, "spec").child(list).items());
+    let mut found = Vec::new();
+    for container in lists.iter().flatten() {
+        for member in ["limits", "requests"] {
+            let amounts = container.child("resources").child(member).members();
+            let others = amounts
+                .into_iter()
+                .filter(|(name, _)| !matches!(*name, "cpu" | "memory"));
+            found.extend(others.map(|(name, amount)| {
+                serde_json::json!([container.child("name").text(), member, name, amount.value()])
+            }));
+        }
+    }
+    found
 }
 
 fn added_tolerations(new: &Place<'_>, old: &Place<'_>, errors: &mut Vec<FieldError>) {

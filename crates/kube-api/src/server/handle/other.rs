@@ -19,6 +19,26 @@ pub(super) fn not_found() -> Response<Body> {
     respond::text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
+/// What is asked of health by name: this server answers, writes its log, and has its store.
+const CHECKS: [&str; 3] = ["ping", "log", "etcd"];
+
+/// Whether all is well, with every check by name where somebody wants to read that (apiserver `healthz`).
+fn health(which: &str, query: Option<&str>) -> String {
+    let verbose = query
+        .unwrap_or_default()
+        .split('&')
+        .any(|pair| pair.split('=').next() == Some("verbose"));
+    if !verbose {
+        return "ok".to_owned();
+    }
+    let mut text: String = CHECKS
+        .iter()
+        .map(|check| format!("[+]{check} ok\n"))
+        .collect();
+    text.push_str(&format!("{which} check passed\n"));
+    text
+}
+
 /// A path below a group that names nothing: groups that are built in have a router of their own, which says so as a
 /// `Status`.
 pub(super) fn no_resource(api: &Api, group: &str) -> Result<Response<Body>, StatusError> {
@@ -63,9 +83,10 @@ pub(super) fn other(
     }
     let ends_with_slash = parts.uri.path().ends_with('/');
     let found = match path.as_slice() {
-        ["healthz" | "livez" | "readyz"] | ["healthz" | "livez" | "readyz", "ping" | "log" | "etcd"]
-            if !ends_with_slash =>
-        {
+        [which @ ("healthz" | "livez" | "readyz")] if !ends_with_slash => {
+            Some(respond::text(StatusCode::OK, health(which, parts.uri.query())))
+        }
+        ["healthz" | "livez" | "readyz", check] if !ends_with_slash && CHECKS.contains(check) => {
             Some(respond::text(StatusCode::OK, "ok"))
         }
         ["version"] => Some(respond::json(
