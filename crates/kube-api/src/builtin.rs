@@ -18,6 +18,7 @@ mod events;
 mod kind;
 mod pods;
 mod services;
+mod status;
 mod validation;
 mod warnings;
 
@@ -30,7 +31,8 @@ pub(crate) use conform::conform;
 pub(crate) use data::{component_name, schema_bytes};
 pub(crate) use decode::{decode_problem, delete_options_problem, metadata_problem};
 pub(crate) use defaults::TEMPLATE_GENERATION;
-pub(crate) use kind::{BuiltIn, reset_by_status};
+pub(crate) use kind::BuiltIn;
+pub(crate) use status::reset_by_status;
 pub(crate) use validation::nodes;
 
 use crate::registry::{Convert, Kin, Other, Registry, Resource, ScalePaths, Subresource};
@@ -169,9 +171,9 @@ fn subresource(
     kind: &Arc<BuiltIn>,
 ) -> Option<Subresource> {
     let part = match (&*facts.name, &*part.name) {
-        (_, "status") => Subresource::Part(Arc::new(kind::Status(Arc::clone(kind)))),
+        (_, "status") => Subresource::Part(Arc::new(status::Status(Arc::clone(kind)))),
         (_, "scale") => Subresource::Scale(scale_paths(&facts.name)),
-        ("certificatesigningrequests", "approval") => Subresource::Part(Arc::new(kind::Approval)),
+        ("certificatesigningrequests", "approval") => Subresource::Part(Arc::new(status::Approval)),
         ("pods", "ephemeralcontainers" | "resize") => Subresource::Part(Arc::new(pods::PodPart {
             kind: Arc::clone(kind),
             part: if part.name == "resize" {

@@ -18,6 +18,7 @@ mod networking;
 pub(crate) mod nodes;
 mod place;
 mod pod;
+mod pod_change;
 mod policy;
 mod schedule;
 mod service;
@@ -77,7 +78,7 @@ pub(super) fn update(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
         ("apps", "StatefulSet") => workloads::stateful_update(new, old, &mut errors),
         ("batch", "Job") => jobs::job_update(new, old, &mut errors),
         ("batch", "CronJob") => jobs::cron_job(new, Some(old), &mut errors),
-        ("", "Pod") => pod::update(new, old, &mut errors),
+        ("", "Pod") => pod_change::update(new, old, &mut errors),
         // The real server checks taints twice, and says so.
         ("", "Node") => nodes::node_update(new, old, &mut errors),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
@@ -160,7 +161,7 @@ pub(super) fn service_obstacles(api: &Api, new: &Value, old: Option<&Value>) -> 
 pub(super) fn ephemeral_containers(new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     pod::check(&Place::of(new, "spec"), &mut errors);
-    pod::ephemeral_update(new, old, &mut errors);
+    pod_change::ephemeral_update(new, old, &mut errors);
     errors
 }
 
@@ -168,7 +169,7 @@ pub(super) fn ephemeral_containers(new: &Value, old: &Value) -> Vec<FieldError> 
 pub(super) fn resized_pod(new: &Value, old: &Value, same_class: bool) -> Vec<FieldError> {
     let mut errors = Vec::new();
     pod::check(&Place::of(new, "spec"), &mut errors);
-    pod::resize_update(new, old, same_class, &mut errors);
+    pod_change::resize_update(new, old, same_class, &mut errors);
     errors
 }
 
@@ -178,7 +179,7 @@ pub(super) fn status(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
     match (group, kind) {
         ("apps", "Deployment") => workloads::deployment_status(new, old, &mut errors),
         ("", "Service") => service::status(new, &mut errors),
-        ("", "Pod") => pod::status(new, old, &mut errors),
+        ("", "Pod") => pod_change::status(new, old, &mut errors),
         ("batch", "Job") => jobs::status(new, &mut errors),
         ("", "PersistentVolumeClaim") => storage::claim_status(new, &mut errors),
         ("", "Node") => nodes::addresses(new, &mut errors),
