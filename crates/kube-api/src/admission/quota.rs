@@ -8,6 +8,7 @@
 //! namespace; a write that fails says so, and then it is counted anew.
 
 pub(crate) mod keep;
+mod scopes;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use drover_structural::quantity::Quantity;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::limits::{self, Amounts, amounts};
+use super::scopes::{claim_in_scope, pod_in_scope, scopes};
 use super::{Operation, Write};
-use crate::rbac::selects;
 
 const PODS: &str = "/pods";
 const SERVICES: &str = "/services";
@@ -189,7 +189,7 @@ fn is_of_devices(name: &str) -> bool {
 }
 
 /// Whether a pod ends after some time.
-fn ends(pod: &Value) -> bool {
+pub(super) fn ends(pod: &Value) -> bool {
     pod["spec"]["activeDeadlineSeconds"]
         .as_i64()
         .is_some_and(|seconds| seconds >= 0)
@@ -290,92 +290,10 @@ fn whole(amount: Quantity) -> Quantity {
     if rounded == amount { amount } else { rounded }
 }
 
-/// What a quota is about, each as a requirement.
-fn scopes(quota: &Value) -> impl Iterator<Item = Value> {
-    let spec = &quota["spec"];
-    let plain = spec["scopes"].as_array().into_iter().flatten();
-    let plain = plain.map(|name| json!({"scopeName": name, "operator": "Exists"}));
-    let stated = spec["scopeSelector"]["matchExpressions"].as_array();
-    plain.chain(stated.into_iter().flatten().cloned())
-}
-
-fn pod_in_scope(pod: &Value, scope: &Value) -> bool {
-    match scope["scopeName"].as_str() {
-        Some("Terminating") => ends(pod),
-        Some("NotTerminating") => !ends(pod),
-        Some("BestEffort") => is_best_effort(pod),
-        Some("NotBestEffort") => !is_best_effort(pod),
-        Some("PriorityClass") => {
-            let class = pod["spec"]["priorityClassName"].as_str();
-            named(scope, class.filter(|class| !class.is_empty()))
-        }
-        Some("CrossNamespacePodAffinity") => looks_elsewhere(pod),
-        _ => false,
-    }
-}
-
-fn is_best_effort(pod: &Value) -> bool {
-    let zero = Quantity::from_int(0);
-    let of_pod = &pod["spec"]["resources"];
-    let containers = ["containers", "initContainers"].map(|list| pod["spec"][list].as_array());
-    let containers = containers.into_iter().flatten().flatten();
-    let resources = containers.map(|container| &container["resources"]);
-    resources.chain([of_pod]).all(|resources| {
-        ["requests", "limits"].iter().all(|member| {
-            amounts(&resources[*member])
-                .iter()
-                .all(|(name, amount)| !matches!(name.as_str(), "cpu" | "memory") || *amount == zero)
-        })
-    })
-}
-
-/// Whether a class, or the lack of one, is what a scope asks for.
-fn named(scope: &Value, class: Option<&str>) -> bool {
-    if scope["operator"] == "Exists" {
-        return class.is_some();
-    }
-    let labels = class.map_or_else(|| json!({}), |class| json!({"class": class}));
-    let wanted = json!({"matchExpressions": [{
-        "key": "class", "operator": scope["operator"], "values": scope["values"],
-    }]});
-    selects(&wanted, &labels)
-}
-
-fn looks_elsewhere(pod: &Value) -> bool {
-    let affinity = &pod["spec"]["affinity"];
-    let elsewhere = |term: &Value| {
-        let listed = term["namespaces"].as_array();
-        listed.is_some_and(|listed| !listed.is_empty()) || !term["namespaceSelector"].is_null()
-    };
-    ["podAffinity", "podAntiAffinity"].iter().any(|kind| {
-        let terms = |name: &str| affinity[*kind][name].as_array().into_iter().flatten();
-        terms("requiredDuringSchedulingIgnoredDuringExecution").any(elsewhere)
-            || terms("preferredDuringSchedulingIgnoredDuringExecution")
-                .any(|term| elsewhere(&term["podAffinityTerm"]))
-    })
-}
-
-fn claim_in_scope(claim: &Value, scope: &Value) -> bool {
-    if scope["scopeName"] != "VolumeAttributesClass" {
-        return false;
-    }
-    let classes: Vec<&str> = [
-        &claim["spec"]["volumeAttributesClassName"],
-        &claim["status"]["currentVolumeAttributesClassName"],
-        &claim["status"]["modifyVolumeStatus"]["targetVolumeAttributesClassName"],
-    ]
-    .into_iter()
-    .filter_map(Value::as_str)
-    .filter(|class| !class.is_empty())
-    .collect();
-    if classes.is_empty() {
-        return named(scope, None);
-    }
-    classes.into_iter().any(|class| named(scope, Some(class)))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

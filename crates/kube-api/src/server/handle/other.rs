@@ -77,7 +77,8 @@ pub(super) fn other(
     let only_get = matches!(
         path.as_slice(),
         ["version" | "api"] | ["api", _] | ["apis", _, _]
-    );
+    ) || path == metadata::CONFIGURATION
+        || path == metadata::KEYS;
     if only_get && (head || parts.method != Method::GET) {
         return Err(StatusError::method_not_allowed());
     }
