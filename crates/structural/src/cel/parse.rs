@@ -1,10 +1,11 @@
 //! The grammar (google/cel-go `parser/gen/CEL.g4`, v0.26).
 
 mod macros;
+mod made;
 mod operator;
 
 use self::operator::Operator;
-use super::ast::{Expr, FieldInit, Node};
+use super::ast::{Expr, Node};
 use super::escape;
 use super::lexer::{Token, tokens};
 use super::problem::Problem;
@@ -370,90 +371,6 @@ impl Parser {
             Node::Call { name, args }
         };
         self.over(height, open, node)
-    }
-
-    /// The members that end the name of a message, if one follows; then its bracket comes next.
-    fn rest_of_message(&mut self) -> Option<String> {
-        let mut rest = String::new();
-        let mut end = self.at;
-        while let [(Token::Symbol("."), _), (Token::Ident(part), _), ..] = self.tokens.get(end..)? {
-            rest.push('.');
-            rest.push_str(part);
-            end += 2;
-        }
-        let (Token::Symbol("{"), _) = self.tokens.get(end)? else {
-            return None;
-        };
-        self.at = end;
-        Some(rest)
-    }
-
-    fn message(&mut self, name: String) -> Result<Tree, Problem> {
-        let open = self.place();
-        self.expect("{")?;
-        let mut fields = Vec::new();
-        let mut height = 0;
-        let mut more = !self.eat(",");
-        while more && !matches!(self.peek(), Token::Symbol("}")) {
-            let optional = self.eat("?");
-            let name = self.ident()?;
-            let at = self.place();
-            self.expect(":")?;
-            let value = self.expression()?;
-            height = height.max(value.height);
-            fields.push(FieldInit {
-                at,
-                name,
-                value: value.expr,
-                optional,
-            });
-            more = self.eat(",");
-        }
-        self.expect("}")?;
-        self.over(height, open, Node::Message { name, fields })
-    }
-
-    fn list(&mut self, at: usize, mut optional: bool) -> Result<Tree, Problem> {
-        let mut items = Vec::new();
-        let mut height = 0;
-        if !optional && self.eat(",") {
-            self.expect("]")?;
-            return self.over(height, at, Node::List(items));
-        }
-        while optional || !self.eat("]") {
-            optional |= self.eat("?");
-            let item = self.expression()?;
-            height = height.max(item.height);
-            items.push((item.expr, optional));
-            optional = false;
-            if !self.eat(",") {
-                self.expect("]")?;
-                break;
-            }
-        }
-        self.over(height, at, Node::List(items))
-    }
-
-    fn map(&mut self, at: usize) -> Result<Tree, Problem> {
-        let mut entries = Vec::new();
-        let mut height = 0;
-        if self.eat(",") {
-            self.expect("}")?;
-            return self.over(height, at, Node::Map(entries));
-        }
-        while !self.eat("}") {
-            let optional = self.eat("?");
-            let key = self.expression()?;
-            self.expect(":")?;
-            let value = self.expression()?;
-            height = height.max(key.height).max(value.height);
-            entries.push((key.expr, value.expr, optional));
-            if !self.eat(",") {
-                self.expect("}")?;
-                break;
-            }
-        }
-        self.over(height, at, Node::Map(entries))
     }
 }
 
