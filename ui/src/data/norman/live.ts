@@ -14,6 +14,8 @@ import { mayPass, pause } from '@/data/backoff'
 
 interface Live {
   items: Map<string, Resource>
+  /** When the subscription last told of each, in milliseconds. */
+  heard: Map<string, number>
   state: { loaded: boolean; error: string }
   users: number
 }
@@ -40,6 +42,9 @@ const PLURALS: Record<string, string> = {
   projectRoleTemplateBinding: 'projectRoleTemplateBindings',
   clusterRegistrationToken: 'clusterRegistrationTokens',
 }
+
+/** Milliseconds that the answer to a change may take longer than the news of it. */
+const RECENT = 2000
 
 const collections = new Map<string, Live>()
 let socket: WebSocket | undefined
@@ -80,9 +85,13 @@ export function readAgain(): void {
   for (const [type, live] of collections) void read(type, live)
 }
 
-/** Takes over what an answer told before the subscription does. */
+/** Takes over what an answer told before the subscription does; what that told just now is newer. */
 export function learn(type: string, resource: Resource): void {
-  collections.get(type)?.items.set(resource.id, resource)
+  const live = collections.get(type)
+  if (!live) return
+  const heard = live.heard.get(resource.id)
+  const isLate = connected.value && heard !== undefined && performance.now() - heard < RECENT
+  if (!isLate) live.items.set(resource.id, resource)
 }
 
 /** Drops what an answer said is gone. */
@@ -93,7 +102,12 @@ export function unlearn(type: string, id: string): void {
 function open(type: string): Live {
   let live = collections.get(type)
   if (!live) {
-    live = { items: shallowReactive(new Map<string, Resource>()), state: reactive({ loaded: false, error: '' }), users: 0 }
+    live = {
+      items: shallowReactive(new Map<string, Resource>()),
+      heard: new Map(),
+      state: reactive({ loaded: false, error: '' }),
+      users: 0,
+    }
     collections.set(type, live)
     void read(type, live)
   }
@@ -172,6 +186,12 @@ function take(text: string): void {
   if (!data?.type) return
   const live = collections.get(data.type)
   if (!live) return
-  if (name === 'resource.change') live.items.set(data.id, data)
-  if (name === 'resource.remove') live.items.delete(data.id)
+  if (name === 'resource.change') {
+    live.items.set(data.id, data)
+    live.heard.set(data.id, performance.now())
+  }
+  if (name === 'resource.remove') {
+    live.items.delete(data.id)
+    live.heard.delete(data.id)
+  }
 }

@@ -81,6 +81,7 @@ export const clusters = {
     pods: 'Pods',
     problems: 'Needs attention',
     restarts: (count: number) => many(count, 'restart', 'restarts'),
+    unknown: 'Not known while the cluster cannot be reached.',
     unusable: (state: string) => `The cluster is ${state}. What is shown may be old.`,
   },
   nodes: {
