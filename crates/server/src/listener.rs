@@ -162,11 +162,7 @@ impl<H: Handler> Listeners<H> {
                 accepted = listener.accept() => accepted,
             };
             let (stream, remote) = match accepted {
-                // Of a socket for both families: people know an IPv4 address by its own form.
-                Ok((stream, remote)) => (
-                    stream,
-                    SocketAddr::new(remote.ip().to_canonical(), remote.port()),
-                ),
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most likely; connections in progress go on and free some.
                     if let Some(n) = refusals.tell() {
