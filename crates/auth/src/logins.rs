@@ -264,6 +264,7 @@ impl Logins {
             .await
             .map_err(LoginError::at("read the token"))?
         else {
+            self.0.authenticator.forget_gone(name);
             return Ok(());
         };
         self.delete_stored(&tokens, &token, name).await

@@ -19,6 +19,17 @@ impl Authenticator {
         self.revoke(Revocation::Token(name.to_owned()));
     }
 
+    /// Refuses a token from now on that the store does not have, though the watch may not have shown its end yet.
+    pub(crate) fn forget_gone(&self, name: &str) {
+        let known = match name.strip_prefix(ext::PREFIX) {
+            Some(bare) => self.0.ext_tokens.get(&ext_key(bare)),
+            None => self.0.tokens.get(name),
+        };
+        if let Some(record) = known {
+            self.forget_token(name, &record.uid);
+        }
+    }
+
     /// Completes once nothing known here still lets `user` in, after it was disabled or deleted; or, with `false`,
     /// when the watch has not shown that in time. May be cancelled; changes nothing.
     pub(crate) async fn shut_out(&self, user: &UserId) -> bool {

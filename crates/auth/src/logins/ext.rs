@@ -199,6 +199,8 @@ impl Logins {
             .await
             .map_err(LoginError::at("read the token"))?;
         let Some(secret) = found.filter(|found| ext::of_secret(found).is_some()) else {
+            let token = format!("{PREFIX}{name}");
+            self.0.authenticator.forget_gone(&token);
             return Ok(());
         };
         self.delete_stored(&secrets, &secret, &format!("{PREFIX}{name}"))

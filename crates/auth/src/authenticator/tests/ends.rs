@@ -119,3 +119,19 @@ async fn a_lost_group_ends_running_requests_and_a_new_one_does_not() {
     set(&["x_group://2"]).await;
     in_time(revoked).await;
 }
+
+#[tokio::test]
+async fn a_token_deleted_elsewhere_is_refused_once_its_deletion_here_is_answered() {
+    let running = running().await;
+    let owner = running.user("u-1").await;
+    let (name, bearer) = running.token(&owner, None).await;
+    let tokens = &running.auth.authenticator.0.tokens;
+    running.until(|| tokens.get(&name).is_some()).await;
+    running.store.hold_watches();
+    Api::<Token>::all(running.store.client())
+        .delete(&name, &DeleteParams::default())
+        .await
+        .unwrap();
+    running.auth.logins.delete_token(&name).await.unwrap();
+    assert!(!running.is_good(&bearer).await);
+}
