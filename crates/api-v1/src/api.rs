@@ -38,7 +38,7 @@ pub struct Parts {
     pub reach: Arc<dyn Reach>,
     /// Who may do what.
     pub access: Access,
-    /// What tokens of shells are made with.
+    /// What tokens of shells are made with, and passwords hashed.
     pub logins: Logins,
     /// Settings that count.
     pub settings: Settings,
@@ -162,7 +162,8 @@ impl Explorer {
                 clock,
                 setting_overrides,
                 ping,
-                shells: Shells::new(logins, settings),
+                shells: Shells::new(logins.clone(), settings),
+                logins,
                 audit: audit.map(audit::AuditLog::new),
             }),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_api::encode::Writer;
+use drover_auth::logins::Logins;
 use drover_auth::web::{ApiError, Response};
 use drover_auth::{Attributes, Clock, Identity};
 use drover_types::management::GROUP;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) setting_overrides: BTreeMap<String, String>,
     /// Time between pings of event streams.
     pub(crate) ping: Duration,
+    /// What passwords are hashed with.
+    pub(crate) logins: Logins,
     /// kubectl shells.
     pub(crate) shells: Shells,
     /// The audit log, if one is written.

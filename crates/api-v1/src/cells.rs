@@ -7,6 +7,8 @@ use drover_types::duration::{self, DAY, HOUR, MINUTE, YEAR};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::fields::CellPart;
+
 /// A column of a kind's Table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Column {
@@ -99,6 +101,31 @@ impl Cell {
     }
 }
 
+impl Cell {
+    /// A part of a cell like `2 (5m ago)`.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "seconds of ages are far below 2^53"
+    )]
+    pub(crate) fn part(&self, part: CellPart) -> Option<f64> {
+        let text = match self {
+            Self::Value(Value::Number(number)) if part == CellPart::Count => {
+                return number.as_f64();
+            }
+            Self::Value(Value::String(text)) => text,
+            Self::Value(_) | Self::Since(_) => return None,
+        };
+        let (count, ago) = text.split_once(" (").unwrap_or((text, ""));
+        match part {
+            CellPart::Count => count.parse().ok(),
+            CellPart::Last => {
+                let ago = parse(ago.strip_suffix(" ago)")?)?;
+                Some(-(ago.as_secs() as f64))
+            }
+        }
+    }
+}
+
 /// Takes the cells of a row.
 pub(crate) fn cells(
     columns: &[Column],
@@ -173,6 +200,18 @@ mod tests {
         check(20 * YEAR, "20y");
         assert_eq!(parse("<unknown>"), None);
         assert_eq!(parse(""), None);
+    }
+
+    #[test]
+    fn cells_of_what_happened_again_have_parts() {
+        let parts = |value: Value| {
+            let cell = Cell::Value(value);
+            (cell.part(CellPart::Count), cell.part(CellPart::Last))
+        };
+        assert_eq!(parts(json!("12 (5m3s ago)")), (Some(12.0), Some(-303.0)));
+        assert_eq!(parts(json!("0")), (Some(0.0), None));
+        assert_eq!(parts(json!(3)), (Some(3.0), None));
+        assert_eq!(parts(json!("Running")), (None, None));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use drover_types::management::GROUP;
 use serde_json::Value;
 
 use crate::kind::Kind;
+use crate::query::project::steps;
 
 /// A field of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +18,25 @@ pub(crate) enum Field {
     Namespace,
     Created,
     State,
+    /// What the state says in words.
+    Message,
+    /// Whether the state is an error.
+    Error,
+    Transitioning,
     /// `metadata.fields[N]`.
     Cell(usize),
+    /// `metadata.fields[N][M]`: of a cell like `2 (5m ago)` the number, or how long ago, below zero so that later is more.
+    CellPart(usize, CellPart),
     Label(String),
     /// One of the kind's own, by its place in [`own`].
     Own(usize),
+}
+
+/// A part of a cell that tells how often something happened and when it did last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CellPart {
+    Count,
+    Last,
 }
 
 /// A value of an own field, as it is kept.
@@ -44,17 +59,25 @@ const EVENT: &[&str] = &[
 const NODE: &[&str] = &[
     "spec.taints.key",
     "status.addresses.address",
+    "status.addresses.type",
     "status.nodeInfo.kubeletVersion",
     "status.nodeInfo.operatingSystem",
 ];
 const POD: &[&str] = &["spec.containers.image", "spec.nodeName", "status.podIP"];
-const WORKLOAD: &[&str] = &["spec.template.spec.containers.image"];
+const WORKLOAD: &[&str] = &["spec.template.spec.containers.image", PUBLIC_ENDPOINTS];
 const JOB: &[&str] = &[
     "spec.template.spec.containers.image",
     "metadata.ownerReferences.kind",
+    PUBLIC_ENDPOINTS,
 ];
-const CRON_JOB: &[&str] = &["spec.jobTemplate.spec.template.spec.containers.image"];
-const SECRET: &[&str] = &["_type"];
+const CRON_JOB: &[&str] = &[
+    "spec.jobTemplate.spec.template.spec.containers.image",
+    PUBLIC_ENDPOINTS,
+];
+const SECRET: &[&str] = &[
+    "_type",
+    "metadata.annotations[management.cattle.io/project-scoped-secret-copy]",
+];
 const SERVICE: &[&str] = &[
     "spec.clusterIP",
     "spec.externalIPs",
@@ -63,8 +86,15 @@ const SERVICE: &[&str] = &[
 ];
 const CLAIM: &[&str] = &["spec.volumeName", "spec.storageClassName"];
 const VOLUME: &[&str] = &["status.reason", "spec.persistentVolumeReclaimPolicy"];
-const STORAGE_CLASS: &[&str] = &["provisioner"];
-const INGRESS: &[&str] = &["spec.rules.host", "spec.ingressClassName"];
+const STORAGE_CLASS: &[&str] = &[
+    "provisioner",
+    "metadata.annotations[storageclass.kubernetes.io/is-default-class]",
+];
+const INGRESS: &[&str] = &[
+    "spec.rules.host",
+    "spec.rules[0].host",
+    "spec.ingressClassName",
+];
 const AUTOSCALER: &[&str] = &[
     "spec.scaleTargetRef.name",
     "spec.minReplicas",
@@ -94,9 +124,16 @@ const CLUSTER: &[&str] = &[
 ];
 const MANAGED_NODE: &[&str] = &["status.nodeName"];
 const BINDING: &[&str] = &["userName", "userPrincipalName"];
+const CLUSTER_BINDING: &[&str] = &["userName", "userPrincipalName", "clusterName"];
+const USER: &[&str] = &["principalIds"];
 const ROLE_TEMPLATE: &[&str] = &["context"];
 const PROJECT: &[&str] = &["spec.clusterName", "spec.displayName"];
-const PROVISIONING: &[&str] = &["status.clusterName", "status.provider"];
+const PROVISIONING: &[&str] = &[
+    "status.clusterName",
+    "status.provider",
+    "metadata.annotations[provisioning.cattle.io/management-cluster-display-name]",
+];
+const PUBLIC_ENDPOINTS: &str = "metadata.annotations[field.cattle.io/publicEndpoints]";
 
 /// A kind's own fields.
 pub(crate) fn own(kind: &Kind) -> &'static [&'static str] {
@@ -108,7 +145,8 @@ pub(crate) fn own(kind: &Kind) -> &'static [&'static str] {
         ("", "Service") => SERVICE,
         ("", "PersistentVolumeClaim") => CLAIM,
         ("", "PersistentVolume") => VOLUME,
-        ("apps", "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet") => WORKLOAD,
+        ("apps", "Deployment" | "DaemonSet" | "StatefulSet" | "ReplicaSet")
+        | ("", "ReplicationController") => WORKLOAD,
         ("batch", "Job") => JOB,
         ("batch", "CronJob") => CRON_JOB,
         ("storage.k8s.io", "StorageClass") => STORAGE_CLASS,
@@ -116,10 +154,9 @@ pub(crate) fn own(kind: &Kind) -> &'static [&'static str] {
         ("autoscaling", "HorizontalPodAutoscaler") => AUTOSCALER,
         (GROUP, "Cluster") => CLUSTER,
         (GROUP, "Node") => MANAGED_NODE,
-        (
-            GROUP,
-            "GlobalRoleBinding" | "ClusterRoleTemplateBinding" | "ProjectRoleTemplateBinding",
-        ) => BINDING,
+        (GROUP, "ClusterRoleTemplateBinding") => CLUSTER_BINDING,
+        (GROUP, "GlobalRoleBinding" | "ProjectRoleTemplateBinding") => BINDING,
+        (GROUP, "User") => USER,
         (GROUP, "RoleTemplate") => ROLE_TEMPLATE,
         (GROUP, "Project") => PROJECT,
         ("provisioning.cattle.io", "Cluster") => PROVISIONING,
@@ -154,12 +191,23 @@ impl Field {
         if let Some(at) = cell {
             return Ok(Self::Cell(at));
         }
+        let part = name
+            .strip_prefix("metadata.fields[")
+            .and_then(|rest| rest.strip_suffix(']')?.split_once("]["));
+        match part.map(|(at, part)| (at.parse(), part)) {
+            Some((Ok(at), "0")) => return Ok(Self::CellPart(at, CellPart::Count)),
+            Some((Ok(at), "1")) => return Ok(Self::CellPart(at, CellPart::Last)),
+            _ => {}
+        }
         match name {
             "id" => return Ok(Self::Id),
             "metadata.name" => return Ok(Self::Name),
             "metadata.namespace" => return Ok(Self::Namespace),
             "metadata.creationTimestamp" => return Ok(Self::Created),
             "metadata.state.name" => return Ok(Self::State),
+            "metadata.state.message" => return Ok(Self::Message),
+            "metadata.state.error" => return Ok(Self::Error),
+            "metadata.state.transitioning" => return Ok(Self::Transitioning),
             _ => {}
         }
         own(kind)
@@ -202,8 +250,9 @@ fn read(object: &Value, path: &str) -> Kept {
         return crate::format::quantity(object.pointer(&format!("/{}", path.replace('.', "/"))))
             .map_or(Kept::Missing, Kept::Number);
     }
+    let steps = steps(path);
     let mut found = Vec::new();
-    let many = gather(object, &mut path.split('.'), &mut found);
+    let many = gather(object, &mut steps.iter().map(String::as_str), &mut found);
     match (many, found.as_slice()) {
         (_, []) => Kept::Missing,
         (false, [one]) => kept(Some(one)),
@@ -218,6 +267,12 @@ fn gather<'a>(
     found: &mut Vec<&'a Value>,
 ) -> bool {
     if let Value::Array(items) = value {
+        let mut rest = path.clone();
+        if let Some(at) = rest.next().and_then(|step| step.parse::<usize>().ok()) {
+            return items
+                .get(at)
+                .is_some_and(|item| gather(item, &mut rest, found));
+        }
         for item in items {
             gather(item, &mut path.clone(), found);
         }
@@ -271,6 +326,22 @@ mod tests {
                 Kept::Missing
             ]
         );
+        let ingress = Kind::new("networking.k8s.io", "v1", "Ingress", "ingresses");
+        let object = json!({"spec": {"rules": [{"host": "a"}, {"host": "b"}]}});
+        assert_eq!(
+            *keep(&ingress, &object),
+            [
+                Kept::Many(["a", "b"].map(Into::into).into()),
+                Kept::Text("a".into()),
+                Kept::Missing
+            ]
+        );
+        let class = Kind::new("storage.k8s.io", "v1", "StorageClass", "storageclasses");
+        let object = json!({"metadata": {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}});
+        assert_eq!(
+            *keep(&class, &object),
+            [Kept::Missing, Kept::Text("true".into())]
+        );
         let cluster = Kind::new(GROUP, "v3", "Cluster", "clusters");
         let object = json!({"spec": {"internal": true}, "status": {
             "allocatable": {"cpu": "500m", "memory": "1Ki"},
@@ -300,6 +371,9 @@ mod tests {
             Field::Label("app".to_owned())
         );
         assert_eq!(parse("metadata.fields[2]").unwrap(), Field::Cell(2));
+        let last = Field::CellPart(3, CellPart::Last);
+        assert_eq!(parse("metadata.fields[3][1]").unwrap(), last);
+        assert!(parse("metadata.fields[3][2]").is_err());
         let refused = parse("spec.nope").unwrap_err();
         assert_eq!(
             (refused.status.as_u16(), refused.code.as_ref()),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use drover_auth::identity::{GROUP_AUTHENTICATED, GROUP_CATTLE_AUTHENTICATED};
 use drover_auth::web::ApiError;
 use drover_auth::{Access, ClustersVisible, Identity};
+use drover_types::management::GROUP;
 use drover_types::names::LOCAL_CLUSTER;
 use drover_types::provisioning::GROUP as PROVISIONING;
 use futures::{StreamExt, TryStreamExt};
@@ -101,6 +102,9 @@ impl Guard {
             None => Rules::default(),
         };
         let places = if is_hub {
+            // As the peer's role `<user>-view` gives it.
+            let own = Rule::to_read(GROUP, "users", &[identity.user.as_str()]);
+            rules.everywhere.push(own);
             self.places(identity)
         } else {
             Vec::new()

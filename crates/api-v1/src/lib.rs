@@ -28,6 +28,7 @@ mod list;
 mod log;
 mod neighbours;
 mod object;
+mod passwords;
 mod permissions;
 mod preferences;
 mod public;

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::cache::{Entry, Key, Slot, applied_key};
 use crate::call::Call;
 use crate::format::text;
-use crate::kind::{Kind, id_of, object_id};
+use crate::kind::Kind;
 use crate::rights::{Extent, Rights, is_withheld};
 
 /// Related objects that are named; an object that owns more is looked at by its lists.
@@ -186,40 +186,5 @@ fn describe(entry: &Entry, relation: &mut Value) {
     }
     if entry.state.transitioning {
         relation["transitioning"] = json!(true);
-    }
-}
-
-/// Who applied an object, as the peer's annotations say it: `management.cattle.io/v3, Kind=Cluster`.
-pub(crate) fn applier(object: &Value) -> Option<String> {
-    let annotation = |name: &str| {
-        object
-            .pointer("/metadata/annotations")?
-            .get(format!("objectset.rio.cattle.io/{name}"))?
-            .as_str()
-            .filter(|value| !value.is_empty())
-    };
-    let (version, kind) = annotation("owner-gvk")?.split_once(", Kind=")?;
-    let id = object_id(annotation("owner-namespace"), annotation("owner-name")?);
-    Some(applied_key(&id_of(version, kind), &id))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_applied_an_object_is_read_as_the_peer_writes_it() {
-        let object = |annotations: Value| json!({"metadata": {"annotations": annotations}});
-        let by = object(json!({
-            "objectset.rio.cattle.io/owner-gvk": "management.cattle.io/v3, Kind=Cluster",
-            "objectset.rio.cattle.io/owner-name": "c-1", "objectset.rio.cattle.io/owner-namespace": "",
-        }));
-        assert_eq!(
-            applier(&by),
-            Some(applied_key("management.cattle.io.cluster", "c-1"))
-        );
-        assert_eq!(applier(&object(json!({}))), None);
-        let odd = json!({"objectset.rio.cattle.io/owner-gvk": "x", "objectset.rio.cattle.io/owner-name": "c-1"});
-        assert_eq!(applier(&object(odd)), None);
     }
 }

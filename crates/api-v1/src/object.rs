@@ -17,6 +17,7 @@ use crate::format::{self, is_blocked, stripped};
 use crate::kind::Kind;
 use crate::kubernetes::{Ask, JSON, TABLE, ask, get_text, no_json};
 use crate::neighbours;
+use crate::passwords;
 use crate::permissions::Permissions;
 use crate::rights::{Rights, is_withheld};
 
@@ -227,17 +228,27 @@ fn prefix(kind: &str) -> String {
     format!("{capitals}-")
 }
 
-fn set_creator(object: &mut Map<String, Value>, user: &str) -> Result<(), ApiError> {
+/// The annotations of an object that is written, made if there are none.
+///
+/// # Errors
+/// 422 where they are no object.
+pub(crate) fn annotations(
+    object: &mut Map<String, Value>,
+) -> Result<&mut Map<String, Value>, ApiError> {
     let annotations = metadata(object)?
         .entry("annotations")
         .or_insert_with(|| json!({}));
     if annotations.is_null() {
         *annotations = json!({});
     }
-    let annotations = annotations.as_object_mut().ok_or_else(|| {
+    annotations.as_object_mut().ok_or_else(|| {
         ApiError::invalid_body("metadata.annotations is not an object")
             .with_field("metadata.annotations")
-    })?;
+    })
+}
+
+fn set_creator(object: &mut Map<String, Value>, user: &str) -> Result<(), ApiError> {
+    let annotations = annotations(object)?;
     annotations.insert(CREATOR_ANNOTATION.to_owned(), json!(user));
     annotations.remove("field.cattle.io/creator-principal-name");
     Ok(())
@@ -271,6 +282,7 @@ pub(crate) async fn create(
         // Whoever asks for a cluster owns it, and nobody else, whatever the object says.
         set_creator(&mut object, call.identity.user.as_str())?;
     }
+    passwords::hash(call, rights, kind, "create", &mut object).await?;
     let within = object
         .get("metadata")
         .and_then(|metadata| metadata.get("namespace"))
@@ -301,6 +313,7 @@ pub(crate) async fn replace(
         );
     }
     metadata.entry("name").or_insert_with(|| json!(named.name));
+    passwords::hash(call, rights, kind, "update", &mut object).await?;
     let url = passed(call, kind.path(named.namespace, Some(named.name)));
     let changed = send(&call.as_caller(), Method::PUT, &url, &object).await?;
     Ok(done(call, kind, rights, changed, (StatusCode::OK, "replaced")).await)

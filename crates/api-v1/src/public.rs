@@ -14,7 +14,7 @@ use crate::list::{self, Source};
 use crate::rights::Rights;
 
 /// Settings that everybody may read (the peer: ClusterRole `cattle-unauthenticated`).
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 12] = [
     "first-login",
     "ui-pl",
     "ui-banners",
@@ -23,6 +23,10 @@ const NAMES: [&str; 8] = [
     "ui-banner-header",
     "ui-banner-footer",
     "ui-banner-login-consent",
+    "ui-login-background-light",
+    "ui-login-background-dark",
+    "ui-primary-color",
+    "ui-link-color",
 ];
 
 /// Whoever has not logged in.

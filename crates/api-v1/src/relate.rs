@@ -12,6 +12,9 @@ use crate::kind::{Kind, id_of, object_id};
 pub(crate) fn relationships(kind: &Kind, object: &Value) -> Value {
     let mut found = Vec::new();
     owners(object, &mut found);
+    if let Some((from, id)) = applier(object) {
+        found.push(json!({"rel": "applies", "fromType": from, "fromId": id}));
+    }
     selected(kind, object, &mut found);
     if let Some(pod) = pod(kind, object) {
         uses(pod, namespace(object), &mut found);
@@ -40,6 +43,20 @@ fn owners(object: &Value, found: &mut Vec<Value>) {
             "fromId": object_id(namespace(object), text(owner, "/name")),
         }));
     }
+}
+
+/// Type and id of what applied an object, as the peer's annotations say it: `management.cattle.io/v3, Kind=Cluster`.
+pub(crate) fn applier(object: &Value) -> Option<(String, String)> {
+    let annotation = |name: &str| {
+        object
+            .pointer("/metadata/annotations")?
+            .get(format!("objectset.rio.cattle.io/{name}"))?
+            .as_str()
+            .filter(|value| !value.is_empty())
+    };
+    let (version, kind) = annotation("owner-gvk")?.split_once(", Kind=")?;
+    let id = object_id(annotation("owner-namespace"), annotation("owner-name")?);
+    Some((id_of(version, kind), id))
 }
 
 /// The pods that a selector finds.
@@ -151,6 +168,23 @@ mod tests {
                 {"rel": "uses", "toType": "node", "toId": "n"},
             ])
         );
+    }
+
+    #[test]
+    fn who_applied_an_object_is_read_as_the_peer_writes_it() {
+        let kind = Kind::new("management.cattle.io", "v3", "Cluster", "clusters");
+        let of = |annotations: Value| {
+            relationships(&kind, &json!({"metadata": {"annotations": annotations}}))
+        };
+        let by = of(json!({
+            "objectset.rio.cattle.io/owner-gvk": "provisioning.cattle.io/v1, Kind=Cluster",
+            "objectset.rio.cattle.io/owner-name": "c", "objectset.rio.cattle.io/owner-namespace": "fleet-default",
+        }));
+        let expected = json!([{"rel": "applies", "fromType": "provisioning.cattle.io.cluster", "fromId": "fleet-default/c"}]);
+        assert_eq!(by, expected);
+        assert_eq!(of(json!({})), Value::Null);
+        let odd = json!({"objectset.rio.cattle.io/owner-gvk": "x", "objectset.rio.cattle.io/owner-name": "c"});
+        assert_eq!(of(odd), Value::Null);
     }
 
     #[test]

@@ -199,7 +199,7 @@ impl Rights {
                 .is_some_and(|indexed| indexed.allows(&asked))
     }
 
-    /// Whether the cluster's own RBAC allows it: the way of every write.
+    /// Whether who takes the write allows it: the cluster's own RBAC, or the index for what the hub answers itself.
     pub(crate) fn may_itself(
         &self,
         verb: &str,
@@ -207,6 +207,9 @@ impl Rights {
         namespace: Option<&str>,
         name: Option<&str>,
     ) -> bool {
+        if kind.is_personal() {
+            return self.may(verb, kind, namespace, name);
+        }
         self.rules.allow(&asked(verb, kind, namespace, name))
     }
 
@@ -229,7 +232,7 @@ impl Rights {
             .of(kind)
             .any(|(_, rule)| rule.about(verb, &kind.group, &kind.resource));
         by_rules
-            || (reads
+            || ((reads || kind.is_personal())
                 && self.indexed.as_ref().is_some_and(|indexed| {
                     let allows = |namespace| indexed.allows(&asked(verb, kind, namespace, None));
                     allows(None)

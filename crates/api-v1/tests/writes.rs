@@ -5,6 +5,7 @@
 mod common;
 
 use common::{INSIDE, World, ids};
+use drover_auth::logins::{Credentials, Purpose};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -200,4 +201,83 @@ async fn documents_are_applied_and_preferences_kept() {
         world.get("member", own).await["data"],
         json!({"theme": "ui-light"})
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passwords_of_users_are_kept_as_hashes() {
+    let world = World::start().await;
+    let at = "/v1/secrets/cattle-local-user-passwords";
+    let admin = world.admin.as_str();
+    let (status, user) = world
+        .send(
+            admin,
+            "POST",
+            "/v1/management.cattle.io.users",
+            json!({"username": "robin-of-locksley"}),
+        )
+        .await;
+    assert_eq!(status, 201, "{user}");
+    let name = user["id"].as_str().unwrap();
+    let secret = |name: &str, password: &str| json!({"metadata": {"name": name, "namespace": "cattle-local-user-passwords"}, "stringData": {"password": password}});
+    for (name, password) in [
+        (name, "short"),
+        (name, "robin-of-locksley"),
+        ("nobody", "long enough it is"),
+    ] {
+        let (status, refused) = world.send(admin, "POST", at, secret(name, password)).await;
+        assert_eq!(
+            (status, refused["fieldName"].as_str()),
+            (400, Some("data.password")),
+            "{refused}"
+        );
+    }
+    let mut odd = secret(name, "long enough it is");
+    odd["metadata"]["annotations"] = json!(5);
+    let (status, refused) = world.send(admin, "POST", at, odd).await;
+    assert_eq!(
+        (status, refused["fieldName"].as_str()),
+        (422, Some("metadata.annotations")),
+        "{refused}"
+    );
+    let (status, _) = world
+        .send("owner", "POST", at, secret(name, "long enough it is"))
+        .await;
+    assert!(status == 403 || status == 404, "{status}");
+
+    let login = |password: &'static str| {
+        let auth = world.ways.auth().clone();
+        async move {
+            let credentials = Credentials {
+                username: "robin-of-locksley".to_owned(),
+                password: password.into(),
+                remote: None,
+            };
+            auth.logins
+                .login(&credentials, &Purpose::Session, "")
+                .await
+                .map(drop)
+        }
+    };
+    for (method, path, password) in [
+        ("POST", at.to_owned(), "long enough it is"),
+        ("PUT", format!("{at}/{name}"), "another long one"),
+    ] {
+        let mut body = secret(name, password);
+        if method == "PUT" {
+            let now = world.get(admin, &path).await;
+            body["metadata"]["resourceVersion"] = now["metadata"]["resourceVersion"].clone();
+        }
+        let (status, made) = world.send(admin, method, &path, body).await;
+        assert!(status < 300, "{made}");
+        assert_eq!(
+            made["metadata"]["annotations"]["cattle.io/password-hash"],
+            "pbkdf2sha3512"
+        );
+        let shown = made.to_string();
+        assert!(
+            !shown.contains(password) && made["data"]["salt"].is_string(),
+            "{shown}"
+        );
+        login(password).await.unwrap();
+    }
 }

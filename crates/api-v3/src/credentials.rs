@@ -1,12 +1,10 @@
 //! Tokens and passwords as `drover_auth` keeps them, with its refusals in the words of this API.
 
 use drover_auth::logins::{Handover, NewToken};
-use drover_auth::password::PasswordError;
 use drover_auth::web::ApiError;
-use drover_auth::{Identity, IssuedToken, LoginError, Logins, UserId};
+use drover_auth::{Identity, IssuedToken, Logins, UserId};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::StatusCode;
 use jiff::Timestamp;
 use secrecy::SecretString;
 
@@ -21,7 +19,7 @@ impl Credentials for Logins {
         async move {
             Self::create_token(self, owner, token)
                 .await
-                .map_err(login_refused)
+                .map_err(ApiError::from)
         }
         .boxed()
     }
@@ -34,7 +32,7 @@ impl Credentials for Logins {
         async move {
             Self::kubeconfig_token(self, owner, cluster)
                 .await
-                .map_err(login_refused)
+                .map_err(ApiError::from)
         }
         .boxed()
     }
@@ -47,13 +45,13 @@ impl Credentials for Logins {
         async move {
             Self::hand_over(self, owner, handover)
                 .await
-                .map_err(login_refused)
+                .map_err(ApiError::from)
         }
         .boxed()
     }
 
     fn logout<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, Result<(), ApiError>> {
-        async move { Self::logout(self, identity).await.map_err(login_refused) }.boxed()
+        async move { Self::logout(self, identity).await.map_err(ApiError::from) }.boxed()
     }
 
     fn shut_out<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, ()> {
@@ -61,11 +59,11 @@ impl Credentials for Logins {
     }
 
     fn delete_token<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), ApiError>> {
-        async move { Self::delete_token(self, name).await.map_err(login_refused) }.boxed()
+        async move { Self::delete_token(self, name).await.map_err(ApiError::from) }.boxed()
     }
 
     fn check_password(&self, username: &str, password: &SecretString) -> Result<(), ApiError> {
-        Self::check_password(self, username, password).map_err(password_refused)
+        Self::check_password(self, username, password).map_err(ApiError::from)
     }
 
     fn set_password<'a>(
@@ -77,7 +75,7 @@ impl Credentials for Logins {
         async move {
             Self::set_password(self, user, username, password)
                 .await
-                .map_err(password_refused)
+                .map_err(ApiError::from)
         }
         .boxed()
     }
@@ -91,36 +89,8 @@ impl Credentials for Logins {
         async move {
             Self::change_password(self, identity, current, new)
                 .await
-                .map_err(password_refused)
+                .map_err(ApiError::from)
         }
         .boxed()
-    }
-}
-
-fn login_refused(error: LoginError) -> ApiError {
-    match error {
-        LoginError::Failed => ApiError::unauthorized("authentication failed"),
-        LoginError::Disabled(_) => ApiError::permission_denied("the user is disabled"),
-        LoginError::TooManyAttempts { .. } => ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "TooManyRequests",
-            error.to_string(),
-        ),
-        LoginError::Store { source, .. } => ApiError::from(source),
-    }
-}
-
-fn password_refused(error: PasswordError) -> ApiError {
-    match error {
-        PasswordError::TooShort(_)
-        | PasswordError::TooLong
-        | PasswordError::SameAsUsername
-        | PasswordError::SameAsCurrent
-        | PasswordError::Wrong
-        | PasswordError::UnknownForm(_) => ApiError::invalid_body(error.to_string()),
-        PasswordError::Store { source, .. } => ApiError::from(source),
-        PasswordError::Entropy(_) | PasswordError::Stopping => {
-            ApiError::server_error(error.to_string())
-        }
     }
 }

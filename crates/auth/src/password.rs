@@ -27,7 +27,8 @@ use crate::settings::Settings;
 use bcrypt::Bcrypt;
 pub(crate) use hasher::{Checked, Hasher};
 
-const ANNOTATION: &str = "cattle.io/password-hash";
+/// Says how the Secret of a password holds its hash.
+pub const ANNOTATION: &str = "cattle.io/password-hash";
 const FORM: &str = "pbkdf2sha3512";
 /// The peer's older form.
 const OLD_FORM: &str = "bcrypt";

@@ -10,8 +10,8 @@ use crate::fields::{Field, Kept, keep};
 use crate::format;
 use crate::kind::{Kind, object_id};
 use crate::lean;
-use crate::neighbours::applier;
 use crate::query::filter::Seen;
+use crate::relate::applier;
 
 /// What an entry needs beside its bytes, with its place in the orders that are kept, about.
 const OVERHEAD: usize = 416;
@@ -48,7 +48,7 @@ fn depends_on(object: &Value) -> Box<[Box<str>]> {
         .map(|owner| format::text(owner, "/uid"))
         .filter(|uid| !uid.is_empty())
         .map(Into::into)
-        .chain(applier(object).map(Into::into))
+        .chain(applier(object).map(|(kind, id)| applied_key(&kind, &id).into()))
         .collect()
 }
 
@@ -195,6 +195,14 @@ impl Entry {
             Field::Created if self.created.is_empty() => Seen::Missing,
             Field::Created => Seen::Text(Cow::Borrowed(&self.created)),
             Field::State => Seen::Text(Cow::Borrowed(&self.state.name)),
+            Field::Message => Seen::Text(Cow::Borrowed(&self.message)),
+            Field::Error => Seen::Text(Cow::Owned(self.state.error.to_string())),
+            Field::Transitioning => Seen::Text(Cow::Owned(self.state.transitioning.to_string())),
+            Field::CellPart(at, part) => self
+                .cells
+                .get(*at)
+                .and_then(|cell| cell.part(*part))
+                .map_or(Seen::Missing, Seen::Number),
             Field::Cell(at) => self.cells.get(*at).map_or(Seen::Missing, seen_cell),
             Field::Label(key) => self
                 .label(key)

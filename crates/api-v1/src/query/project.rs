@@ -62,7 +62,7 @@ impl Projection {
 }
 
 /// `a.b[c.d/e].f` as steps.
-fn steps(path: &str) -> Vec<String> {
+pub(crate) fn steps(path: &str) -> Vec<String> {
     let mut found = vec![String::new()];
     let mut bracket = false;
     for letter in path.chars() {

@@ -124,7 +124,8 @@ impl<'a> Watch<'a> {
         let entry = &change.entry;
         let topic = self.topic;
         (topic.namespace.is_empty() || entry.namespace() == Some(topic.namespace.as_str()))
-            && (topic.id.is_empty() || *entry.id == *topic.id)
+            // Clients name an object of a namespace with it or beside it.
+            && (topic.id.is_empty() || *entry.id == *topic.id || entry.name() == topic.id)
             && (self.selects(entry)
                 // What leaves is told, as it is now (steve 7972270, pkg/sqlcache/informer, `matchWatch`).
                 || change.before.as_ref().is_some_and(|before| self.selects(before)))

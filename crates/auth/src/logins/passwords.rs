@@ -36,11 +36,24 @@ impl Logins {
         username: &str,
         password: &SecretString,
     ) -> Result<(), PasswordError> {
-        self.check_password(username, password)?;
-        let secret = self.0.hasher.hash(password).await?.into_secret(user);
+        let secret = self.password_secret(user, username, password).await?;
         store_password(&self.0.client, user, &secret).await?;
         self.first_login_done().await;
         Ok(())
+    }
+
+    /// The Secret that keeps a user's password, for somebody who may store it.
+    ///
+    /// # Errors
+    /// A broken rule, or what keeps the password from being hashed.
+    pub async fn password_secret(
+        &self,
+        user: &UserId,
+        username: &str,
+        password: &SecretString,
+    ) -> Result<Secret, PasswordError> {
+        self.check_password(username, password)?;
+        Ok(self.0.hasher.hash(password).await?.into_secret(user))
     }
 
     /// Changes the caller's own password and ends the request to change it.
