@@ -246,7 +246,11 @@ impl Store {
                             let lines: String = events
                                 .iter()
                                 .filter(|(key, _)| within(key, &path))
-                                .map(|(_, event)| format!("{event}\n"))
+                                // The type comes first, as Kubernetes writes it.
+                                .map(|(_, event)| {
+                                    let (kind, object) = (&event["type"], &event["object"]);
+                                    format!("{{\"type\":{kind},\"object\":{object}}}\n")
+                                })
                                 .collect();
                             (end > at).then_some((lines, end))
                         };

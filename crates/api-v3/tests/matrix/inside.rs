@@ -577,7 +577,7 @@ pub(crate) fn routes(world: &World) -> Vec<Route> {
         "apiServices",
         ("apiregistration.k8s.io", "apiservices"),
         "v1.x.example",
-        json!({"name": "new", "group": "x.example", "version": "v2", "groupPriorityMinimum": 100,
+        json!({"name": "v2.x.example", "group": "x.example", "version": "v2", "groupPriorityMinimum": 100,
             "versionPriority": 100, "service": {"name": "x", "namespace": "x"}}),
     );
     routes.extend(services);
