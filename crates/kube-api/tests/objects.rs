@@ -643,7 +643,7 @@ async fn methods_and_paths_that_mean_nothing_are_refused() {
         .expect(405);
     api.get("/api/v1/namespaces/default/configmaps/..%2fsecrets")
         .await
-        .expect(400);
+        .expect(404);
     assert_eq!(api.get("/healthz").await.text(), "ok");
     assert_eq!(
         api.get("/version").await.expect(200)["gitVersion"],
