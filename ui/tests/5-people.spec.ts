@@ -44,6 +44,8 @@ test('a colleague is given a project, sees only it, and loses it at once', async
 
   // The filter of the frame narrows every list down to the namespaces of a project.
   await page.getByRole('link', { name: 'ConfigMaps' }).click()
+  // A page that is still coming takes the focus, and the filter closes.
+  await expect(page.getByRole('link', { name: 'notes' })).toBeVisible()
   await page.getByRole('button', { name: 'All namespaces' }).click()
   await page.getByRole('checkbox', { name: /^Blue/ }).check()
   await page.keyboard.press('Escape')
