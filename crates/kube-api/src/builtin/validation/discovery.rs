@@ -6,6 +6,7 @@ use drover_structural::{FieldError, names};
 use serde_json::Value;
 
 use super::place::{Place, labels, one_of, problems, required};
+use super::service;
 
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 const MAX_ENDPOINTS: usize = 1000;
@@ -106,11 +107,11 @@ fn numeric(all: &Place<'_>, address: &Place<'_>, family: &str, errors: &mut Vec<
         let detail = format!("must be an {family} address");
         errors.push(FieldError::invalid(all.path(), address.text(), detail));
     }
-    special(address, parsed, errors);
+    not_special(address, parsed, errors);
 }
 
-/// Addresses that lead nowhere else (kubernetes `ValidateEndpointIP`).
-fn special(address: &Place<'_>, parsed: IpAddr, errors: &mut Vec<FieldError>) {
+/// Refuses addresses that lead nowhere else (kubernetes `ValidateNonSpecialIP`).
+pub(super) fn not_special(address: &Place<'_>, parsed: IpAddr, errors: &mut Vec<FieldError>) {
     let (link_local, link_local_multicast) = match parsed {
         IpAddr::V4(address) => (
             address.is_link_local(),
@@ -215,20 +216,14 @@ pub(super) fn plain(object: &Value, old: Option<&Value>, errors: &mut Vec<FieldE
 fn plain_address(address: &Place<'_>, errors: &mut Vec<FieldError>) {
     let ip = address.child("ip");
     let parsed = ip.text().parse::<IpAddr>();
-    if parsed.is_err() {
-        errors.push(FieldError::invalid(
-            ip.path(),
-            ip.text(),
-            "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
-        ));
-    }
+    service::address(&ip, errors);
     let host = address.child("hostname");
     if !host.is_empty() {
         problems(&host, names::dns_1123_label(host.text()), errors);
     }
     node_name(&address.child("nodeName"), errors);
     match parsed {
-        Ok(parsed) => special(&ip, parsed, errors),
+        Ok(parsed) => not_special(&ip, parsed, errors),
         Err(_) => errors.push(FieldError::invalid(
             ip.path(),
             ip.text(),

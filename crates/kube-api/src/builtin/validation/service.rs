@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use drover_structural::{FieldError, names};
 use serde_json::{Value, json};
 
+use super::discovery;
 use super::place::{Place, labels, one_of, perhaps_one_of, port, problems, required};
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
@@ -180,34 +181,10 @@ pub(super) fn address(address: &Place<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
-/// An address by which others reach a service is none of this host's or link's (kubernetes `ValidateNonSpecialIP`).
+/// An address by which others reach a service is none of this host's or link's.
 fn outside(address: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let Ok(parsed) = address.text().parse::<IpAddr>() else {
-        return;
-    };
-    let (local, group) = match parsed {
-        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == [224, 0, 0]),
-        IpAddr::V6(v6) => (
-            v6.is_unicast_link_local(),
-            v6.segments()[0] & 0xff0f == 0xff02,
-        ),
-    };
-    if parsed.is_unspecified() {
-        errors.push(address.invalid(format!("may not be unspecified ({})", address.text())));
-    }
-    if parsed.is_loopback() {
-        errors.push(address.invalid("may not be in the loopback range (127.0.0.0/8, ::1/128)"));
-    }
-    if local {
-        errors.push(
-            address.invalid("may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
-        );
-    }
-    if group {
-        errors.push(
-            address
-                .invalid("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
-        );
+    if let Ok(parsed) = address.text().parse() {
+        discovery::not_special(address, parsed, errors);
     }
 }
 
