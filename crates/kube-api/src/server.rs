@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use body::{Body, BoxError};
-pub(crate) use decode::{summary, type_name};
+pub(crate) use decode::summary;
 
 use crate::admission::Policies;
 use crate::admission::quota::{self, Quotas};

@@ -7,6 +7,8 @@ use json_patch::{
 };
 use serde_json::Value;
 
+use crate::go::type_name;
+
 /// More operations than this are refused (k8s.io/apiserver `endpoints/handlers/patch.go`).
 const MAX_OPERATIONS: usize = 10_000;
 
@@ -46,7 +48,7 @@ pub fn apply(target: &mut Value, patch: &Value) -> Result<(), JsonPatchError> {
         other => {
             let what = format!(
                 "{} into Go value of type []handlers.jsonPatchOp",
-                kind(other)
+                type_name(other)
             );
             return Err(JsonPatchError::Malformed(what));
         }
@@ -124,31 +126,22 @@ fn step(
         .map_err(|error| explained(target, &operation, &error))
 }
 
-/// What Go calls a kind of JSON.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 /// Refuses what is no operation at all.
 fn check_form(operation: &Value) -> Result<(), JsonPatchError> {
     let members = match operation {
         Value::Object(members) => members,
         Value::Null => return Ok(()),
         other => {
-            let what = format!("{} into Go value of type handlers.jsonPatchOp", kind(other));
+            let what = format!(
+                "{} into Go value of type handlers.jsonPatchOp",
+                type_name(other)
+            );
             return Err(JsonPatchError::Malformed(what));
         }
     };
     let wrong = ["op", "from", "path"].into_iter().find_map(|name| {
         let value = members.get(name)?;
-        (!value.is_string() && !value.is_null()).then(|| (name, kind(value)))
+        (!value.is_string() && !value.is_null()).then(|| (name, type_name(value)))
     });
     wrong.map_or(Ok(()), |(name, kind)| {
         Err(JsonPatchError::Malformed(format!(

@@ -7,6 +7,7 @@
 //! - [`merge_patch`], [`json_patch`], [`strategic_patch`]: the three plain kinds of patch;
 //! - [`field_set`], [`typed`], [`managed_fields`]: server-side apply;
 //! - [`names`], [`quantity`], [`int_or_string`]: syntax of names and values;
+//! - [`go`]: what answers say in words of Go;
 //! - [`wire`]: messages of Protocol Buffers as their fields.
 //!
 //! Objects are [`serde_json::Value`] throughout. The crate names no kind of any product and does no I/O; the present
@@ -16,6 +17,7 @@ pub mod cel;
 pub mod default;
 pub mod error;
 pub mod field_set;
+pub mod go;
 pub mod int_or_string;
 pub mod json_patch;
 pub mod managed_fields;

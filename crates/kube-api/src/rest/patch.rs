@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use drover_structural::Schema;
+use drover_structural::go::type_name;
 use drover_structural::json_patch::{self, JsonPatchError};
 use drover_structural::strategic_patch::{self, StrategicPatchError};
 use http::StatusCode;
@@ -178,7 +179,7 @@ fn check_object(patch: &Value) -> Result<(), StatusError> {
 fn not_a_map(value: &Value) -> String {
     format!(
         "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
-        crate::server::type_name(value)
+        type_name(value)
     )
 }
 

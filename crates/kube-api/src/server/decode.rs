@@ -111,18 +111,6 @@ pub(crate) fn summary(bytes: &[u8]) -> String {
     }
 }
 
-/// What Go's JSON decoder calls a value.
-pub(crate) fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 /// Decodes protobuf, for built-in kinds.
 pub(super) fn protobuf(bytes: &[u8]) -> Result<Decoded, StatusError> {
     let value = crate::protobuf::decode(bytes).map_err(|error| match error {

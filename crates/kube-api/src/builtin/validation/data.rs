@@ -1,6 +1,7 @@
 //! ConfigMaps and Secrets: keys, sizes, what each type of Secret needs, and that immutable ones stay.
 
 use base64::Engine as _;
+use drover_structural::go::type_name;
 use drover_structural::{FieldError, names};
 use serde_json::{Map, Value};
 
@@ -122,12 +123,7 @@ fn json_problem(bytes: &[u8]) -> Option<String> {
     let error = match serde_json::from_slice::<Value>(bytes) {
         Ok(Value::Object(_) | Value::Null) => return None,
         Ok(other) => {
-            let found = match other {
-                Value::Array(_) => "array",
-                Value::String(_) => "string",
-                Value::Number(_) => "number",
-                _ => "bool",
-            };
+            let found = type_name(&other);
             return Some(format!(
                 "json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
             ));

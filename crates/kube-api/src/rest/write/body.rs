@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use drover_structural::Schema;
+use drover_structural::go::type_name;
 use serde_json::{Value, json};
 
 use super::{Target, Tracking};
@@ -100,7 +101,7 @@ pub(crate) fn check_type(resource: &Resource, body: &mut Value) -> Result<(), St
         Some(other) => {
             let why = format!(
                 "json: cannot unmarshal {} into Go struct field {}.metadata of type v1.ObjectMeta",
-                crate::server::type_name(other),
+                type_name(other),
                 resource.kind
             );
             return Err(StatusError::undecodable(

@@ -1,5 +1,6 @@
 //! What the bodies of requests hold.
 
+use drover_structural::go::type_name;
 use serde_json::{Value, json};
 
 use super::ResourceRequest;
@@ -80,7 +81,7 @@ pub(super) async fn object_body<B: RequestBody>(
             Some(other) => {
                 return Err(unrecognized(format!(
                     "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field .{field} of type string",
-                    decode::type_name(other)
+                    type_name(other)
                 )));
             }
         }
@@ -103,7 +104,7 @@ pub(super) async fn object_body<B: RequestBody>(
 fn not_an_object(value: &Value) -> String {
     format!(
         "json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
-        decode::type_name(value)
+        type_name(value)
     )
 }
 
