@@ -15,7 +15,6 @@ use tokio::time::Instant;
 
 use super::table::{Rows, place, read};
 use super::{Caches, Entry, Slot};
-use crate::cells::Column;
 use crate::format;
 use crate::kind::Kind;
 use crate::kubernetes::{Event, TABLE, get_text, is_unavailable, no_json, unavailable, watch};
@@ -29,13 +28,6 @@ const QUICK: u32 = 5;
 /// How often a copy looks whether anybody still looks.
 const LOOK_AROUND: Duration = Duration::from_secs(15);
 
-/// A list: columns, objects, revision.
-pub(crate) struct Listed {
-    pub(crate) columns: Vec<Column>,
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) revision: u64,
-}
-
 /// Lists a kind, page by page. Stops with `None` when there are more bytes than `most`.
 ///
 /// # Errors
@@ -45,13 +37,9 @@ pub(crate) async fn list(
     kind: &Kind,
     now: jiff::Timestamp,
     most: usize,
-) -> Result<Option<Listed>, ApiError> {
+) -> Result<Option<Rows>, ApiError> {
     'again: loop {
-        let mut listed = Listed {
-            columns: Vec::new(),
-            entries: Vec::new(),
-            revision: 0,
-        };
+        let mut listed = Rows::default();
         let mut bytes = 0;
         let mut next = Some(page(client, kind, "").await?);
         while let Some(text) = next {

@@ -13,13 +13,13 @@ use crate::format;
 use crate::kind::Kind;
 use crate::lean;
 
-/// A Table, read.
+/// A Table, or a list of all its pages, read.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     /// Those of the Table, or those that were known before where it names none.
     pub(crate) columns: Vec<Column>,
     pub(crate) entries: Vec<Entry>,
-    pub(super) revision: u64,
+    pub(crate) revision: u64,
 }
 
 /// A Table, or the list or object of a server that knows no Tables for its kind.

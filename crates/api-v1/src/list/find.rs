@@ -109,7 +109,8 @@ pub(super) fn find(
     }
     let among = |(ordered, revision): (Ordered, u64)| {
         let found = ordered.iter().filter(within);
-        Found::of(query, found.filter(|entry| accepted(entry)), revision)
+        let found = found.filter(|entry| accept(filters, &|field| entry.seen(field)));
+        Found::of(query, found, revision)
     };
     if let Source::Copy(held) = source
         && let Some(known) = held.known(&[], order)
