@@ -246,11 +246,7 @@ impl Store {
                             let lines: String = events
                                 .iter()
                                 .filter(|(key, _)| within(key, &path))
-                                // The type comes first, as Kubernetes writes it.
-                                .map(|(_, event)| {
-                                    let (kind, object) = (&event["type"], &event["object"]);
-                                    format!("{{\"type\":{kind},\"object\":{object}}}\n")
-                                })
+                                .map(|(_, event)| format!("{event}\n"))
                                 .collect();
                             (end > at).then_some((lines, end))
                         };

@@ -6,8 +6,6 @@
 //! Invariant: an object that was buried here (its deletion was acknowledged to
 //! us) is never seen again, however late the watch is.
 
-mod incoming;
-
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -15,14 +13,13 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use kube::api::ApiResource;
+use kube::core::DynamicObject;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::Instant;
-
-use incoming::Incoming;
 
 /// A deletion may be seen before it is buried here, and is then remembered for nothing; above this number the old ones
 /// are looked through.
@@ -61,17 +58,6 @@ impl<V> fmt::Debug for Mirror<V> {
             .field("n_entries", &self.0.state.read().entries.len())
             .finish_non_exhaustive()
     }
-}
-
-/// What can be followed.
-pub(crate) trait Followed:
-    Resource<DynamicType = ()> + DeserializeOwned + Clone + fmt::Debug + Send + 'static
-{
-}
-
-impl<K> Followed for K where
-    K: Resource<DynamicType = ()> + DeserializeOwned + Clone + fmt::Debug + Send + 'static
-{
 }
 
 /// Which objects of a kind are followed; by default all.
@@ -256,7 +242,7 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
         reduce: impl Fn(K) -> V + Send,
         observer: impl Observer<V>,
     ) where
-        K: Followed,
+        K: Resource<DynamicType = ()> + DeserializeOwned,
     {
         self.follow_in(Scope::default(), client, reduce, observer)
             .await;
@@ -270,10 +256,10 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
         reduce: impl Fn(K) -> V + Send,
         mut observer: impl Observer<V>,
     ) where
-        K: Followed,
+        K: Resource<DynamicType = ()> + DeserializeOwned,
     {
         let kind = ApiResource::erase::<K>(&());
-        let api: Api<Incoming<K>> = match scope.namespace {
+        let api: Api<DynamicObject> = match scope.namespace {
             Some(namespace) => Api::namespaced_with(client, namespace, &kind),
             None => Api::all_with(client, &kind),
         };
@@ -281,17 +267,17 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
             label_selector: scope.labels,
             ..watcher::Config::default()
         };
-        let reduce = |object: Incoming<K>| -> (String, String, Option<V>) {
+        let reduce = |object: DynamicObject| -> (String, String, Option<V>) {
             let key = match object.namespace() {
                 Some(namespace) => format!("{namespace}/{}", object.name_any()),
                 None => object.name_any(),
             };
             let uid = object.uid().unwrap_or_default();
             // An object that is being deleted no longer gives anybody anything.
-            if object.meta().deletion_timestamp.is_some() {
+            if object.metadata.deletion_timestamp.is_some() {
                 return (key, uid, None);
             }
-            match object.object {
+            match object.try_parse::<K>() {
                 Ok(object) => (key, uid, Some(reduce(object))),
                 Err(error) => {
                     tracing::warn!(kind = kind.kind, %key, %error, "object left out, it cannot be understood");
@@ -340,4 +326,77 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Seen(Vec<String>);
+
+    impl Observer<u8> for Seen {
+        fn changed(&mut self, key: &str, before: Option<&Arc<u8>>, after: Option<&Arc<u8>>) {
+            self.0.push(format!(
+                "{key} {:?} {:?}",
+                before.map(|value| **value),
+                after.map(|value| **value)
+            ));
+        }
+    }
+
+    #[test]
+    fn a_buried_object_stays_away_until_its_deletion_is_seen() {
+        let mirror = Mirror::new();
+        let mut seen = Seen::default();
+        mirror.put("a", "1", Some(1), &mut seen);
+        assert!(mirror.bury("a", "1"));
+        mirror.put("a", "1", Some(2), &mut seen);
+        assert_eq!(mirror.get("a"), None);
+        let listed = |uid: &str| {
+            HashMap::from([(
+                "a".to_owned(),
+                Entry {
+                    uid: uid.to_owned(),
+                    value: Arc::new(3),
+                },
+            )])
+        };
+        mirror.replace(listed("1"), &mut seen);
+        assert_eq!(
+            mirror.get("a"),
+            None,
+            "a list may be older than the deletion"
+        );
+        mirror.put("a", "2", Some(4), &mut seen);
+        assert_eq!(
+            mirror.get("a").as_deref(),
+            Some(&4),
+            "another object of that name is another object"
+        );
+        mirror.remove("a", "1", &mut seen);
+        assert_eq!(mirror.get("a").as_deref(), Some(&4));
+        assert!(!mirror.is_buried("1"));
+        assert_eq!(seen.0, ["a None Some(1)", "a None Some(4)"]);
+    }
+
+    #[test]
+    fn a_new_list_tells_only_differences() {
+        let mirror = Mirror::new();
+        let mut seen = Seen::default();
+        mirror.put("a", "1", Some(1), &mut seen);
+        mirror.put("b", "2", Some(2), &mut seen);
+        mirror.put("c", "3", Some(3), &mut seen);
+        seen.0.clear();
+        let entry = |uid: &str, value| Entry {
+            uid: uid.to_owned(),
+            value: Arc::new(value),
+        };
+        mirror.replace(
+            HashMap::from([
+                ("a".to_owned(), entry("1", 1)),
+                ("b".to_owned(), entry("2", 5)),
+            ]),
+            &mut seen,
+        );
+        seen.0.sort();
+        assert_eq!(seen.0, ["b Some(2) Some(5)", "c Some(3) None"]);
+    }
+}
