@@ -10,6 +10,7 @@
 mod contents;
 mod entry;
 mod fill;
+mod list;
 mod orders;
 mod slot;
 mod table;
@@ -31,7 +32,7 @@ use crate::kind::Kind;
 use crate::reach::Reach;
 pub(crate) use contents::{Change, Contents, Happened};
 pub(crate) use entry::{Entry, Key, applied_key};
-pub(crate) use fill::list;
+pub(crate) use list::list;
 pub(crate) use orders::{FEW, Ordered, sorted};
 pub(crate) use slot::{Held, Slot};
 pub(crate) use table::read as read_table;

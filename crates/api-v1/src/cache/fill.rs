@@ -13,85 +13,18 @@ use kube::Client;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::table::{Rows, place, read};
-use super::{Caches, Entry, Slot};
+use super::list::list;
+use super::table::read;
+use super::{Caches, Slot};
 use crate::format;
-use crate::kind::Kind;
-use crate::kubernetes::{Event, TABLE, get_text, is_unavailable, no_json, unavailable, watch};
+use crate::kubernetes::{Event, TABLE, is_unavailable, no_json, unavailable, watch};
 
-/// Objects per request of a list.
-const PAGE: usize = 500;
 /// For how long the cluster is asked to keep a watch.
 const WATCH_SECONDS: u64 = 1800;
 /// Watches in a row that may end at once.
 const QUICK: u32 = 5;
 /// How often a copy looks whether anybody still looks.
 const LOOK_AROUND: Duration = Duration::from_secs(15);
-
-/// Lists a kind, page by page. Stops with `None` when there are more bytes than `most`.
-///
-/// # Errors
-/// The cluster's refusal.
-pub(crate) async fn list(
-    client: &Client,
-    kind: &Kind,
-    now: jiff::Timestamp,
-    most: usize,
-) -> Result<Option<Rows>, ApiError> {
-    'again: loop {
-        let mut listed = Rows::default();
-        let mut bytes = 0;
-        let mut next = Some(page(client, kind, "").await?);
-        while let Some(text) = next {
-            let place = place(&text).map_err(no_json)?;
-            // The next page comes while this one is read.
-            let (read, following) = tokio::join!(rows(kind, text, now), async {
-                if place.is_empty() {
-                    return Ok(None);
-                }
-                page(client, kind, &place).await.map(Some)
-            });
-            let mut read = read?;
-            bytes += read.entries.iter().map(Entry::size).sum::<usize>();
-            if bytes > most {
-                return Ok(None);
-            }
-            if !read.columns.is_empty() {
-                listed.columns = read.columns;
-            }
-            listed.entries.append(&mut read.entries);
-            listed.revision = read.revision;
-            next = match following {
-                // The list took longer than the cluster keeps its place.
-                Err(error) if error.status == StatusCode::GONE => continue 'again,
-                other => other?,
-            };
-        }
-        return Ok(Some(listed));
-    }
-}
-
-/// A page of a list, from a place on.
-async fn page(client: &Client, kind: &Kind, place: &str) -> Result<String, ApiError> {
-    let mut url = format!(
-        "{}?includeObject=Object&limit={PAGE}",
-        kind.path(None, None)
-    );
-    if !place.is_empty() {
-        url.push_str("&continue=");
-        url.extend(form_urlencoded::byte_serialize(place.as_bytes()));
-    }
-    get_text(client, &url, TABLE).await
-}
-
-/// Reads a page; it takes milliseconds, in which others are served.
-async fn rows(kind: &Kind, text: String, now: jiff::Timestamp) -> Result<Rows, ApiError> {
-    let kind = kind.clone();
-    tokio::task::spawn_blocking(move || read(&kind, &text, &[], now))
-        .await
-        .map_err(|_| ApiError::server_error("a list could not be read"))?
-        .map_err(no_json)
-}
 
 /// How a watch ended.
 enum End {

@@ -94,12 +94,7 @@ pub(crate) fn read(
             revision,
         });
     }
-    let columns = match answer.column_definitions {
-        Some(definitions) if !definitions.is_empty() => {
-            definitions.iter().map(Column::read).collect()
-        }
-        _ => known.to_vec(),
-    };
+    let columns = columns(answer.column_definitions, known);
     let mut entries = Vec::new();
     for row in answer.rows.into_iter().flatten() {
         let Some(text) = row.object else { continue };
@@ -114,14 +109,72 @@ pub(crate) fn read(
     })
 }
 
+/// Reads a list whose cells are in a Table of their own, without objects; `None` if the two do not fit together.
+///
+/// # Errors
+/// If one is no answer.
+pub(super) fn read_apart(
+    kind: &Kind,
+    list: &str,
+    table: &str,
+    known: &[Column],
+    now: Timestamp,
+) -> serde_json::Result<Option<Rows>> {
+    let (list, table): (Answer<'_>, Answer<'_>) =
+        (serde_json::from_str(list)?, serde_json::from_str(table)?);
+    let revision = list.metadata.resource_version;
+    let (Some(items), Some(rows)) = (list.items, table.rows) else {
+        return Ok(None);
+    };
+    if items.len() != rows.len() || revision != table.metadata.resource_version {
+        return Ok(None);
+    }
+    let columns = columns(table.column_definitions, known);
+    let mut entries = Vec::with_capacity(items.len());
+    for (item, row) in items.into_iter().zip(rows) {
+        let (object, text) = whole(kind, item.get())?;
+        let cells = cells(&columns, row.cells, format::created(&object), now);
+        entries.extend(Entry::of_text(kind, &object, &text, cells, now));
+    }
+    Ok(Some(Rows {
+        columns,
+        entries,
+        revision: revision.parse().unwrap_or_default(),
+    }))
+}
+
+fn columns(definitions: Option<Vec<Value>>, known: &[Column]) -> Vec<Column> {
+    match definitions {
+        Some(definitions) if !definitions.is_empty() => {
+            definitions.iter().map(Column::read).collect()
+        }
+        _ => known.to_vec(),
+    }
+}
+
 /// An object of a list, which says what it is only once, or of its own.
 fn plain(kind: &Kind, text: &str, now: Timestamp) -> serde_json::Result<Option<Entry>> {
-    let mut object: Value = serde_json::from_str(text)?;
-    if let Value::Object(fields) = &mut object {
-        fields.insert("apiVersion".to_owned(), kind.api_version().into());
-        fields.insert("kind".to_owned(), kind.kind.clone().into());
+    let (object, text) = whole(kind, text)?;
+    Ok(Entry::of_text(kind, &object, &text, Vec::new(), now))
+}
+
+/// An object without its managed fields, and its whole text with what it is.
+fn whole<'t>(kind: &Kind, text: &'t str) -> serde_json::Result<(Value, Cow<'t, str>)> {
+    let mut object = lean::read(text.as_bytes())?;
+    let told = ["apiVersion", "kind"].map(|name| object.get(name).is_some_and(Value::is_string));
+    if told == [true, true] {
+        return Ok((object, Cow::Borrowed(text)));
     }
-    Ok(Entry::new(kind, &object, Vec::new(), now))
+    let (version, name) = (Value::from(kind.api_version()), Value::from(&*kind.kind));
+    // Written before the rest, which is copied and not written anew.
+    let rest = text.trim_start().trim_start_matches('{').trim_start();
+    let comma = if rest.starts_with('}') { "" } else { "," };
+    let text = format!("{{\"apiVersion\":{version},\"kind\":{name}{comma}{rest}");
+    if let Value::Object(fields) = &mut object {
+        fields.insert("apiVersion".to_owned(), version);
+        fields.insert("kind".to_owned(), name);
+    }
+    Ok((object, Cow::Owned(text)))
 }
 
 #[cfg(test)]
@@ -173,5 +226,43 @@ mod tests {
                 .entries
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn objects_and_their_cells_may_come_apart() {
+        let list = json!({"kind": "ConfigMapList", "metadata": {"resourceVersion": "9"}, "items": [
+            {"metadata": {"name": "a", "managedFields": [{"manager": "m"}]}, "data": {"a": "1"}}, {"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "b"}}, {}]});
+        let cells = |n_rows: usize, revision: &str| {
+            let rows = ["a", "b", "-"].map(|name| json!({"cells": [name], "object": null}));
+            json!({"kind": "Table", "metadata": {"resourceVersion": revision},
+                "columnDefinitions": [{"name": "Name", "type": "string"}], "rows": rows[..n_rows]})
+        };
+        let read = |cells: &Value| {
+            read_apart(
+                &kind(),
+                &list.to_string(),
+                &cells.to_string(),
+                &[],
+                Timestamp::UNIX_EPOCH,
+            )
+            .unwrap()
+        };
+        let rows = read(&cells(3, "9")).unwrap();
+        assert_eq!((rows.revision, rows.columns.len()), (9, 1));
+        let [a, b] = rows.entries.as_slice() else {
+            unreachable!("what has no name is left out: {rows:?}")
+        };
+        assert_eq!(
+            a.object(),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "managedFields": [{"manager": "m"}]},
+                "data": {"a": "1"}})
+        );
+        assert_eq!(b.object(), list["items"][1]);
+        assert_eq!([a.cells.len(), b.cells.len()], [1, 1]);
+
+        assert!(read(&cells(2, "9")).is_none(), "another number");
+        assert!(read(&cells(3, "8")).is_none(), "another revision");
+        assert!(read(&list).is_none(), "no Table");
     }
 }

@@ -194,3 +194,62 @@ async fn the_least_used_gives_way_but_not_while_it_is_held() {
     assert!(caches.peek("c", &config_maps()).is_none());
     assert!(caches.size().0 < both);
 }
+
+/// Objects that a list has beyond its first page.
+const N_MANY: usize = 700;
+
+/// A client of the store; `change` sees the addresses of requests before it does.
+fn through(
+    store: &kube_api::Server,
+    change: impl Fn(&str) -> String + Clone + Send + Sync + 'static,
+) -> Client {
+    let store = store.clone();
+    let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
+        *request.uri_mut() = change(&request.uri().to_string()).parse().unwrap();
+        store
+            .client_service(kube_api::Identity::admin())
+            .oneshot(request)
+    });
+    Client::new(service, "default")
+}
+
+#[tokio::test]
+async fn every_page_of_a_list_has_the_cells_of_its_objects() {
+    let world = World::start().await;
+    let client = through(&world.store, str::to_owned);
+    let maps =
+        kube::Api::<k8s_openapi::api::core::v1::ConfigMap>::default_namespaced(client.clone());
+    for number in 0..N_MANY {
+        let object = serde_json::json!({"metadata": {"name": format!("map-{number}")},
+            "data": (0..number % 5).map(|key| (key.to_string(), "")).collect::<std::collections::BTreeMap<_, _>>()});
+        let object = serde_json::from_value(object).unwrap();
+        maps.create(&Default::default(), &object).await.unwrap();
+    }
+    let shorter = |url: &str| match url.contains("includeObject=None") {
+        true => url.replace("&limit=", "&limit=7&was="),
+        false => url.to_owned(),
+    };
+    let now = jiff::Timestamp::now();
+    for client in [client, through(&world.store, shorter)] {
+        let listed = list(&client, &config_maps(), now, usize::MAX)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(listed.entries.len() > N_MANY && listed.revision > 0);
+        let columns: Vec<_> = listed.columns.iter().map(|column| &*column.name).collect();
+        assert_eq!(columns, ["Name", "Data", "Age"]);
+        for entry in &listed.entries {
+            let object = entry.object();
+            let n_keys = object["data"].as_object().map_or(0, serde_json::Map::len);
+            let cells: Vec<_> = entry.cells[..2]
+                .iter()
+                .map(|cell| cell.shown(now))
+                .collect();
+            assert_eq!(
+                cells,
+                [entry.name().into(), serde_json::Value::from(n_keys)]
+            );
+            assert_eq!(object["kind"], "ConfigMap");
+        }
+    }
+}
