@@ -239,7 +239,7 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
     pub(crate) async fn follow<K>(
         &self,
         client: Client,
-        reduce: impl Fn(K) -> V + Send,
+        reduce: impl Fn(K) -> V + Copy + Send + 'static,
         observer: impl Observer<V>,
     ) where
         K: Resource<DynamicType = ()> + DeserializeOwned,
@@ -249,11 +249,14 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
     }
 
     /// Follows some objects of a kind for as long as it is polled.
+    ///
+    /// What comes together is reduced together, and off this task when it is much: of a first list one page is asked for
+    /// and parsed while the one before is reduced.
     pub(crate) async fn follow_in<K>(
         &self,
         scope: Scope,
         client: Client,
-        reduce: impl Fn(K) -> V + Send,
+        reduce: impl Fn(K) -> V + Copy + Send + 'static,
         mut observer: impl Observer<V>,
     ) where
         K: Resource<DynamicType = ()> + DeserializeOwned,
@@ -267,38 +270,39 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
             label_selector: scope.labels,
             ..watcher::Config::default()
         };
-        let reduce = |object: DynamicObject| -> (String, String, Option<V>) {
-            let key = match object.namespace() {
-                Some(namespace) => format!("{namespace}/{}", object.name_any()),
-                None => object.name_any(),
-            };
-            let uid = object.uid().unwrap_or_default();
-            // An object that is being deleted no longer gives anybody anything.
-            if object.metadata.deletion_timestamp.is_some() {
-                return (key, uid, None);
-            }
-            match object.try_parse::<K>() {
-                Ok(object) => (key, uid, Some(reduce(object))),
-                Err(error) => {
-                    tracing::warn!(kind = kind.kind, %key, %error, "object left out, it cannot be understood");
-                    (key, uid, None)
-                }
-            }
+        let reduce_all = move |events: Vec<watcher::Result<watcher::Event<DynamicObject>>>| {
+            let reduced = events.into_iter().map(|event| {
+                event.map(|event| map(event, |object| Reduced::new::<K>(object, reduce)))
+            });
+            reduced.collect::<Vec<_>>()
         };
-        let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+        let events = watcher(api, config)
+            .default_backoff()
+            .ready_chunks(TOGETHER)
+            .map(|events| async move {
+                if events.len() < MANY {
+                    return reduce_all(events);
+                }
+                match tokio::task::spawn_blocking(move || reduce_all(events)).await {
+                    Ok(reduced) => reduced,
+                    Err(error) => match error.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        // Blocking work is refused only while everything ends.
+                        Err(_) => std::future::pending().await,
+                    },
+                }
+            })
+            .buffered(2)
+            .flat_map(futures::stream::iter);
+        let mut events = std::pin::pin!(events);
         let mut listed = HashMap::new();
         while let Some(event) = events.next().await {
             match event {
                 Ok(watcher::Event::Init) => listed = HashMap::new(),
-                Ok(watcher::Event::InitApply(object)) => {
-                    if let (key, uid, Some(value)) = reduce(object) {
-                        listed.insert(
-                            key,
-                            Entry {
-                                uid,
-                                value: Arc::new(value),
-                            },
-                        );
+                Ok(watcher::Event::InitApply(Reduced { key, uid, value })) => {
+                    if let Some(value) = value {
+                        let value = Arc::new(value);
+                        listed.insert(key, Entry { uid, value });
                     }
                 }
                 Ok(watcher::Event::InitDone) => {
@@ -307,13 +311,11 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
                     // Not before: who waited relies on what observers make of it.
                     self.0.ready.send_replace(true);
                 }
-                Ok(watcher::Event::Apply(object)) => {
-                    let (key, uid, value) = reduce(object);
+                Ok(watcher::Event::Apply(Reduced { key, uid, value })) => {
                     self.put(&key, &uid, value, &mut observer);
                     observer.settled();
                 }
-                Ok(watcher::Event::Delete(object)) => {
-                    let (key, uid, _) = reduce(object);
+                Ok(watcher::Event::Delete(Reduced { key, uid, .. })) => {
                     self.remove(&key, &uid, &mut observer);
                     observer.settled();
                 }
@@ -322,6 +324,59 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
                 }
             }
         }
+    }
+}
+
+/// Events that are reduced together at most; a page of the watcher's lists.
+const TOGETHER: usize = 500;
+/// From this number on they are reduced on another thread.
+const MANY: usize = 32;
+
+/// What is left of an object.
+struct Reduced<V> {
+    key: String,
+    uid: String,
+    /// `None` when it gives nobody anything.
+    value: Option<V>,
+}
+
+impl<V> Reduced<V> {
+    fn new<K>(object: DynamicObject, reduce: impl Fn(K) -> V) -> Self
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let key = match object.namespace() {
+            Some(namespace) => format!("{namespace}/{}", object.name_any()),
+            None => object.name_any(),
+        };
+        let uid = object.uid().unwrap_or_default();
+        // An object that is being deleted no longer gives anybody anything.
+        if object.metadata.deletion_timestamp.is_some() {
+            return Self {
+                key,
+                uid,
+                value: None,
+            };
+        }
+        let value = match object.try_parse::<K>() {
+            Ok(object) => Some(reduce(object)),
+            Err(error) => {
+                let kind = K::kind(&());
+                tracing::warn!(%kind, %key, %error, "object left out, it cannot be understood");
+                None
+            }
+        };
+        Self { key, uid, value }
+    }
+}
+
+fn map<A, B>(event: watcher::Event<A>, change: impl FnOnce(A) -> B) -> watcher::Event<B> {
+    match event {
+        watcher::Event::Init => watcher::Event::Init,
+        watcher::Event::InitApply(object) => watcher::Event::InitApply(change(object)),
+        watcher::Event::InitDone => watcher::Event::InitDone,
+        watcher::Event::Apply(object) => watcher::Event::Apply(change(object)),
+        watcher::Event::Delete(object) => watcher::Event::Delete(change(object)),
     }
 }
 
