@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_auth::web::{self, Connection, Response};
-use drover_tunnel::ReadAhead;
+use drover_tunnel::{Gathered, ReadAhead};
 use http::header::EXPECT;
 use http::{Request, Version};
 use hyper::body::Incoming;
@@ -43,6 +43,8 @@ const STREAMS: u32 = 2_000;
 const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
 /// How often the log tells of connections that were not taken.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+/// The protocol in which many streams share a connection (RFC 9113, 3.2).
+const HTTP2: &[u8] = b"h2";
 /// First byte of every TLS connection (RFC 8446, 5.1: a handshake record).
 const TLS_HANDSHAKE: u8 = 22;
 
@@ -121,7 +123,7 @@ impl<H: Handler> Listeners<H> {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(certificates.clone()));
         let mut config = config;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listeners = self.clone();
         self.accept(listener, move |stream, remote| {
@@ -224,7 +226,14 @@ impl<H: Handler> Listeners<H> {
             () = self.shutdown.cancelled() => return,
         };
         match secured {
-            Ok(Ok(stream)) => self.serve(stream, Connection { remote, tls: true }).await,
+            Ok(Ok(stream)) => {
+                let is_shared = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+                self.serve(
+                    Gathered::new(stream, is_shared),
+                    Connection { remote, tls: true },
+                )
+                .await;
+            }
             Ok(Err(error)) => tracing::debug!(%error, "the TLS handshake failed"),
             Err(_) => tracing::debug!("the TLS handshake took too long"),
         }

@@ -8,6 +8,7 @@
 
 mod driver;
 pub mod frame;
+mod gathered;
 mod handshake;
 mod read_ahead;
 pub mod session;
@@ -17,6 +18,7 @@ pub mod websocket;
 pub mod wire;
 
 pub use driver::{Accept, Acceptor, BoxedIo, Closed, DialError, Io, Options, RefuseAll, Session};
+pub use gathered::Gathered;
 pub use handshake::{
     ClientRequest, ConnectError, Upgrade, UpgradeError, accept_key, connect, server_upgrade,
 };

@@ -11,6 +11,7 @@ use drover_kube_api::{Config, Identity, Server, Storage};
 use drover_testkit::certificates::Authority;
 use drover_testkit::process::{Launch, Process};
 use drover_testkit::real;
+use drover_tunnel::Gathered;
 use http::Method;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -43,7 +44,9 @@ pub(crate) async fn serve(folder: &Path, port: u16) -> Result<()> {
             let Ok(stream) = acceptor.accept(stream).await else {
                 return;
             };
-            drover_testkit::serve::connection(stream, service).await;
+            // As the server's listener does.
+            let is_shared = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            drover_testkit::serve::connection(Gathered::new(stream, is_shared), service).await;
         });
     }
 }
