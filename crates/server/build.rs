@@ -10,17 +10,20 @@ use std::process::Command;
 /// the program has to know of it, which glibc does from 2.36 on: the program links against the machine's own, so that it
 /// is known here.
 const PACKED: &str = "-Wl,-z,pack-relative-relocs";
+/// Generic code is made once for each type and then often comes out the same. Nothing here tells two functions apart by
+/// where they are, which Rust does not promise either; data stays apart.
+const FOLDED: &str = "-Wl,--icf=all";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
     let native = env::var("HOST")? == env::var("TARGET")?;
-    if is("PROFILE", "release")
-        && is("CARGO_CFG_TARGET_ENV", "gnu")
-        && native
-        && links_with(PACKED)?
-    {
-        println!("cargo::rustc-link-arg-bins={PACKED}");
+    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_ENV", "gnu") && native {
+        for argument in [PACKED, FOLDED] {
+            if links_with(argument)? {
+                println!("cargo::rustc-link-arg-bins={argument}");
+            }
+        }
     }
     Ok(())
 }

@@ -92,6 +92,8 @@ async fn fill(caches: &Caches, slot: &Arc<Slot>) -> Result<End, ApiError> {
         if !caches.make_room(slot) {
             return Ok(End::TooLarge);
         }
+        // What was just listed is shown while the watch that keeps it so is opened.
+        slot.set_live();
         let mut quick = 0;
         loop {
             let started = Instant::now();

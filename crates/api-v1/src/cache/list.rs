@@ -17,8 +17,8 @@ use crate::kubernetes::{JSON, TABLE, get_text, no_json};
 
 /// Objects of a first page.
 const FIRST: usize = 500;
-/// Objects of a later page at most.
-const MOST: usize = 5_000;
+/// Objects of a later page at most: reading the last one is what its reader waits for in the end.
+const MOST: usize = 2_000;
 /// Bytes that a later page is to have at most, if its objects are like those of the first.
 const PAGE_BYTES: usize = 16 << 20;
 
