@@ -1,5 +1,6 @@
 //! What a path is about, for all APIs that are served.
 
+use drover_types::query::flag;
 use http::Method;
 
 use crate::entry::Object;
@@ -81,10 +82,6 @@ fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
         .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-fn is_set(query: Option<&str>, name: &str) -> bool {
-    parameter(query, name).is_some_and(|value| matches!(value, "true" | "1"))
-}
-
 fn simple_verb(method: &Method) -> &'static str {
     match *method {
         Method::GET | Method::HEAD => "get",
@@ -133,7 +130,7 @@ fn kubernetes(method: &Method, parts: &[&str], query: Option<&str>, cluster: &st
         [] => (None, None, None, &[][..]),
     };
     let subresource = text(&subresource.join("/"));
-    let watch = old_watch || is_set(query, "watch");
+    let watch = old_watch || flag(query, "watch");
     let verb = match (*method == Method::GET || *method == Method::HEAD, &name) {
         (true, _) if watch => "watch",
         (true, None) if resource.is_some() => "list",
@@ -141,7 +138,7 @@ fn kubernetes(method: &Method, parts: &[&str], query: Option<&str>, cluster: &st
         _ => simple_verb(method),
     };
     Target {
-        stream: watch || (subresource.as_deref() == Some("log") && is_set(query, "follow")),
+        stream: watch || (subresource.as_deref() == Some("log") && flag(query, "follow")),
         verb: verb.to_owned(),
         object: Object {
             cluster: text(cluster),
@@ -270,6 +267,16 @@ mod tests {
             get.clone(),
             "/k8s/clusters/c-1/apis/apps/v1/deployments?watch=true",
             "watch c-1 apps - deployments - - stream",
+        );
+        check(
+            get.clone(),
+            "/k8s/clusters/c-1/api/v1/pods?%77atch",
+            "watch c-1 - - pods - - stream",
+        );
+        check(
+            get.clone(),
+            "/k8s/clusters/c-1/api/v1/pods?watch=False",
+            "list c-1 - - pods - -",
         );
         check(
             get.clone(),

@@ -3,6 +3,8 @@
 use drover_auth::web::{self, ApiError, Body, Request};
 use drover_structural::json_patch::{self, JsonPatchError};
 use drover_structural::{managed_fields, merge_patch};
+use drover_types::names::is_object_name;
+use drover_types::query::flag as flag_of;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
@@ -83,7 +85,7 @@ impl Asked {
                 .map(|(_, value)| value.into_owned())
                 .filter(|value| !value.is_empty())
         };
-        let is_set = |wanted: &str| get(wanted).is_some_and(|set| set == "true" || set == "1");
+        let is_set = |wanted: &str| flag_of(request.uri().query(), wanted);
         let watches = is_set("watch");
         let verb = match (request.method(), &name) {
             (&Method::GET, None) if watches => "watch",
@@ -109,15 +111,7 @@ impl Asked {
             bookmarks: is_set("allowWatchBookmarks"),
             timeout: get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()),
         });
-        let fits = |name: &String| {
-            name.len() <= 253
-                && name.bytes().all(|byte| {
-                    byte.is_ascii_lowercase()
-                        || byte.is_ascii_digit()
-                        || matches!(byte, b'-' | b'.')
-                })
-        };
-        if name.as_ref().is_some_and(|name| !fits(name)) {
+        if name.as_ref().is_some_and(|name| !is_object_name(name)) {
             return Err(bad_request("it is no name of an object"));
         }
         let mut name = name;
@@ -377,6 +371,8 @@ mod tests {
             ("PUT", "/x", None, 405),
             ("GET", "/x?fieldSelector=spec.a%3Db", None, 400),
             ("GET", "/x", Some("A/b"), 400),
+            ("GET", "/x", Some(".."), 400),
+            ("GET", "/x?watch", Some("y"), 405),
             ("POST", "/x?dryRun=some", None, 400),
         ] {
             assert_eq!(

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use drover_tunnel::{Change, Sessions};
 use drover_types::management::Cluster;
-use drover_types::names::{GLOBAL_DATA_NAMESPACE, LOCAL_CLUSTER, STEVE_PREFIX};
+use drover_types::names::{GLOBAL_DATA_NAMESPACE, LOCAL_CLUSTER, STEVE_PREFIX, is_object_name};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -69,16 +69,6 @@ impl From<kube::Error> for Unreachable {
     fn from(error: kube::Error) -> Self {
         Self::Store(Box::new(error))
     }
-}
-
-/// Whether a text can be the name of an object.
-fn is_id(text: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    text.len() <= 253
-        && text
-            .bytes()
-            .all(|byte| letter(byte) || matches!(byte, b'-' | b'.'))
-        && text.bytes().next().is_some_and(letter)
 }
 
 /// What a link is made from.
@@ -406,7 +396,7 @@ impl Clusters {
 
     async fn target(&self, cluster: &str) -> Result<Arc<Target>, Unreachable> {
         // It becomes part of a path below, where some letters would lead elsewhere.
-        if !is_id(cluster) {
+        if !is_object_name(cluster) {
             return Err(Unreachable::Unknown(cluster.to_owned()));
         }
         let known = self
@@ -444,31 +434,5 @@ impl Clusters {
             .and_then(|mut data| data.remove(CREDENTIAL_KEY))
             .ok_or_else(|| missing("its Secret is empty"))?;
         String::from_utf8(value.0).map_err(|_| missing("its Secret holds no text"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_id;
-
-    #[test]
-    fn only_names_of_objects_are_ids() {
-        for id in ["local", "c-abcde", "c-m-8dzr2mpp", "1", "a.b"] {
-            assert!(is_id(id), "{id}");
-        }
-        for other in [
-            "",
-            "..",
-            "%2e%2e",
-            "%63-abcde",
-            "c-abcde?x",
-            "A",
-            "-a",
-            "a/b",
-            "ä",
-        ] {
-            assert!(!is_id(other), "{other}");
-        }
-        assert!(!is_id(&"a".repeat(254)));
     }
 }

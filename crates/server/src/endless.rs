@@ -8,22 +8,14 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use drover_auth::web::{self, Body, BoxError, Response};
+use drover_types::query::flag;
 use futures::future::BoxFuture;
 use http_body::{Frame, SizeHint};
 use tokio_util::sync::CancellationToken;
 
-/// Whether the answer to a request for an API server has no end: `watch` and `follow` as API servers read them
-/// (apimachinery `runtime/converter.go`), and paths that only watch.
+/// Whether the answer to a request for an API server has no end: `watch` and `follow`, and paths that only watch.
 pub(crate) fn is_asked_for(path: &str, query: Option<&str>) -> bool {
-    let set = |name: &str, value: &str| {
-        matches!(name, "watch" | "follow")
-            && !matches!(value.to_ascii_lowercase().as_str(), "false" | "0")
-    };
-    let in_query = query.unwrap_or_default().split('&').any(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        set(name, value)
-    });
-    in_query || only_watches(path)
+    flag(query, "watch") || flag(query, "follow") || only_watches(path)
 }
 
 /// `/api/v1/watch/...`, `/apis/GROUP/VERSION/watch/...`.
@@ -94,6 +86,7 @@ mod tests {
         check("/api/v1/pods", None, false);
         check("/api/v1/pods", Some("limit=500&watch=true"), true);
         check("/api/v1/pods", Some("watch"), true);
+        check("/api/v1/pods", Some("%77atch=true"), true);
         check("/api/v1/pods", Some("watch=1"), true);
         check("/api/v1/pods", Some("watch=false"), false);
         check("/api/v1/pods", Some("watch=0&follow=False"), false);

@@ -14,6 +14,7 @@ pub mod management;
 pub mod names;
 pub mod provisioning;
 pub mod quantity;
+pub mod query;
 pub mod quota;
 pub mod review;
 pub mod schedule;

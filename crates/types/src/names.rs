@@ -40,6 +40,20 @@ pub fn image_behind(registry: &str, image: &str) -> String {
     }
 }
 
+/// Whether a text can be the name of an object: a subdomain of RFC 1123 (apimachinery `IsDNS1123Subdomain`). Nothing in
+/// such a text leads elsewhere when it becomes a part of a path.
+#[must_use]
+pub fn is_object_name(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_label = |label: &str| {
+        let bytes = label.as_bytes();
+        bytes.iter().all(|byte| letter(*byte) || *byte == b'-')
+            && bytes.first().is_some_and(|byte| letter(*byte))
+            && bytes.last().is_some_and(|byte| letter(*byte))
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
 /// What labels begin with by which Kubernetes judges the pods of a namespace (Pod Security Admission).
 pub const POD_SECURITY_PREFIX: &str = "pod-security.kubernetes.io/";
 
@@ -90,6 +104,39 @@ pub fn is_label_value(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_objects_lead_nowhere_else() {
+        for good in [
+            "local",
+            "c-abcde",
+            "c-m-8dzr2mpp",
+            "1",
+            "a.b",
+            &"a".repeat(253),
+        ] {
+            assert!(is_object_name(good), "{good}");
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            "a.",
+            "a-",
+            "-a",
+            "a.-b",
+            "%2e%2e",
+            "%63-abcde",
+            "c-abcde?x",
+            "A",
+            "a/b",
+            "ä",
+            &"a".repeat(254),
+        ] {
+            assert!(!is_object_name(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn values_of_labels_are_short_and_begin_and_end_plainly() {

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use drover_auth::web::BoxError;
+use drover_types::query::flag;
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 
@@ -64,14 +65,9 @@ enum Form {
 
 impl Form {
     fn of(query: &str) -> Self {
-        let has = |name: &str| {
-            query
-                .split('&')
-                .any(|pair| pair.split('=').next() == Some(name))
-        };
-        if has("watch") {
+        if flag(Some(query), "watch") {
             Self::Lines
-        } else if has("follow") {
+        } else if flag(Some(query), "follow") {
             Self::Stream
         } else {
             Self::Whole
@@ -194,6 +190,15 @@ mod tests {
         assert!(error.unwrap().contains("together"));
         drop((list, watch, other));
         assert_eq!(allowance.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_is_said_to_be_no_watch_is_a_list() {
+        let allowance = Allowance::default();
+        let mut list = reader(&allowance, "watch=false&limit=500");
+        let (read_of_list, error) = read(&mut list, b'x');
+        assert_eq!(read_of_list, 256);
+        assert!(error.unwrap().contains("answer"));
     }
 
     #[test]
