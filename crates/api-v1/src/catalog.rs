@@ -112,6 +112,10 @@ impl Catalogs {
         if !kind.has("list") {
             return Ok(Columns::default());
         }
+        if kind.is_personal() {
+            let columns = drover_ext::columns(&kind.resource);
+            return Ok(columns.iter().map(Column::read).collect());
+        }
         if let Some(held) = caches.peek(cluster, kind) {
             return Ok(held.read(|contents| Arc::clone(&contents.columns)));
         }

@@ -186,12 +186,16 @@ pub fn completed(client: Client) -> Client {
     let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
         let client = client.clone();
         async move {
+            if request.method() == Method::GET && crate::schema::is_document(request.uri().path()) {
+                let document = crate::schema::document();
+                return Ok::<_, Infallible>(web::json(StatusCode::OK, &document));
+            }
             let listed = is_list(request.method(), request.uri().path());
             let answer = match client.send(request).await {
                 Ok(answer) => answer.map(web::boxed),
                 Err(error) => crate::status::response(&error.into()),
             };
-            Ok::<_, Infallible>(if listed {
+            Ok(if listed {
                 complete(answer).await
             } else {
                 answer

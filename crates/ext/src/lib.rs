@@ -9,12 +9,14 @@
 
 mod activity;
 pub mod discovery;
+mod form;
 pub mod kubeconfig;
 mod kubeconfigs;
 mod owners;
 mod passwords;
 mod refresh;
 mod request;
+pub mod schema;
 mod status;
 mod table;
 mod tokens;
@@ -30,6 +32,7 @@ use kube::Client;
 use serde_json::{Value, json};
 
 use request::{Asked, Sent, read};
+pub use table::columns;
 
 /// The group.
 pub const GROUP: &str = "ext.cattle.io";
@@ -105,9 +108,15 @@ impl Ext {
             let Some(identity) = identity else {
                 return web::unauthorized();
             };
-            match self.answer(request, &identity, path).await {
+            let in_yaml = form::is_asked_for(request.headers());
+            let answer = match self.answer(request, &identity, path).await {
                 Ok(response) => response,
                 Err(error) => status::response(&error),
+            };
+            if in_yaml {
+                form::as_yaml(answer).await
+            } else {
+                answer
             }
         })
     }

@@ -65,6 +65,24 @@ fn age(object: &Value, now: Timestamp) -> Value {
     }))
 }
 
+fn definitions(columns: &[Column]) -> Vec<Value> {
+    let definitions = columns.iter().map(|(name, priority, _)| {
+        let format = if *name == "Name" { "name" } else { "" };
+        json!({"name": name, "type": "string", "format": format, "description": "", "priority": priority})
+    });
+    definitions.collect()
+}
+
+/// The columns of a kind's tables, by its plural, as a Table defines them; none where there are no lists.
+#[must_use]
+pub fn columns(plural: &str) -> Vec<Value> {
+    match plural {
+        "tokens" => definitions(&TOKENS),
+        "kubeconfigs" => definitions(&KUBECONFIGS),
+        _ => Vec::new(),
+    }
+}
+
 /// The objects as a table; `version` is that of a list.
 pub(crate) fn table(
     kind: &str,
@@ -73,18 +91,12 @@ pub(crate) fn table(
     version: Option<&str>,
     now: Timestamp,
 ) -> Value {
-    let columns: &[Column] = if kind == "Token" {
-        &TOKENS
+    let columns = if kind == "Token" {
+        &TOKENS[..]
     } else {
-        &KUBECONFIGS
+        &KUBECONFIGS[..]
     };
-    let definitions: Vec<Value> = columns
-        .iter()
-        .map(|(name, priority, _)| {
-            let format = if *name == "Name" { "name" } else { "" };
-            json!({"name": name, "type": "string", "format": format, "description": "", "priority": priority})
-        })
-        .collect();
+    let definitions = definitions(columns);
     let rows: Vec<Value> = objects
         .iter()
         .map(|object| {
