@@ -3,18 +3,18 @@
 //! Owns the authority and the serving certificate (Secrets `tls-rancher` and
 //! `serving-cert` in `cattle-system`, so that all replicas serve the same
 //! chain), their renewal, and the names in the certificate. A name that
-//! clients ask for and that is not in it yet is added, up to a limit, as
-//! Rancher's dynamiclistener does; a hostile client can therefore fill the
-//! list but never replace a name.
+//! clients ask for and that is not in it yet is added, as Rancher's
+//! dynamiclistener does; `names` says what gives way to it.
 //!
 //! Invariant: private keys leave this module only as a Secret of the store
 //! and inside rustls.
 
 mod given;
+mod names;
+mod own;
 mod secrets;
 mod x509;
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,26 +25,25 @@ use drover_auth::Clock;
 use drover_types::names::SYSTEM_NAMESPACE;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::PostParams;
 use kube::{Api, Client};
 use parking_lot::Mutex;
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use self::given::Given;
-use self::secrets::{authority, pair, secret};
-use self::x509::{acceptable, not_after, san, signed_by, until, validity};
+use self::names::{Asker, Names};
+use self::own::annotation_names;
+use self::secrets::{authority, pair};
+use self::x509::{acceptable, not_after, signed_by, until};
 
 /// Secret with the authority.
 const AUTHORITY_SECRET: &str = "tls-rancher";
 /// Secret with the serving certificate.
 const SERVING_SECRET: &str = "serving-cert";
-/// Names that clients may add; beyond it, a name is not added and the handshake gets the certificate as it is.
-const MAX_NAMES: usize = 64;
 /// How long an authority is valid.
 const AUTHORITY_LIFE: Duration = Duration::from_hours(24 * 3650);
 /// How long a serving certificate is valid.
@@ -93,7 +92,7 @@ pub(crate) struct Certificates(Arc<Inner>);
 struct Inner {
     current: ArcSwap<CertifiedKey>,
     /// PEM of the authorities that clients should trust; empty when a public one signed.
-    trusted: String,
+    trusted: watch::Sender<String>,
     source: Source,
 }
 
@@ -114,8 +113,7 @@ impl Inner {
 
 /// What only our own authority has.
 struct Own {
-    issuer: Issuer<'static, KeyPair>,
-    authority: CertificateDer<'static>,
+    authority: ArcSwap<Authority>,
     key: KeyPair,
     state: Mutex<State>,
     changed: Notify,
@@ -123,9 +121,30 @@ struct Own {
     clock: Clock,
 }
 
+/// Who signs.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+}
+
+impl Authority {
+    fn read(pem: &str, key: KeyPair) -> Result<Self, CertificateError> {
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| {
+            CertificateError::Invalid {
+                what: format!("Secret {AUTHORITY_SECRET}"),
+                reason: error.to_string(),
+            }
+        })?;
+        Ok(Self {
+            issuer: Issuer::from_ca_cert_pem(pem, key)?,
+            certificate,
+        })
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct State {
-    names: BTreeSet<String>,
+    names: Names,
     pem: String,
     ends: Option<Timestamp>,
 }
@@ -150,7 +169,7 @@ impl Certificates {
         let (given, certified) = Given::open(chain, key)?;
         Ok(Self(Arc::new(Inner {
             current: ArcSwap::from_pointee(certified),
-            trusted: trusted.trim().to_owned(),
+            trusted: watch::Sender::new(trusted.trim().to_owned()),
             source: Source::Given(given),
         })))
     }
@@ -169,14 +188,7 @@ impl Certificates {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
         let now = clock.now();
         let (authority_pem, authority_key) = authority(&secrets, now).await?;
-        let issuer = Issuer::from_ca_cert_pem(&authority_pem, authority_key)?;
-        let authority_der =
-            CertificateDer::from_pem_slice(authority_pem.as_bytes()).map_err(|error| {
-                CertificateError::Invalid {
-                    what: format!("Secret {AUTHORITY_SECRET}"),
-                    reason: error.to_string(),
-                }
-            })?;
+        let authority = Authority::read(&authority_pem, authority_key)?;
         let stored = secrets
             .get_opt(SERVING_SECRET)
             .await
@@ -187,18 +199,17 @@ impl Certificates {
         {
             Some((pem, key)) => {
                 let ends = not_after(&pem, SERVING_SECRET).ok();
-                let names = annotation_names(stored.as_ref());
+                let names = annotation_names(stored.as_ref(), now);
                 (key, State { names, pem, ends })
             }
             None => (KeyPair::generate()?, State::default()),
         };
-        let before = state.names.len();
-        state
-            .names
-            .extend(names.iter().filter_map(|name| acceptable(name)));
+        let mut is_new = false;
+        for name in names.iter().filter_map(|name| acceptable(name)) {
+            is_new |= state.names.fix(name);
+        }
         let own = Own {
-            issuer,
-            authority: authority_der,
+            authority: ArcSwap::from_pointee(authority),
             key,
             changed: Notify::new(),
             client,
@@ -206,11 +217,12 @@ impl Certificates {
             state: Mutex::new(State::default()),
         };
         // A certificate of another authority (one of the two Secrets was deleted) would be refused by clients.
-        let ours = !state.pem.is_empty() && signed_by(&state.pem, &own.authority);
+        let ours =
+            !state.pem.is_empty() && signed_by(&state.pem, &own.authority.load().certificate);
         let fresh = state
             .ends
             .is_some_and(|ends| until(own.clock.now(), ends) > RENEW_BEFORE);
-        let keep = ours && fresh && state.names.len() == before;
+        let keep = ours && fresh && !is_new;
         let certified = if keep {
             own.certified(&state.pem)?
         } else {
@@ -222,16 +234,17 @@ impl Certificates {
         }
         let certificates = Self(Arc::new(Inner {
             current: ArcSwap::from_pointee(certified),
-            trusted: authority_pem.trim().to_owned(),
+            trusted: watch::Sender::new(authority_pem.trim().to_owned()),
             source: Source::Own(Box::new(own)),
         }));
         Ok(certificates)
     }
 
-    /// PEM of what clients should trust, for the setting `cacerts`; empty for a public authority.
+    /// PEM of what clients should trust, for the setting `cacerts`, as it is now and will be; empty for a public
+    /// authority.
     #[must_use]
-    pub(crate) fn trusted(&self) -> &str {
-        &self.0.trusted
+    pub(crate) fn trusted(&self) -> watch::Receiver<String> {
+        self.0.trusted.subscribe()
     }
 
     /// The certificate that is served now, without its chain.
@@ -239,17 +252,17 @@ impl Certificates {
         self.0.current.load().cert.first().cloned()
     }
 
-    /// Makes sure that the certificate is good for `name` (a DNS name or an address).
-    pub(crate) fn add(&self, name: &str) {
+    /// Makes sure that the certificate is good for `name` (a DNS name or an address), which a client at `by` asks for.
+    pub(crate) fn add(&self, name: &str, by: Option<IpAddr>) {
         let (Some(own), Some(name)) = (self.0.own(), acceptable(name)) else {
             return;
         };
         let mut state = own.state.lock();
-        if state.names.contains(&name) || state.names.len() >= MAX_NAMES {
+        let mut next = state.clone();
+        if !next.names.ask(&name, by.map(Asker::of), own.clock.now()) {
+            state.names = next.names;
             return;
         }
-        let mut next = state.clone();
-        next.names.insert(name.clone());
         match own.sign(&mut next) {
             Ok(certified) => {
                 *state = next;
@@ -266,7 +279,7 @@ impl Certificates {
     /// Makes sure that the certificate is good for an address of this machine.
     pub(crate) fn add_address(&self, address: IpAddr) {
         if !address.is_unspecified() {
-            self.add(&address.to_canonical().to_string());
+            self.add(&address.to_canonical().to_string(), None);
         }
     }
 
@@ -294,12 +307,39 @@ impl Certificates {
                 () = own.changed.notified() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
+            if let Err(error) = self.follow_authority(own).await {
+                // Its certificate is good for months yet, and looked at again soon.
+                tracing::warn!(error = %error, "cannot look after the authority's certificate");
+            }
             self.renew(own);
             if let Err(error) = own.save().await {
                 // The certificate in use stays good; the next change or look saves it.
                 tracing::warn!(error = %error, "cannot save the serving certificate");
             }
         }
+    }
+
+    /// Takes the authority's certificate anew: as another replica renewed it, or renewed now, long before its end. The key
+    /// and the name stay, so that what it signed stays valid, and those who trust the old certificate accept the new
+    /// leaves.
+    async fn follow_authority(&self, own: &Own) -> Result<(), CertificateError> {
+        let secrets: Api<Secret> = Api::namespaced(own.client.clone(), SYSTEM_NAMESPACE);
+        let (pem, key) = authority(&secrets, own.clock.now()).await?;
+        let pem = pem.trim();
+        if *self.0.trusted.borrow() == pem {
+            return Ok(());
+        }
+        let next = Authority::read(pem, key)?;
+        let mut state = own.state.lock();
+        own.authority.store(Arc::new(next));
+        let mut signed = state.clone();
+        let certified = own.sign(&mut signed)?;
+        *state = signed;
+        self.0.current.store(Arc::new(certified));
+        drop(state);
+        self.0.trusted.send_replace(pem.to_owned());
+        tracing::info!("took the renewed certificate of the authority");
+        Ok(())
     }
 
     fn renew(&self, own: &Own) {
@@ -311,6 +351,7 @@ impl Certificates {
             return;
         }
         let mut next = state.clone();
+        next.names.age(own.clock.now());
         match own.sign(&mut next) {
             Ok(certified) => {
                 *state = next;
@@ -323,68 +364,10 @@ impl Certificates {
 }
 
 impl ResolvesServerCert for Certificates {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        if let Some(name) = hello.server_name() {
-            self.add(name);
-        }
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.current.load_full())
     }
 }
-
-impl Own {
-    /// Signs a certificate for the names of `state` and notes it there.
-    fn sign(&self, state: &mut State) -> Result<CertifiedKey, CertificateError> {
-        let now = self.clock.now();
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "drover");
-        params.subject_alt_names = state.names.iter().filter_map(|name| san(name)).collect();
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
-        validity(&mut params, now, SERVING_LIFE);
-        state.pem = params.signed_by(&self.key, &self.issuer)?.pem();
-        state.ends = Some(not_after(&state.pem, SERVING_SECRET)?);
-        self.certified(&state.pem)
-    }
-
-    fn certified(&self, pem: &str) -> Result<CertifiedKey, CertificateError> {
-        let leaf = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| {
-            CertificateError::Invalid {
-                what: format!("Secret {SERVING_SECRET}"),
-                reason: error.to_string(),
-            }
-        })?;
-        let key = PrivateKeyDer::try_from(self.key.serialize_der()).map_err(|reason| {
-            CertificateError::Invalid {
-                what: format!("Secret {SERVING_SECRET}"),
-                reason: reason.to_owned(),
-            }
-        })?;
-        certified(vec![leaf, self.authority.clone()], &key)
-    }
-
-    async fn save(&self) -> Result<(), CertificateError> {
-        let state = self.state.lock().clone();
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
-        let mut secret = secret(SERVING_SECRET, &state.pem, &self.key);
-        let names: Vec<&str> = state.names.iter().map(String::as_str).collect();
-        secret.metadata.annotations = Some([(NAMES_ANNOTATION.to_owned(), names.join(","))].into());
-        match secrets.create(&PostParams::default(), &secret).await {
-            Ok(_) => return Ok(()),
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => return Err(store(SERVING_SECRET)(error)),
-        }
-        // Unconditional: the last replica to add a name wins, and the others add theirs again when asked for them.
-        secrets
-            .replace(SERVING_SECRET, &PostParams::default(), &secret)
-            .await
-            .map_err(store(SERVING_SECRET))?;
-        Ok(())
-    }
-}
-
-/// Annotation with the names in the serving certificate.
-const NAMES_ANNOTATION: &str = "drover.io/certificate-names";
 
 fn store(name: &'static str) -> impl Fn(kube::Error) -> CertificateError {
     move |error| CertificateError::Store {
@@ -399,20 +382,6 @@ fn certified(
 ) -> Result<CertifiedKey, CertificateError> {
     let key = rustls::crypto::ring::sign::any_supported_type(key).map_err(CertificateError::Key)?;
     Ok(CertifiedKey::new(chain, key))
-}
-
-fn annotation_names(secret: Option<&Secret>) -> BTreeSet<String> {
-    secret
-        .and_then(|secret| secret.metadata.annotations.as_ref())
-        .and_then(|annotations| annotations.get(NAMES_ANNOTATION))
-        .map(|names| {
-            names
-                .split(',')
-                .filter_map(acceptable)
-                .take(MAX_NAMES)
-                .collect()
-        })
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The edge: every request passes here, in this order: route, identity, CSRF, the part that answers, common headers.
 //!
-//! Invariants: what needs an identity is not reached without one; `X-Remote-*` headers never pass.
+//! Invariants: what needs an identity is not reached without one; `X-Remote-*` headers never pass, `Impersonate-*` headers
+//! reach the proxy alone, which asks whether somebody may be whom they name.
 
 use std::sync::Arc;
 
@@ -54,7 +55,7 @@ impl std::fmt::Debug for Edge {
 
 impl Handler for Edge {
     async fn handle(self: Arc<Self>, mut request: Request) -> Response {
-        remove_proxy_identity(&mut request);
+        strip(&mut request);
         if let Some(redirect) = redirect_to_https(&request, self.https_port) {
             return with_common_headers(redirect, false);
         }
@@ -82,6 +83,10 @@ impl Edge {
             }
             Route::Redirect(to) => return (redirect(StatusCode::TEMPORARY_REDIRECT, to), false),
             Route::Unknown => return (not_found(), false),
+            // A link must not end a session: browsers are asked for their token of anything but a GET.
+            Route::Logout if *request.method() != Method::POST => {
+                return (logs_out_by_post(request.method()), false);
+            }
             Route::Connect => return (self.connect.handle(request).await, false),
             Route::Review => return (self.reviews.handle(request).await, false),
             Route::Import => return (self.import.handle(request).await, false),
@@ -217,17 +222,30 @@ fn redirect(status: StatusCode, to: &str) -> Response {
     response
 }
 
-/// `X-Remote-*` is how API servers tell each other who a request comes from; from outside it is a lie.
-fn remove_proxy_identity(request: &mut Request) {
-    let lies: Vec<HeaderName> = request
-        .headers()
-        .keys()
-        .filter(|name| name.as_str().starts_with("x-remote-"))
+/// How API servers tell each other who a request comes from; from outside it is a lie.
+const REMOTE: &str = "x-remote-";
+/// How callers of API servers say whom they want to be. The proxy asks whether they may, nothing else reads it.
+const IMPERSONATION: &str = "impersonate-";
+
+/// Removes what a request says of its sender and nobody asks about.
+fn strip(request: &mut Request) {
+    let uri = request.uri();
+    let may_ask = matches!(route(uri.path(), uri.query()), Route::Cluster { .. });
+    let is_lie =
+        |name: &str| name.starts_with(REMOTE) || (!may_ask && name.starts_with(IMPERSONATION));
+    let names = request.headers().keys();
+    let lies: Vec<HeaderName> = names
+        .filter(|name| is_lie(name.as_str()))
         .cloned()
         .collect();
     for name in lies {
         request.headers_mut().remove(name);
     }
+}
+
+/// As the peer routes it (reference api-v3-and-auth section 4.3): nothing else than a POST logs out.
+fn logs_out_by_post(method: &Method) -> Response {
+    ApiError::method_not_allowed(format!("Method {method} not supported")).into_response()
 }
 
 /// Plain HTTP is redirected, save what load balancers check and what came through a TLS proxy
@@ -294,4 +312,40 @@ fn with_common_headers(mut response: Response, authenticated: bool) -> Response 
             "no-cache, no-store, must-revalidate",
         ));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_says_who_they_are_but_to_who_asks_whether_they_may_be() {
+        for (path, stays) in [
+            ("/", false),
+            ("/v1/pods", false),
+            ("/v1/logout", false),
+            ("/v3/users?me=true", false),
+            ("/v3/clusters/c-1?shell=true", false),
+            ("/v3/connect", false),
+            ("/k8s/clusters/c-1/v1/pods", false),
+            ("/k8s/clusters/c-1/api/v1/pods", true),
+            ("/apis/ext.cattle.io/v1/tokens", true),
+        ] {
+            let mut request = http::Request::get(path)
+                .header("Impersonate-User", "admin")
+                .header("Impersonate-Extra-Scopes", "a")
+                .header("X-Remote-User", "admin")
+                .header("X-Remote-Extra-Any", "a")
+                .header("User-Agent", "kubectl")
+                .body(web::empty())
+                .unwrap();
+            strip(&mut request);
+            let left: Vec<&str> = request.headers().keys().map(HeaderName::as_str).collect();
+            let expected = match stays {
+                true => vec!["impersonate-user", "impersonate-extra-scopes", "user-agent"],
+                false => vec!["user-agent"],
+            };
+            assert_eq!(left, expected, "{path}");
+        }
+    }
 }

@@ -24,6 +24,7 @@ mod public;
 mod refusal;
 mod replicas;
 mod route;
+mod told;
 mod way;
 
 use std::collections::BTreeMap;
@@ -33,10 +34,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use drover_auth::{Auth, Clock, Entropy, bootstrap};
 use drover_controllers::{Controllers, ImportApi, leader};
-use drover_types::management::Setting;
 use futures::future::BoxFuture;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client};
+use kube::Client;
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -104,12 +103,18 @@ pub async fn run(
         .await
         .context("prepare the first start")?;
     let certificates = certificates(&args, &client, &clock, server_url.as_deref()).await?;
-    put_setting(&client, "cacerts", certificates.trusted()).await?;
+    let trusted = certificates.trusted();
+    let authorities = trusted.borrow().clone();
+    told::put(&client, "cacerts", &authorities).await?;
     if let Some(url) = &server_url {
-        put_setting(&client, "server-url", url).await?;
+        told::put(&client, "server-url", url).await?;
     }
     tasks.spawn("auth", async move { driver.run().await });
     tasks.spawn_graceful("certificates", certificates.clone().keep(shutdown.clone()));
+    tasks.spawn(
+        "authorities",
+        told::keep_trusted(client.clone(), trusted.clone()),
+    );
 
     let sessions = drover_tunnel::Sessions::new();
     let clusters = drover_proxy::Clusters::new(client.clone(), sessions, client.clone());
@@ -150,7 +155,13 @@ pub async fn run(
         settings: auth.settings.clone(),
         clock: clock.clone(),
     });
-    let way = Way::new(proxy.clone(), ext, shutdown.clone());
+    let way = Way::new(
+        proxy.clone(),
+        ext,
+        client.clone(),
+        auth.access.clone(),
+        shutdown.clone(),
+    );
     let hooks = Arc::new(ServerHooks::new(
         way.clone(),
         clusters.clone(),
@@ -226,7 +237,7 @@ pub async fn run(
         import: ImportApi::new(client.clone()),
         public: Public {
             client: client.clone(),
-            trusted: certificates.trusted().to_owned(),
+            trusted,
         },
         audit,
         entropy,
@@ -293,24 +304,6 @@ async fn certificates(
         .and_then(|url| url.host().map(str::to_owned));
     names.extend(host);
     Ok(Certificates::own(client.clone(), clock.clone(), &names).await?)
-}
-
-/// Writes a setting unless it has the value already.
-async fn put_setting(client: &Client, name: &str, value: &str) -> Result<()> {
-    let settings: Api<Setting> = Api::all(client.clone());
-    let stored = settings
-        .get(name)
-        .await
-        .with_context(|| format!("read the setting {name}"))?;
-    if stored.value == value {
-        return Ok(());
-    }
-    let patch = serde_json::json!({"value": value, "source": "db", "customized": true});
-    settings
-        .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
-        .await
-        .with_context(|| format!("write the setting {name}"))?;
-    Ok(())
 }
 
 /// Tells whoever started the server the generated password, once, on the terminal and not in the log.

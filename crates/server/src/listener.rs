@@ -4,6 +4,8 @@
 //! the handshake and for the header, size of the header, streams per
 //! connection.
 
+mod busy;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,11 +23,12 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use self::busy::Busy;
 use crate::certificates::Certificates;
 use crate::lingering::Lingering;
 
@@ -35,6 +38,8 @@ pub(crate) const MAX_CONNECTIONS: usize = 20_000;
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// Time for a request's header, and how long a connection may idle: clients keep some to use again.
 const HEADER_LIMIT: Duration = Duration::from_secs(90);
+/// Time for the rest of a header that was begun before the server stops.
+const LAST_HEADER_LIMIT: Duration = Duration::from_secs(2);
 /// Largest header: agents send tokens and CAs in it (reference tunnel-and-import, 2.2).
 const HEADER_BYTES: u32 = 128 * 1024;
 /// Requests at once on one HTTP/2 connection: clients keep a watch per kind open.
@@ -124,16 +129,12 @@ impl<H: Handler> Listeners<H> {
             .with_cert_resolver(Arc::new(certificates.clone()));
         let mut config = config;
         config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let config = Arc::new(config);
         let listeners = self.clone();
         self.accept(listener, move |stream, remote| {
-            let (listeners, acceptor, certificates) =
-                (listeners.clone(), acceptor.clone(), certificates.clone());
-            async move {
-                listeners
-                    .secure(stream, remote, acceptor, certificates)
-                    .await
-            }
+            let (listeners, config, certificates) =
+                (listeners.clone(), Arc::clone(&config), certificates.clone());
+            async move { listeners.secure(stream, remote, config, certificates).await }
         })
         .await;
     }
@@ -202,7 +203,7 @@ impl<H: Handler> Listeners<H> {
         self,
         mut stream: TcpStream,
         remote: SocketAddr,
-        acceptor: TlsAcceptor,
+        config: Arc<rustls::ServerConfig>,
         certificates: Certificates,
     ) {
         if let Ok(local) = stream.local_addr() {
@@ -217,7 +218,12 @@ impl<H: Handler> Listeners<H> {
                     "plain HTTP on the HTTPS port",
                 ));
             }
-            acceptor.accept(ReadAhead::new(stream)).await
+            let acceptor = rustls::server::Acceptor::default();
+            let start = LazyConfigAcceptor::new(acceptor, ReadAhead::new(stream)).await?;
+            if let Some(name) = start.client_hello().server_name() {
+                certificates.add(name, Some(remote.ip()));
+            }
+            start.into_stream(config).await
         };
         let handshake = tokio::time::timeout(HANDSHAKE_LIMIT, handshake);
         let secured = tokio::select! {
@@ -244,11 +250,16 @@ impl<H: Handler> Listeners<H> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (handler, tasks) = (self.handler, self.tasks);
+        let busy = Busy::new();
+        let counted = busy.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(connection);
             let request = with_body(request, &tasks);
-            let handler = Arc::clone(&handler);
-            async move { Ok::<_, std::convert::Infallible>(handler.handle(request).await) }
+            let (handler, running) = (Arc::clone(&handler), counted.begin());
+            async move {
+                let answer = handler.handle(request).await;
+                Ok::<_, std::convert::Infallible>(running.with(answer))
+            }
         });
         let mut builder = Builder::new(TokioExecutor::new());
         builder
@@ -272,7 +283,12 @@ impl<H: Handler> Listeners<H> {
             ended = serving.as_mut() => ended,
             () = self.shutdown.cancelled() => {
                 serving.as_mut().graceful_shutdown();
-                serving.await
+                tokio::select! {
+                    ended = serving.as_mut() => ended,
+                    // Half a header is no request: nobody waits for its answer yet, and whoever never sends the rest
+                    // must not hold the stop.
+                    () = busy.idle(LAST_HEADER_LIMIT) => Ok(()),
+                }
             }
         };
         if let Err(error) = ended {
@@ -315,7 +331,64 @@ const PLAIN_ON_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/pla
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
+
+    /// Answers after a minute.
+    #[derive(Default)]
+    struct Slow {
+        began: tokio::sync::Notify,
+    }
+
+    impl Handler for Slow {
+        async fn handle(self: Arc<Self>, _: web::Request) -> Response {
+            self.began.notify_one();
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            web::text(http::StatusCode::OK, "done")
+        }
+    }
+
+    /// What a client that sends this is answered when the server stops, and how long the stop takes.
+    async fn stop(sent: &[u8], whole: bool) -> (String, Duration) {
+        let listener = bind(std::net::Ipv4Addr::LOCALHOST.into(), 0).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+        let slow = Arc::new(Slow::default());
+        let listeners = Listeners::new(Arc::clone(&slow), 1, tasks.clone(), shutdown.clone());
+        let accepting = tokio::spawn(listeners.http(listener));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(sent).await.unwrap();
+        if whole {
+            slow.began.notified().await;
+        }
+        // Once it is accepted the connection is a task.
+        while tasks.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let begun = Instant::now();
+        shutdown.cancel();
+        accepting.await.unwrap();
+        tasks.close();
+        tasks.wait().await;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        (answer, begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_header_does_not_hold_the_stop() {
+        let (answer, took) = stop(b"GET / HTTP/1.1\r\nHost: a", false).await;
+        assert_eq!(answer, "");
+        assert!(took <= 2 * LAST_HEADER_LIMIT, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_was_sent_is_answered_before_the_stop() {
+        let (answer, took) = stop(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", true).await;
+        assert!(answer.ends_with("done"), "{answer}");
+        assert!(took >= Duration::from_secs(59), "{took:?}");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn many_refusals_are_told_of_now_and_then() {

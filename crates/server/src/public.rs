@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::{Api, Client};
 use sha2::{Digest, Sha256, Sha512};
+use tokio::sync::watch;
 
 use crate::route::Page;
 
@@ -22,8 +23,8 @@ const MAX_NONCE: usize = 512;
 pub(crate) struct Public {
     /// The hub's API, for registration tokens.
     pub(crate) client: Client,
-    /// PEM of the authorities that clients should trust; empty for a public one.
-    pub(crate) trusted: String,
+    /// PEM of the authorities that clients should trust, as it is now; empty for a public one.
+    pub(crate) trusted: watch::Receiver<String>,
 }
 
 impl std::fmt::Debug for Public {
@@ -49,10 +50,11 @@ impl Public {
     /// The PEM with a final newline, or nothing. A caller that shows the hash of a registration token it knows gets
     /// a proof that the answer comes from a server that knows the token too (reference tunnel-and-import, 3.4).
     async fn authorities(&self, request: &Parts) -> Response {
-        let body = if self.trusted.is_empty() {
-            String::new()
+        let trusted = self.trusted.borrow().clone();
+        let body = if trusted.is_empty() {
+            trusted
         } else {
-            format!("{}\n", self.trusted)
+            format!("{trusted}\n")
         };
         let header = |name: &str| {
             request

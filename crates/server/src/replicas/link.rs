@@ -138,7 +138,8 @@ struct SameHub {
 impl SameHub {
     fn new(certificates: Certificates, provider: Arc<CryptoProvider>) -> Result<Self> {
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(certificates.trusted().as_bytes()) {
+        let trusted = certificates.trusted().borrow().clone();
+        for certificate in CertificateDer::pem_slice_iter(trusted.as_bytes()) {
             roots.add(certificate.context("the trusted authority")?)?;
         }
         let authority = if roots.is_empty() {
