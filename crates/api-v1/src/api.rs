@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_api::encode::{Form, Writer};
+use drover_api::keeper::Keeper;
 use drover_auth::web::{self, Request, Response};
 use drover_auth::{Access, Clock, Identity, LoginError, Logins, Settings};
 use drover_types::names::LOCAL_CLUSTER;
@@ -36,6 +37,8 @@ pub const PING: Duration = Duration::from_secs(30);
 pub struct Parts {
     /// The ways into clusters.
     pub reach: Arc<dyn Reach>,
+    /// Who takes writes to the hub that the index of roles decides about.
+    pub keeper: Arc<dyn Keeper>,
     /// Who may do what.
     pub access: Access,
     /// What tokens of shells are made with, and passwords hashed.
@@ -143,6 +146,7 @@ impl Explorer {
     pub fn new(parts: Parts) -> Self {
         let Parts {
             reach,
+            keeper,
             access,
             logins,
             settings,
@@ -157,6 +161,7 @@ impl Explorer {
             shared: Arc::new(Shared {
                 guard: Guard::new(Arc::clone(&reach), access, Arc::clone(&caches)),
                 catalogs: Catalogs::new(Arc::clone(&reach)),
+                keeper,
                 caches,
                 reach,
                 clock,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_api::encode::Writer;
+use drover_api::keeper::Keeper;
 use drover_auth::logins::Logins;
 use drover_auth::web::{ApiError, Response};
 use drover_auth::{Attributes, Clock, Identity};
@@ -31,6 +32,8 @@ use crate::urls::Urls;
 /// What all requests share.
 pub(crate) struct Shared {
     pub(crate) reach: Arc<dyn Reach>,
+    /// Who takes writes to the hub that the index of roles decides about.
+    pub(crate) keeper: Arc<dyn Keeper>,
     pub(crate) caches: Arc<Caches>,
     pub(crate) catalogs: Catalogs,
     pub(crate) guard: Guard,

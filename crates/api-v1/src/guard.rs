@@ -6,7 +6,7 @@
 //! the peer takes to see a change inside the cluster) and ends at once when the
 //! index of role bindings changes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,16 +101,20 @@ impl Guard {
             Some(_) => self.ask(identity, cluster, &all).await?,
             None => Rules::default(),
         };
-        let places = if is_hub {
+        let mut provisioned = BTreeMap::new();
+        if is_hub {
             // As the peer's role `<user>-view` gives it.
             let own = Rule::to_read(GROUP, "users", &[identity.user.as_str()]);
             rules.everywhere.push(own);
-            self.places(identity)
-        } else {
-            Vec::new()
-        };
-        if !places.is_empty() {
-            self.add_provisioning(&places, &mut rules).await?;
+            let clusters = self.clusters(identity);
+            if !clusters.is_empty() {
+                provisioned = self.provisioned(&clusters).await?;
+            }
+            for (namespace, name) in provisioned.keys() {
+                let rule = Rule::to_read(PROVISIONING, "clusters", &[name]);
+                let of = rules.namespaces.entry(namespace.clone()).or_default();
+                of.push(rule);
+            }
         }
         let rights = Arc::new(Rights {
             rules,
@@ -118,7 +122,7 @@ impl Guard {
                 access: self.access.clone(),
                 identity: identity.clone(),
             }),
-            places,
+            provisioned,
         });
         *known = Some((Instant::now(), version, Arc::clone(&rights)));
         Ok(Some(rights))
@@ -138,20 +142,20 @@ impl Guard {
         Arc::clone(answers.entry(whom).or_default())
     }
 
-    /// The namespaces of clusters that are not seen for being administrator.
-    fn places(&self, identity: &Identity) -> Vec<String> {
+    /// The clusters that are not seen for being administrator.
+    fn clusters(&self, identity: &Identity) -> Vec<String> {
         match self.access.clusters_visible(identity) {
             ClustersVisible::All => Vec::new(),
             ClustersVisible::These(names) => names,
         }
     }
 
-    /// Who sees a cluster may read what it was provisioned from, which knows the cluster's id and not the other way around.
-    async fn add_provisioning(
+    /// What these clusters were provisioned from, with their ids: who sees a cluster may read it. It knows the cluster's id
+    /// and not the other way around.
+    async fn provisioned(
         &self,
         clusters: &[String],
-        rules: &mut Rules,
-    ) -> Result<(), ApiError> {
+    ) -> Result<BTreeMap<(String, String), String>, ApiError> {
         let kind = Kind {
             namespaced: true,
             verbs: ["list", "watch"].map(str::to_owned).to_vec(),
@@ -159,25 +163,21 @@ impl Guard {
         };
         let Some(held) = self.caches.get(LOCAL_CLUSTER, &kind).await? else {
             tracing::warn!("there are too many provisioning clusters to show members theirs");
-            return Ok(());
+            return Ok(BTreeMap::new());
         };
         held.settled().await;
         let cluster = Field::parse(&kind, "status.clusterName")?;
-        let found: Vec<(String, String)> = held.read(|contents| {
+        Ok(held.read(|contents| {
             let entries = contents.entries.values();
-            let seen = entries.filter(|entry| {
+            let seen = entries.filter_map(|entry| {
                 let seen = entry.seen(&cluster);
-                seen.text()
-                    .is_some_and(|id| clusters.iter().any(|cluster| *cluster == id))
+                let text = seen.text()?;
+                let id = clusters.iter().find(|id| **id == text)?;
+                let at = (entry.namespace()?.to_owned(), entry.name().to_owned());
+                Some((at, id.clone()))
             });
-            seen.filter_map(|entry| Some((entry.namespace()?.to_owned(), entry.name().to_owned())))
-                .collect()
-        });
-        for (namespace, name) in found {
-            let rule = Rule::to_read(PROVISIONING, "clusters", &[&name]);
-            rules.namespaces.entry(namespace).or_default().push(rule);
-        }
-        Ok(())
+            seen.collect()
+        }))
     }
 
     async fn ask(

@@ -4,6 +4,8 @@
 //! (reference api-v1 section 1.2).
 
 use drover_api::urls::segment;
+use drover_types::management::GROUP;
+use drover_types::provisioning::GROUP as PROVISIONING;
 
 /// A kind of object that a cluster serves, in its preferred version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +55,16 @@ impl Kind {
     /// Whether its objects are their owners' alone, so that only the caller itself can ask for them.
     pub(crate) fn is_personal(&self) -> bool {
         self.group == "ext.cattle.io"
+    }
+
+    /// Whether the index of role bindings decides who writes it on the hub, beside the RBAC of the cluster that it is kept in.
+    pub(crate) fn is_governed(&self) -> bool {
+        self.group == GROUP || self.is_provisioning()
+    }
+
+    /// Whether it is what clusters are provisioned from: who may write a cluster may write this.
+    pub(crate) fn is_provisioning(&self) -> bool {
+        self.group == PROVISIONING && self.resource == "clusters"
     }
 
     /// Whether changes of it can be followed for all callers by one watch.

@@ -3,10 +3,11 @@
 //! Owns how answers and refusals are read. Whose rights a request has is the
 //! client's.
 
+use drover_api::keeper::Written;
 use drover_auth::web::ApiError;
 use futures::{Stream, StreamExt, TryStreamExt};
-use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{Method, Request, StatusCode};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, WARNING};
+use http::{Method, Request, StatusCode, response};
 use http_body_util::{BodyExt, BodyStream, Limited};
 use kube::Client;
 use serde::Deserialize;
@@ -101,16 +102,16 @@ pub(crate) fn unavailable(message: impl Into<String>) -> ApiError {
 
 async fn whole(
     answer: http::Response<kube::client::Body>,
-) -> Result<(StatusCode, Vec<u8>), ApiError> {
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), MAX_ANSWER)
+) -> Result<(response::Parts, Vec<u8>), ApiError> {
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, MAX_ANSWER)
         .collect()
         .await
         .map_err(|error| {
             tracing::debug!(%error, "an answer of a cluster broke off");
             unavailable("the cluster's answer broke off")
         })?;
-    Ok((status, body.to_bytes().to_vec()))
+    Ok((head, body.to_bytes().to_vec()))
 }
 
 /// The refusal that an answer is.
@@ -155,21 +156,42 @@ pub(crate) async fn ask(
     client: &Client,
     request: Ask<'_>,
 ) -> Result<(StatusCode, Value), ApiError> {
-    let (status, body) = bytes(client, request).await?;
+    let (head, body) = bytes(client, request).await?;
     if body.is_empty() {
-        return Ok((status, Value::Null));
+        return Ok((head.status, Value::Null));
     }
     let value = serde_json::from_slice(&body).map_err(no_json)?;
-    Ok((status, value))
+    Ok((head.status, value))
 }
 
-/// Status and body of an answer that is no refusal.
-async fn bytes(client: &Client, request: Ask<'_>) -> Result<(StatusCode, Vec<u8>), ApiError> {
-    let (status, body) = whole(open(client, request).await?).await?;
-    if status.is_success() {
-        Ok((status, body))
+/// [`ask`] for the JSON, with what the API server warns of.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) async fn written(client: &Client, request: Ask<'_>) -> Result<Written, ApiError> {
+    let (head, body) = bytes(client, request).await?;
+    let object = if body.is_empty() {
+        Value::Null
     } else {
-        Err(refusal(status, &body))
+        serde_json::from_slice(&body).map_err(no_json)?
+    };
+    Ok(Written {
+        object,
+        warnings: warnings(&head),
+    })
+}
+
+fn warnings(head: &response::Parts) -> Vec<HeaderValue> {
+    head.headers.get_all(WARNING).iter().cloned().collect()
+}
+
+/// Head and body of an answer that is no refusal.
+async fn bytes(client: &Client, request: Ask<'_>) -> Result<(response::Parts, Vec<u8>), ApiError> {
+    let (head, body) = whole(open(client, request).await?).await?;
+    if head.status.is_success() {
+        Ok((head, body))
+    } else {
+        Err(refusal(head.status, &body))
     }
 }
 
@@ -187,8 +209,18 @@ pub(crate) async fn get(client: &Client, url: &str, accept: &str) -> Result<Valu
 
 /// [`get`] for the text of the answer.
 pub(crate) async fn get_text(client: &Client, url: &str, accept: &str) -> Result<String, ApiError> {
-    let (_, body) = bytes(client, Ask::get(url).accepting(accept)).await?;
-    String::from_utf8(body).map_err(no_json)
+    Ok(get_warned(client, url, accept).await?.0)
+}
+
+/// [`get_text`] with what the API server warns of.
+pub(crate) async fn get_warned(
+    client: &Client,
+    url: &str,
+    accept: &str,
+) -> Result<(String, Vec<HeaderValue>), ApiError> {
+    let (head, body) = bytes(client, Ask::get(url).accepting(accept)).await?;
+    let text = String::from_utf8(body).map_err(no_json)?;
+    Ok((text, warnings(&head)))
 }
 
 /// [`get`] with all rights; once more when the cluster's agent is replaced meanwhile.
@@ -232,8 +264,8 @@ pub(crate) async fn watch(
 ) -> Result<impl Stream<Item = Result<Event, ApiError>> + Send + Unpin + use<>, ApiError> {
     let answer = open(client, Ask::get(url).accepting(accept)).await?;
     if !answer.status().is_success() {
-        let (status, body) = whole(answer).await?;
-        return Err(refusal(status, &body));
+        let (head, body) = whole(answer).await?;
+        return Err(refusal(head.status, &body));
     }
     let bytes = BodyStream::new(answer.into_body())
         .try_filter_map(|frame| async move { Ok(frame.into_data().ok()) })

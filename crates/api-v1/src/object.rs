@@ -1,13 +1,19 @@
-//! Single objects: read, created, changed, removed; always by the cluster itself, as the caller.
+//! Single objects: read, created, changed, removed; by the cluster itself, as the caller.
 //!
-//! Invariant: no write has other rights than the caller's own in the cluster.
+//! What the hub keeps of clusters and projects is written by the index of roles too, with the checks of `/v3`
+//! (`drover_api::keeper`).
+//!
+//! Invariant: no write has other rights than the caller's own.
 
+mod send;
+
+use drover_api::keeper::{Change, Written};
 use drover_auth::web::{self, ApiError, Response};
 use drover_types::names::CREATOR_ANNOTATION;
 use drover_types::provisioning::GROUP as PROVISIONING;
-use http::header::CONTENT_TYPE;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue, WARNING};
 use http::request::Parts;
-use http::{Method, StatusCode};
 use kube::Client;
 use serde_json::{Map, Value, json};
 
@@ -15,23 +21,15 @@ use crate::cache::{Entry, read_table};
 use crate::call::{Answer, Call, no_method};
 use crate::format::{self, is_blocked, stripped};
 use crate::kind::Kind;
-use crate::kubernetes::{Ask, JSON, TABLE, ask, get_text, no_json};
+use crate::kubernetes::{TABLE, get_warned, no_json};
 use crate::neighbours;
 use crate::passwords;
 use crate::permissions::Permissions;
 use crate::rights::{Rights, is_withheld};
+use send::send;
 
 const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
-/// Parameters of the cluster that pass through.
-const PASSED: [&str; 6] = [
-    "dryRun",
-    "fieldManager",
-    "fieldValidation",
-    "force",
-    "propagationPolicy",
-    "gracePeriodSeconds",
-];
 
 /// An object that a request names.
 #[derive(Clone, Copy, Debug)]
@@ -49,23 +47,30 @@ fn check(rights: &Rights, kind: &Kind, method: &str, verb: &str) -> Result<(), A
     Ok(())
 }
 
-/// One object with its cells.
+/// One object with its cells, and what the API server warns of.
 async fn read(
     client: &Client,
     call: &Call,
     kind: &Kind,
     named: Named<'_>,
-) -> Result<Entry, ApiError> {
+) -> Result<(Entry, Vec<HeaderValue>), ApiError> {
     let url = format!(
         "{}?includeObject=Object",
         kind.path(named.namespace, Some(named.name))
     );
-    let table = get_text(client, &url, TABLE).await?;
+    let (table, warnings) = get_warned(client, &url, TABLE).await?;
     let rows = read_table(kind, &table, &[], call.now()).map_err(no_json)?;
-    rows.entries
-        .into_iter()
-        .next()
-        .ok_or_else(|| ApiError::server_error("the cluster answered no object"))
+    let entry = rows.entries.into_iter().next();
+    let entry = entry.ok_or_else(|| ApiError::server_error("the cluster answered no object"))?;
+    Ok((entry, warnings))
+}
+
+/// The answer with what the API server warned of, as the peer passes it on (reference section 1.1).
+fn warned(mut response: Response, warnings: Vec<HeaderValue>) -> Response {
+    for warning in warnings {
+        response.headers_mut().append(WARNING, warning);
+    }
+    response
 }
 
 /// Answers an object, by its id.
@@ -82,12 +87,12 @@ pub(crate) async fn by_id(
     let client = call
         .reader(rights, kind, named.namespace, named.name)
         .await?;
-    let entry = read(&client, call, kind, named).await?;
+    let (entry, warnings) = read(&client, call, kind, named).await?;
     neighbours::fetch(call, rights, kind).await;
     let projection = crate::query::project::Projection::parse(&call.pairs);
     let mut shown = projection.apply(call.shown(rights, kind, &entry));
     permissions.add(call, rights, &entry, &mut shown);
-    Ok(call.writer.answer(StatusCode::OK, &shown))
+    Ok(warned(call.writer.answer(StatusCode::OK, &shown), warnings))
 }
 
 /// An object that was just written; cells come with a read, if the caller may.
@@ -106,11 +111,13 @@ pub(crate) async fn written(
     };
     // What is personal shows its secrets in this answer only.
     let dry = call.pairs.get("dryRun").is_some() || kind.is_personal();
-    let client = call.as_caller();
-    let entry = match read(&client, call, kind, named).await {
-        Ok(entry) if !dry => Some(entry),
-        Ok(_) | Err(_) => Entry::new(kind, &object, Vec::new(), call.now()),
+    let found = match call.reader(rights, kind, named.namespace, &name).await {
+        Ok(client) if !dry => read(&client, call, kind, named).await.ok(),
+        Ok(_) | Err(_) => None,
     };
+    let entry = found
+        .map(|(entry, _)| entry)
+        .or_else(|| Entry::new(kind, &object, Vec::new(), call.now()));
     match entry {
         Some(entry) => call.shown(rights, kind, &entry),
         None => unnamed(call, &kind.id, &kind.path(None, None), object),
@@ -148,40 +155,9 @@ pub(crate) fn note(call: &Call, kind: &Kind, object: &Value) {
     }
 }
 
-fn passed(call: &Call, path: String) -> String {
-    let pairs: Vec<(&str, &str)> = PASSED
-        .iter()
-        .flat_map(|key| call.pairs.all(key).map(move |value| (*key, value)))
-        .collect();
-    if pairs.is_empty() {
-        return path;
-    }
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(pairs)
-        .finish();
-    format!("{path}?{query}")
-}
-
 async fn body(parts: &Parts, body: web::Body) -> Result<Map<String, Value>, ApiError> {
     let bytes = web::read(&parts.headers, body, web::MAX_BODY).await?;
     drover_api::encode::read_fields(&parts.headers, &bytes)
-}
-
-async fn send(
-    client: &Client,
-    method: Method,
-    url: &str,
-    object: &Map<String, Value>,
-) -> Result<Value, ApiError> {
-    let body = serde_json::to_vec(object)
-        .map_err(|_| ApiError::invalid_body("the object could not be encoded"))?;
-    let request = Ask {
-        method,
-        url,
-        accept: JSON,
-        body: Some((JSON, body)),
-    };
-    Ok(ask(client, request).await?.1)
 }
 
 fn metadata(object: &mut Map<String, Value>) -> Result<&mut Map<String, Value>, ApiError> {
@@ -259,12 +235,12 @@ async fn done(
     call: &Call,
     kind: &Kind,
     rights: &Rights,
-    object: Value,
+    made: Written,
     (status, what): (StatusCode, &'static str),
 ) -> Response {
-    let shown = written(call, kind, rights, object).await;
+    let shown = written(call, kind, rights, made.object).await;
     log(call, kind, shown.get("id"), what);
-    call.writer.answer(status, &shown)
+    warned(call.writer.answer(status, &shown), made.warnings)
 }
 
 /// Creates an object.
@@ -286,9 +262,13 @@ pub(crate) async fn create(
     let within = object
         .get("metadata")
         .and_then(|metadata| metadata.get("namespace"))
-        .and_then(Value::as_str);
-    let url = passed(call, kind.path(within, None));
-    let made = send(&call.as_caller(), Method::POST, &url, &object).await?;
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    let at = Named {
+        namespace: within.as_deref(),
+        name: "",
+    };
+    let made = send(call, kind, rights, at, Change::Create(object)).await?;
     Ok(done(call, kind, rights, made, (StatusCode::CREATED, "created")).await)
 }
 
@@ -314,8 +294,7 @@ pub(crate) async fn replace(
     }
     metadata.entry("name").or_insert_with(|| json!(named.name));
     passwords::hash(call, rights, kind, "update", &mut object).await?;
-    let url = passed(call, kind.path(named.namespace, Some(named.name)));
-    let changed = send(&call.as_caller(), Method::PUT, &url, &object).await?;
+    let changed = send(call, kind, rights, named, Change::Replace(object)).await?;
     Ok(done(call, kind, rights, changed, (StatusCode::OK, "replaced")).await)
 }
 
@@ -346,14 +325,11 @@ pub(crate) async fn patch(
     } else {
         bytes.to_vec()
     };
-    let url = passed(call, kind.path(named.namespace, Some(named.name)));
-    let request = Ask {
-        method: Method::PATCH,
-        url: &url,
-        accept: JSON,
-        body: Some((media_type, bytes)),
+    let change = Change::Patch {
+        media_type: media_type.to_owned(),
+        patch: bytes,
     };
-    let (_, changed) = ask(&call.as_caller(), request).await?;
+    let changed = send(call, kind, rights, named, change).await?;
     Ok(done(call, kind, rights, changed, (StatusCode::OK, "patched")).await)
 }
 
@@ -368,16 +344,11 @@ pub(crate) async fn remove(
 ) -> Answer<Response> {
     check(rights, kind, "DELETE", "delete")?;
     let bytes = web::read(&parts.headers, sent, web::MAX_BODY).await?;
-    let path = kind.path(named.namespace, Some(named.name));
-    let url = passed(call, path);
-    let client = call.as_caller();
-    let request = Ask {
-        method: Method::DELETE,
-        url: &url,
-        accept: JSON,
-        body: (!bytes.is_empty()).then(|| (JSON, bytes.to_vec())),
-    };
-    let (_, answer) = ask(&client, request).await?;
+    let change = Change::Delete(bytes.to_vec());
+    let Written {
+        object: answer,
+        warnings,
+    } = send(call, kind, rights, named, change).await?;
     log(call, kind, Some(&json!(named.name)), "deleted");
     let uid = [
         format::text(&answer, "/details/uid"),
@@ -386,24 +357,27 @@ pub(crate) async fn remove(
     .into_iter()
     .find(|uid| !uid.is_empty())
     .unwrap_or_default();
-    let left = read(&client, call, kind, named)
-        .await
-        .ok()
-        .filter(|left| *left.uid == *uid);
-    match left {
+    // The right to see it may have gone with it.
+    let left = match call.reader(rights, kind, named.namespace, named.name).await {
+        Ok(client) => read(&client, call, kind, named).await.ok(),
+        Err(_) => None,
+    };
+    let left = left.map(|(left, _)| left).filter(|left| *left.uid == *uid);
+    let response = match left {
         Some(left) => {
             note(call, kind, &left.object());
             let shown = call.shown(rights, kind, &left);
-            Ok(call.writer.answer(StatusCode::OK, &shown))
+            call.writer.answer(StatusCode::OK, &shown)
         }
         None => {
             if let Some(held) = call.shared.caches.written(&call.cluster, kind) {
                 let key = (named.namespace.map(Into::into), named.name.into());
                 held.expect_gone(key, uid);
             }
-            Ok(call.writer.empty(StatusCode::NO_CONTENT))
+            call.writer.empty(StatusCode::NO_CONTENT)
         }
-    }
+    };
+    Ok(warned(response, warnings))
 }
 
 /// Says what was done by whom.

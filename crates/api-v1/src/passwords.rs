@@ -46,9 +46,13 @@ pub(crate) async fn hash(
     {
         return Ok(());
     }
-    let refused = |message: String| {
-        ApiError::new(StatusCode::BAD_REQUEST, "BadRequest", message).with_field("data.password")
-    };
+    let wrong = |message: String| ApiError::new(StatusCode::BAD_REQUEST, "BadRequest", message);
+    let refused = |message: String| wrong(message).with_field("data.password");
+    if name.is_empty() {
+        // A made-up name is nobody's.
+        let message = "the Secret of a password is named after its user".to_owned();
+        return Err(wrong(message).with_field("metadata.name").into());
+    }
     let password =
         password(object).ok_or_else(|| refused("a password is required, in base64".to_owned()))?;
     let users = Kind::new(GROUP, "v3", "User", "users");

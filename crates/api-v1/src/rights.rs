@@ -128,6 +128,10 @@ impl Indexed {
     fn allows(&self, asked: &Attributes<'_>) -> bool {
         self.access.is_allowed(&self.identity, asked)
     }
+
+    fn allows_somewhere(&self, asked: &Attributes<'_>) -> bool {
+        self.access.is_allowed_somewhere(&self.identity, asked)
+    }
 }
 
 /// What one caller may do in one cluster.
@@ -136,8 +140,8 @@ pub(crate) struct Rights {
     pub(crate) rules: Rules,
     /// On the hub only.
     pub(crate) indexed: Option<Indexed>,
-    /// Namespaces of the hub in which the index may give something: those of visible clusters.
-    pub(crate) places: Vec<String>,
+    /// What clusters were provisioned from, by namespace and name, as far as the index shows the clusters: their ids.
+    pub(crate) provisioned: BTreeMap<(String, String), String>,
 }
 
 /// Kinds everybody may ask for, and is shown what it may see of (reference section 1.2).
@@ -172,6 +176,17 @@ fn asked<'a>(
     }
 }
 
+/// The same of a cluster.
+fn on_cluster<'a>(verb: &'a str, id: &'a str) -> Attributes<'a> {
+    Attributes {
+        verb,
+        group: GROUP,
+        resource: "clusters",
+        namespace: None,
+        name: Some(id),
+    }
+}
+
 impl Rights {
     /// Rights to read some objects of one kind, and to nothing else.
     pub(crate) fn to_read(group: &str, resource: &str, names: &[&str]) -> Self {
@@ -199,7 +214,8 @@ impl Rights {
                 .is_some_and(|indexed| indexed.allows(&asked))
     }
 
-    /// Whether who takes the write allows it: the cluster's own RBAC, or the index for what the hub answers itself.
+    /// Whether who takes the write allows it: the cluster's own RBAC, or the index for what the hub answers itself and for
+    /// what it keeps of clusters and projects.
     pub(crate) fn may_itself(
         &self,
         verb: &str,
@@ -207,10 +223,40 @@ impl Rights {
         namespace: Option<&str>,
         name: Option<&str>,
     ) -> bool {
-        if kind.is_personal() {
-            return self.may(verb, kind, namespace, name);
-        }
+        self.may_by_rbac(verb, kind, namespace, name)
+            || (kind.is_personal() && self.may(verb, kind, namespace, name))
+            || (kind.is_governed() && self.may_by_index(verb, kind, namespace, name))
+    }
+
+    /// Whether the cluster's own RBAC allows it.
+    pub(crate) fn may_by_rbac(
+        &self,
+        verb: &str,
+        kind: &Kind,
+        namespace: Option<&str>,
+        name: Option<&str>,
+    ) -> bool {
         self.rules.allow(&asked(verb, kind, namespace, name))
+    }
+
+    fn may_by_index(
+        &self,
+        verb: &str,
+        kind: &Kind,
+        namespace: Option<&str>,
+        name: Option<&str>,
+    ) -> bool {
+        let Some(indexed) = &self.indexed else {
+            return false;
+        };
+        let of = || {
+            let id = self
+                .provisioned
+                .get(&(namespace?.to_owned(), name?.to_owned()));
+            id.filter(|_| kind.is_provisioning())
+        };
+        indexed.allows(&asked(verb, kind, namespace, name))
+            || of().is_some_and(|id| indexed.allows(&on_cluster(verb, id)))
     }
 
     /// Whether objects of the kind are read over `/v1`, and some may be.
@@ -232,11 +278,14 @@ impl Rights {
             .of(kind)
             .any(|(_, rule)| rule.about(verb, &kind.group, &kind.resource));
         by_rules
-            || ((reads || kind.is_personal())
+            || ((reads || kind.is_personal() || kind.is_governed())
                 && self.indexed.as_ref().is_some_and(|indexed| {
-                    let allows = |namespace| indexed.allows(&asked(verb, kind, namespace, None));
-                    allows(None)
-                        || (kind.namespaced && self.places.iter().any(|place| allows(Some(place))))
+                    let made_from = || {
+                        let mut ids = self.provisioned.values();
+                        ids.any(|id| indexed.allows(&on_cluster(verb, id)))
+                    };
+                    indexed.allows_somewhere(&asked(verb, kind, None, None))
+                        || (kind.is_provisioning() && verb != "create" && made_from())
                 }))
     }
 

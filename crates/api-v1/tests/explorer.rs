@@ -369,3 +369,29 @@ async fn a_search_makes_no_more_watches_than_it_may_and_says_what_it_left_out() 
     assert_eq!(found["unsearched"], json!([]));
     assert_eq!(ids(&found).len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_people_have_for_themselves_has_columns_and_fields() {
+    let world = World::start().await;
+    let admin = world.admin.as_str();
+    let schema = world.get(admin, "/v1/schemas/ext.cattle.io.token").await;
+    let columns = schema["attributes"]["columns"].as_array().unwrap();
+    let names: Vec<&str> = columns
+        .iter()
+        .filter_map(|it| it["name"].as_str())
+        .collect();
+    assert_eq!(names, ["Name", "User", "Kind", "TTL", "Age", "Description"]);
+    assert_eq!(columns[5]["field"], "$.metadata.fields[5]");
+    let made = world
+        .get(admin, "/v1/schemas/ext.cattle.io.passwordchangerequest")
+        .await;
+    assert_eq!(made["attributes"]["columns"], json!([]));
+    let definition = world
+        .get(admin, "/v1/schemaDefinitions/ext.cattle.io.kubeconfig")
+        .await;
+    let name = "io.cattle.ext.v1.Kubeconfig";
+    assert_eq!(definition["definitionType"], name);
+    let fields = &definition["definitions"][format!("{name}.spec")]["resourceFields"];
+    assert_eq!(fields["clusters"]["type"], "array");
+    assert_eq!(fields["ttl"]["type"], "int");
+}

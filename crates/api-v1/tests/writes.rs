@@ -231,6 +231,15 @@ async fn passwords_of_users_are_kept_as_hashes() {
             "{refused}"
         );
     }
+    let nobodys = json!({
+        "metadata": {"namespace": "cattle-local-user-passwords"}, "stringData": {"password": "long enough it is"},
+    });
+    let (status, refused) = world.send(admin, "POST", at, nobodys).await;
+    assert_eq!(
+        (status, refused["fieldName"].as_str()),
+        (400, Some("metadata.name")),
+        "{refused}"
+    );
     let mut odd = secret(name, "long enough it is");
     odd["metadata"]["annotations"] = json!(5);
     let (status, refused) = world.send(admin, "POST", at, odd).await;
@@ -280,4 +289,60 @@ async fn passwords_of_users_are_kept_as_hashes() {
         );
         login(password).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_api_server_warns_of_is_passed_on_and_writes_have_an_owner() {
+    let world = World::start().await;
+    let json = "application/json";
+    let warnings = |answer: &common::Answer| -> Vec<String> {
+        let found = answer.headers.get_all("warning").iter();
+        let found = found.map(|value| value.to_str().expect("text").to_owned());
+        found.collect()
+    };
+    let sent =
+        json!({"metadata": {"name": "warned", "namespace": "mine"}, "data": {"a": "b"}, "nope": 1});
+    let at = format!("{INSIDE}/configmaps");
+    let made = world.ask("owner", "POST", &at, json, sent.clone()).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let expected = r#"299 - "unknown field \"nope\"""#;
+    assert_eq!(warnings(&made), [expected]);
+    let managers = |body: &Value| -> Vec<String> {
+        let managers = body["metadata"]["managedFields"].as_array().into_iter();
+        let managers = managers.flatten().filter_map(|one| one["manager"].as_str());
+        managers.map(str::to_owned).collect()
+    };
+    assert_eq!(managers(&made.body), ["drover"]);
+    let at = format!("{at}/mine/warned");
+    let mut sent = made.body.clone();
+    sent["nope"] = json!(2);
+    let put = world.ask("owner", "PUT", &at, json, sent).await;
+    assert_eq!(
+        (put.status, warnings(&put)),
+        (200, vec![expected.to_owned()])
+    );
+    let merge = "application/merge-patch+json";
+    let patch = json!({"data": {"c": "d"}});
+    let own = format!("{at}?fieldManager=me");
+    let patched = world.ask("owner", "PATCH", &own, merge, patch).await;
+    assert_eq!((patched.status, warnings(&patched).len()), (200, 0));
+    assert_eq!(managers(&patched.body), ["drover", "me"]);
+    // On the hub, where the index of roles decides, as well.
+    let project = "/v1/management.cattle.io.projects/c-1/p-1";
+    let patch = json!({"spec": {"description": "d", "nope": 1}});
+    let changed = world.ask("owner", "PATCH", project, merge, patch).await;
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    assert_eq!(
+        warnings(&changed),
+        [r#"299 - "unknown field \"spec.nope\"""#]
+    );
+    // Old kinds are warned of when they are read.
+    let old = json!({"metadata": {"name": "old", "namespace": "mine"}});
+    let at = format!("{INSIDE}/endpoints");
+    let made = world.ask("owner", "POST", &at, json, old).await;
+    assert!(warnings(&made)[0].contains("v1 Endpoints is deprecated"));
+    let read = world
+        .ask("owner", "GET", &format!("{at}/mine/old"), json, Value::Null)
+        .await;
+    assert!(warnings(&read)[0].contains("v1 Endpoints is deprecated"));
 }

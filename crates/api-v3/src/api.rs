@@ -6,6 +6,7 @@
 
 mod answers;
 mod documents;
+mod native;
 mod objects;
 mod questions;
 mod write;

@@ -4,10 +4,12 @@
 //! ever lost on the way. Every read goes to the API: what was just written is
 //! seen by the next read.
 
+use drover_api::keeper::Written;
 use drover_auth::namespaces;
 use drover_auth::web::ApiError;
 use drover_types::management::{GROUP, VERSION};
 use http::Method;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use crate::schema::Object;
@@ -202,6 +204,53 @@ impl Store {
         Ok(namespaces::ensure(&self.client, name).await?)
     }
 
+    /// One request as it is, at a namespace and a name; `query` is already encoded.
+    ///
+    /// # Errors
+    /// What the API server refuses.
+    pub(crate) async fn write(
+        &self,
+        method: Method,
+        object: Object,
+        (namespace, name): (Option<&str>, Option<&str>),
+        query: &str,
+        (media_type, body): (&str, &[u8]),
+    ) -> Result<Written, ApiError> {
+        let mut url = path(self.api, object, namespace, name);
+        if !query.is_empty() {
+            url = format!("{url}?{query}");
+        }
+        let request = http::Request::builder()
+            .method(method)
+            .uri(url)
+            .header(http::header::CONTENT_TYPE, media_type)
+            .body(kube::client::Body::from(body.to_vec()))
+            .map_err(|error| ApiError::server_error(error.to_string()))?;
+        let answer = self.client.send(request).await?;
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.map_err(|error| {
+            tracing::warn!(%error, "an answer of the store broke off");
+            ApiError::new(
+                http::StatusCode::SERVICE_UNAVAILABLE,
+                "ServerError",
+                "the store did not answer",
+            )
+        })?;
+        let bytes = body.to_bytes();
+        if !parts.status.is_success() {
+            let status =
+                serde_json::from_slice(&bytes).unwrap_or_else(|_| unreadable(parts.status, &bytes));
+            return Err(ApiError::from(kube::Error::Api(Box::new(status))));
+        }
+        let object = serde_json::from_slice(&bytes)
+            .map_err(|error| ApiError::server_error(error.to_string()))?;
+        let warnings = parts.headers.get_all(http::header::WARNING);
+        Ok(Written {
+            object,
+            warnings: warnings.iter().cloned().collect(),
+        })
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -225,6 +274,12 @@ impl Store {
             .await
             .map_err(ApiError::from)
     }
+}
+
+/// A refusal that is no Status of Kubernetes.
+fn unreadable(status: http::StatusCode, body: &[u8]) -> kube::core::Status {
+    let text = String::from_utf8_lossy(&body[..body.len().min(512)]);
+    kube::core::Status::failure(&text, "").with_code(status.as_u16())
 }
 
 fn path(api: Api, object: Object, namespace: Option<&str>, name: Option<&str>) -> String {

@@ -1,10 +1,11 @@
 //! What the APIs at `/v1` and `/v3` share.
 //!
 //! Owns the forms of answers and bodies, the states of objects, segments of
-//! links, and the websockets of event streams. What is answered belongs to the
-//! two APIs.
+//! links, the websockets of event streams, and what the one asks of the other.
+//! What is answered belongs to the two APIs.
 
 pub mod encode;
+pub mod keeper;
 pub mod summary;
 pub mod urls;
 pub mod websocket;

@@ -190,6 +190,14 @@ impl Access {
         self.0.index.load().decide(identity, attributes).is_some()
     }
 
+    /// Whether there is any object, or any namespace, where `identity` may do this; what `attributes` names of either does
+    /// not count.
+    #[must_use]
+    pub fn is_allowed_somewhere(&self, identity: &Identity, attributes: &Attributes<'_>) -> bool {
+        let index = self.0.index.load();
+        index.decide_somewhere(identity, attributes)
+    }
+
     /// [`Access::allows`] as a `Result` with the refusal to answer.
     ///
     /// # Errors

@@ -535,3 +535,44 @@ async fn the_group_is_found_as_kubernetes_clients_look_for_it() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_yaml_gets_it() {
+    let world = World::start().await;
+    let (status, made) = world
+        .send("bob", "POST", "/tokens", json!({"spec": {}}))
+        .await;
+    assert_eq!(status, 201, "{made}");
+    let name = made["metadata"]["name"].as_str().unwrap();
+    let asked = async |path: &str, accept: &str| {
+        let url = format!("{}{path}", common::ROOT);
+        let request = http::Request::get(&url)
+            .header("accept", accept)
+            .body(drover_auth::web::empty())
+            .unwrap();
+        let path = request.uri().path().to_owned();
+        let identity = Some(drover_auth::Identity::of("bob"));
+        let (parts, body) = world
+            .ext
+            .handle(request, identity, &path)
+            .await
+            .into_parts();
+        let body = http_body_util::BodyExt::collect(body).await.unwrap();
+        let text = String::from_utf8(body.to_bytes().to_vec()).unwrap();
+        let kind = parts.headers["content-type"].to_str().unwrap().to_owned();
+        (parts.status.as_u16(), kind, text)
+    };
+    let one = format!("/tokens/{name}");
+    let (status, kind, text) = asked(&one, "application/yaml").await;
+    assert_eq!((status, kind.as_str()), (200, "application/yaml"), "{text}");
+    let shown: Value = serde_saphyr::from_str(&text).unwrap();
+    let (_, kind, text) = asked(&one, "application/json, application/yaml").await;
+    assert_eq!(kind, "application/json");
+    assert_eq!(shown, serde_json::from_str::<Value>(&text).unwrap());
+    let (_, kind, text) = asked("/tokens", "application/yaml").await;
+    assert_eq!(kind, "application/yaml");
+    let list: Value = serde_saphyr::from_str(&text).unwrap();
+    assert_eq!(names(&list), [name]);
+    let (status, kind, text) = asked("/tokens/no-such", "application/yaml").await;
+    assert_eq!((status, kind.as_str()), (404, "application/yaml"), "{text}");
+}

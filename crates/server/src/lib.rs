@@ -167,8 +167,18 @@ pub async fn run(
         clusters.clone(),
         auth.authenticator.clone(),
     ));
+    let api = drover_api_v3::Api::new(drover_api_v3::Parts {
+        client: client.clone(),
+        rights: Arc::new(auth.access.clone()),
+        credentials: Arc::new(auth.logins.clone()),
+        hooks: hooks.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        setting_overrides: auth.settings.overrides(),
+    });
     let explorer = drover_api_v1::Explorer::new(drover_api_v1::Parts {
-        reach: hooks.clone(),
+        reach: hooks,
+        keeper: Arc::new(api.clone()),
         access: auth.access.clone(),
         logins: auth.logins.clone(),
         settings: auth.settings.clone(),
@@ -177,15 +187,6 @@ pub async fn run(
         limits: drover_api_v1::Limits::default(),
         ping: drover_api_v1::PING,
         audit: audit.reader(),
-    });
-    let api = drover_api_v3::Api::new(drover_api_v3::Parts {
-        client: client.clone(),
-        rights: Arc::new(auth.access.clone()),
-        credentials: Arc::new(auth.logins.clone()),
-        hooks,
-        clock: clock.clone(),
-        entropy: entropy.clone(),
-        setting_overrides: auth.settings.overrides(),
     });
     auth.ready().await;
     tasks.spawn("audit policies", {

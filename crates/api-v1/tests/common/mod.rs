@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_api_v1::{Explorer, Limits, Parts, Reach};
+use drover_api_v3::{Hooks, YamlImport};
 use drover_auth::web::{self, ApiError};
-use drover_auth::{Access, Auth, Clock, Identity};
+use drover_auth::{Access, Auth, Clock, Entropy, Identity};
 use drover_testkit::embedded::{self, Embedded, Pair};
 pub(crate) use drover_testkit::embedded::{PATIENCE, put};
 use futures::future::BoxFuture;
@@ -67,6 +68,10 @@ impl Reach for Ways {
         let found = self
             .api(cluster)
             .map(Embedded::client)
+            .map(|client| match cluster {
+                "local" => drover_ext::discovery::completed(client),
+                _ => client,
+            })
             .ok_or_else(|| ApiError::not_found(format!("there is no cluster {cluster}")));
         async move { found }.boxed()
     }
@@ -74,6 +79,38 @@ impl Reach for Ways {
     fn revoked<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, ()> {
         self.0.hub.auth.authenticator.revoked(identity).boxed()
     }
+}
+
+impl Hooks for Ways {
+    fn import_yaml<'a>(
+        &'a self,
+        _: &'a Identity,
+        _: &'a str,
+        _: YamlImport,
+    ) -> BoxFuture<'a, Result<String, ApiError>> {
+        async { Ok(String::new()) }.boxed()
+    }
+
+    fn cluster<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<kube::Client, ApiError>> {
+        self.whole(cluster)
+    }
+
+    fn revoked<'a>(&'a self, identity: &'a Identity) -> BoxFuture<'a, ()> {
+        self.0.hub.auth.authenticator.revoked(identity).boxed()
+    }
+}
+
+/// The other API of the hub, which takes what the index of roles decides about.
+fn norman(ways: &Ways, hub: &kube::Client) -> drover_api_v3::Api {
+    drover_api_v3::Api::new(drover_api_v3::Parts {
+        client: hub.clone(),
+        rights: Arc::new(ways.auth().access.clone()),
+        credentials: Arc::new(ways.auth().logins.clone()),
+        hooks: Arc::new(ways.clone()),
+        clock: Clock::system(),
+        entropy: Entropy::system(),
+        setting_overrides: ways.auth().settings.overrides(),
+    })
 }
 
 /// `admin` may do everything, `owner` owns the cluster, `member` has a part in its project `p-1`, `stranger` in nothing.
@@ -120,6 +157,7 @@ impl World {
         tokio::spawn(writer.run(CancellationToken::new()));
         let explorer = Explorer::new(Parts {
             reach: Arc::new(ways.clone()),
+            keeper: Arc::new(norman(&ways, &hub)),
             access,
             logins: ways.auth().logins.clone(),
             settings: ways.auth().settings.clone(),

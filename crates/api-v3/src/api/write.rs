@@ -32,7 +32,31 @@ pub(super) async fn create(
         }
         _ => {}
     }
-    let mut fields = validate::fields(call.registry(), kind, &sent, Operation::Create)?;
+    let fields = validate::fields(call.registry(), kind, &sent, Operation::Create)?;
+    let (namespace, body) = drafted(call, kind, object, fields).await?;
+    if let Some(namespace) = &namespace {
+        call.store().ensure_namespace(namespace).await?;
+    }
+    let created = call
+        .store()
+        .create(object, namespace.as_deref(), body)
+        .await?;
+    sent.retain(|name, _| kind.field(name).is_some_and(|field| field.path.is_empty()));
+    let created = kinds::after_create(call, kind, &sent, created).await?;
+    note(call, object, &mapping::id(kind, &created), "created");
+    present_one(call, kind, created, Reveal::Once).await
+}
+
+/// The object that valid fields make, checked and completed, and its namespace.
+///
+/// # Errors
+/// 403 without the right to create it; what the type refuses.
+pub(super) async fn drafted(
+    call: &Call<'_>,
+    kind: &Type,
+    object: Object,
+    mut fields: Map<String, Value>,
+) -> Result<(Option<String>, Value), ApiError> {
     let mut draft = Draft {
         namespace: kinds::place(call, kind, &fields).await?,
         ..Draft::default()
@@ -64,17 +88,7 @@ pub(super) async fn create(
     for (key, value) in std::mem::take(&mut draft.annotations) {
         metadata["annotations"][&key] = value;
     }
-    if let Some(namespace) = &draft.namespace {
-        call.store().ensure_namespace(namespace).await?;
-    }
-    let created = call
-        .store()
-        .create(object, draft.namespace.as_deref(), body)
-        .await?;
-    sent.retain(|name, _| kind.field(name).is_some_and(|field| field.path.is_empty()));
-    let created = kinds::after_create(call, kind, &sent, created).await?;
-    note(call, object, &mapping::id(kind, &created), "created");
-    present_one(call, kind, created, Reveal::Once).await
+    Ok((draft.namespace, body))
 }
 
 pub(super) async fn update(
@@ -177,6 +191,6 @@ pub(super) async fn delete(
 }
 
 /// Says what was done by whom.
-fn note(call: &Call<'_>, object: Object, id: &str, what: &'static str) {
+pub(super) fn note(call: &Call<'_>, object: Object, id: &str, what: &'static str) {
     tracing::info!(user = %call.user(), resource = object.resource, %id, what, "an object was changed through the API");
 }

@@ -73,6 +73,21 @@ pub(super) async fn before_create(
     check_name(call, kind, text(fields, "name"), None).await
 }
 
+/// Checks what somebody says of a cluster in its `provisioning.cattle.io` object; `workspace` is where a new one goes.
+///
+/// # Errors
+/// 422 naming the field, 403 for a workspace that the caller may not give clusters to.
+pub(crate) fn check_specification(
+    call: &Call<'_>,
+    spec: &Map<String, Value>,
+    workspace: Option<&str>,
+    is_local: bool,
+) -> Result<(), ApiError> {
+    endpoint::check(spec, is_local)?;
+    agents::check(spec)?;
+    workspace.map_or(Ok(()), |name| workspace::check_new(call, name))
+}
+
 /// Two requests may have found the same name free at the same time: who sees another one now steps back. Both may, but
 /// no name is ever given twice.
 pub(super) async fn after_create(

@@ -290,6 +290,46 @@ impl Index {
         })
     }
 
+    /// Whether there is any object, or any namespace, where `identity` may do this; `asked` names neither.
+    pub(super) fn decide_somewhere(&self, identity: &Identity, asked: &Attributes<'_>) -> bool {
+        let asked = &Attributes {
+            namespace: None,
+            name: None,
+            ..*asked
+        };
+        if self.decide(identity, asked).is_some()
+            || self.global(identity).any(|(_, role)| {
+                let mut rules = role.namespaced.values().flatten();
+                rules.any(|rule| covers(rule, asked))
+            })
+        {
+            return true;
+        }
+        let of_clusters = rules::is_of_clusters(asked.group, asked.resource);
+        let of_projects = rules::is_of_projects(asked.group, asked.resource);
+        // What is yet to be made has no members.
+        let is =
+            |resource| (asked.group, asked.resource) == (GROUP, resource) && asked.verb != "create";
+        let (on_cluster, on_project) = (is("clusters"), is("projects"));
+        if !(of_clusters || of_projects || on_cluster || on_project) {
+            return false;
+        }
+        let all = self.bound_clusters(identity);
+        let mut all = all.chain(self.clusters.iter().map(String::as_str));
+        all.any(|cluster| {
+            self.in_cluster(identity, cluster).any(|held| {
+                let owner = held.template.owns_cluster.is_some();
+                (on_cluster && membership_covers(asked.verb, owner))
+                    || ((of_clusters || of_projects) && held.rule(asked).is_some())
+            }) || self.in_projects(identity, cluster).any(|held| {
+                let owner = held.template.owns_project.is_some();
+                (on_cluster && membership_covers(asked.verb, false))
+                    || (on_project && membership_covers(asked.verb, owner))
+                    || (of_projects && held.rule(asked).is_some())
+            })
+        })
+    }
+
     fn by_template<'a>(
         &'a self,
         identity: &'a Identity,

@@ -247,6 +247,57 @@ fn project_members_see_the_cluster_and_their_project_only() {
 }
 
 #[test]
+fn what_is_allowed_somewhere_needs_no_name() {
+    let mut world = World::built_in()
+        .cluster("c-1", "cluster-owner", "owner")
+        .cluster("c-1", "cluster-member", "member")
+        .project("c-1", "p-1", "project-owner", "lead")
+        .project("c-1", "p-1", "project-member", "colleague")
+        .global("user", "standard");
+    let mut role = GlobalRole::named("reader");
+    role.inherited_cluster_roles = vec!["cluster-member".to_owned()];
+    world.global_roles.push(role);
+    let index = world.global("reader", "reader").index();
+    let bindings = "projectroletemplatebindings";
+    for (user, verb, resource, expected) in [
+        ("owner", "update", "clusters", true),
+        ("owner", "create", "projects", true),
+        ("owner", "delete", "projects", true),
+        ("owner", "create", bindings, true),
+        ("owner", "update", "settings", false),
+        ("member", "get", "clusters", true),
+        ("member", "update", "clusters", false),
+        ("member", "create", "projects", true),
+        ("member", "update", "projects", false),
+        ("member", "list", bindings, false),
+        ("lead", "update", "projects", true),
+        ("lead", "create", "projects", false),
+        ("lead", "create", bindings, true),
+        ("lead", "update", "clusters", false),
+        ("colleague", "list", bindings, true),
+        ("colleague", "create", bindings, false),
+        ("colleague", "update", "projects", false),
+        ("standard", "create", "clusters", true),
+        ("standard", "get", "clusters", false),
+        ("standard", "list", bindings, false),
+        ("reader", "get", "clusters", true),
+        ("reader", "list", "nodes", true),
+        ("reader", "update", "clusters", false),
+        ("nobody", "get", "projects", false),
+    ] {
+        let asked = asked(verb, resource, "", "");
+        let found = index.decide_somewhere(&Identity::of(user), &asked);
+        assert_eq!(found, expected, "{user} {verb} {resource}");
+    }
+    let secrets = Attributes {
+        group: "",
+        ..asked("create", "secrets", "", "")
+    };
+    assert!(index.decide_somewhere(&Identity::of("standard"), &secrets));
+    assert!(!index.decide_somewhere(&Identity::of("nobody"), &secrets));
+}
+
+#[test]
 fn roles_inherited_globally_reach_every_cluster_but_the_local_one() {
     let mut world = World::built_in();
     let mut role = GlobalRole::named("fleet-reader");

@@ -26,6 +26,14 @@ pub(super) fn check(
     judge(wanted, has, || call.may_everything())
 }
 
+/// Checks the workspace that a new cluster is to be in.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_new(call: &Call<'_>, wanted: &str) -> Result<(), ApiError> {
+    judge(wanted, "", || call.may_everything())
+}
+
 fn judge(wanted: &str, has: &str, may_any: impl FnOnce() -> bool) -> Result<(), ApiError> {
     if wanted.is_empty() || wanted == has {
         return Ok(());
