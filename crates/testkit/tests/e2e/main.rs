@@ -21,6 +21,7 @@ mod kubectl;
 mod norman;
 mod outage;
 mod own;
+mod owners;
 mod proxy;
 mod refusals;
 mod replicas;
