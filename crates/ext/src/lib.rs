@@ -27,7 +27,7 @@ use std::sync::Arc;
 use drover_auth::web::{self, ApiError, Request, Response};
 use drover_auth::{Access, Attributes, Authenticator, Clock, Identity, Logins, Settings};
 use futures::future::BoxFuture;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use kube::Client;
 use serde_json::{Value, json};
 
@@ -127,6 +127,7 @@ impl Ext {
         identity: &Identity,
         path: &str,
     ) -> Result<Response, ApiError> {
+        refuse_impersonation(request.headers(), identity)?;
         let rest = path.strip_prefix(ROOT).unwrap_or_default();
         let segments: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
         let reads = request.method() == Method::GET;
@@ -221,6 +222,30 @@ impl Call<'_> {
         };
         web::json(StatusCode::OK, &document)
     }
+}
+
+/// What is here is somebody's own: who asks to be somebody else is not answered as themselves.
+///
+/// # Errors
+/// 403 in the words of a Kubernetes API server.
+fn refuse_impersonation(headers: &HeaderMap, identity: &Identity) -> Result<(), ApiError> {
+    let user = headers
+        .get("impersonate-user")
+        .and_then(|user| user.to_str().ok());
+    let is_plain = headers.keys().all(|name| {
+        !name.as_str().starts_with("impersonate-") || name.as_str() == "impersonate-user"
+    });
+    if is_plain && user.is_none_or(|user| user == identity.user.as_str()) {
+        return Ok(());
+    }
+    let asked = Attributes {
+        verb: "impersonate",
+        group: "",
+        resource: "users",
+        namespace: None,
+        name: Some(user.unwrap_or_default()),
+    };
+    Err(asked.forbidden(identity))
 }
 
 /// The answer to the making of an object.

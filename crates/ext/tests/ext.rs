@@ -576,3 +576,23 @@ async fn who_asks_for_yaml_gets_it() {
     let (status, kind, text) = asked("/tokens/no-such", "application/yaml").await;
     assert_eq!((status, kind.as_str()), (404, "application/yaml"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_acts_here_as_somebody_else() {
+    let world = World::start().await;
+    let admin = world.kept.admin.clone();
+    for (name, value, expected) in [
+        ("impersonate-user", "bob", 403),
+        ("impersonate-group", "system:masters", 403),
+        ("impersonate-user", admin.as_str(), 201),
+    ] {
+        let request = http::Request::post(format!("{}/selfusers", common::ROOT))
+            .header(name, value)
+            .body(drover_auth::web::full("{}"))
+            .unwrap();
+        let path = request.uri().path().to_owned();
+        let identity = Some(drover_auth::Identity::of(&admin));
+        let answer = world.ext.handle(request, identity, &path).await;
+        assert_eq!(answer.status().as_u16(), expected, "{name}: {value}");
+    }
+}
