@@ -74,9 +74,13 @@ const CRON_JOB: &[&str] = &[
     "spec.jobTemplate.spec.template.spec.containers.image",
     PUBLIC_ENDPOINTS,
 ];
+/// What Secrets are asked that stands in their project (`list::projects`).
+pub(crate) const OF_PROJECT: [&str; 2] = ["spec.clusterName", "spec.displayName"];
 const SECRET: &[&str] = &[
     "_type",
     "metadata.annotations[management.cattle.io/project-scoped-secret-copy]",
+    OF_PROJECT[0],
+    OF_PROJECT[1],
 ];
 const SERVICE: &[&str] = &[
     "spec.clusterIP",

@@ -1,6 +1,7 @@
 //! Collections: what a caller sees of a kind, filtered, in order, a page of it.
 
 mod find;
+mod projects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -106,6 +107,7 @@ pub(crate) async fn answer(
     let query = ListQuery::parse(kind, &call.pairs)?;
     let source = Source::open(call, kind).await?;
     source.reach(query.revision).await?;
+    let source = projects::completed(call, kind, &query, source).await?;
     let within = match &query.namespaces {
         Some(namespaces) => Some((resolved(call, namespaces).await?, namespaces.inverted)),
         None => None,

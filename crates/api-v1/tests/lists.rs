@@ -5,7 +5,9 @@
 mod common;
 
 use common::{INSIDE, World, ids, put};
-use k8s_openapi::api::core::v1::Pod;
+use drover_testkit::embedded;
+use drover_types::management::Project;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -293,4 +295,68 @@ async fn a_watch_by_labels_hears_of_what_leaves_and_of_nothing_else() {
         ),
         (Some("resource.change"), Some("red"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_are_found_and_ordered_by_their_projects() {
+    let world = World::start().await;
+    let projects: Api<Project> = Api::namespaced(world.hub.clone(), "c-1");
+    for (name, shown) in [("p-2", "alpha"), ("p-3", "Zeta")] {
+        let project = json!({"metadata": {"name": name}, "spec": {"clusterName": "c-1", "displayName": shown}});
+        put::<Project>(projects.clone(), project).await;
+    }
+    let secrets: Api<Secret> = Api::namespaced(world.hub.clone(), "c-1-p-1");
+    for (name, project, cluster) in [
+        ("of-first", "p-1", Some("c-1")),
+        ("of-second", "p-2", Some("c-1")),
+        ("of-third", "p-3", None),
+        ("of-none", "p-9", Some("c-1")),
+    ] {
+        let mut labels = json!({"management.cattle.io/project-scoped-secret": project});
+        if let Some(cluster) = cluster {
+            labels["management.cattle.io/project-scoped-secret-cluster"] = json!(cluster);
+        }
+        let secret = json!({"metadata": {"name": name, "labels": labels}, "data": {}});
+        put::<Secret>(secrets.clone(), secret).await;
+    }
+    let admin = world.admin.clone();
+    let scoped = "filter=metadata.labels[management.cattle.io/project-scoped-secret]";
+    let check = async |query: &str, expected: &str| {
+        let list = world
+            .get(&admin, &format!("/v1/secrets?{scoped}&{query}"))
+            .await;
+        let names: Vec<&str> = ids(&list)
+            .into_iter()
+            .filter_map(|id| id.strip_prefix("c-1-p-1/"))
+            .collect();
+        assert_eq!(names.join(" "), expected, "{query}: {list}");
+    };
+    check(
+        "sort=spec.displayName",
+        "of-second of-first of-third of-none",
+    )
+    .await;
+    check(
+        "sort=-spec.displayName",
+        "of-third of-first of-second of-none",
+    )
+    .await;
+    check("filter=spec.displayName~ALP", "of-second").await;
+    check("filter=spec.clusterName=c-1", "of-first of-second of-third").await;
+    check("filter=!spec.clusterName", "of-none").await;
+    let renamed = Patch::Merge(json!({"spec": {"displayName": "omega"}}));
+    projects
+        .patch("p-2", &PatchParams::default(), &renamed)
+        .await
+        .expect("it is renamed");
+    embedded::until("the new name", || async {
+        let list = world
+            .get(
+                &admin,
+                &format!("/v1/secrets?{scoped}&filter=spec.displayName=omega"),
+            )
+            .await;
+        (ids(&list) == ["c-1-p-1/of-second"]).then_some(())
+    })
+    .await;
 }

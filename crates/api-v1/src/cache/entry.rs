@@ -56,7 +56,7 @@ fn depends_on(object: &Value) -> Box<[Box<str>]> {
 pub(crate) type Key = (Option<Box<str>>, Box<str>);
 
 /// One object.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) key: Key,
     pub(crate) id: Box<str>,
@@ -182,6 +182,17 @@ impl Entry {
     /// Values of the kind's own fields.
     pub(crate) fn own(&self) -> &[Kept] {
         &self.own
+    }
+
+    /// The same, knowing values of own fields, by their places, that do not stand in the object.
+    pub(crate) fn knowing(&self, values: [(usize, Kept); 2]) -> Self {
+        let mut known = self.clone();
+        for (at, value) in values {
+            if let Some(kept) = known.own.get_mut(at) {
+                *kept = value;
+            }
+        }
+        known
     }
 
     /// The value of a field.
