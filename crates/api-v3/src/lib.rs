@@ -30,6 +30,7 @@ use drover_api::{encode, summary};
 
 pub use api::{Api, Parts};
 pub use call::{Credentials, Hooks, Rights, YamlImport};
+pub use drover_api::keeper;
 
 #[cfg(test)]
 mod properties;

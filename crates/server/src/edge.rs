@@ -15,6 +15,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::audit::{Auditor, Record};
 use crate::listener::Handler;
+use crate::own::Own;
 use crate::public::Public;
 use crate::route::{Route, route};
 use crate::way::Way;
@@ -31,6 +32,8 @@ pub(crate) struct Edge {
     pub(crate) explorer: drover_api_v1::Explorer,
     /// Requests into clusters.
     pub(crate) way: Way,
+    /// The hub's own objects, for those who have no part in the cluster that it is.
+    pub(crate) own: Own,
     /// Agents' tunnels.
     pub(crate) connect: drover_proxy::Connect,
     /// Who somebody is that came to a cluster's own API server.
@@ -166,6 +169,11 @@ impl Edge {
     ) -> Response {
         match route {
             Route::Cluster { cluster, path } => {
+                if let Some(identity) = identity.as_ref().filter(|_| cluster == LOCAL_CLUSTER)
+                    && self.own.answers(&request, identity, path)
+                {
+                    return self.own.answer(request, identity, path).await;
+                }
                 self.way.handle(request, identity, cluster, path).await
             }
             Route::Logout => match identity {

@@ -20,6 +20,7 @@ mod hooks;
 mod install;
 mod lingering;
 mod listener;
+mod own;
 mod public;
 mod refusal;
 mod replicas;
@@ -48,6 +49,7 @@ use crate::config::ServerArgs;
 use crate::edge::Edge;
 use crate::hooks::ServerHooks;
 use crate::listener::Listeners;
+use crate::own::Own;
 use crate::public::Public;
 use crate::replicas::Replicas;
 use crate::way::Way;
@@ -155,13 +157,7 @@ pub async fn run(
         settings: auth.settings.clone(),
         clock: clock.clone(),
     });
-    let way = Way::new(
-        proxy.clone(),
-        ext,
-        client.clone(),
-        auth.access.clone(),
-        shutdown.clone(),
-    );
+    let way = Way::new(proxy.clone(), ext, shutdown.clone());
     let hooks = Arc::new(ServerHooks::new(
         way.clone(),
         clusters.clone(),
@@ -224,6 +220,11 @@ pub async fn run(
     let edge = Edge {
         authenticator: auth.authenticator.clone(),
         login: auth.public.clone(),
+        own: Own {
+            client: client.clone(),
+            access: auth.access.clone(),
+            api: api.clone(),
+        },
         api,
         explorer: explorer.clone(),
         way,

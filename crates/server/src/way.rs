@@ -1,17 +1,13 @@
 //! The way of people's requests into clusters: the proxy, and what this server itself adds to the local cluster.
 
-mod own;
-
+use drover_auth::Identity;
 use drover_auth::web::{self, Request, Response};
-use drover_auth::{Access, Identity};
 use drover_ext::{Ext, discovery};
 use drover_proxy::Proxy;
 use drover_types::names::LOCAL_CLUSTER;
 use http::{Method, StatusCode};
-use kube::Client;
 use tokio_util::sync::CancellationToken;
 
-use self::own::Own;
 use crate::endless;
 
 /// Passes requests on; clones are the same.
@@ -19,24 +15,15 @@ use crate::endless;
 pub(crate) struct Way {
     proxy: Proxy,
     ext: Ext,
-    own: Own,
     shutdown: CancellationToken,
 }
 
 impl Way {
-    /// `client` has all rights on the hub, `access` says who may read what of it. Watches end with `shutdown`, all else
-    /// by itself.
-    pub(crate) fn new(
-        proxy: Proxy,
-        ext: Ext,
-        client: Client,
-        access: Access,
-        shutdown: CancellationToken,
-    ) -> Self {
+    /// Watches end with `shutdown`, all else by itself.
+    pub(crate) fn new(proxy: Proxy, ext: Ext, shutdown: CancellationToken) -> Self {
         Self {
             proxy,
             ext,
-            own: Own { client, access },
             shutdown,
         }
     }
@@ -72,13 +59,6 @@ impl Way {
         let describes = request.method() == Method::GET && drover_ext::schema::is_document(path);
         if local && describes && identity.is_some() {
             return web::json(StatusCode::OK, &drover_ext::schema::document());
-        }
-        let own = identity
-            .as_ref()
-            .filter(|_| local)
-            .and_then(|identity| self.own.question(&request, identity, path));
-        if let Some(own) = own {
-            return self.own.ask(own).await;
         }
         let lists = local && discovery::is_list(request.method(), path);
         if lists {

@@ -314,8 +314,14 @@ impl Index {
         if !(of_clusters || of_projects || on_cluster || on_project) {
             return false;
         }
-        let all = self.bound_clusters(identity);
-        let mut all = all.chain(self.clusters.iter().map(String::as_str));
+        // Others are reached by what global roles inherit alone.
+        let inherits = self
+            .global(identity)
+            .any(|(_, role)| !role.inherited.is_empty());
+        let others = self.clusters.iter().filter(|_| inherits);
+        let mut all = self
+            .bound_clusters(identity)
+            .chain(others.map(String::as_str));
         all.any(|cluster| {
             self.in_cluster(identity, cluster).any(|held| {
                 let owner = held.template.owns_cluster.is_some();

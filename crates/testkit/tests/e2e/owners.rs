@@ -7,7 +7,7 @@ use drover_testkit::wait;
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-use crate::fixture::{LIMIT, turn};
+use crate::fixture::{LIMIT, kubectl, turn};
 
 const PASSWORD: &str = "correct horse battery";
 const PROJECTS: &str = "/v1/management.cattle.io.projects";
@@ -129,6 +129,7 @@ async fn owners_run_what_they_own_through_the_explorer() -> Result<()> {
     assert_eq!(member.merge(&at, &patch).await?.status, 403);
     assert_eq!(stranger.merge(&at, &patch).await?.status, 403);
     owner.merge(&at, &patch).await?.expect(200)?;
+    by_kubectl(&hub, [&owner, &member, &stranger], &cluster, name).await?;
     let http = &member.session.http;
     assert_eq!(http.delete(&binding).await?.status, 403);
     owner.session.http.delete(&binding).await?.expect(204)?;
@@ -158,6 +159,74 @@ async fn own_user(owner: &Person, stranger: &Person) -> Result<()> {
         for other in [format!("{users}/{}", stranger.id), users] {
             assert_eq!(http.get(&other).await?.status, 403, "{other}");
         }
+    }
+    Ok(())
+}
+
+/// kubectl at the hub finds and changes what its user's roles give there.
+async fn by_kubectl(
+    hub: &Hub,
+    [owner, member, stranger]: [&Person; 3],
+    cluster: &str,
+    project: &str,
+) -> Result<()> {
+    let run = async |person: &Person, arguments: &[&str]| {
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "hub",
+            "clusters": [{"name": "hub", "cluster": {
+                "server": format!("{}/k8s/clusters/local", hub.url()), "insecure-skip-tls-verify": true,
+            }}],
+            "users": [{"name": "me", "user": {"token": person.session.token}}],
+            "contexts": [{"name": "hub", "context": {"cluster": "hub", "user": "me"}}],
+        });
+        let path = hub.folder().join(format!("{}.json", person.id));
+        std::fs::write(&path, config.to_string())?;
+        kubectl(&path, arguments).await
+    };
+    let kind = "projects.management.cattle.io";
+    let list = ["get", kind, "-n", cluster, "-o", "name"];
+    let shown = run(owner, &list).await?;
+    assert!(shown.contains(&format!("/{project}")), "{shown}");
+    let one = ["get", kind, project, "-n", cluster, "-o", "name"];
+    run(member, &one).await?;
+    let patch = r#"{"metadata":{"labels":{"by":"kubectl"}}}"#;
+    let change = [
+        "patch",
+        kind,
+        project,
+        "-n",
+        cluster,
+        "--type=merge",
+        "-p",
+        patch,
+    ];
+    run(owner, &change).await?;
+    let label = r"jsonpath={.metadata.labels.by}";
+    let shown = run(owner, &["get", kind, project, "-n", cluster, "-o", label]).await?;
+    assert_eq!(shown, "kubectl");
+    let finalizer = r#"{"metadata":{"finalizers":["mine"]}}"#;
+    let odd = [
+        "patch",
+        kind,
+        project,
+        "-n",
+        cluster,
+        "--type=merge",
+        "-p",
+        finalizer,
+    ];
+    for (person, arguments, words) in [
+        (member, &list[..], "orbidden"),
+        (member, &change, "orbidden"),
+        (stranger, &one, "orbidden"),
+        (owner, &odd, "metadata.finalizers"),
+        (owner, &["get", "secrets", "-A"], "orbidden"),
+    ] {
+        let refused = run(person, arguments).await.err();
+        let told = refused
+            .map(|error| format!("{error:#}"))
+            .unwrap_or_default();
+        assert!(told.contains(words), "{arguments:?}: {told}");
     }
     Ok(())
 }
