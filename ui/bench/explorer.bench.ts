@@ -2,6 +2,12 @@
  * Figures of a list of 50,000 pods in a real browser, against a real server and agent (`npm run bench`).
  *
  * Prints one line of JSON per figure. Not part of the tests: it measures the machine as well.
+ *
+ * Set by the environment: `DROVER_BENCH_PODS` (how many), `DROVER_BENCH_MINUTES` (how long the heap is watched while pods
+ * change), `DROVER_BENCH_RATE` (changes per second meanwhile; as many as the cluster takes when absent) and
+ * `DROVER_BENCH_ONLY=heap` (nothing but that). An hour of a moderate rate, with optimized programs:
+ *
+ *     DROVER_TEST_PROFILE=release DROVER_BENCH_ONLY=heap DROVER_BENCH_MINUTES=60 DROVER_BENCH_RATE=10 npm run bench
  */
 
 import { spawn } from 'node:child_process'
@@ -13,8 +19,13 @@ import { expect, test, type Page } from '@playwright/test'
 const PODS = Number(process.env.DROVER_BENCH_PODS ?? 50_000)
 /** How long the list is watched while its pods change. */
 const MINUTES = Number(process.env.DROVER_BENCH_MINUTES ?? 2)
-/** Milliseconds between two looks at the heap. */
-const LOOK = 15_000
+/** Changes per second meanwhile; as many as the cluster takes when it is 0. */
+const RATE = Number(process.env.DROVER_BENCH_RATE ?? 0)
+/** Changes at once: three quarters are reports of pods, an eighth each go and come. About a second's worth. */
+const ROUND = RATE === 0 ? 200 : Math.min(200, 8 * Math.max(1, Math.round(RATE / 8)))
+const ONLY_HEAP = process.env.DROVER_BENCH_ONLY === 'heap'
+/** Milliseconds between two looks at the heap: each costs the page a collection of its garbage. */
+const LOOK = Math.max(15_000, MINUTES * 1000)
 const PROFILE = process.env.DROVER_TEST_PROFILE ?? 'debug'
 
 interface Place {
@@ -93,8 +104,15 @@ const median = (values: number[]): number => values.sort((one, other) => one - o
 const ROW = "document.querySelector('tr[data-index] a')"
 const isAt = (index: number): string => `document.querySelector('tr[data-index="${index}"] a')`
 
-test('a list of very many pods', async ({ page }) => {
-  test.setTimeout(1_800_000 + MINUTES * 60_000)
+interface Stage {
+  page: Page
+  /** The pages of the cluster. */
+  base: string
+  tell: (line: string) => Promise<void>
+}
+
+/** A page that is signed in, beside very many pods, for as long as the work takes. */
+async function beside(page: Page, work: (stage: Stage) => Promise<void>): Promise<void> {
   const { place, tell, stop } = await crowd()
   try {
     await page.addInitScript(watchTasks)
@@ -102,71 +120,86 @@ test('a list of very many pods', async ({ page }) => {
       data: { username: 'admin', password: place.password, responseType: 'cookie' },
     })
     expect(login.status()).toBe(200)
-    const base = `${place.url}/dashboard/c/${place.cluster}`
-
-    const cold = Date.now()
-    await page.goto(`${base}/r/pods`)
-    await expect(page.locator('tr[data-index] a').first()).toBeVisible({ timeout: 300_000 })
-    figure(`first list of ${PODS} pods, copy and page cold`, Date.now() - cold, 'ms')
-
-    const loads: number[] = []
-    const walks: number[] = []
-    for (let round = 0; round < 5; round += 1) {
-      const start = Date.now()
-      await page.goto(`${base}/r/pods`)
-      await page.locator('tr[data-index] a').first().waitFor()
-      loads.push(Date.now() - start)
-      await page.getByRole('link', { name: 'Nodes', exact: true }).click()
-      await expect(page.getByText('node-1', { exact: true })).toBeVisible()
-      await longest(page)
-      walks.push(
-        await timed(
-          page,
-          'document.querySelector(\'nav a[href$="/r/pods"]\').click()',
-          `${ROW} && document.querySelector('h1')?.textContent === 'Pods' && /^app-/.test(${ROW}.textContent)`,
-        ),
-      )
-    }
-    figure('the page loaded anew, until rows are there, median of 5', median(loads), 'ms', 1500)
-    figure('from another page, until rows are there, median of 5', median(walks), 'ms', 300)
-    figure('longest task on the way there', await longest(page), 'ms', 50)
-
-    const sorts: number[] = []
-    for (let round = 0; round < 4; round += 1) {
-      const before = await page.locator('tr[data-index] a').first().textContent()
-      const click = `[...document.querySelectorAll('th button')].find((one) => one.textContent.trim().startsWith('Name')).click()`
-      sorts.push(await timed(page, click, `${ROW} && ${ROW}.textContent !== ${JSON.stringify(before)}`))
-    }
-    figure('order by a column, median of 4', median(sorts), 'ms', 300)
-    figure('longest task while ordering', await longest(page), 'ms', 50)
-
-    await page.goto(`${base}/r/pods`)
-    await page.locator('tr[data-index] a').first().waitFor()
-    await longest(page)
-    const type = `const input = document.querySelector('input[data-filter]'); input.value = 'app-77-'; input.dispatchEvent(new Event('input'))`
-    figure('filter to what is typed', await timed(page, type, `${ROW} && ${ROW}.textContent.startsWith('app-77-')`), 'ms', 300)
-    figure('longest task while filtering', await longest(page), 'ms', 50)
-    await page.getByLabel('Filter Pods').fill('')
-    await expect(page.locator('tr[data-index] a').first()).not.toHaveText(/app-77-/)
-
-    const scrolls: number[] = []
-    for (const part of [0.5, 1, 0.25, 0.75, 0]) {
-      const index = Math.min(PODS - 30, Math.floor(part * PODS))
-      const scroll = `document.querySelector('.rows').scrollTop = ${index * 32}`
-      scrolls.push(await timed(page, scroll, isAt(index + 5)))
-    }
-    figure('jump to another place of the list, median of 5', median(scrolls), 'ms', 300)
-    figure('longest task while scrolling', await longest(page), 'ms', 50)
-
-    const heap = await live(page, tell)
-    figure('heap before updates', heap.before, 'MB')
-    figure(`heap after ${MINUTES} min of ${heap.changes} changes`, heap.after, 'MB', heap.before * 1.2)
-    figure('growth of the heap with 1,000 changes', heap.growth, 'kB', 10)
-    figure('longest task while updates come', heap.longest, 'ms', 50)
+    await work({ page, base: `${place.url}/dashboard/c/${place.cluster}`, tell })
   } finally {
     await stop()
   }
+}
+
+test('a list of very many pods', async ({ page }) => {
+  test.setTimeout(1_800_000 + MINUTES * 60_000)
+  await beside(page, async (stage) => {
+    if (!ONLY_HEAP) await figuresOf(stage)
+    await heapOf(stage)
+  })
 })
+
+async function figuresOf({ page, base }: Stage): Promise<void> {
+  const cold = Date.now()
+  await page.goto(`${base}/r/pods`)
+  await expect(page.locator('tr[data-index] a').first()).toBeVisible({ timeout: 300_000 })
+  figure(`first list of ${PODS} pods, copy and page cold`, Date.now() - cold, 'ms')
+
+  const loads: number[] = []
+  const walks: number[] = []
+  for (let round = 0; round < 5; round += 1) {
+    const start = Date.now()
+    await page.goto(`${base}/r/pods`)
+    await page.locator('tr[data-index] a').first().waitFor()
+    loads.push(Date.now() - start)
+    await page.getByRole('link', { name: 'Nodes', exact: true }).click()
+    await expect(page.getByText('node-1', { exact: true })).toBeVisible()
+    await longest(page)
+    walks.push(
+      await timed(
+        page,
+        'document.querySelector(\'nav a[href$="/r/pods"]\').click()',
+        `${ROW} && document.querySelector('h1')?.textContent === 'Pods' && /^app-/.test(${ROW}.textContent)`,
+      ),
+    )
+  }
+  figure('the page loaded anew, until rows are there, median of 5', median(loads), 'ms', 1500)
+  figure('from another page, until rows are there, median of 5', median(walks), 'ms', 300)
+  figure('longest task on the way there', await longest(page), 'ms', 50)
+
+  const sorts: number[] = []
+  for (let round = 0; round < 4; round += 1) {
+    const before = await page.locator('tr[data-index] a').first().textContent()
+    const click = `[...document.querySelectorAll('th button')].find((one) => one.textContent.trim().startsWith('Name')).click()`
+    sorts.push(await timed(page, click, `${ROW} && ${ROW}.textContent !== ${JSON.stringify(before)}`))
+  }
+  figure('order by a column, median of 4', median(sorts), 'ms', 300)
+  figure('longest task while ordering', await longest(page), 'ms', 50)
+
+  await page.goto(`${base}/r/pods`)
+  await page.locator('tr[data-index] a').first().waitFor()
+  await longest(page)
+  const type = `const input = document.querySelector('input[data-filter]'); input.value = 'app-77-'; input.dispatchEvent(new Event('input'))`
+  figure('filter to what is typed', await timed(page, type, `${ROW} && ${ROW}.textContent.startsWith('app-77-')`), 'ms', 300)
+  figure('longest task while filtering', await longest(page), 'ms', 50)
+  await page.getByLabel('Filter Pods').fill('')
+  await expect(page.locator('tr[data-index] a').first()).not.toHaveText(/app-77-/)
+
+  const scrolls: number[] = []
+  for (const part of [0.5, 1, 0.25, 0.75, 0]) {
+    const index = Math.min(PODS - 30, Math.floor(part * PODS))
+    const scroll = `document.querySelector('.rows').scrollTop = ${index * 32}`
+    scrolls.push(await timed(page, scroll, isAt(index + 5)))
+  }
+  figure('jump to another place of the list, median of 5', median(scrolls), 'ms', 300)
+  figure('longest task while scrolling', await longest(page), 'ms', 50)
+}
+
+async function heapOf({ page, base, tell }: Stage): Promise<void> {
+  await page.goto(`${base}/r/pods`)
+  await expect(page.locator('tr[data-index] a').first()).toBeVisible({ timeout: 300_000 })
+  const heap = await live(page, tell)
+  figure('heap before updates', heap.before, 'MB')
+  figure(`heap after ${MINUTES} min of ${heap.changes} changes`, heap.after, 'MB', heap.before * 1.2)
+  figure('growth of the heap with 1,000 changes', heap.growth, 'kB', 10)
+  figure('growth of the heap in an hour', heap.hourly, 'MB')
+  figure('longest task while updates come', heap.longest, 'ms', 50)
+}
 
 interface Heap {
   /** In MB. */
@@ -175,6 +208,8 @@ interface Heap {
   changes: number
   /** In kB for 1,000 changes, by all looks together. */
   growth: number
+  /** In MB for an hour at this rate. */
+  hourly: number
   /** The longest task, in milliseconds, but for what looking at the heap costs. */
   longest: number
 }
@@ -185,6 +220,11 @@ function slope(points: [number, number][]): number {
   const [x, y] = [mean(0), mean(1)]
   const spread = points.reduce((sum, point) => sum + (point[0] - x) ** 2, 0)
   return spread === 0 ? 0 : points.reduce((sum, point) => sum + (point[0] - x) * (point[1] - y), 0) / spread
+}
+
+/** Waits for a time, so that a rate is kept. */
+function until(time: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.max(0, time - Date.now())))
 }
 
 /** Pods change, come and go while a person looks; the row under the pointer stays. */
@@ -199,8 +239,8 @@ async function live(page: Page, tell: (line: string) => Promise<void>): Promise<
     return usedSize / 1e6
   }
   const round = async (): Promise<void> => {
-    await tell('stir 150')
-    await tell('renew 25')
+    await tell(`stir ${(ROUND * 3) / 4}`)
+    await tell(`renew ${ROUND / 8}`)
   }
   const heading = page.getByRole('heading', { name: 'Pods' })
   const third = page.locator('tr[data-index="3"] a')
@@ -208,6 +248,15 @@ async function live(page: Page, tell: (line: string) => Promise<void>): Promise<
   for (let warm = 0; warm < 5; warm += 1) await round()
   await longest(page)
   const looks: [number, number][] = [[0, await used()]]
+  const times: [number, number][] = [[0, looks[0]?.[1] ?? 0]]
+  const look = async (changes: number, hours: number): Promise<void> => {
+    const size = await used()
+    looks.push([changes, size])
+    times.push([hours, size])
+    // Says how far a long run is.
+    console.error(`${Math.round(hours * 60)} min, ${changes} changes: ${size.toFixed(1)} MB`)
+  }
+  const hoursSince = (time: number): number => (Date.now() - time) / 3_600_000
   worst = 0
   const [begun, end] = [Date.now(), Date.now() + MINUTES * 60_000]
   let changes = 0
@@ -215,7 +264,7 @@ async function live(page: Page, tell: (line: string) => Promise<void>): Promise<
     if (nth % 4 === 0) {
       await heading.hover()
       // Nobody points at a row, so that all that changed is drawn.
-      if (Date.now() - begun > looks.length * LOOK) looks.push([changes, await used()])
+      if (Date.now() - begun > looks.length * LOOK) await look(changes, hoursSince(begun))
     }
     let row: string | null = null
     if (nth % 4 === 2) {
@@ -225,10 +274,18 @@ async function live(page: Page, tell: (line: string) => Promise<void>): Promise<
       row = await third.textContent()
     }
     await round()
-    changes += 200
+    changes += ROUND
+    if (RATE > 0) await until(begun + (changes / RATE) * 1000)
     if (row) await expect(third).toHaveText(row)
   }
   await heading.hover()
-  looks.push([changes, await used()])
-  return { before: looks[0]?.[1] ?? 0, after: looks.at(-1)?.[1] ?? 0, changes, growth: slope(looks) * 1e6, longest: worst }
+  await look(changes, hoursSince(begun))
+  return {
+    before: looks[0]?.[1] ?? 0,
+    after: looks.at(-1)?.[1] ?? 0,
+    changes,
+    growth: slope(looks) * 1e6,
+    hourly: slope(times),
+    longest: worst,
+  }
 }
