@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { firstAnswers, FORMS, objectOf, type Answers } from './forms'
+import { firstAnswers, FORMS, objectOf, rowsOf, type Answers, type Question } from './forms'
 
 function made(id: string, answers: Answers): Record<string, any> {
   const form = FORMS[id]!
@@ -63,4 +63,17 @@ test('an autoscaler aims at a workload by its share of CPU', () => {
     maxReplicas: 9,
     metrics: [{ resource: { name: 'cpu', target: { averageUtilization: 70 } } }],
   })
+})
+
+test('questions stand in rows, also when one of a row is not asked', () => {
+  const question = (key: string, more: Partial<Question> = {}): Question => ({ key, label: key, kind: 'text', ...more })
+  const questions = [
+    question('image'),
+    question('replicas', { when: (answers) => answers.kind !== 'DaemonSet' }),
+    question('port', { beside: true }),
+    question('env'),
+  ]
+  const rows = (answers: Answers): string[][] => rowsOf(questions, answers).map((row) => row.map(({ key }) => key))
+  expect(rows({ kind: 'Deployment' })).toEqual([['image'], ['replicas', 'port'], ['env']])
+  expect(rows({ kind: 'DaemonSet' })).toEqual([['image'], ['port'], ['env']])
 })

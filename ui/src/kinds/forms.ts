@@ -10,21 +10,33 @@ export interface Pair {
   value: string
 }
 
-export type Answer = string | Pair[]
+export type Answer = string | number | boolean | Pair[]
 export type Answers = Record<string, Answer>
 
 export interface Question {
   key: string
   label: string
+  /** What it is called when that depends on other answers. */
+  labelFor?: (answers: Answers) => string
   /** `pairs` asks for names and values, `texts` for names and values of several lines, `secrets` for hidden ones. */
-  kind: 'text' | 'number' | 'select' | 'pairs' | 'texts' | 'secrets'
+  kind: 'text' | 'number' | 'check' | 'select' | 'pairs' | 'texts' | 'secrets'
   required?: boolean
   hint?: string
   placeholder?: string
   options?: { value: string; label: string }[]
   first?: Answer
+  /** Bounds of a number; 1 and 65535 when absent. */
+  range?: [least: number, most: number]
+  /** What people type is code. */
+  mono?: boolean
+  /** Stands beside the question before it. */
+  beside?: boolean
+  /** Asked of those alone who want to say more. */
+  further?: boolean
   /** Asked only when this holds. */
   when?: (answers: Answers) => boolean
+  /** Asked, but without an effect at the moment. */
+  idle?: (answers: Answers) => boolean
   /** The answer names an object of a kind, by its id. */
   names?: (answers: Answers) => { of: string; filter?: string }
 }
@@ -311,6 +323,18 @@ export const FORMS: Record<string, FormOf> = {
   persistentvolumeclaims: claim,
   'cronjobs.batch': cronJob,
   'horizontalpodautoscalers.autoscaling': autoscaler,
+}
+
+/** The questions that are asked, row by row: each of a row but the first stands beside the one before. */
+export function rowsOf(questions: Question[], answers: Answers): Question[][] {
+  const rows: Question[][] = []
+  for (const one of questions) {
+    const row = rows.at(-1)
+    if (one.beside && row) row.push(one)
+    else rows.push([one])
+  }
+  const asked = rows.map((row) => row.filter((one) => one.when?.(answers) ?? true))
+  return asked.filter((row) => row.length > 0)
 }
 
 /** The answers that a form begins with. */

@@ -61,7 +61,8 @@ export const FORM_KINDS = {
 } as const
 export type FormKind = keyof typeof FORM_KINDS
 
-export interface WorkloadForm {
+/** A type and not an interface, so that it is a set of answers (`kinds/forms`). */
+export type WorkloadForm = {
   kind: FormKind
   name: string
   namespace: string
@@ -157,7 +158,8 @@ function containerOf(form: WorkloadForm): Container {
     ...named('requests', { cpu: form.cpu.trim(), memory: form.memory.trim() }),
     ...named('limits', { cpu: form.cpuLimit.trim(), memory: form.memoryLimit.trim() }),
   }
-  const probe = form.port > 0 && form.readyPath !== '' ? { httpGet: { path: form.readyPath, port: form.port } } : undefined
+  const probe =
+    form.port > 0 && form.readyPath.trim() !== '' ? { httpGet: { path: form.readyPath.trim(), port: form.port } } : undefined
   return {
     name: form.name,
     image: form.image.trim(),
@@ -167,7 +169,7 @@ function containerOf(form: WorkloadForm): Container {
     ...(envFrom.length > 0 ? { envFrom } : {}),
     ...(Object.keys(amounts).length > 0 ? { resources: amounts } : {}),
     ...(probe ? { readinessProbe: probe } : {}),
-    ...(form.claim === '' ? {} : { volumeMounts: [{ name: VOLUME, mountPath: form.mountPath || '/data' }] }),
+    ...(form.claim === '' ? {} : { volumeMounts: [{ name: VOLUME, mountPath: form.mountPath.trim() || '/data' }] }),
   }
 }
 
