@@ -81,13 +81,21 @@ export async function checkSession(): Promise<void> {
 /** The answer's JSON; `undefined` for an empty answer. */
 export async function request<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
   const response = await fetchOk(method, path, options)
-  const text = await response.text()
+  const text = await response.text().catch((error: unknown) => {
+    // The connection was lost in the midst of the answer.
+    throw options.signal?.aborted ? error : new ConnectionError(error)
+  })
   return (text === '' ? undefined : JSON.parse(text)) as T
 }
 
 /** Whether an error says that there is no connection (to the server, or from it to the cluster). */
 export function isOffline(error: unknown): boolean {
   return error instanceof ConnectionError || (error instanceof ApiError && [502, 503, 504].includes(error.status))
+}
+
+/** Whether the same request may go well in a moment: nothing was wrong with it. */
+export function isPassing(error: unknown): boolean {
+  return isOffline(error) || (error instanceof ApiError && (error.status === 429 || error.status >= 500))
 }
 
 /** An error in words for people. */

@@ -2,7 +2,7 @@
 
 import type { Quota } from '@/lib/quota'
 
-import { request } from './http'
+import { isPassing, request } from './http'
 
 export interface Resource {
   id: string
@@ -164,18 +164,37 @@ interface Collection<T> {
   pagination?: { next?: string }
 }
 
-/** All resources of a type, page after page. */
+/** How often a page of a list is asked for before the whole list counts as failed. */
+const TRIES = 4
+/** Milliseconds before the next try of a page; more before each further one. */
+const PAUSE = 250
+
+/**
+ * All resources of a type, page after page. A page that fails on the way is asked for again, so that a long list does not
+ * begin anew for one lost answer; the first one fails at once, as who waits for it has to be told.
+ */
 export async function list<T extends Resource>(type: string, filters: Record<string, string> = {}): Promise<T[]> {
   const query = new URLSearchParams({ limit: '1000', ...filters })
-  let path: string | undefined = `/v3/${type}?${query}`
-  const all: T[] = []
-  while (path) {
-    const page: Collection<T> = await request('GET', path)
-    all.push(...page.data)
+  let page: Collection<T> = await request('GET', `/v3/${type}?${query}`)
+  // One that went while it stood where a page begins makes that page begin elsewhere.
+  const all = new Map(page.data.map((one) => [one.id, one]))
+  while (page.pagination?.next !== undefined) {
     // The server may name another host than the one we came by.
-    path = page.pagination?.next === undefined ? undefined : relative(page.pagination.next)
+    page = await pageAgain<T>(relative(page.pagination.next))
+    for (const one of page.data) all.set(one.id, one)
   }
-  return all
+  return [...all.values()]
+}
+
+async function pageAgain<T>(path: string): Promise<Collection<T>> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await request('GET', path)
+    } catch (error) {
+      if (attempt === TRIES || !isPassing(error)) throw error
+      await new Promise((resolve) => setTimeout(resolve, PAUSE * 2 ** attempt))
+    }
+  }
 }
 
 export function get<T extends Resource>(type: string, id: string): Promise<T> {
