@@ -2,6 +2,7 @@ import { createRouter, createWebHistory } from 'vue-router'
 
 import { messageOf } from '@/api/http'
 import { loadSession, session } from '@/api/session'
+import { mayTakeFocus } from '@/app/focus'
 import { notify } from '@/app/notices'
 import { paths, ROOT } from '@/lib/paths'
 import { t } from '@/texts'
@@ -58,7 +59,11 @@ export const router = createRouter({
   ],
 })
 
+/** What had the focus when somebody set out for another page. */
+let leftAt: Element | null = null
+
 router.beforeEach(async (to, from) => {
+  leftAt = document.activeElement
   if (!session.known) await loadSession()
   if (to.path === paths.login) return true
   if (!session.user) return { path: paths.login, query: to.fullPath === '/' ? {} : { next: to.fullPath } }
@@ -81,5 +86,7 @@ router.afterEach((to, from) => {
   const title = to.meta.title ?? (to.params.name ? String(to.params.name) : String(to.params.resource ?? to.params.view ?? ''))
   document.title = title ? `${title} · Drover` : 'Drover'
   // A new page begins at its heading for those who hear it.
-  if (from.matched.length > 0 && to.path !== from.path) document.getElementById('main')?.focus({ preventScroll: true })
+  if (from.matched.length === 0 || to.path === from.path) return
+  const isTaken = !mayTakeFocus(leftAt, document.activeElement, (one) => one.isConnected, document.body)
+  if (!isTaken) document.getElementById('main')?.focus({ preventScroll: true })
 })
