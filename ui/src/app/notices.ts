@@ -3,8 +3,6 @@
 import { reactive, ref } from 'vue'
 
 import { messageOf } from '@/api/http'
-import { eachOf } from '@/lib/each'
-import { t } from '@/texts'
 
 export interface Notice {
   id: number
@@ -37,32 +35,6 @@ export async function attempt(work: () => Promise<unknown>, done = ''): Promise<
     notify(messageOf(error), 'failed')
     return false
   }
-}
-
-/** Things that are done at once. */
-const AT_ONCE = 6
-/** Failures that are told in full. */
-const TOLD = 3
-
-/** Does the same with several: one that fails keeps no other from it, and is named. Whether all went well. */
-export async function attemptEach<T extends { name: string }>(
-  all: T[],
-  work: (one: T) => Promise<unknown>,
-  done: string,
-): Promise<boolean> {
-  const [only] = all
-  if (only && all.length === 1) return attempt(() => work(only), done)
-  const failed: string[] = []
-  await eachOf(all, AT_ONCE, async (one) => {
-    try {
-      await work(one)
-    } catch (error) {
-      failed.push(`${one.name}: ${messageOf(error)}`)
-    }
-  })
-  if (failed.length === 0) notify(done)
-  else notify(t.common.someFailed(failed.length, all.length, failed.slice(0, TOLD).join('; ')), 'failed')
-  return failed.length === 0
 }
 
 export interface Question {

@@ -3,7 +3,7 @@
 import { getCurrentScope, shallowRef, type ComputedRef, type ShallowRef } from 'vue'
 
 import { act, type ManagedNode } from '@/api/norman'
-import { attemptEach } from '@/app/notices'
+import { runEach } from '@/app/runs'
 import type { MenuItem } from '@/components/menu'
 import { useCollection } from '@/data/norman/live'
 import { t } from '@/texts'
@@ -37,10 +37,10 @@ export function useNodeActions(cluster: () => string): NodeActions {
     return {
       label: { cordon: t.nodes.cordon, uncordon: t.nodes.uncordon }[action],
       run: () =>
-        void attemptEach(
+        void runEach(
           nodes.map((node) => ({ name: node.nodeName ?? node.id, node })),
           ({ node }) => act(node, action),
-          done,
+          { doing: { cordon: t.nodes.cordoning, uncordon: t.nodes.uncordoning }[action], done },
         ),
       disabled: nodes.length === 0,
     }

@@ -1,8 +1,13 @@
-/** Does the same with several things, so many at once. */
-export async function eachOf<T>(all: T[], atOnce: number, work: (one: T) => Promise<unknown>): Promise<void> {
+/** Does the same with several things, so many at once; none is begun any more once `isOver` holds. */
+export async function eachOf<T>(
+  all: T[],
+  atOnce: number,
+  work: (one: T) => Promise<unknown>,
+  isOver: () => boolean = () => false,
+): Promise<void> {
   let next = 0
   const worker = async (): Promise<void> => {
-    while (next < all.length) {
+    while (next < all.length && !isOver()) {
       const one = all[next] as T
       next += 1
       await work(one)

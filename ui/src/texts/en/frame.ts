@@ -5,6 +5,7 @@ import { many } from './many'
 export const frame = {
   app: {
     lost: 'Connection to the server lost. Trying again; what you see may be old.',
+    tryNow: 'Try now',
     unreachable: 'The server cannot be reached.',
   },
   common: {
@@ -21,10 +22,18 @@ export const frame = {
     edit: 'Edit',
     looking: 'Looking for what else is concerned …',
     save: 'Save',
-    someFailed: (failed: number, all: number, why: string) => `${failed} of ${all} failed. ${why}`,
+  },
+  runs: {
+    again: 'Try again',
+    failed: (failed: number, all: number) => `${failed} of ${all} failed.`,
+    failures: 'What failed, and why',
+    left: (left: number, all: number) => `${left} of ${all} were not begun.`,
+    so: (ended: number, all: number) => `${ended} of ${all}`,
+    stop: 'Stop',
   },
   nav: {
     access: 'Why may they?',
+    accessOfMine: 'Why may I?',
     account: 'Account',
     allClusters: 'All clusters',
     allWorkloads: 'All workloads',
@@ -77,7 +86,9 @@ export const frame = {
       ['Ctrl `', 'Open or close the kubectl shell'],
       ['f', 'Filter the list'],
       ['n', 'Choose namespaces'],
-      ['↑ ↓', 'Move between rows'],
+      ['↑ ↓', 'Move between rows; from the filter to the first'],
+      ['x', 'Select the row'],
+      ['Shift ↑ ↓', 'Select several rows'],
       ['g c', 'Go to all clusters'],
       ['g o', 'Go to the overview'],
       ['g w', 'Go to the workloads'],
@@ -198,6 +209,20 @@ export const frame = {
     text: (user: string) => `A command line asks to be signed in as ${user}. Confirm only if it shows this code:`,
     title: 'Sign in a command line',
     warning: 'If you did not just start a sign-in yourself, somebody else did: do not confirm.',
+  },
+  refused: {
+    later: 'Whoever administers this server can give you the right. As soon as somebody does, the page appears here.',
+    reasons: {
+      audit: 'None of your roles lets you read the audit log.',
+      features: 'None of your roles lets you see the features of this server.',
+      importing: 'None of your roles lets you import clusters.',
+      nodes: 'None of your roles lets you see the nodes of this cluster.',
+      roles: 'None of your roles lets you see roles.',
+      settings: 'None of your roles lets you see the settings of this server.',
+      users: 'None of your roles lets you see users.',
+    },
+    title: (page: string) => `${page}: you may not see this`,
+    why: 'Why may I not?',
   },
   lost: {
     text: 'There is no such page.',

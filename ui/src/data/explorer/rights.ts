@@ -1,0 +1,214 @@
+/**
+ * What the person may see and do, as `/v1` of the hub and of each cluster shows it.
+ *
+ * Answers are kept for as long as the rights do not change (`askRightsAgain`); what is known counts until the new answer
+ * is there, so that nothing flickers. Where nothing can be found out, nothing is kept from anybody: the server decides.
+ */
+
+import { computed, onScopeDispose, shallowRef, watch, type ComputedRef, type ShallowRef } from 'vue'
+
+import { ApiError, request } from '@/api/http'
+import { untilAnswered } from '@/data/backoff'
+
+import { base } from './query'
+
+/** Stands for the server itself, in place of a cluster's id. */
+export const HUB = ''
+
+interface Kept<T> {
+  /** Undefined while it is not known. */
+  answer: ShallowRef<T | undefined>
+  /** Somebody could not be asked. */
+  failed: ShallowRef<boolean>
+  users: number
+  read: () => void
+  close: () => void
+}
+
+const kept = new Map<string, Kept<unknown>>()
+
+/** Asks everything again that somebody looks at, after rights changed. */
+export function askRightsAgain(): void {
+  for (const [key, one] of kept) {
+    if (one.users > 0) one.read()
+    else drop(key)
+  }
+}
+
+/** Forgets everything, when another person is signed in. */
+export function forgetRightsHeld(): void {
+  for (const [key, one] of kept) {
+    one.answer.value = undefined
+    if (one.users > 0) one.read()
+    else drop(key)
+  }
+}
+
+function drop(key: string): void {
+  kept.get(key)?.close()
+  kept.delete(key)
+}
+
+function keep<T>(key: string, ask: () => Promise<T>): Kept<T> {
+  const known = kept.get(key)
+  if (known) return known as Kept<T>
+  let asking = new AbortController()
+  const one: Kept<T> = {
+    answer: shallowRef(),
+    failed: shallowRef(false),
+    users: 0,
+    read: () => {
+      asking.abort()
+      asking = new AbortController()
+      const { signal } = asking
+      void untilAnswered(ask, () => (one.failed.value = true), signal).then((answer) => {
+        if (signal.aborted || answer === undefined) return
+        one.answer.value = answer
+        one.failed.value = false
+      })
+    },
+    close: () => asking.abort(),
+  }
+  kept.set(key, one as Kept<unknown>)
+  one.read()
+  return one
+}
+
+/** What is kept under a key that may change, for as long as the calling scope lives. */
+function useKept<T>(key: () => string, ask: (key: string) => Promise<T>): ComputedRef<Kept<T>> {
+  const open = (name: string): Kept<T> => {
+    const one = keep(name, () => ask(name))
+    one.users += 1
+    return one
+  }
+  const current = shallowRef(open(key()))
+  watch(
+    key,
+    (now) => {
+      current.value.users -= 1
+      current.value = open(now)
+    },
+    { flush: 'sync' },
+  )
+  onScopeDispose(() => (current.value.users -= 1))
+  return computed(() => current.value)
+}
+
+/** Which kinds there are for the person in a place. */
+export interface Kinds {
+  /** Whether that was told; if not, everything counts as seen. */
+  known: boolean
+  /** By the id of the kind: `deployments.apps`. */
+  sees: (id: string) => boolean
+}
+
+/** The name of a kind in `/v1`: `apps.deployments`. Pure. */
+export function pluralOf(id: string): string {
+  const [plural = id, ...group] = id.split('.')
+  return [...group, plural].join('.')
+}
+
+/** The kinds of a cluster that the person sees, or of the hub. */
+export function useKinds(cluster: () => string): ComputedRef<Kinds> {
+  const found = useKept(
+    () => `kinds ${cluster()}`,
+    (key) => kindsOf(key.slice('kinds '.length)),
+  )
+  return computed<Kinds>(() => {
+    const { answer, failed } = found.value
+    const names = answer.value
+    if (!names) return { known: failed.value, sees: () => failed.value }
+    return { known: true, sees: (id: string) => names.has(pluralOf(id)) }
+  })
+}
+
+/** `/v1` itself: what it has is where its links lead. */
+interface Roots {
+  data: { links: Record<string, string> }[]
+}
+
+function placeOf(cluster: string): string {
+  return cluster === HUB ? '/v1' : base(cluster)
+}
+
+async function kindsOf(cluster: string): Promise<Set<string>> {
+  const nothing: Roots = { data: [] }
+  const { data } = await request<Roots>('GET', placeOf(cluster)).catch(refusedAs(nothing))
+  return new Set(data.flatMap(({ links }) => Object.keys(links)))
+}
+
+/** Methods of `/v1` on a kind, some marked as to be done through `/v3`. */
+interface Schema {
+  collectionMethods?: string[] | null
+  resourceMethods?: string[] | null
+}
+
+/** What may be done with objects of a kind, somewhere at least. Before that is known, everything. */
+export interface Methods {
+  create: boolean
+  change: boolean
+  remove: boolean
+}
+
+const ALL: Methods = { create: true, change: true, remove: true }
+
+/** By the type's id: `management.cattle.io.user`, `apps.deployment`; nothing is asked while it is empty. */
+export function useMethods(cluster: () => string, type: () => string): ComputedRef<Methods> {
+  const found = useKept(
+    () => `methods ${cluster()} ${type()}`,
+    async (key) => {
+      const [, place = '', of = ''] = key.split(' ')
+      if (of === '') return ALL
+      const path = `${placeOf(place)}/schemas/${encodeURIComponent(of)}`
+      return methodsOf(await request<Schema>('GET', path).catch(refusedAs({})))
+    },
+  )
+  return computed(() => found.value.answer.value ?? ALL)
+}
+
+/** Pure. */
+export function methodsOf({ collectionMethods, resourceMethods }: Schema): Methods {
+  const among = (methods: string[] | null | undefined, wanted: string[]): boolean =>
+    (methods ?? []).some((method) => wanted.includes(method.replace('blocked-', '')))
+  return {
+    create: among(collectionMethods, ['POST']),
+    change: among(resourceMethods, ['PUT', 'PATCH']),
+    remove: among(resourceMethods, ['DELETE']),
+  }
+}
+
+/** Whether somebody may make objects of a type, as far as is known: who is not told otherwise may try. */
+export function useCreatable(type: string, cluster?: () => string): ComputedRef<boolean> {
+  const place = (): string => cluster?.() ?? HUB
+  const methods = useMethods(place, () => (cluster && place() === '' ? '' : type))
+  return computed(() => methods.value.create)
+}
+
+/** A question about the rights of the person on the hub. */
+export interface Question {
+  verb: string
+  apiGroup: string
+  resource: string
+  /** On the hub: what belongs to a cluster is in the namespace of its id. */
+  namespace?: string
+}
+
+/** Whether the person may do something on the hub; undefined while that is not known. */
+export function useAllowed(question: () => Question): ComputedRef<boolean | undefined> {
+  const found = useKept(
+    () => `allowed ${JSON.stringify(question())}`,
+    async (key) => {
+      const body = { type: 'accessReview', ...(JSON.parse(key.slice('allowed '.length)) as Question) }
+      return (await request<{ allowed: boolean }>('POST', '/v3/accessReviews', { body })).allowed
+    },
+  )
+  return computed(() => found.value.answer.value ?? (found.value.failed.value ? true : undefined))
+}
+
+/** What is told to nobody but those who may see it is nothing. */
+function refusedAs<T>(nothing: T): (error: unknown) => T {
+  return (error) => {
+    if (error instanceof ApiError && [403, 404].includes(error.status)) return nothing
+    throw error
+  }
+}
