@@ -42,10 +42,8 @@ test('a colleague is given a project, sees only it, and loses it at once', async
   await page.getByRole('dialog').getByRole('button', { name: 'Move to project' }).click()
   await expect(page.getByRole('row', { name: /team/ })).toContainText('Blue')
 
-  // The filter of the frame narrows every list down to the namespaces of a project.
+  // The filter of the frame narrows every list down to the namespaces of a project; a page that comes late leaves it open.
   await page.getByRole('link', { name: 'ConfigMaps' }).click()
-  // A page that is still coming takes the focus, and the filter closes.
-  await expect(page.getByRole('link', { name: 'notes' })).toBeVisible()
   await page.getByRole('button', { name: 'All namespaces' }).click()
   await page.getByRole('checkbox', { name: /^Blue/ }).check()
   await page.keyboard.press('Escape')
@@ -93,6 +91,122 @@ test('a colleague is given a project, sees only it, and loses it at once', async
   await cleo.goto(`/dashboard/c/${id}/r/configmaps`)
   await expect(cleo.getByRole('link', { name: 'notes' })).toHaveCount(0)
   await context.close()
+})
+
+test('pages are offered to who may see them, live, and others are told what they may not see', async ({
+  admin,
+  browser,
+  world,
+}) => {
+  const id = await world.imported(admin)
+  const request = admin.context().request
+  const post = async (path: string, body: object): Promise<any> => {
+    const answer = await world.call(request, 'POST', `/v3/${path}`, body)
+    expect(answer.status).toBe(201)
+    return answer.body
+  }
+  const user = await post('users', { type: 'user', username: 'nora', name: 'Nora', password: SECRET })
+  const bind = (globalRoleId: string): Promise<any> =>
+    post('globalRoleBindings', { type: 'globalRoleBinding', globalRoleId, userId: user.id })
+  await bind('user')
+  const project = await post('projects', { type: 'project', clusterId: id, name: 'Green' })
+  await post(`clusters/${id}/namespaces`, { type: 'namespace', name: 'green', projectId: project.id })
+  const roleTemplateId = 'project-member'
+  await post('projectRoleTemplateBindings', {
+    type: 'projectRoleTemplateBinding',
+    roleTemplateId,
+    projectId: project.id,
+    userId: user.id,
+  })
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, baseURL: world.place.url })
+  const nora = await context.newPage()
+  await world.signIn(nora, 'nora', SECRET)
+  const nav = nora.getByRole('navigation', { name: 'Main navigation' })
+  const link = (name: string): ReturnType<typeof nav.getByRole> => nav.getByRole('link', { name, exact: true })
+
+  await nora.goto('/dashboard/users')
+  await expect(nora.getByRole('heading', { name: 'Users: you may not see this' })).toBeVisible()
+  await expect(link('API keys')).toBeVisible()
+  for (const name of ['Users', 'Roles', 'Audit log', 'Settings', 'Features']) await expect(link(name)).toHaveCount(0)
+  for (const place of ['audit', 'settings'] as const) {
+    await nora.goto(`/dashboard/${place}`)
+    await expect(nora.locator('h1')).toBeVisible()
+  }
+  // Who may read settings sees them, and is offered nothing that would be refused.
+  await expect(nora.getByRole('heading', { name: 'Settings', exact: true })).toBeVisible()
+  await nora.goto('/dashboard/audit')
+  await expect(nora.getByRole('heading', { name: 'Audit log: you may not see this' })).toBeVisible()
+  await nora.getByRole('link', { name: 'Why may I not?' }).click()
+  await expect(nora.getByText('Not allowed')).toBeVisible()
+  await expect(nora.getByRole('heading', { name: 'Why may I?' })).toBeVisible()
+  await nora.keyboard.press('Control+k')
+  await nora.getByRole('combobox').fill('audit log')
+  await expect(nora.getByText('Nothing is called that.')).toBeVisible()
+  await nora.keyboard.press('Escape')
+
+  // In a cluster too.
+  await nora.goto(`/dashboard/c/${id}/nodes`)
+  await expect(nora.getByRole('heading', { name: 'Nodes: you may not see this' })).toBeVisible()
+  await expect(link('ConfigMaps')).toBeVisible()
+  for (const name of ['Nodes', 'Custom resource definitions']) await expect(link(name)).toHaveCount(0)
+  await nora.goto('/dashboard/c/c-none/r/pods')
+  await expect(nora.getByText('There is no such cluster, or you may not see it.')).toBeVisible()
+
+  // Without a reload: a right comes, and goes.
+  await nora.goto('/dashboard/users')
+  await expect(nora.getByRole('heading', { name: 'Users: you may not see this' })).toBeVisible()
+  const given = await bind('users-manage')
+  await expect(nora.getByRole('heading', { name: 'Users', exact: true })).toBeVisible()
+  await expect(link('Users')).toBeVisible()
+  await expect(nora.getByRole('row', { name: /Nora/ })).toBeVisible()
+  const gone = await world.call(request, 'DELETE', `/v3/globalRoleBindings/${given.id}`)
+  expect(gone.status).toBeLessThan(300)
+  await expect(nora.getByRole('heading', { name: 'Users: you may not see this' })).toBeVisible()
+  await expect(link('Users')).toHaveCount(0)
+  await context.close()
+  await world.call(request, 'DELETE', `/v3/projects/${project.id}`)
+  await world.call(request, 'DELETE', `/v3/users/${user.id}`)
+})
+
+test('whoever may only look is offered no changes', async ({ admin, browser, world }) => {
+  const id = await world.imported(admin)
+  const request = admin.context().request
+  const made = await world.call(request, 'POST', '/v3/users', { type: 'user', username: 'otto', password: SECRET })
+  const binding = { type: 'clusterRoleTemplateBinding', roleTemplateId: 'cluster-member', clusterId: id, userId: made.body.id }
+  await world.call(request, 'POST', '/v3/globalRoleBindings', {
+    type: 'globalRoleBinding',
+    globalRoleId: 'user-base',
+    userId: made.body.id,
+  })
+  const role = await world.call(request, 'POST', '/v3/roleTemplates', {
+    type: 'roleTemplate',
+    name: 'Looker',
+    context: 'cluster',
+    clusterCreatorDefault: false,
+    projectCreatorDefault: false,
+    rules: [{ apiGroups: ['', 'apps'], resources: ['configmaps', 'deployments'], verbs: ['get', 'list', 'watch'] }],
+  })
+  const bound = await world.call(request, 'POST', '/v3/clusterRoleTemplateBindings', {
+    ...binding,
+    roleTemplateId: role.body.id,
+  })
+  expect(bound.status).toBe(201)
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, baseURL: world.place.url })
+  const otto = await context.newPage()
+  await world.signIn(otto, 'otto', SECRET)
+  await otto.goto(`/dashboard/c/${id}/r/configmaps?ns=default`)
+  const row = otto.getByRole('row', { name: /kube-root-ca.crt/ })
+  await expect(row).toBeVisible()
+  await expect(otto.getByRole('link', { name: 'Create ConfigMap' })).toHaveCount(0)
+  await row.getByRole('button', { name: /Actions/ }).click()
+  await expect(otto.getByRole('menuitem', { name: 'Download YAML' })).toBeVisible()
+  for (const name of ['Clone', 'Delete']) await expect(otto.getByRole('menuitem', { name })).toHaveCount(0)
+  await otto.keyboard.press('Escape')
+  await otto.goto('/dashboard/clusters')
+  await expect(otto.getByRole('link', { name: 'real' })).toBeVisible()
+  await expect(otto.getByRole('link', { name: 'Import cluster' })).toHaveCount(0)
+  await context.close()
+  await world.call(request, 'DELETE', `/v3/users/${made.body.id}`)
 })
 
 test('a key is shown once and works', async ({ admin, world, playwright }) => {

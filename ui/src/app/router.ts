@@ -4,6 +4,7 @@ import { messageOf } from '@/api/http'
 import { loadSession, session } from '@/api/session'
 import { mayTakeFocus } from '@/app/focus'
 import { notify } from '@/app/notices'
+import type { Need } from '@/app/sights'
 import { paths, ROOT } from '@/lib/paths'
 import { t } from '@/texts'
 
@@ -12,6 +13,8 @@ declare module 'vue-router' {
     title?: string
     /** Without the frame, and reachable without a session. */
     bare?: boolean
+    /** Not for everybody: what the person has to be allowed (`app/sights`). */
+    needs?: Need
   }
 }
 
@@ -32,18 +35,30 @@ export const router = createRouter({
       beforeEnter: (to) => to.query.cli === 'true' || paths.clusters,
     },
     { path: paths.clusters, component: () => import('@/pages/ClustersPage.vue'), meta: { title: t.nav.clusters } },
-    { path: paths.importCluster, component: () => import('@/pages/ImportPage.vue'), meta: { title: t.importing.title } },
-    { path: paths.users, component: () => import('@/pages/UsersPage.vue'), meta: { title: t.nav.users } },
-    { path: paths.roles, component: () => import('@/pages/RolesPage.vue'), meta: { title: t.nav.roles } },
+    {
+      path: paths.importCluster,
+      component: () => import('@/pages/ImportPage.vue'),
+      meta: { title: t.importing.title, needs: 'importing' },
+    },
+    { path: paths.users, component: () => import('@/pages/UsersPage.vue'), meta: { title: t.nav.users, needs: 'users' } },
+    { path: paths.roles, component: () => import('@/pages/RolesPage.vue'), meta: { title: t.nav.roles, needs: 'roles' } },
     { path: paths.access, component: () => import('@/pages/AccessPage.vue'), meta: { title: t.nav.access } },
-    { path: paths.features, component: () => import('@/pages/FeaturesPage.vue'), meta: { title: t.nav.features } },
+    {
+      path: paths.features,
+      component: () => import('@/pages/FeaturesPage.vue'),
+      meta: { title: t.nav.features, needs: 'features' },
+    },
     { path: paths.profile, component: () => import('@/pages/ProfilePage.vue'), meta: { title: t.nav.profile } },
     { path: paths.keys, component: () => import('@/pages/KeysPage.vue'), meta: { title: t.nav.keys } },
-    { path: paths.audit, component: () => import('@/pages/AuditPage.vue'), meta: { title: t.nav.audit } },
-    { path: paths.settings, component: () => import('@/pages/SettingsPage.vue'), meta: { title: t.nav.settings } },
+    { path: paths.audit, component: () => import('@/pages/AuditPage.vue'), meta: { title: t.nav.audit, needs: 'audit' } },
+    {
+      path: paths.settings,
+      component: () => import('@/pages/SettingsPage.vue'),
+      meta: { title: t.nav.settings, needs: 'settings' },
+    },
     { path: '/c/:cluster', component: () => import('@/pages/OverviewPage.vue'), meta: { title: t.nav.overview } },
     { path: '/c/:cluster/join', component: () => import('@/pages/JoinPage.vue'), meta: { title: t.importing.title } },
-    { path: '/c/:cluster/nodes', component: () => import('@/pages/NodesPage.vue'), meta: { title: t.nav.nodes } },
+    { path: '/c/:cluster/nodes', component: () => import('@/pages/NodesPage.vue'), meta: { title: t.nav.nodes, needs: 'nodes' } },
     { path: '/c/:cluster/projects', component: () => import('@/pages/ProjectsPage.vue'), meta: { title: t.nav.projects } },
     { path: '/c/:cluster/members', component: () => import('@/pages/MembersPage.vue'), meta: { title: t.nav.members } },
     { path: '/c/:cluster/workloads', component: () => import('@/pages/WorkloadsPage.vue'), meta: { title: t.nav.allWorkloads } },

@@ -171,6 +171,16 @@ function subscribe(): void {
   })
 }
 
+/** Tries to connect at once, and not only after a pause. */
+export function connectNow(): void {
+  if (connected.value) return
+  clearTimeout(timer)
+  attempts = Math.max(1, attempts)
+  subscribe()
+}
+// The browser knows when its own network is back.
+if (typeof window !== 'undefined') window.addEventListener('online', connectNow)
+
 function lost(): void {
   socket = undefined
   connected.value = false
