@@ -3,16 +3,19 @@ import { effectScope, nextTick, ref } from 'vue'
 
 import { ApiError } from '@/api/http'
 
-import { askRightsAgain, forgetRightsHeld, HUB, methodsOf, pluralOf, useCreatable, useKinds } from './rights'
+import { askRightsAgain, forgetRightsHeld, HUB, methodsOf, pluralOf, useAllowed, useCreatable, useKinds } from './rights'
 
 let answers: Record<string, unknown> = {}
 let asked: string[] = []
+/** Questions that are answered with yes. */
+let allowed: string[] = []
 
 vi.mock('@/api/http', async (original) => ({
   ...(await original<typeof import('@/api/http')>()),
-  request: async (_: string, path: string) => {
-    asked.push(path)
-    const answer = answers[path]
+  request: async (_: string, path: string, options?: { body?: { verb: string; resource: string } }) => {
+    const { verb, resource } = options?.body ?? {}
+    asked.push(verb ? `${verb} ${resource}` : path)
+    const answer = verb ? { allowed: allowed.includes(`${verb} ${resource}`) } : answers[path]
     if (answer === undefined) throw new ApiError(404, 'NotFound', 'there is none')
     if (answer instanceof Error) throw answer
     return answer
@@ -22,6 +25,7 @@ vi.mock('@/api/http', async (original) => ({
 beforeEach(() => {
   answers = {}
   asked = []
+  allowed = []
   forgetRightsHeld()
 })
 
@@ -84,5 +88,28 @@ test('where nothing can be found out nothing is kept from anybody; a refusal is 
   await nextTick()
   expect(kinds.value.sees('pods')).toBe(true)
   expect(mayMake.value).toBe(false)
+  scope.stop()
+})
+
+test('who may do everything is asked about nothing else', async () => {
+  const scope = effectScope()
+  const question = { verb: 'list', apiGroup: 'management.cattle.io', resource: 'users' }
+  allowed = ['* *']
+  const may = scope.run(() => useAllowed(() => question))!
+  expect(may.value).toBeUndefined()
+  await settled()
+  expect(may.value).toBe(true)
+  expect(asked).toEqual(['* *'])
+  // No administrator any more, but allowed this; then that neither.
+  allowed = ['list users']
+  askRightsAgain()
+  await settled()
+  await settled()
+  expect(may.value).toBe(true)
+  allowed = []
+  askRightsAgain()
+  await settled()
+  expect(may.value).toBe(false)
+  expect(asked).toEqual(['* *', '* *', 'list users', '* *', 'list users'])
   scope.stop()
 })

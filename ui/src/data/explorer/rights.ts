@@ -193,16 +193,24 @@ export interface Question {
   namespace?: string
 }
 
+/** What administrators may do: who may has no need to be asked about anything else. */
+const EVERYTHING: Question = { verb: '*', apiGroup: '*', resource: '*' }
+
 /** Whether the person may do something on the hub; undefined while that is not known. */
 export function useAllowed(question: () => Question): ComputedRef<boolean | undefined> {
-  const found = useKept(
-    () => `allowed ${JSON.stringify(question())}`,
-    async (key) => {
-      const body = { type: 'accessReview', ...(JSON.parse(key.slice('allowed '.length)) as Question) }
-      return (await request<{ allowed: boolean }>('POST', '/v3/accessReviews', { body })).allowed
-    },
-  )
-  return computed(() => found.value.answer.value ?? (found.value.failed.value ? true : undefined))
+  const all = useKept(() => JSON.stringify(EVERYTHING), review)
+  const one = useKept(() => (all.value.answer.value === false ? JSON.stringify(question()) : ''), review)
+  return computed(() => {
+    if (all.value.answer.value === true || all.value.failed.value || one.value.failed.value) return true
+    return one.value.answer.value
+  })
+}
+
+/** Nothing is asked without a question. */
+async function review(question: string): Promise<boolean | undefined> {
+  if (question === '') return undefined
+  const body = { type: 'accessReview', ...(JSON.parse(question) as Question) }
+  return (await request<{ allowed: boolean }>('POST', '/v3/accessReviews', { body })).allowed
 }
 
 /** What is told to nobody but those who may see it is nothing. */
