@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 
+import { faults, lookOver } from './looks'
 import { expect, test, type World } from './world'
 
 /** Makes an object of the cluster past the UI. */
@@ -176,7 +177,7 @@ test('what cannot be done with one of several is told, and done with the others'
   await expect(run.getByRole('listitem')).toContainText('default/went')
   await expect(run.getByRole('listitem')).toContainText('is held')
   await expect.poll(() => world.kubectl('get', 'configmaps', '-o', 'name')).not.toContain('configmap/goes')
-  await page.screenshot({ path: '../target/ui/run-failed.png' })
+  expect(await lookOver(page, 'run-failed')).toEqual([])
   await run.getByRole('button', { name: 'Copy' }).click()
   await expect(page.getByText('Copied')).toBeVisible()
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('default/went: is held')
@@ -211,6 +212,7 @@ test('how far something is with many is shown, and it can be stopped', async ({ 
   await expect(run).toContainText('2 of 12')
   await expect(run.getByRole('progressbar')).toHaveAttribute('value', '2')
   await page.screenshot({ path: '../target/ui/run-going.png' })
+  expect(await faults(page)).toEqual([])
   await run.getByRole('button', { name: 'Stop' }).click()
   await expect.poll(() => held.length).toBe(6)
   held.splice(0).forEach((go) => go())
@@ -250,6 +252,34 @@ test('a broken pod is found from the overview, with its reason', async ({ visit,
   await expect(page.getByRole('heading', { name: pod })).toBeVisible()
   await expect(page.getByText('CrashLoopBackOff').first()).toBeVisible()
   await world.kubectl('delete', 'deployment', 'broken')
+})
+
+test('a workload that does not come up is told in the overview, also without pods or events that say so', async ({
+  visit,
+  world,
+}) => {
+  const labels = { app: 'stuck' }
+  const containers = [{ name: 'stuck', image: 'registry.example/stuck:1' }]
+  await apply(world, {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'stuck', namespace: 'default' },
+    spec: {
+      progressDeadlineSeconds: 1,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { nodeSelector: { planet: 'mars' }, containers } },
+    },
+  })
+  const page = await visit('')
+  const problems = page.locator('section', { has: page.getByRole('heading', { name: 'Needs attention' }) })
+  const line = problems.getByRole('listitem').filter({ hasText: 'Deployment default/stuck' })
+  await expect(line).toContainText('does not have minimum availability')
+  expect(await lookOver(page, 'overview-troubled')).toEqual([])
+  await line.getByRole('link').click()
+  await expect(page.getByRole('heading', { name: 'stuck' })).toBeVisible()
+  await world.kubectl('delete', 'deployment', 'stuck')
+  await visit('')
+  await expect(line).toHaveCount(0)
 })
 
 test('what uses an object is shown, and named before it is deleted', async ({ visit, world }) => {

@@ -1,3 +1,4 @@
+import { lookOver } from './looks'
 import { expect, test } from './world'
 
 const SECRET = 'another-long-password'
@@ -136,6 +137,7 @@ test('pages are offered to who may see them, live, and others are told what they
   await expect(nora.getByRole('heading', { name: 'Settings', exact: true })).toBeVisible()
   await nora.goto('/dashboard/audit')
   await expect(nora.getByRole('heading', { name: 'Audit log: you may not see this' })).toBeVisible()
+  expect(await lookOver(nora, 'refused')).toEqual([])
   await nora.getByRole('link', { name: 'Why may I not?' }).click()
   await expect(nora.getByText('Not allowed')).toBeVisible()
   await expect(nora.getByRole('heading', { name: 'Why may I?' })).toBeVisible()

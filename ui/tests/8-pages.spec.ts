@@ -1,17 +1,10 @@
 /** Every page: without faults that axe finds, and as pictures in both themes and three widths (`target/ui/`). */
 
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { gzipSync } from 'node:zlib'
 
-import type { Page } from '@playwright/test'
-
+import { excess, faults, THEMES, WIDTHS } from './looks'
 import { expect, test } from './world'
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-const WIDTHS = { desktop: 1440, tablet: 820, phone: 390 }
-const THEMES = ['light', 'dark'] as const
 
 /** Name, place (below the cluster when it begins with `c:`), and what must be there before a look. */
 const PAGES: [string, string, string][] = [
@@ -62,23 +55,6 @@ test.beforeAll(async ({ world }) => {
   await world.kubectl('create', 'deployment', 'gallery', '--image=registry.example/gallery:1', '--replicas=3')
   await world.kubectl('rollout', 'status', 'deployment/gallery', '--timeout=60s')
 })
-
-/** What axe finds; only some of its rules when they are named. */
-async function faults(page: Page, rules: string[] = []): Promise<string[]> {
-  await page.evaluate(axe)
-  return page.evaluate(async (only) => {
-    const options = { resultTypes: ['violations' as const], ...(only.length > 0 ? { runOnly: only } : {}) }
-    const { violations } = await (window as unknown as { axe: typeof import('axe-core') }).axe.run(document, options)
-    return violations.flatMap((one) =>
-      one.nodes.map((node) => `${one.id}: ${node.html.slice(0, 200)} ${node.failureSummary ?? ''}`),
-    )
-  }, rules)
-}
-
-/** How many pixels a page is wider than its window. */
-function excess(page: Page): Promise<number> {
-  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-}
 
 test('every page fits, and has no faults', async ({ admin, world }) => {
   test.setTimeout(900_000)
