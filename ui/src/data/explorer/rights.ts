@@ -127,6 +127,11 @@ interface Roots {
   data: { links: Record<string, string> }[]
 }
 
+/** Asks anew which kinds there are: definitions come and go, and nobody is told. */
+export function askKindsAgain(cluster: string): void {
+  kept.get(`kinds ${cluster}`)?.read()
+}
+
 function placeOf(cluster: string): string {
   return cluster === HUB ? '/v1' : base(cluster)
 }

@@ -3,7 +3,7 @@ import { effectScope } from 'vue'
 
 import type { Project, Resource } from '@/api/norman'
 
-import { learn, useCollection } from './live'
+import { connected, connectNow, learn, useCollection } from './live'
 
 class FakeSocket extends EventTarget {
   static last: FakeSocket | undefined
@@ -36,6 +36,27 @@ test('an answer that comes after the news of its change takes nothing back', asy
   await vi.advanceTimersByTimeAsync(3000)
   learn('project', project('changed'))
   expect(shown()).toBe('changed')
+  scope.stop()
+  vi.useRealTimers()
+})
+
+test('who does not want to wait connects at once', async () => {
+  vi.useFakeTimers()
+  const scope = effectScope()
+  scope.run(() => useCollection<Project>('project'))
+  await vi.advanceTimersByTimeAsync(100)
+  const first = FakeSocket.last
+  first?.dispatchEvent(new Event('close'))
+  expect(connected.value).toBe(false)
+  expect(FakeSocket.last).toBe(first)
+  connectNow()
+  const second = FakeSocket.last
+  expect(second).not.toBe(first)
+  second?.dispatchEvent(new Event('open'))
+  expect(connected.value).toBe(true)
+  // There is nothing to do for who is connected.
+  connectNow()
+  expect(FakeSocket.last).toBe(second)
   scope.stop()
   vi.useRealTimers()
 })
