@@ -7,8 +7,10 @@
 //! Invariant: what a built-in strategy's `default` leaves behind is what a kube-apiserver would answer for the same
 //! input: unknown members and nulls gone, members that it always writes present.
 
+mod api_services;
 mod autoscaling;
 mod bootstrap;
+mod claims;
 mod conform;
 mod connect;
 mod data;
@@ -26,12 +28,14 @@ use std::sync::Arc;
 
 use drover_structural::Schema;
 
+pub(crate) use api_services::run as keep_api_services;
 pub(crate) use bootstrap::{run, start};
 pub(crate) use conform::conform;
 pub(crate) use data::{component_name, schema_bytes};
 pub(crate) use decode::{decode_problem, delete_options_problem, metadata_problem};
 pub(crate) use defaults::TEMPLATE_GENERATION;
 pub(crate) use kind::BuiltIn;
+pub(crate) use services::addresses::run as keep_addresses;
 pub(crate) use status::reset_by_status;
 pub(crate) use validation::nodes;
 
@@ -122,7 +126,10 @@ fn resource(group: &str, version: &str, facts: &KindFacts) -> Resource {
             resource.storage = "/events".into();
             resource.storage_api_version = "v1".into();
             resource.convert = Some(Arc::new(events::NewForm));
+            resource.kin = Some(Arc::new(Kin::alone()));
         }
+        // What is owned through one group cannot be told in the other.
+        ("", "events") => resource.kin = Some(Arc::new(Kin::alone())),
         ("autoscaling", "horizontalpodautoscalers") => {
             resource.storage_api_version = "autoscaling/v2".into();
             let first = || Arc::new(autoscaling::FirstVersion) as Arc<dyn Convert>;
@@ -131,19 +138,7 @@ fn resource(group: &str, version: &str, facts: &KindFacts) -> Resource {
                 _ => (None, "v1", Some(first())),
             };
             resource.convert.clone_from(&own);
-            resource.kin = BuiltIn::new(group, other, &facts.kind)
-                .schema()
-                .map(|schema| {
-                    let other = Other {
-                        api_version: format!("{group}/{other}"),
-                        schema: Arc::new(schema),
-                        convert,
-                    };
-                    Arc::new(Kin {
-                        own,
-                        others: vec![other],
-                    })
-                });
+            resource.kin = kin(own, (group, other, &facts.kind), convert);
         }
         ("apiextensions.k8s.io", "customresourcedefinitions") => {
             resource.strategy = Arc::new(crd::Definitions::new(kind));
@@ -155,6 +150,25 @@ fn resource(group: &str, version: &str, facts: &KindFacts) -> Resource {
         _ => {}
     }
     resource
+}
+
+/// A kind that is served in one version more: its group, version and name, and how that is converted.
+fn kin(
+    own: Option<Arc<dyn Convert>>,
+    (group, version, kind): (&str, &str, &str),
+    convert: Option<Arc<dyn Convert>>,
+) -> Option<Arc<Kin>> {
+    let other = BuiltIn::new(group, version, kind);
+    let schema = Arc::new(other.schema()?);
+    let other = Other {
+        api_version: other.api_version().to_owned(),
+        schema,
+        convert,
+    };
+    Some(Arc::new(Kin {
+        own,
+        others: vec![other],
+    }))
 }
 
 fn known_verb(verb: &str) -> Option<&'static str> {

@@ -337,8 +337,8 @@ impl Strategy for Definitions {
         follow_write(api, write);
     }
 
-    fn settle<'a>(&'a self, api: &'a Arc<Api>, new: &'a Value) -> Option<BoxFuture<'a, ()>> {
-        Some(settle(api, new).boxed())
+    fn settle<'a>(&'a self, api: &'a Arc<Api>, write: &'a Write<'a>) -> Option<BoxFuture<'a, ()>> {
+        write.new.map(|new| settle(api, new).boxed())
     }
 }
 

@@ -97,7 +97,7 @@ impl Strategy for NamespaceStrategy {
 
     fn validate_create(&self, _api: &Api, _cx: &Context, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        nodes::namespace_finalizers(object, &mut errors);
+        nodes::namespace_finalizers(object, nodes::Finalizers::OfNew, &mut errors);
         errors
     }
 
@@ -167,7 +167,7 @@ impl Strategy for Finalize {
         _old: &Value,
     ) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        nodes::namespace_finalizers(new, &mut errors);
+        nodes::namespace_finalizers(new, nodes::Finalizers::OfFinalize, &mut errors);
         errors
     }
 

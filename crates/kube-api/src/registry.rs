@@ -115,6 +115,14 @@ pub(crate) struct Other {
 }
 
 impl Kin {
+    /// Of a kind that is told in one version only, whatever it is stored as.
+    pub(crate) fn alone() -> Self {
+        Self {
+            own: None,
+            others: Vec::new(),
+        }
+    }
+
     fn of(&self, api_version: &str) -> Option<&Other> {
         self.others
             .iter()

@@ -233,6 +233,8 @@ impl Server {
         tasks.spawn(crd::run(Arc::clone(api), stop.clone()));
         tasks.spawn(rbac::run(Arc::clone(api), stop.clone()));
         tasks.spawn(builtin::run(Arc::clone(api), stop.clone()));
+        tasks.spawn(builtin::keep_addresses(Arc::clone(api), stop.clone()));
+        tasks.spawn(builtin::keep_api_services(Arc::clone(api), stop.clone()));
         tasks.spawn(quota::keep::run(Arc::clone(api), stop.clone()));
         tasks.spawn(compact(Arc::clone(api), stop.clone()));
     }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use drover_structural::go::quoted;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -113,10 +114,11 @@ impl StatusError {
     }
 
     pub(crate) fn not_found(group: &str, plural: &str, name: &str) -> Self {
+        let shown = quoted(name);
         Self::new(
             StatusCode::NOT_FOUND,
             "NotFound",
-            format!("{} {name:?} not found", qualified(group, plural)),
+            format!("{} {shown} not found", qualified(group, plural)),
         )
         .about(group, plural, name)
     }
@@ -133,20 +135,22 @@ impl StatusError {
     }
 
     pub(crate) fn already_exists(group: &str, plural: &str, name: &str) -> Self {
+        let shown = quoted(name);
         Self::new(
             StatusCode::CONFLICT,
             "AlreadyExists",
-            format!("{} {name:?} already exists", qualified(group, plural)),
+            format!("{} {shown} already exists", qualified(group, plural)),
         )
         .about(group, plural, name)
     }
 
     pub(crate) fn conflict(group: &str, plural: &str, name: &str, why: &str) -> Self {
+        let shown = quoted(name);
         Self::new(
             StatusCode::CONFLICT,
             "Conflict",
             format!(
-                "Operation cannot be fulfilled on {} {name:?}: {why}",
+                "Operation cannot be fulfilled on {} {shown}: {why}",
                 qualified(group, plural)
             ),
         )
@@ -164,11 +168,12 @@ impl StatusError {
     }
 
     pub(crate) fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
+        let shown = quoted(name);
         let list = drover_structural::error::aggregate(errors);
         let mut error = Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Invalid",
-            format!("{} {name:?} is invalid: {list}", qualified(group, kind)),
+            format!("{} {shown} is invalid: {list}", qualified(group, kind)),
         )
         .about(group, kind, name);
         for e in errors {
@@ -182,10 +187,11 @@ impl StatusError {
     }
 
     pub(crate) fn forbidden(group: &str, plural: &str, name: &str, why: &str) -> Self {
+        let shown = quoted(name);
         let subject = if name.is_empty() {
             qualified(group, plural)
         } else {
-            format!("{} {name:?}", qualified(group, plural))
+            format!("{} {shown}", qualified(group, plural))
         };
         Self::new(
             StatusCode::FORBIDDEN,
@@ -210,11 +216,14 @@ impl StatusError {
     }
 
     /// The answer of the real server's router to a representation that no route offers.
-    pub(crate) fn no_representation() -> Self {
+    pub(crate) fn no_representation(types: &[&str]) -> Self {
         let mut error = Self::new(
             StatusCode::NOT_ACCEPTABLE,
             "NotAcceptable",
-            "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+            format!(
+                "406: Not Acceptable\n\nAvailable representations: {}",
+                types.join(", ")
+            ),
         );
         error.details = Some(Box::default());
         error

@@ -129,6 +129,11 @@ impl FieldError {
         Self::new(FieldErrorKind::Invalid, field, None, detail)
     }
 
+    /// A malformed value that is not shown.
+    pub fn invalid_unshown(field: impl fmt::Display, detail: impl Into<String>) -> Self {
+        Self::new(FieldErrorKind::Invalid, field, None, detail)
+    }
+
     /// A value of another type than the schema's.
     pub fn type_invalid(
         field: impl fmt::Display,

@@ -2,6 +2,12 @@
 
 use serde_json::Value;
 
+/// A text in quotes, as Go's `%q` writes it.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    crate::error::quote(text)
+}
+
 /// What Go's JSON decoder calls a value.
 #[must_use]
 pub fn type_name(value: &Value) -> &'static str {

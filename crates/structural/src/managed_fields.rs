@@ -77,7 +77,8 @@ pub struct Request<'a> {
 
 /// Versions of a kind that say things differently: what is owned through one is told by its own schema.
 pub trait Versions: std::fmt::Debug {
-    /// The schema of a version, by its `apiVersion`.
+    /// The schema of a version, by its `apiVersion`. What is owned through others than these and the request's is
+    /// forgotten.
     fn schema(&self, api_version: &str) -> Option<&Schema>;
 
     /// An object of the request's version as another shows it.

@@ -11,9 +11,10 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{data, services};
+use super::{api_services, data, services};
 use crate::identity;
-use crate::rest::{Api, Context, object, options, write};
+use crate::registry::Subresource;
+use crate::rest::{Api, Context, notes, object, options, patch, write};
 use crate::status::StatusError;
 use crate::store::{Change, ChangeAction, Draft, Key, Range};
 
@@ -21,7 +22,7 @@ use crate::store::{Change, ChangeAction, Draft, Key, Range};
 const EVENT_LIFE: i64 = 3600;
 const EVENT_ROUND: Duration = Duration::from_secs(60);
 /// Objects that are made at once, so that they share the syncs of the disk.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
 const AUTO_UPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 
 /// Keeps default accounts, token secrets and old events in order until `stop`.
@@ -58,6 +59,8 @@ pub(crate) async fn start(api: &Arc<Api>) -> Result<(), StatusError> {
         .map(Ok)
         .try_for_each_concurrent(AT_ONCE, |object| ensure(api, object))
         .await?;
+    api_services::start(api).await?;
+    service_range(api).await?;
     ensure(
         api,
         json!({
@@ -78,8 +81,62 @@ pub(crate) async fn start(api: &Arc<Api>) -> Result<(), StatusError> {
     .await
 }
 
+/// The range from which services get addresses (kubernetes `pkg/controlplane/controller/defaultservicecidr`).
+async fn service_range(api: &Arc<Api>) -> Result<(), StatusError> {
+    const MANAGER: &str = "kubernetes-service-cidr-controller";
+    ensure(
+        api,
+        json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR",
+            "metadata": {"name": services::RANGE_NAME}, "spec": {"cidrs": [services::range()]},
+        }),
+    )
+    .await?;
+    let Some(resource) = api.registry.get("networking.k8s.io", "v1", "servicecidrs") else {
+        return Err(StatusError::no_such_resource());
+    };
+    let stored = api
+        .store
+        .get(&resource.storage, &Key::new("", services::RANGE_NAME));
+    if stored.is_some_and(|stored| !stored.value()["status"]["conditions"].is_null()) {
+        return Ok(());
+    }
+    let mut target = write::Target::object(&resource, "", services::RANGE_NAME);
+    if let Some(Subresource::Part(strategy)) = resource.subresources.get("status") {
+        target.strategy = Arc::clone(strategy);
+    }
+    "status".clone_into(&mut target.subresource);
+    let cx = Context::system(api.clock.now(), MANAGER);
+    let status = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR",
+        "metadata": {"name": services::RANGE_NAME},
+        "status": {"conditions": [{
+            "type": "Ready", "status": "True",
+            "message": "Kubernetes default Service CIDR is ready",
+            "lastTransitionTime": crate::clock::seconds(cx.now),
+        }]},
+    });
+    let options = options::WriteOptions {
+        field_manager: Some(MANAGER.to_owned()),
+        force: Some(true),
+        ..options::WriteOptions::default()
+    };
+    let notes = notes::Notes::default();
+    patch::patch(
+        api,
+        &cx,
+        &target,
+        patch::PatchKind::Apply,
+        status,
+        &notes,
+        &options,
+    )
+    .await
+    .map(drop)
+}
+
 /// Makes one object if it is missing; gives a role the rules it lacks.
-async fn ensure(api: &Arc<Api>, object: Value) -> Result<(), StatusError> {
+pub(super) async fn ensure(api: &Arc<Api>, object: Value) -> Result<(), StatusError> {
     let text = |pointer: &str| {
         object
             .pointer(pointer)
@@ -110,7 +167,7 @@ async fn ensure(api: &Arc<Api>, object: Value) -> Result<(), StatusError> {
         &cx,
         &target,
         object,
-        &crate::rest::notes::Notes::default(),
+        &notes::Notes::default(),
         &options::WriteOptions::default(),
     )
     .await;

@@ -1,5 +1,7 @@
 //! Whether a document can be read into a typed object at all.
 
+mod times;
+
 use std::sync::LazyLock;
 
 use base64::DecodeError;
@@ -10,6 +12,7 @@ use drover_structural::quantity::Quantity;
 use drover_structural::schema::{Kind, View};
 use serde_json::Value;
 
+use self::times::Layout;
 use super::data;
 
 /// Why a document cannot be decoded into the typed object, as Go's decoder says it: the first member of a wrong type.
@@ -35,6 +38,25 @@ pub(crate) fn delete_options_problem(options: &Value) -> Option<String> {
     problem(schema.view(), options, &mut vec!["DeleteOptions"])
 }
 
+/// Members that are times with microseconds, of the kinds that have such (kubernetes `staging/src/k8s.io/api`, v1.36).
+const WITH_MICROSECONDS: [(&str, &[&str]); 3] = [
+    ("Lease", &["acquireTime", "renewTime"]),
+    ("LeaseCandidate", &["pingTime", "renewTime"]),
+    ("Event", &["eventTime", "lastObservedTime"]),
+];
+
+fn layout(path: &[&str]) -> Layout {
+    let (kind, member) = (path.first(), path.last());
+    let is_micro = WITH_MICROSECONDS.iter().any(|(of, members)| {
+        kind == Some(of) && member.is_some_and(|member| members.contains(member))
+    });
+    if is_micro {
+        Layout::Micro
+    } else {
+        Layout::Seconds
+    }
+}
+
 fn problem<'a>(view: View<'a>, value: &'a Value, path: &mut Vec<&'a str>) -> Option<String> {
     let mismatch = |wanted: &str| {
         let (found, number) = match value {
@@ -52,12 +74,8 @@ fn problem<'a>(view: View<'a>, value: &'a Value, path: &mut Vec<&'a str>) -> Opt
             path.join(".")
         ))
     };
-    if let (Some("date-time"), Value::String(text)) = (view.format(), value)
-        && text.parse::<jiff::Timestamp>().is_err()
-    {
-        return Some(format!(
-            "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
-        ));
+    if let (Some("date-time"), Value::String(text)) = (view.format(), value) {
+        return times::problem(text, layout(path));
     }
     if let (true, Value::String(text)) = (view.is_quantity(), value) {
         return text

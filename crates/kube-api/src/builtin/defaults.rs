@@ -112,11 +112,10 @@ pub(super) fn apply(group: &str, version: &str, kind: &str, object: &mut Value) 
             set_number(spec, "matchingPrecedence", 1000);
         }),
         // Only clusters that choose leaders by themselves have these.
-        ("coordination.k8s.io", "Lease") => with(object, "spec", |spec| {
-            for member in ["strategy", "preferredHolder"] {
-                spec.remove(member);
-            }
-        }),
+        ("resource.k8s.io", "ResourceClaim") => with(object, "spec", claim),
+        ("resource.k8s.io", "ResourceClaimTemplate") => {
+            with(object, "spec", |template| with(template, "spec", claim));
+        }
         ("flowcontrol.apiserver.k8s.io", _) => with(object, "spec", priority_level),
         ("apiregistration.k8s.io", "APIService") => {
             with(object, "spec", |spec| {
@@ -472,7 +471,21 @@ fn job_spec(spec: &mut Members) {
         }),
     );
     set(spec, "manualSelector", json!(false));
+    failure_policy(spec);
     with(spec, "template", pod_template);
+}
+
+/// A condition of pods that says nothing more is one that is true.
+fn failure_policy(spec: &mut Members) {
+    with(spec, "podFailurePolicy", |policy| {
+        each(policy, "rules", |rule| {
+            each(rule, "onPodConditions", |condition| {
+                if absent(condition, "status") || is(condition, "status", "") {
+                    condition.insert("status".to_owned(), json!("True"));
+                }
+            });
+        });
+    });
 }
 
 fn cron_job(spec: &mut Members) {
@@ -482,7 +495,10 @@ fn cron_job(spec: &mut Members) {
     set(spec, "failedJobsHistoryLimit", json!(1));
     // The job's own defaults apply when the job is made; its template's pods have theirs already.
     with(spec, "jobTemplate", |job| {
-        with(job, "spec", |spec| with(spec, "template", pod_template))
+        with(job, "spec", |spec| {
+            failure_policy(spec);
+            with(spec, "template", pod_template);
+        })
     });
 }
 
@@ -527,9 +543,38 @@ fn service(object: &mut Members) {
             set(spec, "allocateLoadBalancerNodePorts", json!(true));
         }
     });
+    let balances = object
+        .get("spec")
+        .is_some_and(|spec| spec["type"] == "LoadBalancer");
+    if balances {
+        with(object, "status", |status| {
+            with(status, "loadBalancer", |balancer| {
+                each(balancer, "ingress", |entry| {
+                    if !absent(entry, "ip") && !is(entry, "ip", "") {
+                        set(entry, "ipMode", json!("VIP"));
+                    }
+                });
+            });
+        });
+    }
 }
 
 fn node(object: &mut Members) {
+    with(object, "spec", |spec| {
+        // The first range is told twice; older clients know that one only.
+        let one = spec
+            .get("podCIDR")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let first = spec.get("podCIDRs").and_then(|ranges| ranges[0].as_str());
+        if !one.is_empty() && first != Some(one) {
+            let ranges = json!([one]);
+            spec.insert("podCIDRs".to_owned(), ranges);
+        } else if let (true, Some(first)) = (one.is_empty(), first) {
+            let first = json!(first);
+            spec.insert("podCIDR".to_owned(), first);
+        }
+    });
     with(object, "status", |status| {
         if let Some(capacity) = status.get("capacity").cloned() {
             set(status, "allocatable", capacity);
@@ -627,6 +672,22 @@ fn autoscaler(version: &str, spec: &mut Members) {
                 "policies",
                 json!([{"type": "Percent", "value": 100, "periodSeconds": 15}]),
             );
+        });
+    });
+}
+
+/// A claim of devices.
+fn claim(spec: &mut Members) {
+    fn request(request: &mut Members) {
+        set(request, "allocationMode", json!("ExactCount"));
+        if is(request, "allocationMode", "ExactCount") {
+            set(request, "count", json!(1));
+        }
+    }
+    with(spec, "devices", |devices| {
+        each(devices, "requests", |wanted| {
+            with(wanted, "exactly", request);
+            each(wanted, "firstAvailable", request);
         });
     });
 }

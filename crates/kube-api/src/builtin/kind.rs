@@ -3,13 +3,21 @@
 //! Owns the hooks that `registry::strategy` calls; what they do per kind is in the sibling modules. One type serves all
 //! kinds, since most differ in one hook only.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use drover_structural::{FieldError, Schema};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{conform, data, defaults, events, pods, services, validation, warnings};
+use super::{
+    api_services, autoscaling, claims, conform, data, defaults, events, pods, services, validation,
+    warnings,
+};
 use crate::admission::limits;
 use crate::rbac;
-use crate::registry::{NameRule, Resource, Strategy, Write, keep};
+use crate::registry::{Convert, NameRule, Resource, Strategy, Write, keep};
 use crate::rest::{Api, Context};
 use crate::status::StatusError;
 
@@ -56,6 +64,16 @@ impl BuiltIn {
         &self.api_version
     }
 
+    /// The form in which an object is checked: that of the version that says most.
+    fn checked<'o>(&self, object: &'o Value) -> Cow<'o, Value> {
+        if (&*self.group, &*self.version) != ("autoscaling", "v1") {
+            return Cow::Borrowed(object);
+        }
+        let mut object = object.clone();
+        autoscaling::FirstVersion.to_storage(&mut object);
+        Cow::Owned(object)
+    }
+
     /// Its group and name.
     pub(super) fn id(&self) -> (&str, &str) {
         (&self.group, &self.kind)
@@ -65,9 +83,13 @@ impl BuiltIn {
 impl Strategy for BuiltIn {
     fn name_rule(&self) -> NameRule {
         match self.id() {
-            ("rbac.authorization.k8s.io" | "flowcontrol.apiserver.k8s.io", _) => {
-                NameRule::PathSegment
-            }
+            (
+                "rbac.authorization.k8s.io"
+                | "flowcontrol.apiserver.k8s.io"
+                | "apiregistration.k8s.io",
+                _,
+            )
+            | ("networking.k8s.io", "IPAddress") => NameRule::PathSegment,
             ("", "Service") => NameRule::Label,
             _ => NameRule::Subdomain,
         }
@@ -133,6 +155,10 @@ impl Strategy for BuiltIn {
         }
     }
 
+    fn derived_labels(&self, object: &Value) -> Option<Value> {
+        (self.id() == ("batch", "Job")).then(|| pods::derived_job_labels(object))?
+    }
+
     fn complete(&self, api: &Api, new: &mut Value, old: Option<&Value>) -> Result<(), String> {
         if self.id() != ("", "Pod") {
             return Ok(());
@@ -144,15 +170,20 @@ impl Strategy for BuiltIn {
     }
 
     fn prepare_for_create(&self, api: &Api, resource: &Resource, cx: &Context, object: &mut Value) {
+        let unlabelled = object.pointer("/metadata/labels").is_none();
         self.default(object);
         match self.id() {
             // Nodes may be created with their status (kubernetes `pkg/registry/core/node/strategy.go`).
-            ("", "Node") => pods::prepare_node(object),
+            ("", "Node") => {
+                pods::prepare_node(object);
+                forget(object, &["configSource"]);
+            }
             ("", "Pod") => pods::prepare_pod(object, cx.now),
             ("", "Service") => {
                 drop_status(object);
                 services::allocate(api, object, None);
             }
+            ("coordination.k8s.io", "Lease") => forget(object, &NOT_OF_LEASES),
             ("apps", "DaemonSet") => {
                 drop_status(object);
                 let said = template_generation(object).max(1);
@@ -160,7 +191,11 @@ impl Strategy for BuiltIn {
             }
             ("batch", "Job") => {
                 drop_status(object);
-                pods::prepare_job(object);
+                pods::prepare_job(object, unlabelled);
+            }
+            ("", "PersistentVolumeClaim") => {
+                drop_status(object);
+                claims::prepare(object, None);
             }
             ("certificates.k8s.io", "CertificateSigningRequest") => {
                 drop_status(object);
@@ -168,7 +203,7 @@ impl Strategy for BuiltIn {
             }
             ("apiregistration.k8s.io", "APIService") => {
                 drop_status(object);
-                api_service_status(cx, object);
+                api_services::prepare(cx.now, object);
             }
             _ if resource.has_status() => drop_status(object),
             _ => {}
@@ -184,7 +219,8 @@ impl Strategy for BuiltIn {
     }
 
     fn validate_create(&self, _api: &Api, _cx: &Context, object: &Value) -> Vec<FieldError> {
-        validation::create(&self.group, &self.kind, object)
+        let object = self.checked(object);
+        validation::create(&self.group, &self.kind, &object)
     }
 
     fn prepare_for_update(
@@ -207,6 +243,9 @@ impl Strategy for BuiltIn {
                 set_template_generation(new, template_generation(old) + i64::from(changed));
             }
             ("batch", "Job") => pods::keep_job_selector(new, old),
+            ("", "PersistentVolumeClaim") => claims::prepare(new, Some(old)),
+            ("coordination.k8s.io", "Lease") => forget(new, &NOT_OF_LEASES),
+            ("", "Node") => forget(new, &["configSource"]),
             _ => {}
         }
         conform::forget_empty(&self.api_version, &self.kind, new);
@@ -219,7 +258,8 @@ impl Strategy for BuiltIn {
         new: &Value,
         old: &Value,
     ) -> Vec<FieldError> {
-        validation::update(&self.group, &self.kind, new, old)
+        let (new, old) = (self.checked(new), self.checked(old));
+        validation::update(&self.group, &self.kind, &new, &old)
     }
 
     fn admit(&self, api: &Api, cx: &Context, write: &Write<'_>) -> Result<(), StatusError> {
@@ -269,7 +309,9 @@ impl Strategy for BuiltIn {
         let annotated = self.id() == ("apps", "Deployment")
             && new["metadata"]["annotations"] != old["metadata"]["annotations"];
         // Of a priority class nothing that counts can change.
-        self.has_generation(resource)
+        // A driver is counted from its first change on.
+        let counted = self.has_generation(resource) || self.id() == ("storage.k8s.io", "CSIDriver");
+        counted
             && self.id() != ("scheduling.k8s.io", "PriorityClass")
             && (annotated || changed(new) != changed(old))
     }
@@ -336,6 +378,16 @@ impl Strategy for BuiltIn {
         Ok(())
     }
 
+    fn settle<'a>(&'a self, api: &'a Arc<Api>, write: &'a Write<'a>) -> Option<BoxFuture<'a, ()>> {
+        match self.id() {
+            ("", "Service") => Some(services::addresses::settle(api, write.new, write.old).boxed()),
+            ("apiregistration.k8s.io", _) => {
+                write.new.map(|new| api_services::settle(api, new).boxed())
+            }
+            _ => None,
+        }
+    }
+
     fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
         warnings::of(&self.group, &self.kind, new, old)
     }
@@ -362,6 +414,18 @@ impl Strategy for BuiltIn {
                     .to_string(),
             ),
             _ => None,
+        }
+    }
+}
+
+/// What leases say only where leaders are chosen for their holders.
+const NOT_OF_LEASES: [&str; 2] = ["strategy", "preferredHolder"];
+
+/// Takes members away from the spec that the real server does not keep, although they were said.
+fn forget(object: &mut Value, members: &[&str]) {
+    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+        for member in members {
+            spec.remove(*member);
         }
     }
 }
@@ -425,28 +489,4 @@ fn requestor(cx: &Context, object: &mut Value) {
             spec.insert(name.to_owned(), value);
         }
     }
-}
-
-/// A local APIService is available; one with a service behind it is not, since nothing is aggregated here.
-fn api_service_status(cx: &Context, object: &mut Value) {
-    let local = object.pointer("/spec/service").is_none_or(Value::is_null);
-    let (status, reason, message) = if local {
-        ("True", "Local", "Local APIServices are always available")
-    } else {
-        (
-            "False",
-            "ServiceNotFound",
-            "aggregated APIs are not supported by this server",
-        )
-    };
-    let Some(members) = object.as_object_mut() else {
-        return;
-    };
-    let time = crate::clock::seconds(cx.now);
-    members.insert(
-        "status".to_owned(),
-        json!({"conditions": [{
-            "type": "Available", "status": status, "reason": reason, "message": message, "lastTransitionTime": time,
-        }]}),
-    );
 }

@@ -201,8 +201,21 @@ pub(super) fn prepare_node(node: &mut Value) {
     }
 }
 
-/// A job without a selector of its own selects its pods by its uid.
-pub(super) fn prepare_job(job: &mut Value) {
+/// The labels of a job's pods, if it has none of its own.
+pub(super) fn derived_job_labels(job: &Value) -> Option<Value> {
+    let held = |pointer: &str| {
+        let labels = job.pointer(pointer)?.as_object()?;
+        (!labels.is_empty()).then(|| Value::from(labels.clone()))
+    };
+    match held("/metadata/labels") {
+        Some(_) => None,
+        None => held("/spec/template/metadata/labels"),
+    }
+}
+
+/// Gives a job the selector and labels by which its pods are its own; one that has no labels itself gets those of its
+/// pods (kubernetes `pkg/registry/batch/job/strategy.go`, v1.36).
+pub(super) fn prepare_job(job: &mut Value, unlabelled: bool) {
     if job.pointer("/spec/manualSelector") == Some(&Value::Bool(true)) {
         return;
     }
@@ -210,12 +223,6 @@ pub(super) fn prepare_job(job: &mut Value) {
         object::meta(job, "uid").to_owned(),
         object::meta(job, "name").to_owned(),
     );
-    let labels = [
-        ("batch.kubernetes.io/controller-uid", &uid),
-        ("batch.kubernetes.io/job-name", &name),
-        ("controller-uid", &uid),
-        ("job-name", &name),
-    ];
     if let Some(spec) = job.get_mut("spec").and_then(Value::as_object_mut) {
         // A selector that somebody brought without saying so is refused later, with this in it.
         let selector = spec.entry("selector").or_insert_with(|| json!({}));
@@ -225,17 +232,34 @@ pub(super) fn prepare_job(job: &mut Value) {
         if !selector["matchLabels"].is_object() {
             selector["matchLabels"] = json!({});
         }
-        selector["matchLabels"]["batch.kubernetes.io/controller-uid"] = json!(uid);
+        let labels = selector["matchLabels"].as_object_mut();
+        let [controller, ..] = JOB_LABELS;
+        labels.map(|labels| labels.entry(controller).or_insert_with(|| json!(uid)));
         if let Some(template) = spec.get_mut("template") {
-            label(object::metadata_mut(template), &labels);
+            let [of_uid, of_name, old_of_uid, old_of_name] = JOB_LABELS;
+            label(
+                object::metadata_mut(template),
+                &[
+                    (of_uid, &uid),
+                    (of_name, &name),
+                    (old_of_uid, &uid),
+                    (old_of_name, &name),
+                ],
+            );
         }
     }
-    // The template's labels became the job's when it had none, which happens before these are added.
-    let metadata = object::metadata_mut(job);
-    if metadata.get("labels").is_none() {
-        label(metadata, &labels);
+    if unlabelled && let Some(labels) = job.pointer("/spec/template/metadata/labels").cloned() {
+        object::metadata_mut(job).insert("labels".to_owned(), labels);
     }
 }
+
+/// What the pods of a job are labelled by: its uid and its name, each under its name of today and of long ago.
+pub(super) const JOB_LABELS: [&str; 4] = [
+    "batch.kubernetes.io/controller-uid",
+    "batch.kubernetes.io/job-name",
+    "controller-uid",
+    "job-name",
+];
 
 fn label(metadata: &mut serde_json::Map<String, Value>, labels: &[(&str, &String)]) {
     if let Some(held) = metadata
@@ -244,7 +268,8 @@ fn label(metadata: &mut serde_json::Map<String, Value>, labels: &[(&str, &String
         .as_object_mut()
     {
         for (key, value) in labels {
-            held.insert((*key).to_owned(), json!(value));
+            // One that says something else is refused later.
+            held.entry(*key).or_insert_with(|| json!(value));
         }
     }
 }

@@ -3,6 +3,10 @@
 //! Addresses come from one range, as a real control plane with `--service-cluster-ip-range` has it. What is taken is what
 //! the stored services hold; the choice is random and checked again when the service is validated.
 
+pub(super) mod addresses;
+mod families;
+mod ports;
+
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -15,7 +19,9 @@ use crate::store::Range;
 
 /// The first address of the range and how many bits it leaves.
 const RANGE: (Ipv4Addr, u32) = (Ipv4Addr::new(10, 96, 0, 0), 16);
-const NODE_PORTS: std::ops::RangeInclusive<i64> = 30_000..=32_767;
+
+/// How the range is called as an object.
+pub(super) const RANGE_NAME: &str = "kubernetes";
 
 /// The address of the service `kubernetes`, the first of the range.
 pub(super) const API_ADDRESS: &str = "10.96.0.1";
@@ -53,6 +59,7 @@ fn taken(api: &Api, except: &str) -> Taken {
                 .filter(|port| *port > 0),
         );
     }
+    taken.addresses.extend(addresses::reserved(api));
     taken
 }
 
@@ -60,123 +67,116 @@ fn text<'s>(spec: &'s Map<String, Value>, member: &str) -> &'s str {
     spec.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Gives a service what its type needs and it does not have.
+/// Gives a service what its type needs and it does not have. What cannot be given is left as it was said;
+/// [`obstacles`] tells of it.
 pub(super) fn allocate(api: &Api, service: &mut Value, old: Option<&Value>) {
     let uid = old
         .map(|old| object::meta(old, "uid").to_owned())
         .unwrap_or_default();
+    let before = old
+        .and_then(|old| old.get("spec"))
+        .and_then(Value::as_object);
     let Some(spec) = service.get_mut("spec").and_then(Value::as_object_mut) else {
         return;
     };
-    let kind = text(spec, "type").to_owned();
-    if kind == "ExternalName" {
-        for member in [
-            "clusterIP",
-            "clusterIPs",
-            "ipFamilies",
-            "ipFamilyPolicy",
-            "internalTrafficPolicy",
-        ] {
-            spec.remove(member);
-        }
-        return;
-    }
-    if let Some(old) = old
-        .and_then(|old| old.get("spec"))
-        .and_then(Value::as_object)
-    {
-        // Older clients know one address only, and mean the list by it (`NormalizeClusterIPs`).
-        let listed = spec.get("clusterIPs");
-        let address = text(spec, "clusterIP").to_owned();
-        if !address.is_empty()
-            && address != text(old, "clusterIP")
-            && (listed.is_none() || listed == old.get("clusterIPs"))
-        {
-            spec.insert("clusterIPs".to_owned(), json!([address]));
-        }
-        // A client that leaves the addresses out means the same ones, and families follow from them.
-        for member in ["clusterIP", "clusterIPs", "ipFamilyPolicy"] {
-            if let (None, Some(held)) = (spec.get(member), old.get(member)) {
-                spec.insert(member.to_owned(), held.clone());
-            }
-        }
-        keep_ports(spec, old);
-    }
-    if let Some(old) = old
-        .and_then(|old| old.get("spec"))
-        .and_then(Value::as_object)
-    {
+    if let Some(old) = before {
+        keep_given(spec, old);
         drop_what_the_old_type_needed(spec, old);
     }
-    let mut held: Option<Taken> = None;
-    if text(spec, "clusterIP").is_empty() {
-        let address = match spec
-            .get("clusterIPs")
-            .and_then(|addresses| addresses[0].as_str())
-        {
-            Some(address) => address.to_owned(),
-            None => {
-                let taken = held.get_or_insert_with(|| taken(api, &uid));
-                free_address(&taken.addresses)
-            }
-        };
-        spec.insert("clusterIP".to_owned(), json!(address));
+    if text(spec, "type") != "LoadBalancer"
+        && let Some(status) = service.get_mut("status").and_then(Value::as_object_mut)
+        && status.contains_key("loadBalancer")
+    {
+        status.insert("loadBalancer".to_owned(), json!({}));
     }
+    let Some(spec) = service.get_mut("spec").and_then(Value::as_object_mut) else {
+        return;
+    };
     let address = text(spec, "clusterIP").to_owned();
-    spec.entry("clusterIPs").or_insert_with(|| json!([address]));
-    let selects = spec
-        .get("selector")
-        .and_then(Value::as_object)
-        .is_some_and(|selector| !selector.is_empty());
-    if address == "None" && !selects {
-        spec.entry("ipFamilyPolicy")
-            .or_insert_with(|| json!("RequireDualStack"));
-        let families = match text(spec, "ipFamilyPolicy") {
-            "SingleStack" => json!(["IPv4"]),
-            _ => json!(["IPv4", "IPv6"]),
-        };
-        spec.entry("ipFamilies").or_insert(families);
+    if !address.is_empty() && !lists(spec, "clusterIPs") {
+        spec.insert("clusterIPs".to_owned(), json!([address]));
+    }
+    let mut held: Option<Taken> = None;
+    if needs_address(spec) {
+        give_addresses(spec, before, || taken(api, &uid).addresses);
     } else {
-        spec.entry("ipFamilyPolicy")
-            .or_insert_with(|| json!("SingleStack"));
-        // Who requires both is refused, which families there are or not.
-        if text(spec, "ipFamilyPolicy") != "RequireDualStack" {
-            spec.entry("ipFamilies").or_insert_with(|| json!(["IPv4"]));
+        spec.remove("internalTrafficPolicy");
+    }
+    ports::give(spec, before, || {
+        held.get_or_insert_with(|| taken(api, &uid)).ports.clone()
+    });
+}
+
+/// Whether a service has an address, or says that it wants none.
+fn needs_address(spec: &Map<String, Value>) -> bool {
+    text(spec, "type") != "ExternalName"
+}
+
+/// Addresses and families.
+fn give_addresses(
+    spec: &mut Map<String, Value>,
+    old: Option<&Map<String, Value>>,
+    taken: impl FnOnce() -> BTreeSet<String>,
+) {
+    families::give(spec, old);
+    // One of a family that the range does not have is refused.
+    let can_have = families::is_ours(spec);
+    if can_have && text(spec, "clusterIP").is_empty() && !lists(spec, "clusterIPs") {
+        let address = free_address(&taken());
+        spec.insert("clusterIP".to_owned(), json!(address));
+        spec.insert("clusterIPs".to_owned(), json!([address]));
+    }
+}
+
+/// Whether a list is there and not empty.
+fn lists(spec: &Map<String, Value>, member: &str) -> bool {
+    let list = spec.get(member).and_then(Value::as_array);
+    list.is_some_and(|list| !list.is_empty())
+}
+
+/// A client that leaves out what it was given means the same (kubernetes `pkg/registry/core/service/storage`,
+/// `patchAllocatedValues` and `normalizeClusterIPs`).
+fn keep_given(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
+    let listed = spec.get("clusterIPs") == old.get("clusterIPs");
+    if needs_address(old) && needs_address(spec) {
+        if text(spec, "clusterIP").is_empty() {
+            keep(spec, old, "clusterIP");
         }
-    }
-    let wants_ports = kind == "NodePort"
-        || (kind == "LoadBalancer"
-            && spec.get("allocateLoadBalancerNodePorts") != Some(&Value::Bool(false)));
-    for port in spec
-        .get_mut("ports")
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-    {
-        let Some(port) = port.as_object_mut() else {
-            continue;
-        };
-        let has = port
-            .get("nodePort")
-            .and_then(Value::as_i64)
-            .is_some_and(|port| port > 0);
-        if wants_ports && !has {
-            let taken = held.get_or_insert_with(|| taken(api, &uid));
-            let number = free_port(&taken.ports);
-            taken.ports.insert(number);
-            port.insert("nodePort".to_owned(), json!(number));
+        // Older clients know one address only, and mean the list by it.
+        let changed = text(spec, "clusterIP") != text(old, "clusterIP");
+        if changed && (listed || !lists(spec, "clusterIPs")) {
+            let address = text(spec, "clusterIP").to_owned();
+            spec.insert("clusterIPs".to_owned(), json!([address]));
+        } else if !lists(spec, "clusterIPs") {
+            keep(spec, old, "clusterIPs");
         }
+        if !spec.contains_key("ipFamilyPolicy") {
+            keep(spec, old, "ipFamilyPolicy");
+        }
+    } else if text(spec, "clusterIP").is_empty() && !text(old, "clusterIP").is_empty() && listed {
+        spec.remove("clusterIPs");
     }
-    if kind == "LoadBalancer"
-        && text(spec, "externalTrafficPolicy") == "Local"
-        && !spec.contains_key("healthCheckNodePort")
-    {
-        let taken = held.get_or_insert_with(|| taken(api, &uid));
-        spec.insert(
-            "healthCheckNodePort".to_owned(),
-            json!(free_port(&taken.ports)),
-        );
+    if ports::needed(old) && ports::needed(spec) {
+        ports::keep(spec, old);
     }
+    if checks_health(old) && checks_health(spec) && number(spec, "healthCheckNodePort") == 0 {
+        keep(spec, old, "healthCheckNodePort");
+    }
+}
+
+fn keep(spec: &mut Map<String, Value>, old: &Map<String, Value>, member: &str) {
+    if let Some(held) = old.get(member) {
+        spec.insert(member.to_owned(), held.clone());
+    }
+}
+
+fn number(spec: &Map<String, Value>, member: &str) -> i64 {
+    spec.get(member).and_then(Value::as_i64).unwrap_or(0)
+}
+
+/// Whether each node tells whether it has what a balancer leads to.
+fn checks_health(spec: &Map<String, Value>) -> bool {
+    text(spec, "type") == "LoadBalancer" && text(spec, "externalTrafficPolicy") == "Local"
 }
 
 /// Whether anything from outside the cluster reaches a service.
@@ -193,23 +193,20 @@ fn is_external(spec: &Map<String, Value>) -> bool {
 /// (kubernetes `pkg/registry/core/service/strategy.go`, `dropTypeDependentFields`).
 fn drop_what_the_old_type_needed(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
     let same = |spec: &Map<String, Value>, member: &str| spec.get(member) == old.get(member);
-    let has_ports =
-        |spec: &Map<String, Value>| matches!(text(spec, "type"), "NodePort" | "LoadBalancer");
-    let node_ports = |spec: &Map<String, Value>| {
-        let ports = spec.get("ports").and_then(Value::as_array);
-        let mut numbers: Vec<i64> = ports
-            .into_iter()
-            .flatten()
-            .filter_map(|port| port["nodePort"].as_i64())
-            .collect();
-        numbers.sort_unstable();
-        numbers
-    };
-    if has_ports(old)
-        && !has_ports(spec)
-        && node_ports(spec)
-            .iter()
-            .all(|number| node_ports(old).contains(number))
+    if needs_address(old) && !needs_address(spec) {
+        if same(spec, "clusterIP") && same(spec, "clusterIPs") {
+            spec.remove("clusterIP");
+            spec.remove("clusterIPs");
+        }
+        for member in ["ipFamilies", "ipFamilyPolicy"] {
+            if same(spec, member) {
+                spec.remove(member);
+            }
+        }
+    }
+    if ports::needed(old)
+        && !ports::needed(spec)
+        && ports::numbers(spec).is_subset(&ports::numbers(old))
     {
         let ports = spec.get_mut("ports").and_then(Value::as_array_mut);
         for port in ports.into_iter().flatten() {
@@ -218,9 +215,6 @@ fn drop_what_the_old_type_needed(spec: &mut Map<String, Value>, old: &Map<String
             }
         }
     }
-    let checks_health = |spec: &Map<String, Value>| {
-        text(spec, "type") == "LoadBalancer" && text(spec, "externalTrafficPolicy") == "Local"
-    };
     if checks_health(old) && !checks_health(spec) && same(spec, "healthCheckNodePort") {
         spec.remove("healthCheckNodePort");
     }
@@ -233,31 +227,6 @@ fn drop_what_the_old_type_needed(spec: &mut Map<String, Value>, old: &Map<String
     }
     if is_external(old) && !is_external(spec) && same(spec, "externalTrafficPolicy") {
         spec.remove("externalTrafficPolicy");
-    }
-}
-
-/// A client that leaves node ports out means the same ones.
-fn keep_ports(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
-    let same = |one: &Value, other: &Value| {
-        one["port"] == other["port"] && one["protocol"] == other["protocol"]
-    };
-    let held = old
-        .get("ports")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    for port in spec
-        .get_mut("ports")
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-    {
-        let Some(before) = held.iter().find(|before| same(before, port)) else {
-            continue;
-        };
-        if let (Some(number), Some(port)) = (before.get("nodePort"), port.as_object_mut()) {
-            port.entry("nodePort").or_insert_with(|| number.clone());
-        }
     }
 }
 
@@ -274,87 +243,59 @@ fn free_address(taken: &BTreeSet<String>) -> String {
         .unwrap_or_default()
 }
 
-fn free_port(taken: &BTreeSet<i64>) -> i64 {
-    let random = (0..64).map(|_| rand::random_range(NODE_PORTS));
-    random
-        .chain(NODE_PORTS)
-        .find(|port| !taken.contains(port))
-        .unwrap_or(0)
-}
-
-/// Checks the addresses and ports against what others hold.
-pub(super) fn validate(api: &Api, service: &Value, errors: &mut Vec<FieldError>) {
-    let spec = &service["spec"];
-    let held = taken(api, object::meta(service, "uid"));
-    let address = spec["clusterIP"].as_str().unwrap_or_default();
+/// What keeps a service from getting its addresses and ports; what comes first is told alone, as the real server
+/// stops there.
+pub(super) fn obstacles(api: &Api, service: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let none = Map::new();
+    let spec = service["spec"].as_object().unwrap_or(&none);
+    let before = old.and_then(|old| old["spec"].as_object());
+    let mut errors = Vec::new();
+    if needs_address(spec) {
+        errors = families::problems(spec, before);
+    }
+    if !errors.is_empty() {
+        return errors;
+    }
+    let mut held = taken(api, object::meta(service, "uid"));
     let is_api = object::meta(service, "name") == "kubernetes"
         && object::meta(service, "namespace") == "default";
-    if !address.is_empty() && address != "None" && !is_api {
-        match address.parse::<Ipv4Addr>() {
-            Err(_) => errors.push(FieldError::invalid(
-                "spec.clusterIPs[0]",
-                address,
-                "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
-            )),
-            Ok(_) if held.addresses.contains(address) => errors.push(FieldError::invalid(
-                "spec.clusterIPs",
-                json!([address]),
-                format!("failed to allocate IP {address}: provided IP is already allocated"),
-            )),
-            Ok(parsed) if parsed.to_bits() >> RANGE.1 != RANGE.0.to_bits() >> RANGE.1 => errors.push(FieldError::invalid(
-                "spec.clusterIPs",
-                json!([address]),
-                format!(
-                    "failed to allocate IP {address}: the provided network does not match the current range"
-                ),
-            )),
-            Ok(_) => {}
-        }
+    if is_api {
+        held.addresses.remove(API_ADDRESS);
     }
-    single_family(spec, errors);
-    for (index, port) in spec["ports"].as_array().into_iter().flatten().enumerate() {
-        let Some(number) = port["nodePort"].as_i64().filter(|number| *number > 0) else {
-            continue;
-        };
-        let field = format!("spec.ports[{index}].nodePort");
-        if held.ports.contains(&number) {
-            errors.push(FieldError::invalid(
-                field,
-                number,
-                "provided port is already allocated",
-            ));
-        } else if !NODE_PORTS.contains(&number) {
-            let detail =
-                "provided port is not in the valid range. The range of valid ports is 30000-32767";
-            errors.push(FieldError::invalid(field, number, detail));
-        }
+    let is_new = before.is_none_or(|old| !needs_address(old));
+    if is_new && needs_address(spec) {
+        errors.extend(address_problem(spec, &held.addresses));
     }
+    if errors.is_empty() && ports::needed(spec) {
+        errors.extend(ports::problem(spec, before, &held.ports));
+    }
+    errors
 }
 
-/// The range of addresses is of one family; only a headless service that selects nothing may speak of both.
-fn single_family(spec: &Value, errors: &mut Vec<FieldError>) {
-    let selects = spec["selector"]
-        .as_object()
-        .is_some_and(|selector| !selector.is_empty());
-    if spec["type"] == "ExternalName" || (spec["clusterIP"] == "None" && !selects) {
-        return;
-    }
-    for (index, family) in strings(spec, "ipFamilies").iter().enumerate() {
-        if family == "IPv6" {
-            errors.push(FieldError::invalid(
-                format!("spec.ipFamilies[{index}]"),
-                family.as_str(),
-                "not configured on this cluster",
-            ));
-        }
-    }
-    if spec["ipFamilyPolicy"] == "RequireDualStack" {
-        errors.push(FieldError::invalid(
-            "spec.ipFamilyPolicy",
-            "RequireDualStack",
-            "this cluster is not configured for dual-stack services",
-        ));
-    }
+fn address_problem(spec: &Map<String, Value>, held: &BTreeSet<String>) -> Option<FieldError> {
+    let addresses = spec.get("clusterIPs").cloned().unwrap_or_default();
+    let address = addresses[0].as_str().filter(|address| *address != "None")?;
+    let parsed = address.parse::<Ipv4Addr>().ok()?.to_bits();
+    let (first, bits) = (RANGE.0.to_bits(), RANGE.1);
+    let last = first + (1_u32 << bits) - 1;
+    // Neither the range's own address nor the one for all of it is given.
+    let problem = if !(first + 1..last).contains(&parsed) {
+        "the provided network does not match the current range"
+    } else if held.contains(address) {
+        "provided IP is already allocated"
+    } else {
+        return None;
+    };
+    Some(FieldError::invalid(
+        "spec.clusterIPs",
+        addresses.clone(),
+        format!("failed to allocate IP {address}: {problem}"),
+    ))
+}
+
+/// The range of addresses, as it is written.
+pub(super) fn range() -> String {
+    format!("{}/{}", RANGE.0, u32::BITS - RANGE.1)
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@
 
 mod access;
 mod admission;
+mod autoscaling;
 pub(super) mod certificates;
+mod conditions;
 mod container;
 mod data;
 mod discovery;
@@ -14,12 +16,14 @@ mod drivers;
 mod events;
 mod flow;
 mod jobs;
+mod limits;
 mod networking;
 pub(crate) mod nodes;
 mod place;
 mod pod;
 mod pod_change;
 mod policy;
+mod quotas;
 mod schedule;
 mod service;
 mod storage;
@@ -42,7 +46,7 @@ pub(super) fn create(group: &str, kind: &str, object: &Value) -> Vec<FieldError>
     let mut errors = Vec::new();
     match (group, kind) {
         ("batch", "CronJob") => jobs::cron_job(object, None, &mut errors),
-        ("batch", "Job") => jobs::own_selector(object, &mut errors),
+        ("batch", "Job") => jobs::own_selector(object, None, &mut errors),
         ("", "Pod") => {
             let spec = Place::of(object, "spec");
             let ephemeral = spec.child("ephemeralContainers");
@@ -51,7 +55,9 @@ pub(super) fn create(group: &str, kind: &str, object: &Value) -> Vec<FieldError>
             }
         }
         ("", "Node") => nodes::ranges(object, &mut errors),
-        ("", "Namespace") => nodes::namespace_finalizers(object, &mut errors),
+        ("", "Namespace") => {
+            nodes::namespace_finalizers(object, nodes::Finalizers::OfNew, &mut errors)
+        }
         ("certificates.k8s.io", _) => certificates::request(object, None, &mut errors),
         ("networking.k8s.io", "ServiceCIDR") => nodes::service_ranges(object, None, &mut errors),
         ("networking.k8s.io", "IPAddress") => nodes::address(object, &mut errors),
@@ -97,7 +103,11 @@ pub(super) fn update(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
             ));
         }
         ("", "Service") => service::update(new, old, &mut errors),
-        ("", "PersistentVolume") => storage::volume_update(new, old, &mut errors),
+        ("", "PersistentVolume") => {
+            // The real server checks all of it twice, and says so.
+            storage::volume(new, &mut errors);
+            storage::volume_update(new, old, &mut errors);
+        }
         ("", "PersistentVolumeClaim") => storage::claim_update(new, old, &mut errors),
         ("storage.k8s.io", "StorageClass") => {
             drivers::storage_class_update(new, old, &mut errors);
@@ -135,10 +145,13 @@ pub(super) fn update(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
         ("certificates.k8s.io", _) => {
             certificates::update(new, old, certificates::Part::Whole, &mut errors);
         }
-        ("", "ResourceQuota") => immutable(new, old, "/spec/scopes", &mut errors),
+        ("", "ResourceQuota") => quotas::update(new, old, &mut errors),
         ("discovery.k8s.io", "EndpointSlice") => immutable(new, old, "/addressType", &mut errors),
         ("apps", "ControllerRevision") => immutable(new, old, "/data", &mut errors),
         ("node.k8s.io", "RuntimeClass") => immutable(new, old, "/handler", &mut errors),
+        ("resource.k8s.io", "ResourceClaim" | "ResourceClaimTemplate") => {
+            immutable(new, old, "/spec", &mut errors);
+        }
         _ => {}
     }
     every_write(group, kind, new, Some(old), &mut errors);
@@ -147,14 +160,12 @@ pub(super) fn update(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
 
 /// What keeps addresses from being given to a service (kubernetes `pkg/registry/core/service/storage/alloc.go`).
 pub(super) fn service_obstacles(api: &Api, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut errors = service::addresses(new);
-    if let (true, Some(old)) = (errors.is_empty(), old) {
-        service::released_families(new, old, &mut errors);
-    }
+    let errors = service::addresses(new);
     if errors.is_empty() {
-        services::validate(api, new, &mut errors);
+        services::obstacles(api, new, old)
+    } else {
+        errors
     }
-    errors
 }
 
 /// What is wrong with containers that were added to a running pod.
@@ -180,21 +191,27 @@ pub(super) fn status(group: &str, kind: &str, new: &Value, old: &Value) -> Vec<F
         ("apps", "Deployment") => workloads::deployment_status(new, old, &mut errors),
         ("", "Service") => service::status(new, &mut errors),
         ("", "Pod") => pod_change::status(new, old, &mut errors),
-        ("batch", "Job") => jobs::status(new, &mut errors),
+        ("batch", "Job") => jobs::status(new, old, &mut errors),
         ("", "PersistentVolumeClaim") => storage::claim_status(new, &mut errors),
         ("", "Node") => nodes::addresses(new, &mut errors),
         ("", "Namespace") => nodes::namespace_status(new, &mut errors),
+        ("", "ResourceQuota") => quotas::status(new, &mut errors),
         ("apps", "StatefulSet" | "ReplicaSet" | "DaemonSet") | ("", "ReplicationController") => {
             workloads::status(kind, new, old, &mut errors);
         }
         ("policy", "PodDisruptionBudget") => policy::budget_status(new, &mut errors),
-        ("autoscaling", "HorizontalPodAutoscaler") => {
-            policy::autoscaler_status(new, &mut errors);
-        }
+        ("autoscaling", _) => autoscaling::status(new, &mut errors),
         ("certificates.k8s.io", _) => {
             certificates::update(new, old, certificates::Part::Status, &mut errors);
         }
         ("flowcontrol.apiserver.k8s.io", _) => flow::conditions(new, &mut errors),
+        ("networking.k8s.io", "Ingress") => service::ingresses(
+            &Place::of(new, "status")
+                .child("loadBalancer")
+                .child("ingress"),
+            &mut errors,
+        ),
+        ("apiregistration.k8s.io", _) => access::api_service_status(new, &mut errors),
         _ => {}
     }
     errors
@@ -243,8 +260,8 @@ fn every_write(
         ("networking.k8s.io", "IngressClass") => networking::class(&spec, errors),
         ("", "PersistentVolumeClaim") => storage::claim(object, errors),
         ("", "PersistentVolume") => storage::volume(object, errors),
-        ("", "ResourceQuota") => policy::quota(object, errors),
-        ("", "LimitRange") => policy::limits(object, errors),
+        ("", "ResourceQuota") => quotas::check(object, errors),
+        ("", "LimitRange") => limits::check(object, errors),
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
             access::role(kind, object, errors);
             access::aggregation(object, errors);
@@ -274,9 +291,14 @@ fn every_write(
         ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding") => {
             admission::mutating_binding(object, errors);
         }
-        ("autoscaling", "HorizontalPodAutoscaler") => policy::autoscaler(object, errors),
+        ("autoscaling", _) => autoscaling::autoscaler(object, old, errors),
         ("coordination.k8s.io", "Lease") => lease(&spec, errors),
         ("policy", "PodDisruptionBudget") => policy::budget(object, errors),
+        ("resource.k8s.io", "DeviceClass") => {
+            for selector in spec.child("selectors").items() {
+                place::required(&selector.child("cel"), errors);
+            }
+        }
         ("scheduling.k8s.io", "PriorityClass") if is_new => priority_class(object, errors),
         _ => {}
     }
@@ -309,9 +331,22 @@ fn runtime_class(object: &Value, errors: &mut Vec<FieldError>) {
         let found = drover_structural::names::dns_1123_label(handler.text());
         place::problems(&handler, found, errors);
     }
+    for (name, amount) in Place::of(object, "overhead").child("podFixed").members() {
+        let amount = amount.called(format!("overhead.limits[{name}]"));
+        container::resource_name(name, &amount, errors);
+        container::quantity(name, &amount, errors);
+    }
     let scheduling = Place::of(object, "scheduling");
     place::labels(&scheduling.child("nodeSelector"), errors);
     pod::tolerations(&scheduling.child("tolerations"), errors);
+    let mut seen = Vec::new();
+    for toleration in scheduling.child("tolerations").items() {
+        let key = ["key", "operator", "value", "effect"].map(|part| toleration.child(part).text());
+        if seen.contains(&key) {
+            errors.push(toleration.duplicate());
+        }
+        seen.push(key);
+    }
 }
 
 fn lease(spec: &Place<'_>, errors: &mut Vec<FieldError>) {

@@ -51,6 +51,12 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
     /// Fills in defaults of a built-in kind; runs on create, update and after each patch. Must be idempotent.
     fn default(&self, _object: &mut Value) {}
 
+    /// The labels that a new object without any has of another part of itself, and that go on being those of that part
+    /// while the object is completed.
+    fn derived_labels(&self, _object: &Value) -> Option<Value> {
+        None
+    }
+
     /// Adds what the real server's admission adds: on create and update, before policies look at the object, and again
     /// if they changed it. Must be idempotent. Says why the object is forbidden, if it is.
     fn complete(&self, _api: &Api, _new: &mut Value, _old: Option<&Value>) -> Result<(), String> {
@@ -168,8 +174,13 @@ pub(crate) trait Strategy: Debug + Send + Sync + 'static {
     /// Told after a write is durable; must be quick and must not block.
     fn after_write(&self, _api: &Arc<Api>, _write: &Write<'_>) {}
 
-    /// What follows from a create or update that is durable and must be done before it is answered.
-    fn settle<'a>(&'a self, _api: &'a Arc<Api>, _new: &'a Value) -> Option<BoxFuture<'a, ()>> {
+    /// What follows from a write that is durable and must be done before it is answered. An object that goes has no
+    /// `new`.
+    fn settle<'a>(
+        &'a self,
+        _api: &'a Arc<Api>,
+        _write: &'a Write<'a>,
+    ) -> Option<BoxFuture<'a, ()>> {
         None
     }
 
@@ -292,6 +303,10 @@ pub(crate) trait Action: Debug + Send + Sync + 'static {
     /// As what the body is read and checked before the call, if that is done for it.
     fn body(&self) -> Option<&Resource> {
         None
+    }
+    /// Whether a body in this version is read as if it were in that of [`Self::body`].
+    fn is_older(&self, _api_version: &str) -> bool {
+        false
     }
     /// What is asked for by the query and by what follows the subresource in the path, if that stands in the place of a
     /// body.

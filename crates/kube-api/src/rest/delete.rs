@@ -106,14 +106,15 @@ pub(crate) async fn delete(
         match api.store.write(change).await {
             Ok(stored) => {
                 let object = value_of(resource, &stored);
-                resource.strategy.after_write(
-                    api,
-                    &Write {
-                        resource,
-                        old: Some(&old),
-                        new: (!gone).then_some(&object),
-                    },
-                );
+                let write = Write {
+                    resource,
+                    old: Some(&old),
+                    new: (!gone).then_some(&object),
+                };
+                resource.strategy.after_write(api, &write);
+                if let (true, Some(rest)) = (gone, resource.strategy.settle(api, &write)) {
+                    rest.await;
+                }
                 return Ok(if gone {
                     Deleted::Gone(object)
                 } else {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use drover_structural::field_set::FieldSet;
 use drover_structural::managed_fields::{self, scale as owned};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -283,12 +284,14 @@ fn wanted(
     present: &Value,
 ) -> Result<Value, StatusError> {
     let schema = builtin::scale_schema();
+    let told = FieldSet::of_fields(&[&["status"]]);
     let request = managed_fields::Request {
         schema: &schema,
         api_version: owned::API_VERSION,
         subresource: "scale",
         manager: &cx.manager,
-        reset: None,
+        // How many there are is told, not asked for.
+        reset: Some(&told),
         blank: None,
         versions: None,
         now: cx.now,

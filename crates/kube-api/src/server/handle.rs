@@ -124,6 +124,16 @@ async fn answer<B: RequestBody>(
     let identity = identity::authenticate(api, &parts.headers, asserted)?;
     match route::parse(parts.uri.path()) {
         Route::Bad(why) => Err(StatusError::bad_request(why)),
+        // As from apiserver `pkg/endpoints/filters/requestinfo.go`.
+        Route::Unclear => {
+            let path = parts.uri.path();
+            Ok(respond::text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!(
+                    "Internal Server Error: {path:?}: failed to create RequestInfo: unable to determine kind and namespace from url, {path}\n"
+                ),
+            ))
+        }
         Route::Nothing(group) => no_resource(api, &group),
         Route::Other(segments) => other(api, &identity, parts, &segments, head),
         Route::Resource(path) => {
@@ -219,12 +229,9 @@ impl ResourceRequest<'_> {
         }
     }
 
-    /// Whether the client asks for another shape than the object, as a table.
-    fn wants_shape(&self) -> bool {
-        let accept = self.parts.headers.get(http::header::ACCEPT);
-        accept
-            .and_then(|accept| accept.to_str().ok())
-            .is_some_and(|accept| accept.contains("as="))
+    /// Whether the router of built-in kinds lets the request through, whatever is made of what it asks for.
+    fn is_routed(&self) -> bool {
+        negotiate::is_routed(&self.parts.headers, negotiate::BODY_TYPES)
     }
 
     fn accept(&self) -> Result<Accept, StatusError> {

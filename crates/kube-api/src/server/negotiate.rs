@@ -152,6 +152,27 @@ pub(super) fn accept(
     Err(StatusError::not_acceptable(TYPES))
 }
 
+/// Whether a router that knows these types lets a request through (go-restful `route.go`, `matchesAccept`).
+pub(super) fn is_routed(headers: &HeaderMap, types: &[&str]) -> bool {
+    let first = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    first.is_none_or(|accepted| {
+        accepted.is_empty()
+            || accepted.split(',').any(|range| {
+                let name = range.split(';').next().unwrap_or_default().trim();
+                name == "*/*" || types.contains(&name)
+            })
+    })
+}
+
+/// Chooses the form of a document that is no object. `routed` are the types that a router lets through before any are
+/// negotiated, where there is one.
+pub(super) fn document(headers: &HeaderMap, routed: &[&str]) -> Result<Accept, StatusError> {
+    if !routed.is_empty() && !is_routed(headers, routed) {
+        return Err(StatusError::no_representation(routed));
+    }
+    accept(headers, None, "", false)
+}
+
 /// The media type of a body as it is written, without parameters; `None` if the header is missing or empty.
 pub(super) fn written_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;

@@ -16,6 +16,8 @@ pub(super) enum Route {
     Nothing(String),
     /// Not a path this server reads.
     Bad(String),
+    /// One of which it cannot be told what it asks for.
+    Unclear,
 }
 
 /// The parts of `/apis/{group}/{version}/namespaces/{namespace}/{plural}/{name}/{subresource}`.
@@ -46,12 +48,8 @@ pub(super) fn parse(path: &str) -> Route {
     let mut segments = Vec::new();
     let mut is_nothing = false;
     for segment in inner.split('/').filter(|_| !inner.is_empty()) {
-        let Ok(text) = percent_decode_str(segment).decode_utf8() else {
-            return Route::Bad("the path is not UTF-8".to_owned());
-        };
-        if text.contains('\0') {
-            return Route::Bad("the path is not canonical".to_owned());
-        }
+        // Bytes that are no text name nothing, as no name has the sign that stands for them.
+        let text = percent_decode_str(segment).decode_utf8_lossy();
         // A decoded separator or a step up would name another object than the one that was authorised.
         if matches!(&*text, "." | "..") && segment != text {
             return Route::Bad(format!(
@@ -73,7 +71,7 @@ pub(super) fn parse(path: &str) -> Route {
     if is_nothing {
         let group = match parts.as_slice() {
             ["api", ..] => "",
-            ["apis", group, ..] => *group,
+            ["apis", group, ..] if !group.is_empty() => *group,
             // No group has this name.
             _ => "/",
         };
@@ -84,6 +82,9 @@ pub(super) fn parse(path: &str) -> Route {
         ["apis", group, version, rest @ ..] if !rest.is_empty() => (*group, *version, rest),
         _ => return Route::Other(segments),
     };
+    if rest == ["watch"] {
+        return Route::Unclear;
+    }
     let (watch, rest) = match rest {
         ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
         rest => (false, rest),
@@ -199,7 +200,11 @@ mod tests {
             matches!(parse("/api/v1/namespaces//pods"), Route::Resource(path) if path.plural == "pods")
         );
         assert!(matches!(parse("/api/v1/pods/%2e%2e"), Route::Bad(_)));
-        assert!(matches!(parse("/api/v1/%ff"), Route::Bad(_)));
+        assert_eq!(parse("/apis//v1/pods"), Route::Nothing("/".into()));
+        assert_eq!(parse("/api/v1/watch/"), Route::Unclear);
+        assert!(
+            matches!(parse("/api/v1/pods/a%ff"), Route::Resource(path) if path.name == "a\u{fffd}")
+        );
     }
 
     proptest! {

@@ -19,7 +19,7 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| {
 static GO_TYPE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Go struct field \w+\.").unwrap());
 static RECORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"in record \(\d+\)").unwrap());
 static SERVER: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^127\.0\.0\.1:\d+$").unwrap());
-static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d{1,2}s$").unwrap());
+static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(\d{1,3}s|\d+m(\d+s)?)$").unwrap());
 
 /// What a controller manager makes in each namespace; ours does it by itself.
 const CONTROLLERS_OWN: [&str; 2] = ["kube-root-ca.crt", "default"];

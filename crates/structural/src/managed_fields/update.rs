@@ -108,6 +108,7 @@ pub(super) fn record(
     entries: &mut Entries,
     request: &Request<'_>,
 ) -> Result<(), TypedError> {
+    forget_unknown(entries, request);
     reconcile(entries, request);
     let schema = request.schema;
     let comparison = without_managed(typed::compare(live, new, schema)?);
@@ -187,6 +188,17 @@ impl Entry {
     }
 }
 
+/// What was owned through a version that cannot be told any more is owned by nobody (structured-merge-diff
+/// `merge/update.go`, `IsMissingVersionError`).
+fn forget_unknown(entries: &mut Entries, request: &Request<'_>) {
+    if let Some(versions) = request.versions {
+        entries.0.retain(|entry| {
+            entry.api_version == request.api_version
+                || versions.schema(&entry.api_version).is_some()
+        });
+    }
+}
+
 fn reconcile(entries: &mut Entries, request: &Request<'_>) {
     for entry in &mut entries.0 {
         let schema = request.schema_of(&entry.api_version);
@@ -207,6 +219,7 @@ pub(super) fn apply_config(
     let schema = request.schema;
     typed::check(config, schema, false).map_err(|error| typed_error("patch", config, &error))?;
     typed::check(live, schema, true).map_err(|error| typed_error("live", live, &error))?;
+    forget_unknown(entries, request);
     reconcile(entries, request);
     let merged = typed::merge(live, config, schema)
         .map_err(|error| ApplyError::Typed(format!("failed to merge config: {error}")))?;

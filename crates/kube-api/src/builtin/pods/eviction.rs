@@ -40,6 +40,11 @@ impl Action for Evict {
         Some(&self.kind)
     }
 
+    /// Clients of the first version go on evicting (kubernetes `pkg/registry/core/pod/storage/eviction.go`).
+    fn is_older(&self, api_version: &str) -> bool {
+        api_version == "policy/v1beta1"
+    }
+
     fn gvk(&self) -> Gvk {
         Gvk::new("policy", "v1", "Eviction")
     }

@@ -41,6 +41,9 @@ pub(super) fn api_service(object: &Value, errors: &mut Vec<FieldError>) {
         let detail = format!("must be `spec.version+\".\"+spec.group`: {wanted:?}");
         errors.push(FieldError::invalid("metadata.name", name, detail));
     }
+    if group.is_empty() && version.text() != "v1" {
+        errors.push(group.missing("only v1 may have an empty group and it better be legacy kube"));
+    }
     if !group.is_empty() {
         problems(&group, names::dns_1123_subdomain(group.text()), errors);
     }
@@ -70,10 +73,28 @@ pub(super) fn api_service(object: &Value, errors: &mut Vec<FieldError>) {
     required(&service.child("name"), errors);
     let port = service.child("port");
     let number = port.number().unwrap_or(0);
-    let found = names::port_number(number).into_iter();
-    errors.extend(found.map(|problem| FieldError::invalid(port.path(), number, problem)));
+    let found = names::port_number(number);
+    if !found.is_empty() {
+        let detail = format!("port is not valid: {}", found.join(", "));
+        errors.push(FieldError::invalid(port.path(), number, detail));
+    }
     if skips.is_true() && !bundle.is_empty() {
         errors.push(skips.invalid("may not be true if caBundle is present"));
+    }
+}
+
+/// What is wrong with the status of an APIService.
+pub(super) fn api_service_status(object: &Value, errors: &mut Vec<FieldError>) {
+    const STATES: [&str; 3] = ["True", "False", "Unknown"];
+    for condition in Place::of(object, "status").child("conditions").items() {
+        let status = condition.child("status");
+        if !STATES.contains(&status.text()) {
+            errors.push(FieldError::not_supported(
+                status.path(),
+                status.text(),
+                STATES,
+            ));
+        }
     }
 }
 

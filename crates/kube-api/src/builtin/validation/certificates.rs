@@ -123,18 +123,28 @@ fn signer(name: &Place<'_>, old: Option<&Value>, errors: &mut Vec<FieldError>) {
         return;
     };
     let labels: Vec<&str> = domain.split('.').collect();
-    for label in &labels {
-        for found in names::dns_1123_label(label) {
-            errors.push(part(domain, format!("validating label {label:?}: {found}")));
-        }
+    // What is wrong with further parts is not told.
+    let first_wrong = |labels: &[&str], check: fn(&str) -> Vec<String>| {
+        labels.iter().find_map(|label| {
+            let found = check(label);
+            (!found.is_empty()).then(|| {
+                let detail = |found| format!("validating label {label:?}: {found}");
+                found.into_iter().map(detail).collect::<Vec<_>>()
+            })
+        })
+    };
+    for detail in first_wrong(&labels, names::dns_1123_label).unwrap_or_default() {
+        errors.push(part(domain, detail));
     }
     if labels.len() < 2 {
-        errors.push(wrong(
+        errors.push(part(
+            domain,
             "should be a domain with at least two segments separated by dots".to_owned(),
         ));
     }
-    for found in names::dns_1123_subdomain(path) {
-        errors.push(part(path, format!("validating label {path:?}: {found}")));
+    let labels: Vec<&str> = path.split('.').collect();
+    for detail in first_wrong(&labels, names::dns_1123_subdomain).unwrap_or_default() {
+        errors.push(part(path, detail));
     }
 }
 

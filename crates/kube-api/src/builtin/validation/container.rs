@@ -367,9 +367,9 @@ pub(in crate::builtin) fn read(value: &Value) -> Option<Quantity> {
     }
 }
 
-fn resource_name(name: &str, amount: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let found = names::qualified_name(name).into_iter();
-    errors.extend(found.map(|problem| FieldError::invalid(amount.path(), name, problem)));
+/// The name of a resource that containers have.
+pub(super) fn resource_name(name: &str, amount: &Place<'_>, errors: &mut Vec<FieldError>) {
+    super::quotas::resource_name(name, amount, errors);
     let standard =
         matches!(name, "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-");
     if !name.contains('/') && !standard {
@@ -393,7 +393,10 @@ pub(super) fn quantity(name: &str, amount: &Place<'_>, errors: &mut Vec<FieldErr
             "must be greater than or equal to 0",
         ));
     }
-    let counted = name.contains('/')
+    // What others count is whole, what the product counts in its own name and what quotas call by another need not be.
+    let of_others =
+        name.contains('/') && !name.contains("kubernetes.io/") && !name.starts_with("requests.");
+    let counted = of_others
         || matches!(
             name,
             "pods"

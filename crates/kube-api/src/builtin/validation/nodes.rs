@@ -42,14 +42,6 @@ pub(super) fn node_update(new: &Value, old: &Value, errors: &mut Vec<FieldError>
             errors.push(now.forbidden(detail));
         }
     }
-    let source = spec.child("configSource");
-    if source.is_set() && !source.child("configMap").is_set() {
-        errors.push(FieldError::invalid(
-            source.path(),
-            json!({"ConfigMap": null}),
-            "exactly one reference subfield must be non-nil",
-        ));
-    }
     super::pod::taints(new, errors);
     let id = spec.child("externalID");
     if id.text() != before.child("externalID").text() {
@@ -87,11 +79,24 @@ pub(crate) fn namespace_status(object: &Value, errors: &mut Vec<FieldError>) {
     }
 }
 
+/// Whose finalizers are looked at: only a call to let go of some is told which is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finalizers {
+    OfNew,
+    OfFinalize,
+}
+
 /// What is wrong with the finalizers of a namespace.
-pub(crate) fn namespace_finalizers(object: &Value, errors: &mut Vec<FieldError>) {
-    for finalizer in Place::of(object, "spec").child("finalizers").items() {
+pub(crate) fn namespace_finalizers(object: &Value, part: Finalizers, errors: &mut Vec<FieldError>) {
+    let all = Place::of(object, "spec").child("finalizers");
+    for finalizer in all.items() {
+        let finalizer = match part {
+            Finalizers::OfNew => finalizer.called(all.path().to_owned()),
+            Finalizers::OfFinalize => finalizer,
+        };
         let found = names::qualified_name(finalizer.text());
-        if found.is_empty() && !finalizer.text().contains('/') && finalizer.text() != "kubernetes" {
+        let standard = ["kubernetes", "orphan", "foregroundDeletion"];
+        if !finalizer.text().contains('/') && !standard.contains(&finalizer.text()) {
             errors
                 .push(finalizer.invalid(
                     "name is neither a standard finalizer name nor is it fully qualified",
@@ -103,14 +108,16 @@ pub(crate) fn namespace_finalizers(object: &Value, errors: &mut Vec<FieldError>)
 
 /// Why a name is none of an IPAddress.
 fn address_problem(name: &str) -> Option<String> {
-    match name.parse::<IpAddr>() {
-        Err(_) => Some("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()),
-        Ok(address) if address.to_string() != name => Some(format!(
-            "must be in canonical form ({:?})",
-            address.to_string()
-        )),
-        Ok(_) => None,
-    }
+    let canonical = name
+        .parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_string());
+    super::service::address_problem(name)
+        .map(str::to_owned)
+        .or_else(|| {
+            let canonical = canonical.filter(|canonical| canonical != name)?;
+            Some(format!("must be in canonical form ({canonical:?})"))
+        })
 }
 
 /// What is wrong with an IPAddress.

@@ -99,6 +99,11 @@ impl<'o> Place<'o> {
         FieldError::invalid(&self.path, self.value.clone(), detail)
     }
 
+    /// As [`Self::invalid`], for what the real server does not show.
+    pub(in crate::builtin) fn invalid_unshown(&self, detail: impl Into<String>) -> FieldError {
+        FieldError::invalid_unshown(&self.path, detail)
+    }
+
     pub(in crate::builtin) fn forbidden(&self, detail: impl Into<String>) -> FieldError {
         FieldError::forbidden(&self.path, detail)
     }

@@ -109,37 +109,86 @@ pub(super) fn resize_update(
             "Pod QOS Class may not change as a result of resizing",
         ));
     }
-    let names = |pod: &serde_json::Value| {
-        let lists =
-            ["containers", "initContainers"].map(|list| Place::of(pod, "spec").child(list).items());
-        let names = lists
-            .iter()
-            .flatten()
-            .map(|item| item.child("name").text().to_owned());
-        names.collect::<Vec<_>>()
-    };
-    if names(new) != names(old) || other_resources(new) != other_resources(old) {
-        errors.push(spec.forbidden("only cpu and memory resources are mutable"));
+    let before = Place::of(old, "spec");
+    let count = errors.len();
+    for list in ["containers", "initContainers"] {
+        same_containers(&spec.child(list), &before.child(list), list, errors);
+    }
+    if errors.len() > count {
+        return;
+    }
+    for (list, of_any) in [("initContainers", false), ("containers", true)] {
+        let (now, held) = (spec.child(list).items(), before.child(list).items());
+        for (now, held) in now.iter().zip(&held) {
+            if of_any || now.child("restartPolicy").text() == "Always" {
+                kept_resources(&now.child("resources"), &held.child("resources"), errors);
+            }
+        }
+    }
+    for list in ["containers", "initContainers"] {
+        let (now, held) = (spec.child(list).items(), before.child(list).items());
+        for (now, held) in now.iter().zip(&held) {
+            if without_resizable(now) == without_resizable(held) {
+                continue;
+            }
+            errors.push(if list == "containers" {
+                spec.forbidden("only cpu and memory resources are mutable")
+            } else {
+                now.forbidden(
+                    "only cpu and memory resources for init or sidecar containers are mutable",
+                )
+            });
+        }
     }
 }
 
-/// What containers may use beside processors and memory.
-fn other_resources(pod: &serde_json::Value) -> Vec<serde_json::Value> {
-    let lists =
-        ["containers", "initContainers"].map(|list| Place::of(pod, "spec").child(list).items());
-    let mut found = Vec::new();
-    for container in lists.iter().flatten() {
-        for member in ["limits", "requests"] {
-            let amounts = container.child("resources").child(member).members();
-            let others = amounts
-                .into_iter()
-                .filter(|(name, _)| !matches!(*name, "cpu" | "memory"));
-            found.extend(others.map(|(name, amount)| {
-                serde_json::json!([container.child("name").text(), member, name, amount.value()])
-            }));
+/// A resize neither adds, removes, renames nor orders containers.
+fn same_containers(now: &Place<'_>, held: &Place<'_>, list: &str, errors: &mut Vec<FieldError>) {
+    let (containers, before) = (now.items(), held.items());
+    if containers.len() != before.len() {
+        errors.push(now.forbidden(format!("{list} may not be added or removed on resize")));
+        return;
+    }
+    for (container, before) in containers.iter().zip(&before) {
+        let name = container.child("name");
+        if name.text() != before.child("name").text() {
+            errors
+                .push(name.forbidden(format!("{list} may not be renamed or reordered on resize")));
         }
     }
-    found
+}
+
+/// What was asked for or bounded stays so.
+fn kept_resources(now: &Place<'_>, held: &Place<'_>, errors: &mut Vec<FieldError>) {
+    for member in ["requests", "limits"] {
+        let place = now.child(member);
+        let removed = held
+            .child(member)
+            .members()
+            .iter()
+            .any(|(name, _)| !place.child(name).is_set());
+        if removed {
+            errors.push(place.forbidden(format!("resource {member} cannot be removed")));
+        }
+    }
+}
+
+/// A container without its processors and memory.
+fn without_resizable(container: &Place<'_>) -> serde_json::Value {
+    let mut rest = container.value().clone();
+    let resources = rest.get_mut("resources");
+    if let Some(resources) = resources.and_then(serde_json::Value::as_object_mut) {
+        for member in ["limits", "requests"] {
+            let amounts = resources.get_mut(member);
+            if let Some(amounts) = amounts.and_then(serde_json::Value::as_object_mut) {
+                amounts.retain(|name, _| !matches!(name.as_str(), "cpu" | "memory"));
+                if amounts.is_empty() {
+                    resources.remove(member);
+                }
+            }
+        }
+    }
+    rest
 }
 
 fn added_tolerations(new: &Place<'_>, old: &Place<'_>, errors: &mut Vec<FieldError>) {

@@ -156,6 +156,7 @@ fn families(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
         &["PreferDualStack", "RequireDualStack", "SingleStack"],
         errors,
     );
+    let before = errors.len();
     for (index, address) in first.iter().enumerate() {
         if index == 0 && address.text() == "None" {
             if first.len() > 1 {
@@ -165,20 +166,77 @@ fn families(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
         }
         self::address(address, errors);
     }
+    let unreadable = errors.len() > before;
     if first.len() > 2 {
         errors.push(addresses.invalid("may only hold up to 2 values"));
+    }
+    if !unreadable {
+        of_their_families(spec, &first, errors);
+    }
+}
+
+/// Two addresses are of two families, and each of that which stands at its place in the list of families.
+fn of_their_families(spec: &Place<'_>, addresses: &[Place<'_>], errors: &mut Vec<FieldError>) {
+    let is_new = |address: &Place<'_>| {
+        address
+            .text()
+            .parse()
+            .map(|parsed: IpAddr| parsed.is_ipv6())
+    };
+    let n_new = addresses
+        .iter()
+        .filter(|address| is_new(address) == Ok(true))
+        .count();
+    if addresses.len() > 1 && (n_new == 0 || n_new == addresses.len()) {
+        let all = spec.child("clusterIPs");
+        errors.push(all.invalid("may specify no more than one IP for each IP family"));
+    }
+    let families = spec.child("ipFamilies").items();
+    for (index, (address, family)) in addresses.iter().zip(families).enumerate() {
+        let wanted = match (family.text(), is_new(address)) {
+            ("IPv4", Ok(true)) => "IPv4",
+            ("IPv6", Ok(false)) => "IPv6",
+            _ => continue,
+        };
+        errors.push(address.invalid(format!(
+            "expected an {wanted} value as indicated by `ipFamilies[{index}]`"
+        )));
     }
 }
 
 /// An address of either family.
 pub(super) fn address(address: &Place<'_>, errors: &mut Vec<FieldError>) {
-    if address.text().parse::<IpAddr>().is_err() {
-        errors.push(FieldError::invalid(
-            address.path(),
-            address.text(),
-            "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
-        ));
+    let problem = address_problem(address.text());
+    errors.extend(
+        problem.map(|problem| FieldError::invalid(address.path(), address.text(), problem)),
+    );
+}
+
+/// Why a text is no address (apimachinery `pkg/util/validation/ip.go`, v0.36).
+pub(super) fn address_problem(text: &str) -> Option<&'static str> {
+    match text.parse() {
+        Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
+            Some("must not be an IPv4-mapped IPv6 address")
+        }
+        Ok(_) => None,
+        Err(_) if without_zeros(text).parse::<std::net::Ipv4Addr>().is_ok() => {
+            Some("must not have leading 0s")
+        }
+        Err(_) => Some("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
     }
+}
+
+/// An address of four numbers, each without zeros before it.
+fn without_zeros(text: &str) -> String {
+    let numbers = text.split('.').map(|number| {
+        let short = number.trim_start_matches('0');
+        if short.is_empty() && !number.is_empty() {
+            "0"
+        } else {
+            short
+        }
+    });
+    numbers.collect::<Vec<_>>().join(".")
 }
 
 /// An address by which others reach a service is none of this host's or link's.
@@ -358,21 +416,6 @@ fn is_name(spec: &Place<'_>) -> bool {
     spec.child("type").text() == "ExternalName"
 }
 
-/// A second family goes only with a policy that says so.
-pub(super) fn released_families(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
-    let (spec, held) = (Place::of(new, "spec"), Place::of(old, "spec"));
-    let families = |place: &Place<'_>| place.child("ipFamilies").items().len();
-    let policy = spec.child("ipFamilyPolicy");
-    if !is_name(&spec)
-        && !is_name(&held)
-        && families(&held) == 2
-        && families(&spec) == 1
-        && policy.text() != "SingleStack"
-    {
-        errors.push(policy.invalid("must be 'SingleStack' to release the secondary IP family"));
-    }
-}
-
 /// What is wrong with the status of a service.
 pub(super) fn status(object: &Value, errors: &mut Vec<FieldError>) {
     let status = Place::of(object, "status");
@@ -382,6 +425,7 @@ pub(super) fn status(object: &Value, errors: &mut Vec<FieldError>) {
         errors.push(ingress.forbidden("may only be used when `spec.type` is 'LoadBalancer'"));
         return;
     }
+    ingresses(&ingress, errors);
     for entry in ingress.items() {
         let (address, mode) = (entry.child("ip"), entry.child("ipMode"));
         match (address.is_empty(), mode.is_set()) {
@@ -389,9 +433,15 @@ pub(super) fn status(object: &Value, errors: &mut Vec<FieldError>) {
             (true, true) => {
                 errors.push(mode.forbidden("may not be specified when `ip` is not set"))
             }
-            _ => {}
+            _ => perhaps_one_of(&mode, &["Proxy", "VIP"], errors),
         }
-        perhaps_one_of(&mode, &["Proxy", "VIP"], errors);
+    }
+}
+
+/// Addresses and names by which a balancer is reached.
+pub(super) fn ingresses(ingresses: &Place<'_>, errors: &mut Vec<FieldError>) {
+    for entry in ingresses.items() {
+        let address = entry.child("ip");
         if !address.is_empty() {
             self::address(&address, errors);
         }

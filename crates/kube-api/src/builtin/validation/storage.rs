@@ -91,6 +91,60 @@ pub(super) fn claim(object: &Value, errors: &mut Vec<FieldError>) {
         problems(&class, names::dns_1123_subdomain(class.text()), errors);
     }
     perhaps_one_of(&spec.child("volumeMode"), &["Block", "Filesystem"], errors);
+    sources(&spec, errors);
+    let attributes = spec.child("volumeAttributesClassName");
+    if !attributes.is_empty() {
+        problems(
+            &attributes,
+            names::dns_1123_subdomain(attributes.text()),
+            errors,
+        );
+    }
+}
+
+/// Where the first content of a claim comes from.
+fn sources(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let [first, second] = ["dataSource", "dataSourceRef"].map(|member| spec.child(member));
+    for source in [&first, &second]
+        .into_iter()
+        .filter(|source| source.is_set())
+    {
+        for member in ["name", "kind"] {
+            required(&source.child(member), errors);
+        }
+        let (group, kind) = (source.child("apiGroup"), source.child("kind"));
+        if group.is_empty() && kind.text() != "PersistentVolumeClaim" {
+            errors.push(FieldError::invalid(
+                source.path(),
+                kind.text(),
+                "must be 'PersistentVolumeClaim' when referencing the default apiGroup",
+            ));
+        }
+        if !group.is_empty() {
+            problems(&group, names::dns_1123_subdomain(group.text()), errors);
+        }
+        let namespace = source.child("namespace");
+        if !namespace.is_empty() {
+            problems(&namespace, names::dns_1123_label(namespace.text()), errors);
+        }
+    }
+    if !first.is_set() || !second.is_set() {
+        return;
+    }
+    let same = |member: &str| first.child(member).value() == second.child(member).value();
+    let detail = if !second.child("namespace").is_empty() {
+        "may not be specified when dataSourceRef.namespace is specified"
+    } else if !["apiGroup", "kind", "name"].into_iter().all(same) {
+        "must match dataSourceRef"
+    } else {
+        return;
+    };
+    // The real server shows a structure of which nothing can be shown.
+    errors.push(FieldError::invalid(
+        spec.path(),
+        serde_json::json!({}),
+        detail,
+    ));
 }
 
 /// What is wrong with a PersistentVolume.

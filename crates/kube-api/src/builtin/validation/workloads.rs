@@ -23,9 +23,21 @@ pub(super) fn check(kind: &str, object: &Value, is_new: bool, errors: &mut Vec<F
         plain_template(&spec, errors);
         return;
     }
-    selector(kind, &spec, errors);
+    if selector(kind, &spec, errors) {
+        pods(kind, &spec, errors);
+    }
     match kind {
-        "StatefulSet" => stateful_template(&spec, errors),
+        "Deployment" => deployment(&spec, errors),
+        "DaemonSet" => daemon_strategy(&spec.child("updateStrategy"), errors),
+        "StatefulSet" => stateful(&spec, is_new, errors),
+        _ => {}
+    }
+}
+
+/// The template of the pods.
+fn pods(kind: &str, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    match kind {
+        "StatefulSet" => stateful_template(spec, errors),
         _ => pod::template(&spec.child("template"), errors),
     }
     let pods = spec.child("template").child("spec");
@@ -42,15 +54,11 @@ pub(super) fn check(kind: &str, object: &Value, is_new: bool, errors: &mut Vec<F
         let detail = format!("activeDeadlineSeconds in {named} is not Supported");
         errors.push(deadline.forbidden(detail));
     }
-    match kind {
-        "Deployment" => deployment(&spec, errors),
-        "DaemonSet" => daemon_strategy(&spec.child("updateStrategy"), errors),
-        "StatefulSet" => stateful(&spec, is_new, errors),
-        _ => {}
-    }
 }
 
-fn selector(kind: &str, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+/// Checks the selector; says whether the real server goes on to look at the template, which it does not if it cannot
+/// make out what is selected.
+fn selector(kind: &str, spec: &Place<'_>, errors: &mut Vec<FieldError>) -> bool {
     let selector = spec.child("selector");
     let template = spec.child("template").child("metadata").child("labels");
     let none = json!({});
@@ -61,7 +69,17 @@ fn selector(kind: &str, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     };
     let mut matches = true;
     if selector.is_set() {
+        let before = errors.len();
         label_selector(&selector, errors);
+        if errors.len() > before {
+            let detail = match kind {
+                "DaemonSet" => return true,
+                "StatefulSet" => "",
+                _ => "invalid label selector",
+            };
+            errors.push(selector.invalid(detail));
+            return false;
+        }
         if selector.value().as_object().is_none_or(Map::is_empty) {
             let named = match kind {
                 "StatefulSet" => "statefulset",
@@ -86,6 +104,7 @@ fn selector(kind: &str, spec: &Place<'_>, errors: &mut Vec<FieldError>) {
             "`selector` does not match template `labels`",
         ));
     }
+    true
 }
 
 fn plain_template(spec: &Place<'_>, errors: &mut Vec<FieldError>) {

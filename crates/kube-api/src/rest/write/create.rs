@@ -76,7 +76,11 @@ pub(crate) async fn create_with(
     namespaces::admit_create(api, resource, &target.namespace, &body)?;
     let base = meta(&body, "generateName").to_owned();
     let generated = meta(&body, "name").is_empty() && !base.is_empty();
+    let derived = target.strategy.derived_labels(&body);
     begin_create(api, cx, target, options, &mut body, &tracking)?;
+    if derived.is_some() && derived.as_ref() == body["metadata"].get("labels") {
+        metadata_mut(&mut body).remove("labels");
+    }
     let mut tries = 0;
     loop {
         let mut object = body.clone();
@@ -108,15 +112,13 @@ pub(crate) async fn create_with(
         match api.store.write(change).await {
             Ok(stored) => {
                 room.keep();
-                target.strategy.after_write(
-                    api,
-                    &Write {
-                        resource,
-                        old: None,
-                        new: Some(&object),
-                    },
-                );
-                if let Some(rest) = target.strategy.settle(api, &object) {
+                let write = Write {
+                    resource,
+                    old: None,
+                    new: Some(&object),
+                };
+                target.strategy.after_write(api, &write);
+                if let Some(rest) = target.strategy.settle(api, &write) {
                     rest.await;
                 }
                 return Ok(Written {

@@ -95,7 +95,11 @@ pub(crate) async fn update(
             Ok(stored) => {
                 room.keep();
                 target.strategy.after_write(api, &write);
-                if let Some(rest) = target.strategy.settle(api, &new) {
+                let left = Write {
+                    new: (!finished).then_some(&new),
+                    ..write
+                };
+                if let Some(rest) = target.strategy.settle(api, &left) {
                     rest.await;
                 }
                 let shown = if finished {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::authorize;
 use crate::identity::{Identity, metadata};
 use crate::rest::{Api, Attributes};
-use crate::server::negotiate::Accept;
+use crate::server::negotiate::{self, Accept};
 use crate::server::{Body, respond};
 use crate::status::StatusError;
 use crate::{discovery, openapi};
@@ -90,11 +91,11 @@ pub(super) fn other(
         ["healthz" | "livez" | "readyz", check] if !ends_with_slash && CHECKS.contains(check) => {
             Some(respond::text(StatusCode::OK, "ok"))
         }
-        ["version"] => Some(respond::json(
-            StatusCode::OK,
-            version(api).to_string().into_bytes(),
-            Accept::json(),
-        )),
+        ["version"] => {
+            let accept = negotiate::document(&parts.headers, &["application/json"])?;
+            let body = version(api).to_string().into_bytes();
+            Some(respond::json(StatusCode::OK, body, accept))
+        }
         [] | ["index.html"] => Some(respond::json(
             StatusCode::OK,
             json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]})
@@ -111,7 +112,8 @@ pub(super) fn other(
             Some(respond::public(keys, "application/jwk-set+json"))
         }
         ["api" | "apis", ..] => {
-            discovery::handle(api, &path, &parts.headers).map(whole)
+            let found = discovery::handle(api, &path, &parts.headers);
+            found.map(|found| in_form(found, &path, &parts.headers)).transpose()?
         }
         ["openapi", ..] => {
             openapi::handle(api, &path, parts.uri.query(), &parts.headers).map(whole)
@@ -124,6 +126,36 @@ pub(super) fn other(
         (None, ["apis", group, _, ..]) => no_resource(api, group),
         (None, _) => Ok(not_found()),
     }
+}
+
+/// A discovery document in the form that the client reads; the aggregated one has but one.
+fn in_form(
+    found: Response<Bytes>,
+    path: &[&str],
+    headers: &HeaderMap,
+) -> Result<Response<Body>, StatusError> {
+    let plain = found
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|media| media == "application/json");
+    if !plain || found.status() != StatusCode::OK {
+        return Ok(whole(found));
+    }
+    // The list of groups has no router of its own before it.
+    let routed = if path == ["apis"] {
+        &[][..]
+    } else {
+        negotiate::BODY_TYPES
+    };
+    let accept = negotiate::document(headers, routed)?;
+    if accept.is_plain() {
+        return Ok(whole(found));
+    }
+    Ok(respond::json(
+        StatusCode::OK,
+        found.into_body().to_vec(),
+        accept,
+    ))
 }
 
 pub(super) fn whole(response: Response<Bytes>) -> Response<Body> {

@@ -90,8 +90,8 @@ pub(super) async fn run<B: RequestBody>(
     let query = &request.query;
     let accept = request.accept().map_err(|error| {
         // Built-in kinds are refused by the router, custom ones by the handler.
-        if error.code == StatusCode::NOT_ACCEPTABLE && !resource.custom && !request.wants_shape() {
-            StatusError::no_representation()
+        if error.code == StatusCode::NOT_ACCEPTABLE && !resource.custom && !request.is_routed() {
+            StatusError::no_representation(negotiate::BODY_TYPES)
         } else {
             error
         }
@@ -324,6 +324,12 @@ async fn called_with<B: RequestBody>(
     };
     let cx = request.context(options);
     let Decoded { mut value, notes } = object_body(request, &kind.kind, body).await?;
+    if value["apiVersion"]
+        .as_str()
+        .is_some_and(|version| action.is_older(version))
+    {
+        value["apiVersion"] = kind.api_version().into();
+    }
     write::check_call(kind, &cx, namespace, &mut value, &notes, options)?;
     Ok(value)
 }

@@ -36,7 +36,7 @@ pub(super) fn printer(group: &str, resource: &str) -> Option<Printer> {
             })
         }
         ("networking.k8s.io", "ipaddresses") => {
-            printer(const { &[NAME, text("ParentRef")] }, ip_address)
+            printer(const { &[NAME, text("ParentRef"), AGE] }, ip_address)
         }
         ("coordination.k8s.io", "leases") => {
             printer(const { &[NAME, text("Holder"), AGE] }, |row| {
@@ -232,7 +232,7 @@ fn ip_address(row: &Row<'_>) -> Vec<Value> {
             )
         },
     );
-    vec![row.name(), json!(parent)]
+    vec![row.name(), json!(parent), row.age()]
 }
 
 const STORAGE_CLASS: &[Column] = &[
