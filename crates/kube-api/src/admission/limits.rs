@@ -20,7 +20,7 @@ const OF_PODS: [&str; 2] = ["cpu", "memory"];
 const MAX_MILLIS: i64 = i64::MAX / 1000;
 
 /// Amounts by their names.
-pub(super) type Amounts = BTreeMap<String, Quantity>;
+pub(crate) type Amounts = BTreeMap<String, Quantity>;
 
 /// The limits of all ranges of a namespace, each range's in a list.
 fn ranges(api: &Api, namespace: &str) -> Vec<Vec<Value>> {
@@ -322,11 +322,28 @@ fn raise(to: &mut Amounts, least: &Amounts) {
     }
 }
 
-/// What a pod as a whole asks for in `requests` or `limits`: its containers together, or more if one of those that run
-/// before them needs more, together with those that stay; and what it says of itself.
+/// What a pod as a whole asks for in `requests` or `limits`: its containers together, and what it says of itself.
 pub(super) fn of_pod(pod: &Value, member: &str) -> Amounts {
-    let spec = &pod["spec"];
-    let list = |name: &str| spec[name].as_array().into_iter().flatten();
+    let Some(spec) = pod["spec"].as_object() else {
+        return Amounts::new();
+    };
+    let mut sum = of_containers(spec, member);
+    let stated = spec
+        .get("resources")
+        .map(|stated| amounts(&stated[member]))
+        .unwrap_or_default()
+        .into_iter();
+    sum.extend(stated.filter(|(name, _)| OF_PODS.contains(&name.as_str())));
+    sum
+}
+
+/// What the containers of a pod's specification ask for in `requests` or `limits`: together, or more if one of those that
+/// run before them needs more, together with those that stay.
+pub(crate) fn of_containers(spec: &Map<String, Value>, member: &str) -> Amounts {
+    let list = |name: &str| {
+        let containers = spec.get(name).and_then(Value::as_array);
+        containers.into_iter().flatten()
+    };
     let mut sum = Amounts::new();
     for container in list("containers") {
         add(&mut sum, &amounts(&container["resources"][member]));
@@ -345,8 +362,6 @@ pub(super) fn of_pod(pod: &Value, member: &str) -> Amounts {
         }
     }
     raise(&mut sum, &before);
-    let whole = amounts(&spec["resources"][member]).into_iter();
-    sum.extend(whole.filter(|(name, _)| OF_PODS.contains(&name.as_str())));
     sum
 }
 

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::admission::limits::of_containers;
+
 type Members = Map<String, Value>;
 
 /// Where a DaemonSet counts the changes of its template (kubernetes `pkg/apis/apps/v1/conversion.go`).
@@ -158,9 +160,11 @@ fn set(members: &mut Members, name: &str, value: Value) {
     }
 }
 
-/// Sets a member only if it does not occur at all.
+/// Sets a member that may be empty, only if it does not occur or is null.
 fn set_missing(members: &mut Members, name: &str, value: Value) {
-    members.entry(name).or_insert(value);
+    if members.get(name).is_none_or(Value::is_null) {
+        members.insert(name.to_owned(), value);
+    }
 }
 
 /// Sets a number that is absent or 0.
@@ -222,17 +226,6 @@ fn pod_spec(spec: &mut Members) {
         each(spec, list, container);
     }
     each(spec, "volumes", volume);
-    if spec.get("hostNetwork") == Some(&Value::Bool(true)) {
-        for list in ["containers", "initContainers"] {
-            each(spec, list, |container| {
-                each(container, "ports", |port| {
-                    if let Some(number) = port.get("containerPort").cloned() {
-                        set(port, "hostPort", number);
-                    }
-                });
-            });
-        }
-    }
 }
 
 /// What holds for pods only.
@@ -257,6 +250,66 @@ fn pod(spec: &mut Members) {
             });
         });
     }
+    whole(spec);
+    if spec.get("hostNetwork") == Some(&Value::Bool(true)) {
+        for list in ["containers", "initContainers"] {
+            each(spec, list, |container| {
+                each(container, "ports", |port| {
+                    if let Some(number) = port.get("containerPort").and_then(Value::as_i64) {
+                        set_number(port, "hostPort", number);
+                    }
+                });
+            });
+        }
+    }
+}
+
+/// What a pod says as a whole, where it says a part only: huge pages are those of its containers, requests those of its
+/// containers or else its limits.
+fn whole(spec: &mut Members) {
+    let [requests, limits] = ["requests", "limits"].map(|member| of_containers(spec, member));
+    with(spec, "resources", |resources| {
+        let stated = |resources: &Members, member: &str| {
+            let stated = resources.get(member).and_then(Value::as_object);
+            stated.cloned().unwrap_or_default()
+        };
+        let asked = stated(resources, "requests");
+        if asked.is_empty() && stated(resources, "limits").is_empty() {
+            return;
+        }
+        let huge = |name: &str| name.starts_with("hugepages-");
+        let overcommitted = |name: &str| matches!(name, "cpu" | "memory");
+        let pages = limits
+            .into_iter()
+            .filter(|(name, _)| huge(name) && !asked.contains_key(name))
+            .map(|(name, amount)| (name, json!(amount.to_string())));
+        fill(resources, "limits", pages.collect());
+        let most = stated(resources, "limits");
+        if most.is_empty() {
+            return;
+        }
+        let used = requests
+            .into_iter()
+            .filter(|(name, _)| overcommitted(name))
+            .map(|(name, amount)| (name, json!(amount.to_string())));
+        fill(resources, "requests", used.collect());
+        let rest = most
+            .into_iter()
+            .filter(|(name, _)| overcommitted(name) || huge(name));
+        fill(resources, "requests", rest.collect());
+    });
+}
+
+/// Adds what a list of amounts lacks.
+fn fill(resources: &mut Members, member: &str, amounts: Vec<(String, Value)>) {
+    if amounts.is_empty() {
+        return;
+    }
+    within(resources, member, |held| {
+        for (name, amount) in amounts {
+            held.entry(name).or_insert(amount);
+        }
+    });
 }
 
 /// `Always` for an image without a tag or with the tag `latest`.

@@ -179,6 +179,7 @@ impl Strategy for BuiltIn {
                 forget(object, &["configSource"]);
             }
             ("", "Pod") => pods::prepare_pod(object, cx.now),
+            ("", "ServiceAccount") => name_secrets(object),
             ("", "Service") => {
                 drop_status(object);
                 services::allocate(api, object, None);
@@ -246,6 +247,7 @@ impl Strategy for BuiltIn {
             ("", "PersistentVolumeClaim") => claims::prepare(new, Some(old)),
             ("coordination.k8s.io", "Lease") => forget(new, &NOT_OF_LEASES),
             ("", "Node") => forget(new, &["configSource"]),
+            ("", "ServiceAccount") => name_secrets(new),
             _ => {}
         }
         conform::forget_empty(&self.api_version, &self.kind, new);
@@ -433,6 +435,16 @@ fn forget(object: &mut Value, members: &[&str]) {
 fn drop_status(object: &mut Value) {
     if let Some(members) = object.as_object_mut() {
         members.remove("status");
+    }
+}
+
+/// Secrets of an account are known by their names alone (kubernetes `pkg/registry/core/serviceaccount/strategy.go`).
+fn name_secrets(account: &mut Value) {
+    let secrets = account.get_mut("secrets").and_then(Value::as_array_mut);
+    for secret in secrets.into_iter().flatten() {
+        if let Some(members) = secret.as_object_mut() {
+            members.retain(|member, _| member == "name");
+        }
     }
 }
 

@@ -134,14 +134,20 @@ pub(super) fn keep_observed(pod: &mut Value, old: &Value) {
     }
 }
 
-/// The quality-of-service class (kubernetes `pkg/apis/core/v1/helper/qos`).
+/// The quality-of-service class (kubernetes `pkg/apis/core/v1/helper/qos`): what the pod says as a whole decides, else
+/// what its containers say.
 fn quality(pod: &Value) -> &'static str {
-    let lists = ["/spec/containers", "/spec/initContainers"];
+    let lists: &[&str] = if pod["spec"]["resources"].is_object() {
+        &[]
+    } else {
+        &["/spec/containers", "/spec/initContainers"]
+    };
+    let whole = lists.is_empty().then(|| &pod["spec"]);
     let containers = || {
-        lists
+        let listed = lists
             .iter()
-            .filter_map(|list| pod.pointer(list).and_then(Value::as_array))
-            .flatten()
+            .filter_map(|list| pod.pointer(list).and_then(Value::as_array));
+        listed.flatten().chain(whole)
     };
     let amount = |container: &Value, kind: &str, resource: &str| {
         container["resources"][kind]

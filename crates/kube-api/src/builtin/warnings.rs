@@ -1,9 +1,13 @@
 //! What the real server warns of in built-in kinds (kubernetes `pkg/api/{pod,service}/warnings.go`, v1.36).
 //!
-//! Left out: forms of IP addresses that will be refused one day, and annotations of releases long gone.
+//! Left out: forms of IP addresses that will be refused one day, annotations of releases long gone, and keys that do not
+//! fit their certificates.
+
+mod certificates;
 
 use std::collections::BTreeMap;
 
+use drover_structural::names;
 use serde_json::Value;
 
 use super::validation::{Place, read_quantity};
@@ -13,8 +17,13 @@ pub(super) fn of(group: &str, kind: &str, new: &Value, old: Option<&Value>) -> V
     let generation = |object: &Value| object["metadata"]["generation"].as_i64();
     let same = old.is_some_and(|old| generation(old) == generation(new));
     let spec = Place::of(new, "spec");
-    match (group, kind) {
+    let mut warnings = Vec::new();
+    if old.is_none() {
+        warnings.extend(hostname(group, kind, new));
+    }
+    warnings.extend(match (group, kind) {
         ("", "Service") => service(&spec),
+        ("", "Secret") => certificates::of(new).into_iter().collect(),
         ("discovery.k8s.io", "EndpointSlice") if old.is_none() && new["addressType"] == "FQDN" => {
             vec!["spec.addressType: FQDN endpoints are deprecated".to_owned()]
         }
@@ -42,7 +51,26 @@ pub(super) fn of(group: &str, kind: &str, new: &Value, old: Option<&Value>) -> V
         }
         ("", "PodTemplate") if !same => pod(&Place::of(new, "template").child("spec")),
         _ => Vec::new(),
-    }
+    });
+    warnings
+}
+
+/// Names become those of hosts, which are single labels.
+fn hostname(group: &str, kind: &str, new: &Value) -> Option<String> {
+    let of = match (group, kind) {
+        ("", "Pod") => "the Pod's hostname",
+        ("apps", "Deployment" | "ReplicaSet")
+        | ("batch", "Job" | "CronJob")
+        | ("", "ReplicationController") => "Pod names and hostnames",
+        _ => return None,
+    };
+    let problems = names::dns_1123_label(new["metadata"]["name"].as_str().unwrap_or_default());
+    (!problems.is_empty()).then(|| {
+        format!(
+            "metadata.name: this is used in {of}, which can result in surprising behavior; a DNS label is recommended: [{}]",
+            problems.join(" ")
+        )
+    })
 }
 
 fn service(spec: &Place<'_>) -> Vec<String> {
@@ -283,7 +311,7 @@ mod tests {
     fn templates_are_looked_at_when_they_change() {
         let set = |generation: i64| {
             json!({
-                "metadata": {"generation": generation},
+                "metadata": {"name": "r", "generation": generation},
                 "spec": {"template": {"spec": {"terminationGracePeriodSeconds": -1, "containers": []}}},
             })
         };

@@ -1,37 +1,47 @@
-//! Containers of a pod: names, images, ports, environment, mounts, resources, probes.
+//! Containers of a pod: names, images, ports, resources; what stands in them.
 
-use std::collections::BTreeSet;
+mod environment;
+mod mounts;
+mod probes;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use drover_structural::quantity::Quantity;
 use drover_structural::{FieldError, names};
 use serde_json::Value;
 
-use super::place::{Place, not_negative, one_of, perhaps_one_of, port, problems, required};
-use super::volumes::no_steps_back;
+use super::place::{Place, one_of, perhaps_one_of, problems, required};
+use super::security;
+
+const RESTARTS: [&str; 3] = ["Always", "Never", "OnFailure"];
+
+/// What containers need to know of their pod.
+pub(super) struct Around<'o> {
+    /// The volumes by name, and whether each can be a device.
+    pub(super) volumes: BTreeMap<&'o str, bool>,
+    /// Seconds to end.
+    pub(super) grace: i64,
+    /// Whether users are those of the host.
+    pub(super) host_users: bool,
+    /// The names of the claims of devices.
+    pub(super) claims: BTreeSet<&'o str>,
+}
 
 /// The containers that run together.
-pub(super) fn regular(
-    containers: &Place<'_>,
-    volumes: &BTreeSet<&str>,
-    errors: &mut Vec<FieldError>,
-) {
+pub(super) fn regular(containers: &Place<'_>, around: &Around<'_>, errors: &mut Vec<FieldError>) {
     if containers.items().is_empty() {
         errors.push(containers.missing(""));
         return;
     }
     let mut names = BTreeSet::new();
     for container in containers.items() {
-        common(&container, volumes, errors);
+        common(&container, around, errors);
         let name = container.child("name");
         if !names.insert(name.text()) {
             errors.push(FieldError::duplicate(name.path(), name.text()));
         }
-        probes(&container, errors);
-        perhaps_one_of(
-            &container.child("restartPolicy"),
-            &["Always", "Never", "OnFailure"],
-            errors,
-        );
+        probes::check(&container, around.grace, errors);
+        perhaps_one_of(&container.child("restartPolicy"), &RESTARTS, errors);
     }
     host_ports(&containers.items(), errors);
 }
@@ -40,18 +50,19 @@ pub(super) fn regular(
 pub(super) fn initial<'o>(
     containers: &Place<'o>,
     mut names: BTreeSet<&'o str>,
-    volumes: &BTreeSet<&str>,
+    around: &Around<'_>,
     errors: &mut Vec<FieldError>,
 ) {
     for container in containers.items() {
-        common(&container, volumes, errors);
+        common(&container, around, errors);
         let name = container.child("name");
         if !name.is_empty() && !names.insert(name.text()) {
             errors.push(name.duplicate());
         }
         host_ports(std::slice::from_ref(&container), errors);
+        perhaps_one_of(&container.child("restartPolicy"), &RESTARTS, errors);
         if container.child("restartPolicy").text() == "Always" {
-            probes(&container, errors);
+            probes::check(&container, around.grace, errors);
             continue;
         }
         for member in [
@@ -88,13 +99,13 @@ const NOT_EPHEMERAL: [&str; 8] = [
 pub(super) fn ephemeral(
     containers: &Place<'_>,
     others: &BTreeSet<&str>,
-    volumes: &BTreeSet<&str>,
+    around: &Around<'_>,
     errors: &mut Vec<FieldError>,
 ) {
     let detail = "cannot be set for an Ephemeral Container";
     let mut names = others.clone();
     for container in containers.items() {
-        common(&container, volumes, errors);
+        common(&container, around, errors);
         let name = container.child("name");
         if !names.insert(name.text()) {
             errors.push(FieldError::duplicate(name.path(), name.text()));
@@ -141,7 +152,7 @@ fn host_ports(containers: &[Place<'_>], errors: &mut Vec<FieldError>) {
     }
 }
 
-fn common(container: &Place<'_>, volumes: &BTreeSet<&str>, errors: &mut Vec<FieldError>) {
+fn common(container: &Place<'_>, around: &Around<'_>, errors: &mut Vec<FieldError>) {
     let part = |name: &str| container.child(name);
     let name = part("name");
     required(&name, errors);
@@ -159,15 +170,36 @@ fn common(container: &Place<'_>, volumes: &BTreeSet<&str>, errors: &mut Vec<Fiel
         errors,
     );
     ports(&part("ports"), errors);
-    environment(&part("env"), errors);
-    sources(&part("envFrom"), errors);
-    mounts(&part("volumeMounts"), volumes, errors);
+    environment::check(&part("env"), errors);
+    environment::sources(&part("envFrom"), errors);
+    mounts::check(container, around, errors);
     one_of(
         &part("imagePullPolicy"),
         &["Always", "IfNotPresent", "Never"],
         errors,
     );
-    resources(&part("resources"), errors);
+    resources(&part("resources"), resource_name, &around.claims, errors);
+    resizes(&part("resizePolicy"), errors);
+    security::container(&part("securityContext"), around.host_users, errors);
+}
+
+/// Whether a container starts anew when it gets more or less; the real server does not tell of which resource.
+fn resizes(policies: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let mut seen = BTreeSet::new();
+    for policy in policies.items() {
+        let called = |member: &str| policy.child(member).called(policies.path().to_owned());
+        let name = called("resourceName");
+        if name.is_empty() {
+            errors.push(name.missing(""));
+        } else if !matches!(name.text(), "cpu" | "memory") {
+            errors.push(name.unsupported(&["cpu", "memory"]));
+        }
+        if !seen.insert(name.text()) {
+            errors.push(FieldError::duplicate(policy.path(), name.text()));
+        }
+        let restart = called("restartPolicy");
+        one_of(&restart, &["NotRequired", "RestartContainer"], errors);
+    }
 }
 
 fn ports(ports: &Place<'_>, errors: &mut Vec<FieldError>) {
@@ -195,148 +227,32 @@ fn ports(ports: &Place<'_>, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn environment(variables: &Place<'_>, errors: &mut Vec<FieldError>) {
-    for variable in variables.items() {
-        let name = variable.child("name");
-        if name.is_empty() {
-            errors.push(name.missing(""));
-        } else {
-            variable_name(&name, errors);
-        }
-        let from = variable.child("valueFrom");
-        if from.is_set() {
-            value_source(&from, !variable.child("value").is_empty(), errors);
-        }
-    }
-}
-
-fn variable_name(name: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let printable = |character: char| matches!(character, ' '..='~') && character != '=';
-    if !name.text().chars().all(printable) {
-        errors.push(name.invalid("a valid environment variable name must consist only of printable ASCII characters other than '='"));
-    }
-}
-
-fn value_source(from: &Place<'_>, has_value: bool, errors: &mut Vec<FieldError>) {
-    let mut n_sources = 0;
-    for source in [
-        "fieldRef",
-        "resourceFieldRef",
-        "configMapKeyRef",
-        "secretKeyRef",
-        "fileKeyRef",
-    ] {
-        let place = from.child(source);
-        if !place.is_set() {
-            continue;
-        }
-        n_sources += 1;
-        match source {
-            "configMapKeyRef" | "secretKeyRef" => {
-                let name = place.child("name");
-                let found = names::dns_1123_subdomain(name.text()).into_iter();
-                errors.extend(
-                    found.map(|problem| FieldError::invalid(name.path(), name.text(), problem)),
-                );
-                let key = place.child("key");
-                if key.is_empty() {
-                    errors.push(key.missing(""));
-                } else {
-                    problems(&key, names::config_key(key.text()), errors);
-                }
-            }
-            "fieldRef" => required(&place.child("fieldPath"), errors),
-            "resourceFieldRef" => required(&place.child("resource"), errors),
-            _ => {}
-        }
-    }
-    let detail = match n_sources {
-        0 => {
-            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
-        }
-        _ if has_value => "may not be specified when `value` is not empty",
-        1 => return,
-        _ => "may not have more than one field specified at a time",
-    };
-    errors.push(FieldError::invalid(from.path(), "", detail));
-}
-
-fn sources(sources: &Place<'_>, errors: &mut Vec<FieldError>) {
-    for source in sources.items() {
-        let prefix = source.child("prefix");
-        if !prefix.is_empty() {
-            variable_name(&prefix, errors);
-        }
-        let mut n_sources = 0;
-        for kind in ["configMapRef", "secretRef"] {
-            let reference = source.child(kind);
-            if !reference.is_set() {
-                continue;
-            }
-            n_sources += 1;
-            let name = reference.child("name");
-            if name.is_empty() {
-                errors.push(name.missing(""));
-            } else {
-                problems(&name, names::dns_1123_subdomain(name.text()), errors);
-            }
-        }
-        let detail = match n_sources {
-            0 => "must specify one of: `configMapRef` or `secretRef`",
-            1 => continue,
-            _ => "may not have more than one field specified at a time",
-        };
-        errors.push(FieldError::invalid(sources.path(), "", detail));
-    }
-}
-
-fn mounts(mounts: &Place<'_>, volumes: &BTreeSet<&str>, errors: &mut Vec<FieldError>) {
-    let mut taken = BTreeSet::new();
-    for mount in mounts.items() {
-        let name = mount.child("name");
-        required(&name, errors);
-        if !volumes.contains(name.text()) {
-            errors.push(FieldError::not_found(name.path(), name.text()));
-        }
-        let path = mount.child("mountPath");
-        required(&path, errors);
-        if !taken.insert(path.text()) {
-            errors.push(FieldError::invalid(
-                path.path(),
-                path.text(),
-                "must be unique",
-            ));
-        }
-        for member in ["subPath", "subPathExpr"] {
-            // The real server leaves the place in the list out of these paths.
-            let called = mounts.child(member).path().to_owned();
-            let inner = mount.child(member).called(called);
-            if inner.text().starts_with('/') {
-                errors.push(inner.invalid("must be a relative path"));
-            }
-            no_steps_back(&inner, errors);
-        }
-        if !mount.child("subPath").is_empty() && !mount.child("subPathExpr").is_empty() {
-            errors.push(
-                mount
-                    .child("subPathExpr")
-                    .invalid("subPathExpr and subPath are mutually exclusive"),
-            );
-        }
-    }
-}
-
 /// Requests and limits: names, amounts, and that no request is above its limit.
-pub(super) fn resources(resources: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let limits = resources.child("limits");
-    for (name, amount) in limits.members() {
-        resource_name(name, &amount, errors);
-        quantity(name, &amount, errors);
+pub(super) fn resources(
+    resources: &Place<'_>,
+    check_name: fn(&str, &Place<'_>, &mut Vec<FieldError>),
+    claims: &BTreeSet<&str>,
+    errors: &mut Vec<FieldError>,
+) {
+    let (limits, requests) = (resources.child("limits"), resources.child("requests"));
+    let named = |prefix: fn(&str) -> bool| {
+        let lists = [limits.members(), requests.members()];
+        lists.iter().flatten().any(|(name, _)| prefix(name))
+    };
+    if named(|name| name.starts_with("hugepages-"))
+        && !named(|name| matches!(name, "cpu" | "memory"))
+    {
+        errors.push(resources.forbidden("HugePages require cpu or memory"));
     }
-    let requests = resources.child("requests");
-    for (name, amount) in requests.members() {
-        resource_name(name, &amount, errors);
+    for (name, amount) in limits.members() {
+        check_name(name, &amount, errors);
         quantity(name, &amount, errors);
+        pages(name, &amount, errors);
+    }
+    for (name, amount) in requests.members() {
+        check_name(name, &amount, errors);
+        quantity(name, &amount, errors);
+        pages(name, &amount, errors);
         let limit = limits.child(name);
         let overcommits = !name.contains('/') && !name.starts_with("hugepages-");
         let (wanted, most) = (read(amount.value()), read(limit.value()));
@@ -355,6 +271,62 @@ pub(super) fn resources(resources: &Place<'_>, errors: &mut Vec<FieldError>) {
         };
         let shown = wanted.map(|wanted| wanted.to_string()).unwrap_or_default();
         errors.push(FieldError::invalid(requests.path(), shown, detail));
+    }
+    claimed(&resources.child("claims"), claims, errors);
+}
+
+/// Claims of devices that are used are among the pod's.
+fn claimed(used: &Place<'_>, claims: &BTreeSet<&str>, errors: &mut Vec<FieldError>) {
+    // Under a claim's name: the requests in it that are used, nothing for all of them.
+    let mut seen: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for place in used.items() {
+        let name = place.child("name").text();
+        let request = place.child("request");
+        if name.is_empty() {
+            errors.push(place.missing(""));
+            continue;
+        }
+        let before = seen.entry(name).or_default();
+        let all = before.contains("");
+        if !all && !request.is_empty() {
+            problems(&request, names::dns_1123_label(request.text()), errors);
+        }
+        if all || (request.is_empty() && !before.is_empty()) {
+            errors.push(FieldError::duplicate(place.path(), name));
+        } else if before.contains(request.text()) {
+            let twice = format!("{name}/{}", request.text());
+            errors.push(FieldError::duplicate(place.path(), twice));
+        }
+        before.insert(request.text());
+        if !claims.contains(name) {
+            let mut error = FieldError::not_found(place.path(), name);
+            let known: Vec<&str> = claims.iter().copied().collect();
+            error.detail = if known.is_empty() {
+                "must be one of the names in pod.spec.resourceClaims which is empty".to_owned()
+            } else {
+                let known = known.join(", ");
+                format!("must be one of the names in pod.spec.resourceClaims: {known}")
+            };
+            errors.push(error);
+        }
+    }
+}
+
+/// Large pages come whole.
+fn pages(name: &str, amount: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let size = name
+        .strip_prefix("hugepages-")
+        .and_then(|size| size.parse::<Quantity>().ok())
+        .map_or(0, Quantity::value);
+    if let (1.., Some(value)) = (size, read(amount.value()))
+        && value.value() % size != 0
+    {
+        let detail = format!("{value} is not positive integer multiple of {name}");
+        errors.push(FieldError::invalid(
+            amount.path(),
+            value.to_string(),
+            detail,
+        ));
     }
 }
 
@@ -415,72 +387,5 @@ pub(super) fn quantity(name: &str, amount: &Place<'_>, errors: &mut Vec<FieldErr
             value.to_string(),
             "must be an integer",
         ));
-    }
-}
-
-fn probes(container: &Place<'_>, errors: &mut Vec<FieldError>) {
-    for kind in ["livenessProbe", "readinessProbe", "startupProbe"] {
-        let probe = container.child(kind);
-        if !probe.is_set() {
-            continue;
-        }
-        handler(&probe, errors);
-        for member in [
-            "initialDelaySeconds",
-            "timeoutSeconds",
-            "periodSeconds",
-            "successThreshold",
-            "failureThreshold",
-        ] {
-            not_negative(&probe.child(member), errors);
-        }
-        let grace = probe.child("terminationGracePeriodSeconds");
-        if grace.number().is_some_and(|seconds| seconds <= 0) {
-            errors.push(grace.invalid("must be greater than 0"));
-        }
-        let threshold = probe.child("successThreshold");
-        if kind == "readinessProbe" {
-            if grace.is_set() {
-                errors.push(grace.invalid("must not be set for readinessProbes"));
-            }
-        } else if threshold.number() != Some(1) {
-            errors.push(threshold.invalid("must be 1"));
-        }
-    }
-    let lifecycle = container.child("lifecycle");
-    for hook in ["postStart", "preStop"] {
-        let hook = lifecycle.child(hook);
-        if hook.is_set() {
-            handler(&hook, errors);
-        }
-    }
-}
-
-/// One way to ask a container something.
-fn handler(holder: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let mut n_handlers = 0;
-    for kind in ["exec", "httpGet", "tcpSocket", "grpc", "sleep"] {
-        let handler = holder.child(kind);
-        if !handler.is_set() {
-            continue;
-        }
-        n_handlers += 1;
-        if n_handlers > 1 {
-            errors.push(handler.forbidden("may not specify more than 1 handler type"));
-            continue;
-        }
-        match kind {
-            "exec" => required(&handler.child("command"), errors),
-            "httpGet" => {
-                required(&handler.child("path"), errors);
-                port(&handler.child("port"), errors);
-                one_of(&handler.child("scheme"), &["HTTP", "HTTPS"], errors);
-            }
-            "tcpSocket" => port(&handler.child("port"), errors),
-            _ => {}
-        }
-    }
-    if n_handlers == 0 {
-        errors.push(holder.missing("must specify a handler type"));
     }
 }

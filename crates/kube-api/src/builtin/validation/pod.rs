@@ -3,19 +3,46 @@
 //! Owns what stands beside containers and volumes. Not looked at: what only kubelets of Windows, device claims and user
 //! namespaces need.
 
+mod affinity;
+mod network;
+mod whole;
+
 use std::collections::BTreeSet;
 
 use drover_structural::{FieldError, names};
 
-use super::place::{Place, label_selector, labels, one_of, perhaps_one_of, problems};
-use super::{container, volumes};
+use super::container::Around;
+use super::place::{Place, labels, one_of, perhaps_one_of, problems, required};
+use super::{container, security, volumes};
+
+/// Seconds that a pod has to end if it does not say.
+const USUAL_GRACE: i64 = 30;
 
 pub(super) const MOST_SECONDS: i64 = i32::MAX as i64;
 
-/// What is wrong with the specification at `spec`.
+/// What is wrong with the specification of a pod at `spec`.
 pub(super) fn check(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let volumes = volumes::check(&spec.child("volumes"), errors);
-    container::regular(&spec.child("containers"), &volumes, errors);
+    network::host_of_pod(spec, errors);
+    specification(spec, errors);
+}
+
+/// What is wrong with the specification at `spec`, of a pod or a template.
+fn specification(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let around = Around {
+        volumes: volumes::check(&spec.child("volumes"), errors),
+        grace: spec
+            .child("terminationGracePeriodSeconds")
+            .number()
+            .unwrap_or(USUAL_GRACE),
+        host_users: security::has_host_users(spec),
+        claims: spec
+            .child("resourceClaims")
+            .items()
+            .iter()
+            .map(|claim| claim.child("name").text())
+            .collect(),
+    };
+    container::regular(&spec.child("containers"), &around, errors);
     let names = spec.child("containers");
     let names = names
         .items()
@@ -24,7 +51,7 @@ pub(super) fn check(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     container::initial(
         &spec.child("initContainers"),
         names.collect(),
-        &volumes,
+        &around,
         errors,
     );
     let lists = ["containers", "initContainers"].map(|list| spec.child(list).items());
@@ -32,9 +59,10 @@ pub(super) fn check(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     container::ephemeral(
         &spec.child("ephemeralContainers"),
         &others.collect(),
-        &volumes,
+        &around,
         errors,
     );
+    whole::resources(spec, &around.claims, errors);
     one_of(
         &spec.child("restartPolicy"),
         &["Always", "OnFailure", "Never"],
@@ -46,8 +74,8 @@ pub(super) fn check(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
         errors,
     );
     labels(&spec.child("nodeSelector"), errors);
-    spread(&spec.child("topologySpreadConstraints"), errors);
-    node_affinity(&spec.child("affinity").child("nodeAffinity"), errors);
+    affinity::spread(&spec.child("topologySpreadConstraints"), errors);
+    affinity::check(&spec.child("affinity"), errors);
     for member in ["serviceAccountName", "nodeName", "priorityClassName"] {
         let name = spec.child(member);
         if !name.is_empty() {
@@ -68,12 +96,8 @@ pub(super) fn check(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
         errors.push(deadline.invalid("must be between 1 and 2147483647, inclusive"));
     }
     tolerations(&spec.child("tolerations"), errors);
-    for alias in spec.child("hostAliases").items() {
-        super::service::address(&alias.child("ip"), errors);
-        for name in alias.child("hostnames").items() {
-            problems(&name, names::dns_1123_subdomain(name.text()), errors);
-        }
-    }
+    network::aliases(&spec.child("hostAliases"), errors);
+    network::dns(spec, errors);
     let class = spec.child("runtimeClassName");
     if class.is_set() {
         problems(&class, names::dns_1123_subdomain(class.text()), errors);
@@ -83,14 +107,75 @@ pub(super) fn check(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
         &["Never", "PreemptLowerPriority"],
         errors,
     );
-    host_network(spec, errors);
+    security::pod(spec, errors);
+    rest(spec, errors);
     let gates = spec.child("schedulingGates").items();
     let mut seen = BTreeSet::new();
     for gate in &gates {
         let name = gate.child("name");
-        problems(&name, names::qualified_name(name.text()), errors);
+        let found = names::qualified_name(name.text()).into_iter();
+        errors.extend(found.map(|problem| FieldError::invalid(gate.path(), name.text(), problem)));
         if !seen.insert(name.text()) {
             errors.push(FieldError::duplicate(gate.path(), name.text()));
+        }
+    }
+}
+
+/// What few pods say.
+fn rest(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
+    for gate in spec.child("readinessGates").items() {
+        let kind = gate.child("conditionType");
+        let found = names::qualified_name(kind.text()).into_iter();
+        errors.extend(found.map(|problem| FieldError::invalid(kind.path(), kind.text(), problem)));
+    }
+    let system = spec.child("os");
+    if system.is_set() {
+        let name = system.child("name");
+        if name.is_empty() {
+            errors.push(name.missing(""));
+        } else if !matches!(name.text(), "linux" | "windows") {
+            errors.push(FieldError::not_supported(
+                system.path(),
+                name.text(),
+                ["linux", "windows"],
+            ));
+        }
+    }
+    let overhead = spec.child("overhead");
+    for (name, amount) in overhead.members() {
+        let amount = amount.called(format!("{}.limits[{name}]", overhead.path()));
+        container::resource_name(name, &amount, errors);
+        container::quantity(name, &amount, errors);
+    }
+    claims(&spec.child("resourceClaims"), errors);
+}
+
+/// Claims of devices.
+fn claims(claims: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let mut seen = BTreeSet::new();
+    for claim in claims.items() {
+        let name = claim.child("name");
+        required(&name, errors);
+        if !name.is_empty() {
+            if seen.insert(name.text()) {
+                problems(&name, names::dns_1123_label(name.text()), errors);
+            } else {
+                errors.push(name.duplicate());
+            }
+        }
+        let sources = ["resourceClaimName", "resourceClaimTemplateName"];
+        let [one, template] = sources.map(|member| claim.child(member));
+        match (one.is_set(), template.is_set()) {
+            (true, true) => errors.push(claim.invalid(
+                "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
+            )),
+            (false, false) => errors.push(claim.invalid(
+                "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`",
+            )),
+            _ => {}
+        }
+        for source in [one, template].iter().filter(|source| source.is_set()) {
+            problems(source, names::dns_1123_subdomain(source.text()), errors);
         }
     }
 }
@@ -101,124 +186,12 @@ pub(super) fn template(template: &Place<'_>, errors: &mut Vec<FieldError>) {
     // The real server leaves `metadata` out of these paths.
     let called = template.child("labels").path().to_owned();
     labels(&metadata.child("labels").called(called), errors);
-    check(&template.child("spec"), errors);
+    let spec = template.child("spec");
+    network::host_of_template(&spec, errors);
+    specification(&spec, errors);
     let ephemeral = template.child("spec").child("ephemeralContainers");
     if !ephemeral.is_empty() {
         errors.push(ephemeral.forbidden("ephemeral containers not allowed in pod template"));
-    }
-}
-
-/// Ports of containers on the host's network are ports of the host.
-fn host_network(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
-    if !spec.child("hostNetwork").is_true() {
-        return;
-    }
-    for list in ["containers", "initContainers"] {
-        for container in spec.child(list).items() {
-            for port in container.child("ports").items() {
-                let (inside, host) = (port.child("containerPort"), port.child("hostPort"));
-                if host.number() != inside.number() {
-                    errors.push(FieldError::invalid(
-                        host.path(),
-                        host.number().unwrap_or(0),
-                        "must match `containerPort` when `hostNetwork` is true",
-                    ));
-                }
-            }
-        }
-    }
-}
-
-fn spread(constraints: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let constraints = constraints.items();
-    for (index, constraint) in constraints.iter().enumerate() {
-        let skew = constraint.child("maxSkew");
-        if skew.number().unwrap_or(0) <= 0 {
-            errors.push(FieldError::invalid(
-                skew.path(),
-                skew.number().unwrap_or(0),
-                "must be greater than 0",
-            ));
-        }
-        let key = constraint.child("topologyKey");
-        if key.is_empty() {
-            errors.push(key.missing("can not be empty"));
-        } else {
-            problems(&key, names::qualified_name(key.text()), errors);
-        }
-        let policy = constraint.child("whenUnsatisfiable");
-        if !matches!(policy.text(), "DoNotSchedule" | "ScheduleAnyway") {
-            errors.push(policy.unsupported(&["DoNotSchedule", "ScheduleAnyway"]));
-        }
-        let pair = |place: &Place<'_>| {
-            (
-                place.child("topologyKey").text().to_owned(),
-                place.child("whenUnsatisfiable").text().to_owned(),
-            )
-        };
-        if constraints[index + 1..]
-            .iter()
-            .any(|other| pair(other) == pair(constraint))
-        {
-            let (key, policy) = pair(constraint);
-            errors.push(FieldError::duplicate(
-                constraint.child("{topologyKey, whenUnsatisfiable}").path(),
-                format!("{{{key}, {policy}}}"),
-            ));
-        }
-        label_selector(&constraint.child("labelSelector"), errors);
-    }
-}
-
-fn node_affinity(affinity: &Place<'_>, errors: &mut Vec<FieldError>) {
-    let needed = affinity.child("requiredDuringSchedulingIgnoredDuringExecution");
-    if needed.is_set() {
-        let terms = needed.child("nodeSelectorTerms");
-        if terms.is_empty() {
-            errors.push(terms.missing("must have at least one node selector term"));
-        }
-        for term in terms.items() {
-            node_term(&term, errors);
-        }
-    }
-    for preferred in affinity
-        .child("preferredDuringSchedulingIgnoredDuringExecution")
-        .items()
-    {
-        let weight = preferred.child("weight");
-        if !(1..=100).contains(&weight.number().unwrap_or(0)) {
-            errors.push(weight.invalid("must be in the range 1-100"));
-        }
-        node_term(&preferred.child("preference"), errors);
-    }
-}
-
-fn node_term(term: &Place<'_>, errors: &mut Vec<FieldError>) {
-    for expression in term.child("matchExpressions").items() {
-        let (operator, values) = (expression.child("operator"), expression.child("values"));
-        let n_values = values.items().len();
-        match operator.text() {
-            "In" | "NotIn" if n_values == 0 => {
-                errors.push(values.missing("must be specified when `operator` is 'In' or 'NotIn'"))
-            }
-            "Exists" | "DoesNotExist" if n_values > 0 => {
-                errors.push(values.forbidden(
-                    "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-                ))
-            }
-            "Gt" | "Lt" if n_values != 1 => errors.push(
-                values.missing("must be specified single value when `operator` is 'Lt' or 'Gt'"),
-            ),
-            "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
-            other => errors.push(FieldError::invalid(
-                operator.path(),
-                other,
-                "not a valid selector operator",
-            )),
-        }
-        let key = expression.child("key");
-        let found = names::qualified_name(key.text()).into_iter();
-        errors.extend(found.map(|problem| FieldError::invalid(key.path(), key.text(), problem)));
     }
 }
 

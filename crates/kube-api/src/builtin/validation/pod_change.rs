@@ -280,14 +280,28 @@ pub(super) fn status(
     fixed_status(object, old, errors);
     for list in ["podIPs", "hostIPs"] {
         let entries = status.child(list).items();
+        let before = errors.len();
         for entry in &entries {
-            super::service::address(&entry.child("ip"), errors);
+            let address = entry.child("ip").called(entry.path().to_owned());
+            super::service::address(&address, errors);
+        }
+        let broken = errors.len() > before && entries.len() > 1;
+        let is_wrong = |entry: &Place<'_>| {
+            let text = entry.child("ip").text();
+            text.parse::<std::net::IpAddr>().is_err()
+        };
+        if let (true, Some(index)) = (broken, entries.iter().position(is_wrong)) {
+            let detail = format!(
+                "failed to check for dual stack with error:invalid IP[{index}]: {}",
+                entries[index].child("ip").text()
+            );
+            errors.push(FieldError::internal(status.child(list).path(), detail));
         }
         let v6 = entries
             .iter()
             .filter(|entry| entry.child("ip").text().contains(':'))
             .count();
-        if v6 > 1 || entries.len() - v6 > 1 {
+        if broken || v6 > 1 || entries.len() - v6 > 1 {
             let shown = entries
                 .iter()
                 .map(|entry| serde_json::json!({"IP": entry.child("ip").text()}));

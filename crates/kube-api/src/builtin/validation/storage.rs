@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::container::read;
 use super::place::{Place, label_selector, perhaps_one_of, problems, required};
+use super::volumes::HOST_PATHS;
 
 const MODES: [&str; 4] = [
     "ReadOnlyMany",
@@ -28,17 +29,6 @@ const BESIDE: [&str; 9] = [
 ];
 
 /// What a path on a node may be.
-const HOST_PATHS: [&str; 8] = [
-    "",
-    "BlockDevice",
-    "CharDevice",
-    "Directory",
-    "DirectoryOrCreate",
-    "File",
-    "FileOrCreate",
-    "Socket",
-];
-
 fn access_modes(modes: &Place<'_>, errors: &mut Vec<FieldError>) {
     let mut alone = false;
     let mut shared = false;
@@ -70,7 +60,11 @@ fn positive(amount: &Place<'_>, errors: &mut Vec<FieldError>) {
 
 /// What is wrong with a PersistentVolumeClaim.
 pub(super) fn claim(object: &Value, errors: &mut Vec<FieldError>) {
-    let spec = Place::of(object, "spec");
+    claim_spec(&Place::of(object, "spec"), errors);
+}
+
+/// What is wrong with what is claimed.
+pub(super) fn claim_spec(spec: &Place<'_>, errors: &mut Vec<FieldError>) {
     let modes = spec.child("accessModes");
     if modes.is_empty() {
         errors.push(modes.missing("at least 1 access mode is required"));
@@ -91,7 +85,7 @@ pub(super) fn claim(object: &Value, errors: &mut Vec<FieldError>) {
         problems(&class, names::dns_1123_subdomain(class.text()), errors);
     }
     perhaps_one_of(&spec.child("volumeMode"), &["Block", "Filesystem"], errors);
-    sources(&spec, errors);
+    sources(spec, errors);
     let attributes = spec.child("volumeAttributesClassName");
     if !attributes.is_empty() {
         problems(

@@ -1,10 +1,13 @@
 //! Volumes of a pod: that each has a name and one source, and what the common sources need.
 
-use std::collections::BTreeSet;
+mod sources;
 
+use std::collections::BTreeMap;
+
+use drover_structural::quantity::Quantity;
 use drover_structural::{FieldError, names};
 
-use super::place::{Place, problems, required};
+use super::place::{Place, labels, perhaps_one_of, problems, required};
 
 const MODE: &str = "must be a number between 0 and 0777 (octal), both inclusive";
 
@@ -42,9 +45,13 @@ const SOURCES: [&str; 30] = [
     "image",
 ];
 
-/// Checks the volumes and gives the names of those that are right, which alone may be mounted.
-pub(super) fn check<'o>(volumes: &Place<'o>, errors: &mut Vec<FieldError>) -> BTreeSet<&'o str> {
-    let mut known = BTreeSet::new();
+/// Checks the volumes and gives the names of those that are right, which alone may be mounted, and whether each can be
+/// a device.
+pub(super) fn check<'o>(
+    volumes: &Place<'o>,
+    errors: &mut Vec<FieldError>,
+) -> BTreeMap<&'o str, bool> {
+    let mut known = BTreeMap::new();
     for volume in volumes.items() {
         let mut found = Vec::new();
         source(&volume, &mut found);
@@ -54,11 +61,14 @@ pub(super) fn check<'o>(volumes: &Place<'o>, errors: &mut Vec<FieldError>) -> BT
         } else {
             problems(&name, names::dns_1123_label(name.text()), &mut found);
         }
-        if known.contains(name.text()) {
+        if known.contains_key(name.text()) {
             found.push(name.duplicate());
         }
         if found.is_empty() {
-            known.insert(name.text());
+            let claimed = ["persistentVolumeClaim", "ephemeral"]
+                .iter()
+                .any(|source| volume.child(source).is_set());
+            known.insert(name.text(), claimed);
         } else {
             errors.append(&mut found);
         }
@@ -80,11 +90,26 @@ fn source(volume: &Place<'_>, errors: &mut Vec<FieldError>) {
         errors.push(volume.child(other).forbidden(detail));
     }
     let source = volume.child(first);
+    for member in NEEDED
+        .iter()
+        .filter(|(source, _)| *source == first)
+        .flat_map(|(_, members)| members.iter())
+    {
+        required(&source.child(member), errors);
+    }
     match first {
+        "emptyDir" => {
+            let limit = source.child("sizeLimit");
+            let read = super::container::read(limit.value());
+            if read.is_some_and(|limit| limit < Quantity::from_int(0)) {
+                errors.push(limit.forbidden("SizeLimit field must be a valid resource quantity"));
+            }
+        }
         "hostPath" => {
             let path = source.child("path");
             required(&path, errors);
             no_steps_back(&path, errors);
+            perhaps_one_of(&source.child("type"), &HOST_PATHS, errors);
         }
         "secret" => {
             required(&source.child("secretName"), errors);
@@ -94,11 +119,8 @@ fn source(volume: &Place<'_>, errors: &mut Vec<FieldError>) {
             required(&source.child("name"), errors);
             files(&source, errors);
         }
-        "persistentVolumeClaim" => required(&source.child("claimName"), errors),
         "nfs" => {
-            required(&source.child("server"), errors);
             let path = source.child("path");
-            required(&path, errors);
             if !path.text().starts_with('/') {
                 errors.push(FieldError::invalid(
                     path.path(),
@@ -107,9 +129,152 @@ fn source(volume: &Place<'_>, errors: &mut Vec<FieldError>) {
                 ));
             }
         }
-        "csi" => required(&source.child("driver"), errors),
-        "projected" => mode(&source.child("defaultMode"), errors),
+        "csi" => csi(&source, errors),
+        "projected" => sources::projected(&source, errors),
+        "downwardAPI" => {
+            mode(&source.child("defaultMode"), errors);
+            for file in source.child("items").items() {
+                sources::told(&file, &source, errors);
+            }
+        }
+        "ephemeral" => ephemeral(&source, errors),
+        "iscsi" | "fc" | "azureDisk" => disk(first, &source, errors),
+        "gcePersistentDisk" => {
+            let called = volume.child("persistentDisk").child("pdName");
+            required(
+                &source.child("pdName").called(called.path().to_owned()),
+                errors,
+            );
+        }
         _ => {}
+    }
+}
+
+/// What else sources need, in their order.
+const NEEDED: [(&str, &[&str]); 17] = [
+    ("gitRepo", &["repository"]),
+    ("awsElasticBlockStore", &["volumeID"]),
+    ("nfs", &["server", "path"]),
+    ("iscsi", &["targetPortal", "iqn"]),
+    ("glusterfs", &["endpoints", "path"]),
+    ("persistentVolumeClaim", &["claimName"]),
+    ("rbd", &["monitors", "image"]),
+    ("cinder", &["volumeID"]),
+    ("cephfs", &["monitors"]),
+    ("flexVolume", &["driver"]),
+    ("azureFile", &["secretName", "shareName"]),
+    ("vsphereVolume", &["volumePath"]),
+    ("photonPersistentDisk", &["pdID"]),
+    ("portworxVolume", &["volumeID"]),
+    ("azureDisk", &["diskName", "diskURI"]),
+    ("image", &["reference"]),
+    ("csi", &["driver"]),
+];
+
+/// What a folder of the host may be.
+pub(super) const HOST_PATHS: [&str; 8] = [
+    "",
+    "BlockDevice",
+    "CharDevice",
+    "Directory",
+    "DirectoryOrCreate",
+    "File",
+    "FileOrCreate",
+    "Socket",
+];
+
+fn csi(source: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let driver = source.child("driver");
+    if !driver.is_empty() {
+        let found = names::dns_1123_subdomain(&driver.text().to_lowercase()).into_iter();
+        errors.extend(found.map(|problem| driver.invalid(problem)));
+    }
+    let secret = source.child("nodePublishSecretRef");
+    if secret.is_set() {
+        required(&secret.child("name"), errors);
+    }
+}
+
+/// A volume that comes and goes with its pod is claimed by a template.
+fn ephemeral(source: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let template = source.child("volumeClaimTemplate");
+    if !template.is_set() {
+        errors.push(template.missing(""));
+        return;
+    }
+    let metadata = template.child("metadata");
+    labels(&metadata.child("labels"), errors);
+    for member in metadata.value().as_object().into_iter().flatten() {
+        if !matches!(
+            member.0.as_str(),
+            "labels" | "annotations" | "creationTimestamp"
+        ) {
+            errors.push(metadata.child(member.0).forbidden("cannot be set"));
+        }
+    }
+    super::storage::claim_spec(&template.child("spec"), errors);
+}
+
+/// Disks of old.
+fn disk(kind: &str, source: &Place<'_>, errors: &mut Vec<FieldError>) {
+    let lun = source.child("lun");
+    let outside = lun.number().is_some_and(|lun| !(0..=255).contains(&lun));
+    let range = "must be between 0 and 255, inclusive";
+    match kind {
+        "iscsi" => {
+            let name = source.child("iqn");
+            let known = ["iqn", "eui", "naa"];
+            if !name.is_empty() && !known.iter().any(|start| name.text().starts_with(start)) {
+                errors.push(name.invalid("must be valid format starting with iqn, eui, or naa"));
+            }
+            if outside {
+                errors.push(lun.invalid(range));
+            }
+            let signs = ["chapAuthDiscovery", "chapAuthSession"];
+            let secret = source.child("secretRef");
+            if signs.iter().any(|sign| source.child(sign).is_true()) && !secret.is_set() {
+                errors.push(secret.missing(""));
+            }
+        }
+        "fc" => {
+            let (targets, ids) = (source.child("targetWWNs"), source.child("wwids"));
+            match (targets.is_empty(), ids.is_empty()) {
+                (true, true) => errors
+                    .push(targets.missing("must specify either targetWWNs or wwids, but not both")),
+                (false, false) => errors.push(
+                    targets.invalid("targetWWNs and wwids can not be specified simultaneously"),
+                ),
+                _ => {}
+            }
+            if !targets.is_empty() && !lun.is_set() {
+                errors.push(lun.missing("lun is required if targetWWNs is specified"));
+            } else if !targets.is_empty() && outside {
+                errors.push(lun.invalid(range));
+            }
+        }
+        _ => {
+            perhaps_one_of(
+                &source.child("cachingMode"),
+                &["None", "ReadOnly", "ReadWrite"],
+                errors,
+            );
+            let (kind, uri) = (source.child("kind"), source.child("diskURI"));
+            perhaps_one_of(&kind, &["Dedicated", "Managed", "Shared"], errors);
+            let (start, form) = if kind.text() == "Managed" {
+                (
+                    "/subscriptions/",
+                    "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}",
+                )
+            } else {
+                (
+                    "https://",
+                    "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd",
+                )
+            };
+            if kind.is_set() && !uri.text().starts_with(start) {
+                errors.push(FieldError::not_supported(uri.path(), uri.text(), [form]));
+            }
+        }
     }
 }
 
@@ -120,13 +285,7 @@ fn files(source: &Place<'_>, errors: &mut Vec<FieldError>) {
         required(&item.child("key"), errors);
         let path = item.child("path");
         required(&path, errors);
-        if path.text().starts_with('/') {
-            errors.push(path.invalid("must be a relative path"));
-        }
-        no_steps_back(&path, errors);
-        if path.text().starts_with("..") && !path.text().starts_with("../") {
-            errors.push(path.invalid("must not start with '..'"));
-        }
+        local(&path, errors);
         mode(&item.child("mode"), errors);
     }
 }
@@ -138,6 +297,22 @@ fn mode(mode: &Place<'_>, errors: &mut Vec<FieldError>) {
     {
         errors.push(mode.invalid(MODE));
     }
+}
+
+/// A path in a folder that its owner may move by a name with two dots before it.
+fn local(path: &Place<'_>, errors: &mut Vec<FieldError>) {
+    descending(path, errors);
+    if path.text().starts_with("..") && !path.text().starts_with("../") {
+        errors.push(path.invalid("must not start with '..'"));
+    }
+}
+
+/// A path in a folder.
+pub(super) fn descending(path: &Place<'_>, errors: &mut Vec<FieldError>) {
+    if path.text().starts_with('/') {
+        errors.push(path.invalid("must be a relative path"));
+    }
+    no_steps_back(path, errors);
 }
 
 /// A path must stay where it begins.
