@@ -2,13 +2,8 @@
 
 import { readFile } from 'node:fs/promises'
 
-import { faults, lookOver } from './looks'
-import { expect, test, type World } from './world'
-
-/** Makes an object of the cluster past the UI. */
-function apply(world: World, object: object): Promise<void> {
-  return world.shell(`echo '${JSON.stringify(object)}' | kubectl apply -f - >/dev/null`)
-}
+import { lookOver } from './looks'
+import { expect, test } from './world'
 
 test.afterAll(async ({ world }) => {
   const made = ['deployment/drained', 'deployment/twin-a', 'deployment/twin-b', 'deployment/kitchen', 'statefulset/store']
@@ -25,7 +20,7 @@ test('a drain shows what it does to each pod, and does that', async ({ visit, wo
   }
   const [node = ''] = await nodesOf()
   const lonely = { spec: { nodeName: node, containers: [{ name: 'lonely', image: 'registry.example/lonely:1' }] } }
-  await apply(world, { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'lonely', namespace: 'default' }, ...lonely })
+  await world.apply({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'lonely', namespace: 'default' }, ...lonely })
   const page = await visit('/nodes')
   await page
     .getByRole('row', { name: new RegExp(node) })
@@ -156,73 +151,6 @@ test('several workloads are scaled and saved at once, several pods logged as one
   expect(text.match(/twins speak/g)).toHaveLength(2)
 })
 
-test('what cannot be done with one of several is told, and done with the others', async ({ visit, world }) => {
-  await world.kubectl('create', 'configmap', 'goes', '--from-literal=a=1')
-  await world.kubectl('create', 'configmap', 'went', '--from-literal=a=1')
-  const page = await visit('/r/configmaps?ns=default&q=we')
-  await page.getByLabel('Filter ConfigMaps').fill('')
-  await page.getByRole('checkbox', { name: 'Select default/goes' }).check()
-  await page.getByRole('checkbox', { name: 'Select default/went' }).check()
-  await page.getByRole('button', { name: '2 selected' }).click()
-  await page.getByRole('menuitem', { name: 'Delete' }).click()
-  // Somebody else is faster with one of them.
-  await page.route('**/configmaps/went', (route) =>
-    route.request().method() === 'DELETE'
-      ? route.fulfill({ status: 409, contentType: 'application/json', body: '{"reason":"Conflict","message":"is held"}' })
-      : route.continue(),
-  )
-  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
-  const run = page.getByRole('region', { name: 'Deleting 2 objects' })
-  await expect(run).toContainText('1 of 2 failed.')
-  await expect(run.getByRole('listitem')).toContainText('default/went')
-  await expect(run.getByRole('listitem')).toContainText('is held')
-  await expect.poll(() => world.kubectl('get', 'configmaps', '-o', 'name')).not.toContain('configmap/goes')
-  expect(await lookOver(page, 'run-failed')).toEqual([])
-  await run.getByRole('button', { name: 'Copy' }).click()
-  await expect(page.getByText('Copied')).toBeVisible()
-  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('default/went: is held')
-  // What failed is tried again, alone, once nothing is in the way.
-  await page.unroute('**/configmaps/went')
-  await page.getByRole('region', { name: 'Deleting 2 objects' }).getByRole('button', { name: 'Try again' }).click()
-  await expect(page.getByText('2 deleted')).toBeVisible()
-  await expect(page.getByRole('region', { name: /^Deleting/ })).toHaveCount(0)
-  await expect.poll(() => world.kubectl('get', 'configmaps', '-o', 'name')).not.toContain('configmap/went')
-})
-
-test('how far something is with many is shown, and it can be stopped', async ({ visit, world }) => {
-  const names = Array.from({ length: 12 }, (_, at) => `row-${at + 10}`)
-  const maps = names.map((name) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'default' } }))
-  await apply(world, { apiVersion: 'v1', kind: 'List', items: maps })
-  const page = await visit('/r/configmaps?ns=default&q=row-')
-  await expect(page.getByText(/^12 of/)).toBeVisible()
-  // The cluster takes its time with each.
-  const held: (() => void)[] = []
-  await page.route('**/configmaps/row-*', async (route) => {
-    if (route.request().method() === 'DELETE') await new Promise<void>((resolve) => held.push(resolve))
-    await route.continue()
-  })
-  await page.getByRole('checkbox', { name: 'Select all' }).check()
-  await page.getByRole('button', { name: '12 selected' }).click()
-  await page.getByRole('menuitem', { name: 'Delete' }).click()
-  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
-  const run = page.getByRole('region', { name: 'Deleting 12 objects' })
-  await expect(run).toContainText('0 of 12')
-  await expect.poll(() => held.length).toBe(6)
-  held.splice(0, 2).forEach((go) => go())
-  await expect(run).toContainText('2 of 12')
-  await expect(run.getByRole('progressbar')).toHaveAttribute('value', '2')
-  await page.screenshot({ path: '../target/ui/run-going.png' })
-  expect(await faults(page)).toEqual([])
-  await run.getByRole('button', { name: 'Stop' }).click()
-  await expect.poll(() => held.length).toBe(6)
-  held.splice(0).forEach((go) => go())
-  await expect(run).toContainText('4 of 12 were not begun.')
-  await page.unroute('**/configmaps/row-*')
-  await run.getByRole('button', { name: 'Try again' }).click()
-  await expect(page.getByText('12 deleted')).toBeVisible()
-  await expect(page.getByText('Nothing matches the filter.')).toBeVisible()
-})
-
 test('lines in JSON are made readable, and shown as they are when asked for', async ({ visit, world }) => {
   const page = await visit('/r/deployments.apps/default/twin-a?tab=logs')
   const log = page.getByRole('log')
@@ -260,7 +188,7 @@ test('a workload that does not come up is told in the overview, also without pod
 }) => {
   const labels = { app: 'stuck' }
   const containers = [{ name: 'stuck', image: 'registry.example/stuck:1' }]
-  await apply(world, {
+  await world.apply({
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: 'stuck', namespace: 'default' },
@@ -369,7 +297,7 @@ test('registry credentials and certificates have lists of their own', async ({ v
 })
 
 test('what nodes use is shown where a cluster measures it', async ({ visit, world }) => {
-  await apply(world, {
+  await world.apply({
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
     metadata: { name: 'nodes.metrics.k8s.io', annotations: { 'api-approved.kubernetes.io': 'unapproved, for a test' } },
@@ -389,7 +317,7 @@ test('what nodes use is shown where a cluster measures it', async ({ visit, worl
   })
   await world.kubectl('wait', '--for=condition=Established', 'crd/nodes.metrics.k8s.io', '--timeout=30s')
   const usage = { cpu: '1500m', memory: '2Gi' }
-  await apply(world, { apiVersion: 'metrics.k8s.io/v1beta1', kind: 'NodeMetrics', metadata: { name: 'node-1' }, usage })
+  await world.apply({ apiVersion: 'metrics.k8s.io/v1beta1', kind: 'NodeMetrics', metadata: { name: 'node-1' }, usage })
   try {
     const page = await visit('')
     await expect(page.getByRole('meter', { name: 'CPU used' })).toBeAttached()

@@ -69,6 +69,11 @@ export class World {
     return (await run(this.place.kubectl, ['--kubeconfig', this.place.kubeconfig, ...args])).stdout
   }
 
+  /** Makes an object of the cluster past the UI. */
+  apply(object: object): Promise<void> {
+    return this.shell(`echo '${JSON.stringify(object)}' | kubectl apply -f - >/dev/null`)
+  }
+
   /** Runs a command that the import page shows, with the tools of the owner of the cluster. */
   async shell(command: string): Promise<void> {
     const folder = this.place.kubectl.slice(0, this.place.kubectl.lastIndexOf('/'))
