@@ -3,9 +3,17 @@
 //! They are those of kubernetes v1.36 `pkg/apis/*/v1/defaults.go`. An empty string counts as absent where the member
 //! is no pointer there.
 
+mod pods;
+mod server;
+mod workloads;
+
 use serde_json::{Map, Value, json};
 
-use crate::admission::limits::of_containers;
+use pods::{pod, pod_spec, pod_template};
+use server::{admission, priority_level};
+use workloads::{
+    autoscaler, cron_job, daemon_set, deployment, job, replication_controller, stateful_set,
+};
 
 type Members = Map<String, Value>;
 
@@ -113,7 +121,6 @@ pub(super) fn apply(group: &str, version: &str, kind: &str, object: &mut Value) 
         ("flowcontrol.apiserver.k8s.io", "FlowSchema") => with(object, "spec", |spec| {
             set_number(spec, "matchingPrecedence", 1000);
         }),
-        // Only clusters that choose leaders by themselves have these.
         ("resource.k8s.io", "ResourceClaim") => with(object, "spec", claim),
         ("resource.k8s.io", "ResourceClaimTemplate") => {
             with(object, "spec", |template| with(template, "spec", claim));
@@ -125,23 +132,6 @@ pub(super) fn apply(group: &str, version: &str, kind: &str, object: &mut Value) 
             });
         }
         _ => {}
-    }
-}
-
-/// Shares of a priority level, and how its queues are.
-fn priority_level(spec: &mut Members) {
-    for (member, shares) in [("exempt", 0), ("limited", 30)] {
-        with(spec, member, |level| {
-            set(level, "nominalConcurrencyShares", json!(shares));
-            set(level, "lendablePercent", json!(0));
-            with(level, "limitResponse", |response| {
-                with(response, "queuing", |queuing| {
-                    set_number(queuing, "handSize", 8);
-                    set_number(queuing, "queues", 64);
-                    set_number(queuing, "queueLengthLimit", 50);
-                });
-            });
-        });
     }
 }
 
@@ -199,360 +189,6 @@ fn each(members: &mut Members, name: &str, mut inside: impl FnMut(&mut Members))
 
 fn is(members: &Members, name: &str, text: &str) -> bool {
     members.get(name).and_then(Value::as_str) == Some(text)
-}
-
-fn pod_template(template: &mut Members) {
-    with(template, "spec", pod_spec);
-}
-
-/// What holds for pods and for templates of pods.
-fn pod_spec(spec: &mut Members) {
-    // The older name of the same member is always written too.
-    if let Some(account) = spec
-        .get("serviceAccountName")
-        .or_else(|| spec.get("serviceAccount"))
-        .cloned()
-    {
-        for name in ["serviceAccountName", "serviceAccount"] {
-            spec.insert(name.to_owned(), account.clone());
-        }
-    }
-    set(spec, "dnsPolicy", json!("ClusterFirst"));
-    set(spec, "restartPolicy", json!("Always"));
-    set(spec, "securityContext", json!({}));
-    set(spec, "terminationGracePeriodSeconds", json!(30));
-    set(spec, "schedulerName", json!("default-scheduler"));
-    for list in ["containers", "initContainers", "ephemeralContainers"] {
-        each(spec, list, container);
-    }
-    each(spec, "volumes", volume);
-}
-
-/// What holds for pods only.
-fn pod(spec: &mut Members) {
-    set(spec, "enableServiceLinks", json!(true));
-    for list in ["containers", "initContainers"] {
-        each(spec, list, |container| {
-            with(container, "resources", |resources| {
-                let limits = resources
-                    .get("limits")
-                    .and_then(Value::as_object)
-                    .cloned()
-                    .unwrap_or_default();
-                if limits.is_empty() {
-                    return;
-                }
-                within(resources, "requests", |requests| {
-                    for (resource, limit) in limits {
-                        requests.entry(resource).or_insert(limit);
-                    }
-                });
-            });
-        });
-    }
-    whole(spec);
-    if spec.get("hostNetwork") == Some(&Value::Bool(true)) {
-        for list in ["containers", "initContainers"] {
-            each(spec, list, |container| {
-                each(container, "ports", |port| {
-                    if let Some(number) = port.get("containerPort").and_then(Value::as_i64) {
-                        set_number(port, "hostPort", number);
-                    }
-                });
-            });
-        }
-    }
-}
-
-/// What a pod says as a whole, where it says a part only: huge pages are those of its containers, requests those of its
-/// containers or else its limits.
-fn whole(spec: &mut Members) {
-    let [requests, limits] = ["requests", "limits"].map(|member| of_containers(spec, member));
-    with(spec, "resources", |resources| {
-        let stated = |resources: &Members, member: &str| {
-            let stated = resources.get(member).and_then(Value::as_object);
-            stated.cloned().unwrap_or_default()
-        };
-        let asked = stated(resources, "requests");
-        if asked.is_empty() && stated(resources, "limits").is_empty() {
-            return;
-        }
-        let huge = |name: &str| name.starts_with("hugepages-");
-        let overcommitted = |name: &str| matches!(name, "cpu" | "memory");
-        let pages = limits
-            .into_iter()
-            .filter(|(name, _)| huge(name) && !asked.contains_key(name))
-            .map(|(name, amount)| (name, json!(amount.to_string())));
-        fill(resources, "limits", pages.collect());
-        let most = stated(resources, "limits");
-        if most.is_empty() {
-            return;
-        }
-        let used = requests
-            .into_iter()
-            .filter(|(name, _)| overcommitted(name))
-            .map(|(name, amount)| (name, json!(amount.to_string())));
-        fill(resources, "requests", used.collect());
-        let rest = most
-            .into_iter()
-            .filter(|(name, _)| overcommitted(name) || huge(name));
-        fill(resources, "requests", rest.collect());
-    });
-}
-
-/// Adds what a list of amounts lacks.
-fn fill(resources: &mut Members, member: &str, amounts: Vec<(String, Value)>) {
-    if amounts.is_empty() {
-        return;
-    }
-    within(resources, member, |held| {
-        for (name, amount) in amounts {
-            held.entry(name).or_insert(amount);
-        }
-    });
-}
-
-/// `Always` for an image without a tag or with the tag `latest`.
-fn pull_policy(image: Option<&Value>) -> Value {
-    let image = image.and_then(Value::as_str).unwrap_or_default();
-    let last = image.rsplit('/').next().unwrap_or(image);
-    let latest =
-        !image.contains('@') && last.split_once(':').is_none_or(|(_, tag)| tag == "latest");
-    json!(if latest { "Always" } else { "IfNotPresent" })
-}
-
-fn container(container: &mut Members) {
-    let policy = pull_policy(container.get("image"));
-    set(container, "imagePullPolicy", policy);
-    set(
-        container,
-        "terminationMessagePath",
-        json!("/dev/termination-log"),
-    );
-    set(container, "terminationMessagePolicy", json!("File"));
-    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-        with(container, probe, |probe| {
-            set_number(probe, "timeoutSeconds", 1);
-            set_number(probe, "periodSeconds", 10);
-            set_number(probe, "successThreshold", 1);
-            set_number(probe, "failureThreshold", 3);
-            with(probe, "httpGet", http_get);
-            with(probe, "grpc", |grpc| {
-                set_missing(grpc, "service", json!(""))
-            });
-        });
-    }
-    with(container, "lifecycle", |lifecycle| {
-        for hook in ["postStart", "preStop"] {
-            with(lifecycle, hook, |hook| with(hook, "httpGet", http_get));
-        }
-    });
-    each(container, "env", |variable| {
-        with(variable, "valueFrom", |source| {
-            with(source, "fieldRef", |field| {
-                set(field, "apiVersion", json!("v1"))
-            })
-        });
-    });
-}
-
-fn http_get(get: &mut Members) {
-    set(get, "path", json!("/"));
-    set(get, "scheme", json!("HTTP"));
-}
-
-fn volume(volume: &mut Members) {
-    if volume.keys().all(|name| name == "name") {
-        volume.insert("emptyDir".to_owned(), json!({}));
-    }
-    for source in ["secret", "configMap", "downwardAPI", "projected"] {
-        with(volume, source, |source| {
-            set_missing(source, "defaultMode", json!(0o644))
-        });
-    }
-    with(volume, "downwardAPI", downward_items);
-    with(volume, "hostPath", |path| {
-        set_missing(path, "type", json!(""))
-    });
-    with(volume, "projected", |projected| {
-        each(projected, "sources", |source| {
-            with(source, "serviceAccountToken", |token| {
-                set_missing(token, "expirationSeconds", json!(3600))
-            });
-            with(source, "downwardAPI", downward_items);
-        });
-    });
-    with(volume, "iscsi", |iscsi| {
-        set(iscsi, "iscsiInterface", json!("default"))
-    });
-    with(volume, "ephemeral", |ephemeral| {
-        with(ephemeral, "volumeClaimTemplate", |template| {
-            with(template, "spec", |spec| {
-                set(spec, "volumeMode", json!("Filesystem"))
-            });
-        });
-    });
-    with(volume, "image", |image| {
-        let policy = pull_policy(image.get("reference"));
-        set(image, "pullPolicy", policy);
-    });
-}
-
-fn downward_items(source: &mut Members) {
-    each(source, "items", |item| {
-        with(item, "fieldRef", |field| {
-            set(field, "apiVersion", json!("v1"))
-        })
-    });
-}
-
-fn replication_controller(object: &mut Members) {
-    let labels = object
-        .get("spec")
-        .and_then(|spec| spec.pointer("/template/metadata/labels"))
-        .cloned();
-    with(object, "spec", |spec| {
-        set(spec, "replicas", json!(1));
-        if let Some(labels) = &labels {
-            set(spec, "selector", labels.clone());
-        }
-        with(spec, "template", pod_template);
-    });
-    if let Some(labels) = labels {
-        within(object, "metadata", |metadata| {
-            set(metadata, "labels", labels)
-        });
-    }
-}
-
-fn deployment(spec: &mut Members) {
-    set(spec, "replicas", json!(1));
-    set(spec, "revisionHistoryLimit", json!(10));
-    set(spec, "progressDeadlineSeconds", json!(600));
-    within(spec, "strategy", |strategy| {
-        set(strategy, "type", json!("RollingUpdate"));
-        if is(strategy, "type", "RollingUpdate") {
-            within(strategy, "rollingUpdate", |update| {
-                set(update, "maxUnavailable", json!("25%"));
-                set(update, "maxSurge", json!("25%"));
-            });
-        }
-    });
-    with(spec, "template", pod_template);
-}
-
-fn daemon_set(spec: &mut Members) {
-    set(spec, "revisionHistoryLimit", json!(10));
-    within(spec, "updateStrategy", |strategy| {
-        set(strategy, "type", json!("RollingUpdate"));
-        if is(strategy, "type", "RollingUpdate") {
-            within(strategy, "rollingUpdate", |update| {
-                set(update, "maxUnavailable", json!(1));
-                set(update, "maxSurge", json!(0));
-            });
-        }
-    });
-    with(spec, "template", pod_template);
-}
-
-fn stateful_set(spec: &mut Members) {
-    set(spec, "replicas", json!(1));
-    set(spec, "revisionHistoryLimit", json!(10));
-    set(spec, "podManagementPolicy", json!("OrderedReady"));
-    within(spec, "updateStrategy", |strategy| {
-        if absent(strategy, "type") {
-            strategy.insert("type".to_owned(), json!("RollingUpdate"));
-            set(strategy, "rollingUpdate", json!({}));
-        }
-        if is(strategy, "type", "RollingUpdate") {
-            with(strategy, "rollingUpdate", |update| {
-                set(update, "partition", json!(0))
-            });
-        }
-    });
-    within(spec, "persistentVolumeClaimRetentionPolicy", |policy| {
-        set(policy, "whenDeleted", json!("Retain"));
-        set(policy, "whenScaled", json!("Retain"));
-    });
-    each(spec, "volumeClaimTemplates", |claim| {
-        set(claim, "apiVersion", json!("v1"));
-        set(claim, "kind", json!("PersistentVolumeClaim"));
-        with(claim, "spec", |spec| {
-            set(spec, "volumeMode", json!("Filesystem"))
-        });
-        within(claim, "status", |status| {
-            set(status, "phase", json!("Pending"))
-        });
-    });
-    with(spec, "template", pod_template);
-}
-
-fn job(object: &mut Members) {
-    with(object, "spec", job_spec);
-    let labels = object
-        .get("spec")
-        .and_then(|spec| spec.pointer("/template/metadata/labels"))
-        .cloned();
-    if let Some(labels) = labels {
-        within(object, "metadata", |metadata| {
-            set(metadata, "labels", labels)
-        });
-    }
-}
-
-fn job_spec(spec: &mut Members) {
-    if absent(spec, "completions") && absent(spec, "parallelism") {
-        set(spec, "completions", json!(1));
-    }
-    set(spec, "parallelism", json!(1));
-    let by_index = !absent(spec, "backoffLimitPerIndex");
-    set(
-        spec,
-        "backoffLimit",
-        json!(if by_index { i32::MAX } else { 6 }),
-    );
-    set(spec, "completionMode", json!("NonIndexed"));
-    set(spec, "suspend", json!(false));
-    let failed_only = !absent(spec, "podFailurePolicy");
-    set(
-        spec,
-        "podReplacementPolicy",
-        json!(if failed_only {
-            "Failed"
-        } else {
-            "TerminatingOrFailed"
-        }),
-    );
-    set(spec, "manualSelector", json!(false));
-    failure_policy(spec);
-    with(spec, "template", pod_template);
-}
-
-/// A condition of pods that says nothing more is one that is true.
-fn failure_policy(spec: &mut Members) {
-    with(spec, "podFailurePolicy", |policy| {
-        each(policy, "rules", |rule| {
-            each(rule, "onPodConditions", |condition| {
-                if absent(condition, "status") || is(condition, "status", "") {
-                    condition.insert("status".to_owned(), json!("True"));
-                }
-            });
-        });
-    });
-}
-
-fn cron_job(spec: &mut Members) {
-    set(spec, "concurrencyPolicy", json!("Allow"));
-    set(spec, "suspend", json!(false));
-    set(spec, "successfulJobsHistoryLimit", json!(3));
-    set(spec, "failedJobsHistoryLimit", json!(1));
-    // The job's own defaults apply when the job is made; its template's pods have theirs already.
-    with(spec, "jobTemplate", |job| {
-        with(job, "spec", |spec| {
-            failure_policy(spec);
-            with(spec, "template", pod_template);
-        })
-    });
 }
 
 fn service(object: &mut Members) {
@@ -695,40 +331,6 @@ fn csi_driver(spec: &mut Members) {
     set(spec, "seLinuxMount", json!(false));
 }
 
-fn autoscaler(version: &str, spec: &mut Members) {
-    set(spec, "minReplicas", json!(1));
-    if version == "v1" {
-        return;
-    }
-    set(
-        spec,
-        "metrics",
-        json!([{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]),
-    );
-    with(spec, "behavior", |behavior| {
-        within(behavior, "scaleUp", |rules| {
-            set(rules, "stabilizationWindowSeconds", json!(0));
-            set(rules, "selectPolicy", json!("Max"));
-            set(
-                rules,
-                "policies",
-                json!([
-                    {"type": "Pods", "value": 4, "periodSeconds": 15},
-                    {"type": "Percent", "value": 100, "periodSeconds": 15},
-                ]),
-            );
-        });
-        within(behavior, "scaleDown", |rules| {
-            set(rules, "selectPolicy", json!("Max"));
-            set(
-                rules,
-                "policies",
-                json!([{"type": "Percent", "value": 100, "periodSeconds": 15}]),
-            );
-        });
-    });
-}
-
 /// A claim of devices.
 fn claim(spec: &mut Members) {
     fn request(request: &mut Members) {
@@ -745,66 +347,9 @@ fn claim(spec: &mut Members) {
     });
 }
 
-fn admission(kind: &str, object: &mut Members) {
-    match kind {
-        "ValidatingWebhookConfiguration" => each(object, "webhooks", webhook),
-        "MutatingWebhookConfiguration" => each(object, "webhooks", |hook| {
-            webhook(hook);
-            set(hook, "reinvocationPolicy", json!("Never"));
-        }),
-        "ValidatingAdmissionPolicy" | "MutatingAdmissionPolicy" => with(object, "spec", |spec| {
-            set(spec, "failurePolicy", json!("Fail"));
-            with(spec, "matchConstraints", match_resources);
-        }),
-        "ValidatingAdmissionPolicyBinding" | "MutatingAdmissionPolicyBinding" => {
-            with(object, "spec", |spec| {
-                with(spec, "matchResources", match_resources)
-            });
-        }
-        _ => {}
-    }
-}
-
-fn webhook(hook: &mut Members) {
-    set(hook, "failurePolicy", json!("Fail"));
-    set(hook, "matchPolicy", json!("Equivalent"));
-    set(hook, "namespaceSelector", json!({}));
-    set(hook, "objectSelector", json!({}));
-    set(hook, "timeoutSeconds", json!(10));
-    with(hook, "clientConfig", |config| {
-        with(config, "service", |service| {
-            set(service, "port", json!(443))
-        })
-    });
-    each(hook, "rules", |rule| set(rule, "scope", json!("*")));
-}
-
-fn match_resources(resources: &mut Members) {
-    set(resources, "matchPolicy", json!("Equivalent"));
-    set(resources, "namespaceSelector", json!({}));
-    set(resources, "objectSelector", json!({}));
-    for rules in ["resourceRules", "excludeResourceRules"] {
-        each(resources, rules, |rule| set(rule, "scope", json!("*")));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pull_policies_follow_the_tag() {
-        for (image, expected) in [
-            ("nginx", "Always"),
-            ("nginx:latest", "Always"),
-            ("nginx:1.2", "IfNotPresent"),
-            ("registry:5000/nginx", "Always"),
-            ("registry:5000/nginx:1", "IfNotPresent"),
-            ("nginx@sha256:00", "IfNotPresent"),
-        ] {
-            assert_eq!(pull_policy(Some(&json!(image))), json!(expected), "{image}");
-        }
-    }
 
     #[test]
     fn defaults_are_stable() {
