@@ -77,13 +77,20 @@ fn target(path: &str) -> Option<Target<'_>> {
 }
 
 /// What every API server tells who is signed in: which kinds there are, what they are like, its version.
+///
+/// Asked with all rights: what an API server might read as another path (`%2f`) is none of these.
 fn is_discovery(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    match parts.as_slice() {
-        ["version"] | ["api" | "apis"] | ["api", _] | ["apis", _] | ["apis", _, _] => true,
-        ["openapi", ..] => !parts.contains(&".."),
-        _ => false,
-    }
+    parts.iter().all(|part| is_object_name(part))
+        && matches!(
+            parts.as_slice(),
+            ["version"]
+                | ["api" | "apis"]
+                | ["api", _]
+                | ["apis", _]
+                | ["apis", _, _]
+                | ["openapi", ..]
+        )
 }
 
 /// What is asked of an object.
@@ -316,6 +323,11 @@ mod tests {
             "/api/v1/secrets",
             "/apis/apps/v1/deployments",
             "/openapi/../api/v1/secrets",
+            "/openapi/%2e%2e/api/v1/secrets",
+            "/api/v1%2fsecrets",
+            "/api/v1%2Fsecrets",
+            "/apis/apps/v1%2fdeployments",
+            "/apis/v1;a/b",
             "/healthz",
             "/metrics",
         ] {
