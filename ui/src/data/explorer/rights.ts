@@ -127,6 +127,9 @@ interface Roots {
   data: { links: Record<string, string> }[]
 }
 
+/** For how long the server counts on what it knows of a cluster's kinds (`catalog.rs`: ten seconds), and a little more. */
+export const KINDS_KEPT_MS = 10_500
+
 /** Asks anew which kinds there are: definitions come and go, and nobody is told. */
 export function askKindsAgain(cluster: string): void {
   kept.get(`kinds ${cluster}`)?.read()
