@@ -1,9 +1,11 @@
 //! Objects as a cluster answers them: rows of a Table, with the cells of its columns.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -54,17 +56,40 @@ struct Row<'t> {
     object: Option<&'t RawValue>,
 }
 
-/// Where a list goes on; empty at its end.
+/// Where a list goes on; empty at its end. What follows the metadata is not looked at: it is megabytes, and the next page
+/// is asked for before they are read.
 ///
 /// # Errors
 /// If it is no answer.
 pub(super) fn place(text: &str) -> serde_json::Result<String> {
-    #[derive(Deserialize)]
-    struct Head {
-        #[serde(default)]
-        metadata: Metadata,
+    struct Head<'m>(&'m mut Option<Metadata>);
+
+    impl<'de> Visitor<'de> for Head<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                if key == "metadata" {
+                    *self.0 = Some(map.next_value()?);
+                    // The rest stays unread, which the caller takes for what it is.
+                    return Ok(());
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
     }
-    Ok(serde_json::from_str::<Head>(text)?.metadata.place)
+
+    let mut metadata = None;
+    let read = serde_json::Deserializer::from_str(text).deserialize_map(Head(&mut metadata));
+    match (metadata, read) {
+        (Some(Metadata { place, .. }), _) => Ok(place),
+        (None, read) => read.map(|()| String::new()),
+    }
 }
 
 /// Reads an answer; in a watch only the first Table need name its columns, which are then `known`.
@@ -209,6 +234,19 @@ mod tests {
         );
         assert_eq!(entry.object(), object, "nothing of an object is lost");
         assert_eq!(place(&table.to_string()).unwrap(), "here");
+        for (text, expected) in [
+            (
+                r#"{"kind": "List", "items": [{"metadata": {"continue": "no"}}], "metadata": {"continue": "yes"}}"#,
+                "yes",
+            ),
+            (r#"{"metadata": {"resourceVersion": "1"}, "items": []}"#, ""),
+            (r#"{"items": []}"#, ""),
+        ] {
+            assert_eq!(place(text).unwrap(), expected, "{text}");
+        }
+        for text in ["", "[]", "{\"metadata\": 5}", "{\"items\": ["] {
+            assert!(place(text).is_err(), "{text}");
+        }
 
         let later = json!({"kind": "Table", "columnDefinitions": null, "rows": [{"cells": ["a"], "object": object}]});
         assert_eq!(read(&later, &rows.columns).columns, rows.columns);
