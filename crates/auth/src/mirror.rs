@@ -18,6 +18,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -358,7 +359,7 @@ impl<V> Reduced<V> {
                 value: None,
             };
         }
-        let value = match object.try_parse::<K>() {
+        let value = match parse::<K>(object) {
             Ok(object) => Some(reduce(object)),
             Err(error) => {
                 let kind = K::kind(&());
@@ -368,6 +369,23 @@ impl<V> Reduced<V> {
         };
         Self { key, uid, value }
     }
+}
+
+/// As [`DynamicObject::try_parse`], which copies all of the object once more.
+fn parse<K: DeserializeOwned>(object: DynamicObject) -> serde_json::Result<K> {
+    let DynamicObject {
+        types,
+        metadata,
+        mut data,
+    } = object;
+    if let Value::Object(fields) = &mut data {
+        fields.insert("metadata".to_owned(), serde_json::to_value(metadata)?);
+        if let Some(types) = types {
+            fields.insert("apiVersion".to_owned(), types.api_version.into());
+            fields.insert("kind".to_owned(), types.kind.into());
+        }
+    }
+    serde_json::from_value(data)
 }
 
 fn map<A, B>(event: watcher::Event<A>, change: impl FnOnce(A) -> B) -> watcher::Event<B> {
