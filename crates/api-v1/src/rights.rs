@@ -206,12 +206,11 @@ impl Rights {
         namespace: Option<&str>,
         name: Option<&str>,
     ) -> bool {
-        let asked = asked(verb, kind, namespace, name);
-        self.rules.allow(&asked)
+        self.may_by_rbac(verb, kind, namespace, name)
             || self
                 .indexed
                 .as_ref()
-                .is_some_and(|indexed| indexed.allows(&asked))
+                .is_some_and(|indexed| indexed.allows(&asked(verb, kind, namespace, name)))
     }
 
     /// Whether who takes the write allows it: the cluster's own RBAC, or the index for what the hub answers itself and for

@@ -3,19 +3,16 @@
 //! Owns when an entry is made: at the end of the answer; for streams (watch, exec, tunnel) at their start and end; and
 //! when the caller leaves before there is an answer. Bodies are copied as they pass, and only at levels that want them.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use drover_audit::{
     AuditLog, Captured, Entry, Level, Policies, Stage, Target, Tee, User, Verdict, redact,
 };
-use drover_auth::web::{self, Actor, Body, BoxError, Connection, Lifeline, Request, Response};
+use drover_auth::web::{self, Actor, Connection, Lifeline, Request, Response};
 use drover_auth::{Clock, Identity};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
@@ -24,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::config::Audit;
+use crate::holding::holding;
 
 /// The header that names the entry of a request, as Kubernetes' does.
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
@@ -248,20 +246,20 @@ impl Record {
         }
         if draft.target.stream && response.status().is_success() {
             draft.write(Stage::ResponseStarted);
-            return response.map(|body| web::boxed(Recorded::new(body, draft)));
+            return response.map(|body| holding(body, Recorded(draft)));
         }
         if draft.verdict.shows.response.body && is_json(response.headers()) {
             return response.map(|body| {
                 let (tee, copy) = Tee::new(body);
                 draft.answered = Some(copy);
-                web::boxed(Recorded::new(web::boxed(tee), draft))
+                holding(web::boxed(tee), Recorded(draft))
             });
         }
         if response.body().size_hint().exact().is_some() {
             draft.write(Stage::ResponseComplete);
             return response;
         }
-        response.map(|body| web::boxed(Recorded::new(body, draft)))
+        response.map(|body| holding(body, Recorded(draft)))
     }
 }
 
@@ -351,40 +349,11 @@ impl Drop for StreamEnd {
     }
 }
 
-/// A body whose end is the entry's.
-struct Recorded {
-    inner: Body,
-    draft: Draft,
-}
-
-impl Recorded {
-    fn new(inner: Body, draft: Draft) -> Self {
-        Self { inner, draft }
-    }
-}
+/// Kept by a body whose end is the entry's.
+struct Recorded(Draft);
 
 impl Drop for Recorded {
     fn drop(&mut self) {
-        self.draft.write(Stage::ResponseComplete);
-    }
-}
-
-impl http_body::Body for Recorded {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.inner).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.0.write(Stage::ResponseComplete);
     }
 }

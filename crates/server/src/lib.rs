@@ -16,6 +16,7 @@ mod descriptors;
 mod downstream;
 mod edge;
 mod endless;
+mod holding;
 mod hooks;
 mod install;
 mod lingering;

@@ -2,14 +2,12 @@
 //!
 //! A request counts from its header until the last byte of its answer was handed to the connection.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use drover_auth::web::{self, Body, BoxError, Response};
-use http_body::{Frame, SizeHint};
+use drover_auth::web::Response;
 use tokio::sync::watch;
+
+use crate::holding::holding;
 
 /// Counts them; clones are the same.
 #[derive(Clone, Debug)]
@@ -54,36 +52,6 @@ impl Drop for Running {
 impl Running {
     /// The answer, which counts until its body is done.
     pub(super) fn with(self, answer: Response) -> Response {
-        answer.map(|body| {
-            web::boxed(Counted {
-                body,
-                _running: self,
-            })
-        })
-    }
-}
-
-struct Counted {
-    body: Body,
-    _running: Running,
-}
-
-impl http_body::Body for Counted {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        answer.map(|body| holding(body, self))
     }
 }
