@@ -13,6 +13,7 @@ mod fill;
 mod list;
 mod orders;
 mod slot;
+mod split;
 mod table;
 
 use std::collections::HashMap;

@@ -3,8 +3,12 @@
 //! Owns how answers and refusals are read. Whose rights a request has is the
 //! client's.
 
+use std::io;
+
+use bytes::Bytes;
 use drover_api::keeper::Written;
 use drover_auth::web::ApiError;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, WARNING};
 use http::{Method, Request, StatusCode, response};
@@ -107,10 +111,7 @@ async fn whole(
     let body = Limited::new(body, MAX_ANSWER)
         .collect()
         .await
-        .map_err(|error| {
-            tracing::debug!(%error, "an answer of a cluster broke off");
-            unavailable("the cluster's answer broke off")
-        })?;
+        .map_err(broken_off)?;
     Ok((head, body.to_bytes().to_vec()))
 }
 
@@ -243,6 +244,31 @@ pub(crate) async fn get_whole(
     }
 }
 
+/// [`get_text`] as it arrives, cut anywhere, of any length.
+///
+/// # Errors
+/// The refusal, before the first piece.
+pub(crate) async fn pieces(
+    client: &Client,
+    url: &str,
+    accept: &str,
+) -> Result<BoxStream<'static, Result<Bytes, kube::Error>>, ApiError> {
+    let answer = open(client, Ask::get(url).accepting(accept)).await?;
+    if !answer.status().is_success() {
+        let (head, body) = whole(answer).await?;
+        return Err(refusal(head.status, &body));
+    }
+    let pieces = BodyStream::new(answer.into_body())
+        .try_filter_map(|frame| async move { Ok(frame.into_data().ok()) });
+    Ok(pieces.boxed())
+}
+
+/// What to say of an answer that ended before its end.
+pub(crate) fn broken_off(error: impl std::fmt::Display) -> ApiError {
+    tracing::debug!(%error, "an answer of a cluster broke off");
+    unavailable("the cluster's answer broke off")
+}
+
 /// One event of a watch.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Event {
@@ -262,16 +288,9 @@ pub(crate) async fn watch(
     url: &str,
     accept: &str,
 ) -> Result<impl Stream<Item = Result<Event, ApiError>> + Send + Unpin + use<>, ApiError> {
-    let answer = open(client, Ask::get(url).accepting(accept)).await?;
-    if !answer.status().is_success() {
-        let (head, body) = whole(answer).await?;
-        return Err(refusal(head.status, &body));
-    }
-    let bytes = BodyStream::new(answer.into_body())
-        .try_filter_map(|frame| async move { Ok(frame.into_data().ok()) })
-        .map_err(std::io::Error::other);
+    let bytes = pieces(client, url, accept).await?;
     let lines = FramedRead::new(
-        StreamReader::new(Box::pin(bytes)),
+        StreamReader::new(bytes.map_err(io::Error::other)),
         LinesCodec::new_with_max_length(MAX_LINE),
     );
     Ok(lines

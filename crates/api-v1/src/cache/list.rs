@@ -1,42 +1,36 @@
-//! Lists of a kind, page by page.
+//! Lists of a kind.
 //!
-//! The first page is a Table with the objects in it. What follows it comes in two answers of the same place: the objects
-//! as a plain list, and a Table without objects for their cells. The two together take an API server less than half of
-//! what a Table with objects takes, which is written twice there; and few pages take it less than many.
+//! The first page is a Table with the objects in it, and most kinds have no more. What follows it comes in two answers of
+//! the same place: the objects as a plain list, and a Table without objects for their cells. The two together take an API
+//! server less than half of what a Table with objects takes, which is written twice there. Objects are read while those
+//! after them are still written.
+
+use std::pin::pin;
+use std::sync::Arc;
 
 use drover_auth::web::ApiError;
+use futures::{StreamExt, TryStreamExt, stream};
 use http::StatusCode;
 use jiff::Timestamp;
 use kube::Client;
+use tokio::sync::mpsc;
 
-use super::Entry;
-use super::table::{Rows, place, read, read_apart};
-use crate::cells::Column;
+use super::split::{Batch, Split};
+use super::table::{Cells, Metadata, Rows, item, place, read};
 use crate::kind::Kind;
-use crate::kubernetes::{JSON, TABLE, get_text, no_json};
+use crate::kubernetes::{JSON, TABLE, broken_off, get_text, no_json, pieces};
 
-/// Objects of a first page.
+/// Objects of a first page, and of a page whose cells do not fit its objects.
 const FIRST: usize = 500;
-/// Objects of a later page at most: reading the last one is what its reader waits for in the end.
-const MOST: usize = 2_000;
-/// Bytes that a later page is to have at most, if its objects are like those of the first.
-const PAGE_BYTES: usize = 16 << 20;
-
-/// A page as it was answered.
-enum Page {
-    /// A Table with the objects in it.
-    Whole(String),
-    /// A list, and a Table with its cells.
-    Apart { objects: String, cells: String },
-}
-
-impl Page {
-    fn text(&self) -> &str {
-        match self {
-            Self::Whole(text) | Self::Apart { objects: text, .. } => text,
-        }
-    }
-}
+/// Bytes that a later page is to have at most, if its objects are like those of the first: few pages take an API server
+/// less than many, but one that is older than 1.33 writes a page whole before it sends it.
+const PAGE_BYTES: usize = 64 << 20;
+/// Batches of objects that wait to be read.
+const WAITING: usize = 64;
+/// Batches that are read at once.
+const AT_ONCE: usize = 2;
+/// How often a list begins anew that takes longer than the cluster keeps its place.
+const TRIES: usize = 5;
 
 /// Lists a kind. Stops with `None` when there are more bytes than `most`.
 ///
@@ -48,49 +42,62 @@ pub(crate) async fn list(
     now: Timestamp,
     most: usize,
 ) -> Result<Option<Rows>, ApiError> {
-    'again: loop {
-        let mut listed = Rows::default();
-        let mut bytes = 0;
-        let mut at = At {
-            place: String::new(),
-            limit: FIRST,
-        };
-        let mut next = Some(whole(client, kind, &at).await?);
-        while let Some(page) = next {
-            let following = At {
-                place: place(page.text()).map_err(no_json)?,
-                limit: (PAGE_BYTES / (page.text().len() / at.limit).max(1)).clamp(FIRST, MOST),
-            };
-            // The next page comes while this one is read.
-            let (read, page) = tokio::join!(
-                rows(client, kind, (page, &at), &listed.columns, now),
-                async {
-                    if following.place.is_empty() {
-                        return Ok(None);
-                    }
-                    apart(client, kind, &following).await.map(Some)
-                }
-            );
-            // The list took longer than the cluster keeps its place.
-            let is_gone = |error: &ApiError| error.status == StatusCode::GONE;
-            let (mut read, page) = match (read, page) {
-                (Err(error), _) | (_, Err(error)) if is_gone(&error) => continue 'again,
-                (read, page) => (read?, page?),
-            };
-            bytes += read.entries.iter().map(Entry::size).sum::<usize>();
-            if bytes > most {
-                return Ok(None);
-            }
-            if !read.columns.is_empty() {
-                listed.columns = read.columns;
-            }
-            listed.entries.append(&mut read.entries);
-            listed.revision = read.revision;
-            next = page;
-            at = following;
+    let mut tries = 1;
+    loop {
+        match once(client, kind, now, most).await {
+            Err(error) if error.status == StatusCode::GONE && tries < TRIES => tries += 1,
+            other => return other,
         }
-        return Ok(Some(listed));
     }
+}
+
+async fn once(
+    client: &Client,
+    kind: &Kind,
+    now: Timestamp,
+    most: usize,
+) -> Result<Option<Rows>, ApiError> {
+    let mut at = At {
+        place: String::new(),
+        limit: FIRST,
+    };
+    let text = get_text(client, &at.url(kind, "Object"), TABLE).await?;
+    at = At {
+        place: place(&text).map_err(no_json)?,
+        limit: (PAGE_BYTES / (text.len() / FIRST).max(1)).max(FIRST),
+    };
+    let of = kind.clone();
+    let first = off_task(move || read(&of, &text, &[], now).map_err(no_json));
+    // What follows comes while the first page is read.
+    let (mut rows, rest) = tokio::try_join!(first, rest(client, kind, at, now, most))?;
+    if let Some(rest) = rest {
+        rows.append(rest);
+        return Ok((rows.size() <= most).then_some(rows));
+    }
+    Ok(None)
+}
+
+/// The pages from a place on; `None` when they have more bytes than `most`.
+async fn rest(
+    client: &Client,
+    kind: &Kind,
+    mut at: At,
+    now: Timestamp,
+    most: usize,
+) -> Result<Option<Rows>, ApiError> {
+    let mut rows = Rows::default();
+    while !at.place.is_empty() {
+        let (page, next) = match apart(client, kind, &at, now).await? {
+            Some(page) => page,
+            None => whole(client, kind, &at, now).await?,
+        };
+        rows.append(page);
+        if rows.size() > most {
+            return Ok(None);
+        }
+        at.place = next;
+    }
+    Ok(Some(rows))
 }
 
 /// Which page of a list.
@@ -113,51 +120,114 @@ impl At {
     }
 }
 
-async fn whole(client: &Client, kind: &Kind, at: &At) -> Result<Page, ApiError> {
-    let text = get_text(client, &at.url(kind, "Object"), TABLE).await?;
-    Ok(Page::Whole(text))
-}
-
-async fn apart(client: &Client, kind: &Kind, at: &At) -> Result<Page, ApiError> {
-    let (objects, cells) = (at.url(kind, "Object"), at.url(kind, "None"));
-    let (objects, cells) = tokio::try_join!(
-        get_text(client, &objects, JSON),
-        get_text(client, &cells, TABLE)
-    )?;
-    Ok(Page::Apart { objects, cells })
-}
-
-/// Reads a page; it takes milliseconds, in which others are served.
-async fn rows(
+/// A page as a Table with its objects, and where the list goes on: of a server whose two answers do not fit.
+async fn whole(
     client: &Client,
     kind: &Kind,
-    (page, at): (Page, &At),
-    known: &[Column],
+    at: &At,
     now: Timestamp,
-) -> Result<Rows, ApiError> {
-    let (of, known) = (kind.clone(), known.to_vec());
-    let read_page = move |page: Page| match page {
-        Page::Whole(text) => read(&of, &text, &known, now).map(Some),
-        Page::Apart { objects, cells } => read_apart(&of, &objects, &cells, &known, now),
-    };
-    let again = read_page.clone();
-    if let Some(rows) = off_task(move || read_page(page)).await? {
-        return Ok(rows);
-    }
-    // A server whose two answers do not fit is asked for both in one.
+) -> Result<(Rows, String), ApiError> {
     tracing::debug!(
         kind = kind.kind,
         "the cells of a list do not fit its objects"
     );
-    let page = whole(client, kind, at).await?;
-    Ok(off_task(move || again(page)).await?.unwrap_or_default())
+    let at = At {
+        place: at.place.clone(),
+        limit: FIRST,
+    };
+    let text = get_text(client, &at.url(kind, "Object"), TABLE).await?;
+    let place = place(&text).map_err(no_json)?;
+    let of = kind.clone();
+    let rows = off_task(move || read(&of, &text, &[], now).map_err(no_json)).await?;
+    Ok((rows, place))
 }
 
+/// A page in two answers, and where the list goes on; `None` if the two do not fit together.
+async fn apart(
+    client: &Client,
+    kind: &Kind,
+    at: &At,
+    now: Timestamp,
+) -> Result<Option<(Rows, String)>, ApiError> {
+    let (sender, batches) = mpsc::channel(WAITING);
+    let (list, rows) = tokio::try_join!(
+        objects(client, at.url(kind, "Object"), sender),
+        rows(client, kind, at.url(kind, "None"), batches, now)
+    )?;
+    Ok(list.zip(rows).and_then(|(list, rows)| {
+        (list.revision() == rows.revision).then(|| (rows, list.place().to_owned()))
+    }))
+}
+
+/// Hands on the objects of a list as they arrive; `None` if nobody takes them any more.
+async fn objects(
+    client: &Client,
+    url: String,
+    batches: mpsc::Sender<Batch>,
+) -> Result<Option<Metadata>, ApiError> {
+    let mut pieces = pieces(client, &url, JSON).await?;
+    let mut split = Split::default();
+    while let Some(piece) = pieces.try_next().await.map_err(broken_off)? {
+        split.push(&piece);
+        if let Some(batch) = split.full()
+            && batches.send(batch).await.is_err()
+        {
+            return Ok(None);
+        }
+    }
+    let (list, last) = split.end().map_err(no_json)?;
+    Ok(batches.send(last).await.is_ok().then_some(list))
+}
+
+/// Reads objects with the cells that a Table has of them; `None` if it has not one row for each.
+async fn rows(
+    client: &Client,
+    kind: &Kind,
+    url: String,
+    batches: mpsc::Receiver<Batch>,
+    now: Timestamp,
+) -> Result<Option<Rows>, ApiError> {
+    let text = get_text(client, &url, TABLE).await?;
+    let Some(table) = off_task(move || Cells::read(&text).map_err(no_json)).await? else {
+        return Ok(None);
+    };
+    let mut cells = table.rows;
+    let columns: Arc<[_]> = table.columns.as_slice().into();
+    let n_rows = cells.len();
+    let batches = stream::unfold(batches, |mut batches| async {
+        Some((batches.recv().await?, batches))
+    });
+    let read = batches.map(|batch| {
+        let cells: Vec<_> = cells.by_ref().take(batch.len()).collect();
+        let (kind, columns) = (kind.clone(), Arc::clone(&columns));
+        off_task(move || {
+            let n_items = batch.len();
+            let objects = batch.items().map_err(no_json)?.zip(cells);
+            let entries: Result<Vec<_>, _> = objects
+                .filter_map(|(text, row)| item(&kind, text, (&columns, row), now).transpose())
+                .collect();
+            Ok((n_items, entries.map_err(no_json)?))
+        })
+    });
+    let mut read = pin!(read.buffered(AT_ONCE));
+    let mut n_items = 0;
+    let mut rows = Rows {
+        columns: table.columns,
+        entries: Vec::with_capacity(n_rows),
+        revision: table.revision,
+    };
+    while let Some((n_more, mut entries)) = read.try_next().await? {
+        n_items += n_more;
+        rows.entries.append(&mut entries);
+    }
+    Ok((n_items == n_rows).then_some(rows))
+}
+
+/// Reads what takes milliseconds, in which others are served.
 async fn off_task<T: Send + 'static>(
-    read: impl FnOnce() -> serde_json::Result<T> + Send + 'static,
+    read: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     tokio::task::spawn_blocking(read)
         .await
         .map_err(|_| ApiError::server_error("a list could not be read"))?
-        .map_err(no_json)
 }

@@ -24,6 +24,22 @@ pub(crate) struct Rows {
     pub(crate) revision: u64,
 }
 
+impl Rows {
+    /// Adds those of the page after these.
+    pub(super) fn append(&mut self, mut page: Self) {
+        if !page.columns.is_empty() {
+            self.columns = page.columns;
+        }
+        self.entries.append(&mut page.entries);
+        self.revision = self.revision.max(page.revision);
+    }
+
+    /// Bytes of all entries.
+    pub(super) fn size(&self) -> usize {
+        self.entries.iter().map(Entry::size).sum()
+    }
+}
+
 /// A Table, or the list or object of a server that knows no Tables for its kind.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,12 +56,42 @@ struct Answer<'t> {
     items: Option<Vec<&'t RawValue>>,
 }
 
-#[derive(Default, Deserialize)]
+/// What a list says of itself.
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Metadata {
+pub(super) struct Metadata {
     resource_version: String,
     #[serde(rename = "continue")]
     place: String,
+}
+
+impl Metadata {
+    /// That of a list whose items were taken out.
+    ///
+    /// # Errors
+    /// If it is no such list.
+    pub(super) fn of_list(text: &[u8]) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct List {
+            #[serde(default)]
+            metadata: Metadata,
+            #[serde(default, rename = "items")]
+            _items: Option<[(); 0]>,
+        }
+
+        let list: List = serde_json::from_slice(text)?;
+        Ok(list.metadata)
+    }
+
+    /// 0 if it is no number.
+    pub(super) fn revision(&self) -> u64 {
+        self.resource_version.parse().unwrap_or_default()
+    }
+
+    /// Where the list goes on; empty at its end.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
 }
 
 #[derive(Deserialize)]
@@ -103,15 +149,17 @@ pub(crate) fn read(
     now: Timestamp,
 ) -> serde_json::Result<Rows> {
     let answer: Answer<'_> = serde_json::from_str(text)?;
-    let revision = answer.metadata.resource_version.parse().unwrap_or_default();
+    let revision = answer.metadata.revision();
     if answer.kind != "Table" {
         let entries = match answer.items {
             Some(items) => items
                 .into_iter()
-                .map(|item| plain(kind, item.get(), now))
+                .map(|item| self::item(kind, item.get(), (&[], Vec::new()), now))
                 .filter_map(Result::transpose)
                 .collect::<Result<_, _>>()?,
-            None => plain(kind, text, now)?.into_iter().collect(),
+            None => item(kind, text, (&[], Vec::new()), now)?
+                .into_iter()
+                .collect(),
         };
         return Ok(Rows {
             columns: Vec::new(),
@@ -134,38 +182,48 @@ pub(crate) fn read(
     })
 }
 
-/// Reads a list whose cells are in a Table of their own, without objects; `None` if the two do not fit together.
+/// A Table without objects: the cells of a list that comes by itself.
+#[derive(Debug)]
+pub(super) struct Cells {
+    pub(super) columns: Vec<Column>,
+    /// Those of each object, in the list's order.
+    pub(super) rows: std::vec::IntoIter<Vec<Value>>,
+    /// Of which revision of the list.
+    pub(super) revision: u64,
+}
+
+impl Cells {
+    /// Reads them; `None` if this is no Table.
+    ///
+    /// # Errors
+    /// If it is no answer.
+    pub(super) fn read(text: &str) -> serde_json::Result<Option<Self>> {
+        let answer: Answer<'_> = serde_json::from_str(text)?;
+        let Some(rows) = answer.rows.filter(|_| answer.kind == "Table") else {
+            return Ok(None);
+        };
+        let rows: Vec<_> = rows.into_iter().map(|row| row.cells).collect();
+        Ok(Some(Self {
+            columns: columns(answer.column_definitions, &[]),
+            rows: rows.into_iter(),
+            revision: answer.metadata.revision(),
+        }))
+    }
+}
+
+/// Reads an object of a list, which says what it is only once; `None` if it has no name.
 ///
 /// # Errors
-/// If one is no answer.
-pub(super) fn read_apart(
+/// If it is no object.
+pub(super) fn item(
     kind: &Kind,
-    list: &str,
-    table: &str,
-    known: &[Column],
+    text: &str,
+    (columns, row): (&[Column], Vec<Value>),
     now: Timestamp,
-) -> serde_json::Result<Option<Rows>> {
-    let (list, table): (Answer<'_>, Answer<'_>) =
-        (serde_json::from_str(list)?, serde_json::from_str(table)?);
-    let revision = list.metadata.resource_version;
-    let (Some(items), Some(rows)) = (list.items, table.rows) else {
-        return Ok(None);
-    };
-    if items.len() != rows.len() || revision != table.metadata.resource_version {
-        return Ok(None);
-    }
-    let columns = columns(table.column_definitions, known);
-    let mut entries = Vec::with_capacity(items.len());
-    for (item, row) in items.into_iter().zip(rows) {
-        let (object, text) = whole(kind, item.get())?;
-        let cells = cells(&columns, row.cells, format::created(&object), now);
-        entries.extend(Entry::of_text(kind, &object, &text, cells, now));
-    }
-    Ok(Some(Rows {
-        columns,
-        entries,
-        revision: revision.parse().unwrap_or_default(),
-    }))
+) -> serde_json::Result<Option<Entry>> {
+    let (object, text) = whole(kind, text)?;
+    let cells = cells(columns, row, format::created(&object), now);
+    Ok(Entry::of_text(kind, &object, &text, cells, now))
 }
 
 fn columns(definitions: Option<Vec<Value>>, known: &[Column]) -> Vec<Column> {
@@ -175,12 +233,6 @@ fn columns(definitions: Option<Vec<Value>>, known: &[Column]) -> Vec<Column> {
         }
         _ => known.to_vec(),
     }
-}
-
-/// An object of a list, which says what it is only once, or of its own.
-fn plain(kind: &Kind, text: &str, now: Timestamp) -> serde_json::Result<Option<Entry>> {
-    let (object, text) = whole(kind, text)?;
-    Ok(Entry::of_text(kind, &object, &text, Vec::new(), now))
 }
 
 /// An object without its managed fields, and its whole text with what it is.
@@ -264,43 +316,5 @@ mod tests {
                 .entries
                 .is_empty()
         );
-    }
-
-    #[test]
-    fn objects_and_their_cells_may_come_apart() {
-        let list = json!({"kind": "ConfigMapList", "metadata": {"resourceVersion": "9"}, "items": [
-            {"metadata": {"name": "a", "managedFields": [{"manager": "m"}]}, "data": {"a": "1"}}, {"apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": "b"}}, {}]});
-        let cells = |n_rows: usize, revision: &str| {
-            let rows = ["a", "b", "-"].map(|name| json!({"cells": [name], "object": null}));
-            json!({"kind": "Table", "metadata": {"resourceVersion": revision},
-                "columnDefinitions": [{"name": "Name", "type": "string"}], "rows": rows[..n_rows]})
-        };
-        let read = |cells: &Value| {
-            read_apart(
-                &kind(),
-                &list.to_string(),
-                &cells.to_string(),
-                &[],
-                Timestamp::UNIX_EPOCH,
-            )
-            .unwrap()
-        };
-        let rows = read(&cells(3, "9")).unwrap();
-        assert_eq!((rows.revision, rows.columns.len()), (9, 1));
-        let [a, b] = rows.entries.as_slice() else {
-            unreachable!("what has no name is left out: {rows:?}")
-        };
-        assert_eq!(
-            a.object(),
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "managedFields": [{"manager": "m"}]},
-                "data": {"a": "1"}})
-        );
-        assert_eq!(b.object(), list["items"][1]);
-        assert_eq!([a.cells.len(), b.cells.len()], [1, 1]);
-
-        assert!(read(&cells(2, "9")).is_none(), "another number");
-        assert!(read(&cells(3, "8")).is_none(), "another revision");
-        assert!(read(&list).is_none(), "no Table");
     }
 }
