@@ -1,7 +1,10 @@
 //! What a path is about, for all APIs that are served.
+//!
+//! Parts are read decoded, as those read them who answer: who writes a letter as its number hides nothing by it.
 
 use drover_types::query::flag;
 use http::Method;
+use percent_encoding::percent_decode_str;
 
 use crate::entry::Object;
 
@@ -22,25 +25,28 @@ impl Target {
     /// Reads method, path and query.
     #[must_use]
     pub fn of(method: &Method, path: &str, query: Option<&str>) -> Self {
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        match parts.as_slice() {
-            ["k8s", "clusters" | "proxy", cluster, "v1", rest @ ..] => {
-                explorer(method, rest, query, Some(cluster))
+        // The edge chooses who answers by the path as it was sent (`server/route.rs`).
+        let sent: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let read: Vec<String> = sent.iter().map(|part| decoded(part)).collect();
+        let read: Vec<&str> = read.iter().map(String::as_str).collect();
+        let from = |n: usize| read.get(n..).unwrap_or_default();
+        match sent.as_slice() {
+            ["k8s", "clusters" | "proxy", cluster, "v1", ..] => {
+                explorer(method, from(4), query, Some(cluster))
             }
-            ["k8s", "clusters" | "proxy", cluster, rest @ ..] => {
-                kubernetes(method, rest, query, cluster)
+            ["k8s", "clusters" | "proxy", cluster, ..] => {
+                kubernetes(method, from(3), query, cluster)
             }
             [
                 "api" | "apis" | "openapi" | "version" | "livez" | "readyz",
                 ..,
-            ] => kubernetes(method, &parts, query, "local"),
+            ] => kubernetes(method, &read, query, "local"),
             ["v3", "connect", ..] => plain("connect", "tunnels", true),
             ["v3", "import", ..] => plain("get", "importmanifests", false),
-            ["v3", rest @ ..] => norman(method, rest, query),
-            ["v3-public", rest @ ..] => norman(method, rest, query),
+            ["v3" | "v3-public", ..] => norman(method, from(1), query),
             ["v1-public", "login", ..] => action("login"),
             ["v1", "logout"] => action("logout"),
-            ["v1", rest @ ..] => explorer(method, rest, query, None),
+            ["v1", ..] => explorer(method, from(1), query, None),
             _ => Self {
                 verb: simple_verb(method).to_owned(),
                 object: Object::default(),
@@ -49,6 +55,21 @@ impl Target {
             },
         }
     }
+
+    /// Whether this may change what is written down: it is about policies, or its body may be.
+    #[must_use]
+    pub fn touches_policies(&self) -> bool {
+        let resource = self.object.resource.as_deref().unwrap_or_default();
+        // In `/v1` the type is `group.kind`, in the plural or not.
+        let is_policy =
+            resource == "auditpolicies" || resource.starts_with("auditlog.cattle.io.auditpolic");
+        // These two make whatever objects their body holds.
+        is_policy || (self.action && matches!(self.verb.as_str(), "apply" | "importYaml"))
+    }
+}
+
+fn decoded(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 fn plain(verb: &str, resource: &str, stream: bool) -> Target {
@@ -93,9 +114,15 @@ fn simple_verb(method: &Method) -> &'static str {
     }
 }
 
-/// `api/v1/…` and `apis/GROUP/VERSION/…`, as Kubernetes' own request parser reads them.
+/// `api/v1/…` and `apis/GROUP/VERSION/…`, as Kubernetes' own request parser reads them: it decodes a path before it
+/// looks for slashes.
 fn kubernetes(method: &Method, parts: &[&str], query: Option<&str>, cluster: &str) -> Target {
-    let (group, rest) = match parts {
+    let parts: Vec<&str> = parts
+        .iter()
+        .flat_map(|part| part.split('/'))
+        .filter(|part| !part.is_empty())
+        .collect();
+    let (group, rest) = match parts.as_slice() {
         ["api", _version, rest @ ..] => (None, rest),
         ["apis", group, _version, rest @ ..] => (text(group), rest),
         other => {
@@ -330,6 +357,22 @@ mod tests {
             "connect - - - tunnels - - stream",
         );
         check(get.clone(), "/v1/pods/a/p", "get - - a pods p -");
+        check(
+            get.clone(),
+            "/k8s/clusters/c-1/%61pi/v1%2fnamespaces/a/%73ecrets/s%2e1",
+            "get c-1 - a secrets s.1 -",
+        );
+        check(
+            delete.clone(),
+            "/apis/auditlog.cattle.io/v1/%61uditpolicies/p",
+            "delete local auditlog.cattle.io - auditpolicies p -",
+        );
+        check(
+            get.clone(),
+            "/v3/%63lusters/c%2d1",
+            "get - - - clusters c-1 -",
+        );
+        check(get.clone(), "/v1/%73ecret/a/s", "get - - a secret s -");
         check(get.clone(), "/v1/audit", "list - - - audit - -");
         check(
             get.clone(),
@@ -339,5 +382,36 @@ mod tests {
         check(get, "/v3/subscribe", "list - - - subscribe - - stream");
         check(post, "/v1/logout", "logout - - - - - -");
         check(delete, "/v3/users/u-1", "delete - - - users u-1 -");
+    }
+
+    #[test]
+    fn what_may_change_policies_is_known_however_it_is_written() {
+        let check = |method: Method, path: &str, query: Option<&str>, expected: bool| {
+            let target = Target::of(&method, path, query);
+            assert_eq!(target.touches_policies(), expected, "{method} {path}");
+        };
+        let (delete, post) = (Method::DELETE, Method::POST);
+        let kubernetes = "/apis/auditlog.cattle.io/v1";
+        for path in [
+            &format!("{kubernetes}/auditpolicies/p"),
+            &format!("{kubernetes}/%61uditpolicies/p"),
+            &format!("/k8s/clusters/local{kubernetes}%2fauditpolicies/p"),
+            "/v1/auditlog.cattle.io.auditpolicies/p",
+            "/v1/auditlog.cattle.io.auditpolicy/p",
+            "/k8s/clusters/local/v1/auditlog.cattle.io.%61uditpolicies/p",
+        ] {
+            check(delete.clone(), path, None, true);
+        }
+        check(delete, "/v1/secrets/a/p", None, false);
+        let local = "/v3/clusters/local";
+        check(post.clone(), local, Some("action=importYaml"), true);
+        check(
+            post.clone(),
+            local,
+            Some("action=generateKubeconfig"),
+            false,
+        );
+        let local = "/v1/management.cattle.io.clusters/local";
+        check(post, local, Some("action=apply"), true);
     }
 }

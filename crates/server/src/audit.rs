@@ -100,7 +100,7 @@ impl Auditor {
         let target = Target::of(request.method(), uri.path(), uri.query());
         let asked = uri.path_and_query().map_or("/", |uri| uri.as_str());
         // Nobody hides what they do to what is hidden.
-        let must = target.object.resource.as_deref() == Some("auditpolicies");
+        let must = target.touches_policies();
         let Some(verdict) = self.policies.decide(self.level, asked, must) else {
             return Record(None);
         };
