@@ -38,6 +38,9 @@ use crate::runtime::{Controller, LookError};
 const WAIT_FOR_SESSION: Duration = Duration::from_secs(10);
 /// How long a connected cluster may refuse before its deletion goes on.
 const WAIT_FOR_SUCCESS: Duration = Duration::from_secs(30);
+/// How long after we began to lead a cluster is waited for in any case: its agent was connected to whoever ended, and
+/// all agents come back at once.
+const WAIT_FOR_RETURN: Duration = Duration::from_secs(30);
 /// Between tries (reference 4.3).
 const BETWEEN_TRIES: Duration = Duration::from_secs(3);
 
@@ -72,6 +75,8 @@ pub struct Observed<'a> {
     pub in_cluster: &'a InCluster,
     /// What is left in the hub.
     pub in_hub: &'a InHub,
+    /// Since when this process looks after clusters.
+    pub since: Timestamp,
 }
 
 /// Decides about one cluster that is being deleted.
@@ -89,7 +94,10 @@ pub fn reconcile(observed: &Observed<'_>, now: Timestamp) -> Plan {
         return plan;
     }
     if has(cluster, AGENT_FINALIZER) {
-        let wait = |limit: Duration| (now < deleted_at.0 + limit).then(|| now + BETWEEN_TRIES);
+        let wait = |limit: Duration| {
+            let until = (deleted_at.0 + limit).max(observed.since + WAIT_FOR_RETURN);
+            (now < until).then(|| now + BETWEEN_TRIES)
+        };
         let was_connected = condition::find(&cluster.status.conditions, "Connected").is_some()
             || !cluster.status.driver.is_empty();
         let again = match observed.in_cluster {
@@ -163,6 +171,8 @@ pub(crate) struct Cleanup {
     pub(crate) client: Client,
     pub(crate) downstream: Arc<dyn Downstream>,
     pub(crate) clock: Clock,
+    /// Since when this process looks after clusters.
+    pub(crate) since: Timestamp,
 }
 
 impl Cleanup {
@@ -227,6 +237,7 @@ impl Controller for Cleanup {
                     cluster: &cluster,
                     in_cluster,
                     in_hub: &in_hub,
+                    since: self.since,
                 },
                 self.clock.now(),
             )

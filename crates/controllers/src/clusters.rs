@@ -41,8 +41,7 @@ use crate::plan::{Action, Plan, Reference, Site, Sites};
 use crate::registration::{DEFAULT_TOKEN, registration_token};
 use crate::runtime::{Controller, LookError, Trigger};
 
-/// Keeps a Cluster until its objects in the cluster are gone.
-pub const AGENT_FINALIZER: &str = "controller.cattle.io/cluster-agent-controller-cleanup";
+pub use drover_types::names::AGENT_FINALIZER;
 /// Keeps a Cluster until its objects in the hub are gone.
 pub const HUB_FINALIZER: &str = "controller.cattle.io/mgmt-cluster-rbac-remove";
 /// Marks namespaces that the hub made for itself.

@@ -325,6 +325,7 @@ impl Controllers {
                 cleanup::Cleanup {
                     client: client(),
                     downstream: downstream(),
+                    since: clock.now(),
                     clock: clock.clone(),
                 },
                 &triggers.cleanup,

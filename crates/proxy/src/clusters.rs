@@ -282,6 +282,18 @@ impl Clusters {
         }
     }
 
+    /// Closes the sessions of a cluster that is not there any more.
+    pub(crate) async fn end_if_gone(&self, cluster: &str) {
+        let clusters: Api<Cluster> = Api::all(self.inner.store.clone());
+        match clusters.get_opt(cluster).await {
+            Ok(Some(_)) => {}
+            Ok(None) => self.remove(cluster),
+            Err(error) => {
+                tracing::warn!(%cluster, error = %Chain(&error), "cannot tell whether a connected cluster is still there")
+            }
+        }
+    }
+
     /// A client with full rights in the cluster, for controllers.
     ///
     /// # Errors

@@ -251,7 +251,10 @@ impl Inner {
             Caller::Client(key) => {
                 let (session, driver) = Session::serve(socket, Role::Server, RefuseAll, options);
                 let registered = sessions.add(key, session.clone());
-                drive(&session, driver, registered, stop).await;
+                let cluster = key.strip_prefix(STEVE_PREFIX).unwrap_or(key);
+                // Whoever deleted it since its token was read closed the sessions that were there then.
+                let checked = self.clusters.end_if_gone(cluster);
+                tokio::join!(drive(&session, driver, registered, stop), checked);
             }
             Caller::Neighbour(_) => {
                 let (neighbour, announcements) = sessions.neighbour();

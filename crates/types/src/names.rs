@@ -16,6 +16,8 @@ pub const AGENT_DEPLOYMENT: &str = "cattle-cluster-agent";
 pub const AGENT_IMAGE: &str = concat!("drover/drover-agent:v", env!("CARGO_PKG_VERSION"));
 /// Variable of the agent with the registry in front of images.
 pub const AGENT_REGISTRY_VARIABLE: &str = "CATTLE_SYSTEM_DEFAULT_REGISTRY";
+/// Finalizer that keeps a Cluster until its objects in the cluster are gone.
+pub const AGENT_FINALIZER: &str = "controller.cattle.io/cluster-agent-controller-cleanup";
 /// Prefix of the Secrets that hold registration tokens, in the cluster's namespace.
 pub const REGISTRATION_SECRET_PREFIX: &str = "crt-token-";
 /// Prefix of the bearer token and the session key of an agent's second (Steve) tunnel.

@@ -34,12 +34,24 @@ fn both() -> [&'static str; 2] {
     [AGENT_FINALIZER, HUB_FINALIZER]
 }
 
+/// By a process that has led for long.
 fn plan(cluster: &Cluster, in_cluster: &InCluster, in_hub: &InHub, now: i64) -> Plan {
+    plan_since(-1000, cluster, in_cluster, in_hub, now)
+}
+
+fn plan_since(
+    since: i64,
+    cluster: &Cluster,
+    in_cluster: &InCluster,
+    in_hub: &InHub,
+    now: i64,
+) -> Plan {
     reconcile(
         &Observed {
             cluster,
             in_cluster,
             in_hub,
+            since: at(since),
         },
         at(now),
     )
@@ -178,6 +190,30 @@ fn everything_of_ours_goes_and_the_agents_rights_last() {
             "uid-cattle-system"
         );
     }
+}
+
+#[test]
+fn an_agent_has_time_to_come_back_to_who_took_over_a_deletion() {
+    // The hub was away for a minute, in the middle of the deletion.
+    let waits = |in_cluster: &InCluster, now: i64| {
+        let plan = plan_since(
+            60,
+            &cluster(true, &both()),
+            in_cluster,
+            &InHub::default(),
+            now,
+        );
+        plan.requeue_at.is_some() && plan.actions.is_empty()
+    };
+    let failed = InCluster::Failed("the agent is not ready".to_owned());
+    for in_cluster in [InCluster::Away, failed] {
+        assert!(waits(&in_cluster, 60), "{in_cluster:?}");
+        assert!(waits(&in_cluster, 89), "{in_cluster:?}");
+        assert!(!waits(&in_cluster, 90), "{in_cluster:?}");
+    }
+    let never = cluster(false, &both());
+    let plan = plan_since(60, &never, &InCluster::Away, &InHub::default(), 60);
+    assert_eq!(targets(&plan), ["Cluster c-abcde"], "nothing is waited for");
 }
 
 #[test]

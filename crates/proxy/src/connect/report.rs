@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use drover_types::management::Cluster;
-use drover_types::names::GLOBAL_DATA_NAMESPACE;
+use drover_types::names::{AGENT_FINALIZER, GLOBAL_DATA_NAMESPACE};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -82,7 +82,10 @@ impl Report {
             .get_opt(cluster)
             .await?
             .ok_or(ReportError::NoCluster)?;
-        if object.metadata.deletion_timestamp.is_some() {
+        // What we put into the cluster is removed through its agent.
+        let finalizers = object.metadata.finalizers.as_deref().unwrap_or_default();
+        let needed = finalizers.iter().any(|name| name == AGENT_FINALIZER);
+        if object.metadata.deletion_timestamp.is_some() && !needed {
             return Err(ReportError::NoCluster);
         }
         if !REPORTING_DRIVERS.contains(&object.status.driver.as_str()) {

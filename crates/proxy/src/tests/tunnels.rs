@@ -6,6 +6,7 @@ use drover_auth::web;
 use drover_tunnel::{
     Accept, Acceptor, ClientRequest, ConnectError, Options, Role, Session, Sessions, connect,
 };
+use drover_types::names::AGENT_FINALIZER;
 use http::{HeaderName, Method, Request, StatusCode};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -278,4 +279,68 @@ async fn shutting_down_ends_all_sessions() {
     hub.connect.shutdown().await;
     agent.closed().await;
     assert!(hub.sessions.keys().is_empty());
+}
+
+#[tokio::test]
+async fn a_cluster_deleted_while_its_agent_connects_has_no_session() {
+    let hub = hub();
+    // The answer waits for somebody who reads it, and the session for the answer.
+    let (mut near, far) = tokio::io::duplex(1);
+    let connect_api = hub.connect.clone();
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let connect = connect_api.clone();
+        async move { Ok::<_, Infallible>(connect.handle(request.map(web::boxed)).await) }
+    });
+    tokio::spawn(
+        hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(far), service)
+            .with_upgrades(),
+    );
+    let request = format!(
+        "GET /v3/connect HTTP/1.1\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         X-API-Tunnel-Token: good\r\nX-API-Tunnel-Params: {}\r\n\r\n",
+        params("sa-token")
+    );
+    near.write_all(request.as_bytes()).await.unwrap();
+    while hub.store.get(SECRET).is_none() {
+        tokio::task::yield_now().await;
+    }
+    // The token was read and accepted.
+    assert_eq!(near.read_u8().await.unwrap(), b'H');
+    hub.store.delete(CLUSTER);
+    let mut answer = Vec::new();
+    // Ends: with a session that stays, it would not.
+    near.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"TTP/1.1 101"));
+    assert!(hub.sessions.keys().is_empty());
+}
+
+#[tokio::test]
+async fn an_agent_connects_while_its_cluster_waits_to_be_cleaned_and_not_afterwards() {
+    let hub = hub();
+    let params = params("sa-token");
+    let headers = [
+        ("x-api-tunnel-token", "good"),
+        ("x-api-tunnel-params", params.as_str()),
+    ];
+    let deleting = |finalizers: &[&str]| {
+        json!({
+            "apiVersion": "management.cattle.io/v3", "kind": "Cluster", "spec": {},
+            "metadata": {"name": "c-abcde", "uid": "u-1", "deletionTimestamp": "2026-11-30T10:00:00Z", "finalizers": finalizers},
+        })
+    };
+    let of_hub = "controller.cattle.io/mgmt-cluster-rbac-remove";
+    hub.store.put(CLUSTER, deleting(&[AGENT_FINALIZER, of_hub]));
+    hub.dial(&headers).await.unwrap();
+    hub.store.put(CLUSTER, deleting(&[of_hub]));
+    let refused = hub.dial(&headers).await;
+    assert!(
+        matches!(
+            &refused,
+            Err(ConnectError::Refused { status, .. }) if *status == StatusCode::BAD_REQUEST
+        ),
+        "{:?}",
+        refused.err()
+    );
 }

@@ -51,6 +51,10 @@ impl Store {
         self.objects.lock().insert(path.to_owned(), object);
     }
 
+    pub(super) fn delete(&self, path: &str) {
+        self.objects.lock().remove(path);
+    }
+
     pub(super) fn get(&self, path: &str) -> Option<Value> {
         self.objects.lock().get(path).cloned()
     }
