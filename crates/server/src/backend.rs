@@ -5,17 +5,29 @@
 mod kubeconfig;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use kube::Client;
+use kube::client::ClientBuilder;
 use kube::config::KubeConfigOptions;
+use tower::timeout::TimeoutLayer;
 
 use crate::config::StoreArgs;
+
+/// How long the head of an answer may take. A watch has its head at once.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How long a connection may be silent in the middle of an answer. A watch that nothing happens to gets a bookmark each
+/// minute (kube-apiserver, `defaultBookmarkFrequency`), so one that is silent for longer is dead, and what was revoked since
+/// would stay unknown.
+const SILENCE: Duration = Duration::from_secs(75);
 
 /// The store and the client that everything else uses.
 pub(crate) struct Backend {
     /// Full rights on the hub's own Kubernetes API.
     pub(crate) client: Client,
+    /// The same for what people ask of it, whose watches and shells may be silent for as long as they like.
+    pub(crate) patient: Client,
     /// Tells replicas apart in elections; stays the same over restarts where only one can run.
     pub(crate) identity: String,
     /// Host and port of the Kubernetes API that other replicas may share with us.
@@ -63,9 +75,10 @@ impl Backend {
             host.to_owned(),
             config.cluster_url.port_u16().unwrap_or(443),
         );
-        let client = Client::try_from(config).context("make a client for the Kubernetes API")?;
+        let (client, patient) = clients(config).context("make a client for the Kubernetes API")?;
         Ok(Self {
             client,
+            patient,
             identity: uuid::Uuid::new_v4().to_string(),
             shared: Some(shared),
             embedded: None,
@@ -82,8 +95,10 @@ impl Backend {
             .await
             .context("open the store")?;
         let service = server.client_service(drover_kube_api::Identity::admin());
+        let client = Client::new(service, "default");
         Ok(Self {
-            client: Client::new(service, "default"),
+            patient: client.clone(),
+            client,
             // Only one process can hold the folder, so that after a restart the lease is ours at once.
             identity: "embedded".to_owned(),
             shared: None,
@@ -99,8 +114,23 @@ impl Backend {
     }
 }
 
+/// One that gives up what stays silent, and a patient one.
+fn clients(mut config: kube::Config) -> Result<(Client, Client), kube::Error> {
+    let patient = Client::try_from(config.clone())?;
+    config.read_timeout = Some(SILENCE);
+    let client = ClientBuilder::try_from(config)?
+        .with_layer(&TimeoutLayer::new(ANSWER))
+        .build();
+    Ok((client, patient))
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
+    use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+    use kube::Api;
+    use kube::api::WatchParams;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     /// A client over an empty store in memory with the namespace of the hub's own objects.
@@ -116,5 +146,45 @@ pub(crate) mod tests {
         );
         crate::install::namespaces(&client).await.unwrap();
         client
+    }
+
+    /// A Kubernetes API that begins to answer watches, and falls silent.
+    async fn silent() -> kube::Config {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut request = vec![0; 4096];
+                let length = socket.read(&mut request).await.unwrap();
+                if String::from_utf8_lossy(&request[..length]).contains("watch=true") {
+                    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                    socket.write_all(head).await.unwrap();
+                }
+                open.push(socket);
+            }
+        });
+        kube::Config::new(format!("http://{address}").parse().unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kubernetes_api_that_falls_silent_is_given_up() {
+        let (client, _) = clients(silent().await).unwrap();
+        let begun = tokio::time::Instant::now();
+        let secrets: Api<Secret> = Api::default_namespaced(client.clone());
+        secrets.get("a").await.unwrap_err();
+        assert_eq!(begun.elapsed().as_secs(), ANSWER.as_secs());
+
+        let begun = tokio::time::Instant::now();
+        let maps: Api<ConfigMap> = Api::default_namespaced(client);
+        let events = maps.watch(&WatchParams::default(), "0").await.unwrap();
+        let event = futures::StreamExt::next(&mut std::pin::pin!(events)).await;
+        assert!(
+            event.is_none_or(|event| event.is_err()),
+            "nothing can have come"
+        );
+        assert_eq!(begun.elapsed().as_secs(), SILENCE.as_secs());
     }
 }

@@ -120,7 +120,7 @@ pub async fn run(
     );
 
     let sessions = drover_tunnel::Sessions::new();
-    let clusters = drover_proxy::Clusters::new(client.clone(), sessions, client.clone());
+    let clusters = drover_proxy::Clusters::new(backend.patient.clone(), sessions, client.clone());
     let connect = drover_proxy::Connect::new(clusters.clone(), client.clone());
     if let Some(shared) = &backend.shared {
         let address = replicas::address(&args, shared, ports.0).await?;
