@@ -24,6 +24,8 @@ export default defineConfig({
         '--disable-background-networking',
         '--disable-component-update',
         '--disable-sync',
+        // Pages that tests answer for the server count as from elsewhere.
+        '--disable-features=LocalNetworkAccessChecks',
       ],
     },
   },

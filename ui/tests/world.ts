@@ -7,6 +7,8 @@ import { promisify } from 'node:util'
 
 import { expect, test as base, type APIRequestContext, type Cookie, type Page } from '@playwright/test'
 
+import { serveBuilt } from './built'
+
 const run = promisify(execFile)
 
 interface Place {
@@ -151,6 +153,10 @@ export const test = base.extend<Fixtures, { world: World }>({
     { scope: 'worker', timeout: 120_000 },
   ],
   baseURL: async ({ world }, use) => use(world.place.url),
+  context: async ({ context }, use) => {
+    if (process.env.DROVER_UI === 'built') await serveBuilt(context)
+    await use(context)
+  },
   page: async ({ page }, use) => {
     const problems: string[] = []
     page.on('pageerror', (error) => problems.push(`${error.message}\n${error.stack}`))
