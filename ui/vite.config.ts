@@ -25,6 +25,8 @@ export default defineConfig({
     target: 'es2022',
     manifest: 'manifest.json',
     assetsInlineLimit: 0,
+    // One file for all: small, and no part that is asked for again after an outage comes without its styles.
+    cssCodeSplit: false,
     chunkSizeWarningLimit: 800,
   },
   server: {

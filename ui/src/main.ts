@@ -6,6 +6,7 @@ import '@/styles/gate.css'
 import { createApp } from 'vue'
 
 import App from '@/app/App.vue'
+import { loadAhead } from '@/app/late'
 import { notify } from '@/app/notices'
 import { router } from '@/app/router'
 import { messageOf } from '@/api/http'
@@ -18,4 +19,6 @@ app.config.errorHandler = (error) => {
   notify(messageOf(error), 'failed')
 }
 app.use(router)
+// What is on the screen comes first.
+void router.isReady().then(() => loadAhead(router.getRoutes()))
 app.mount('#app')

@@ -16,12 +16,44 @@ test('a lost server shows, and all is live again once it is back', async ({ visi
   await expect(page.getByRole('link', { name: 'made-in-the-light' })).toBeVisible()
 })
 
-test('a cluster that lost its agent shows it, and what is known stays', async ({ visit, world }) => {
+test('what was not loaded yet when the server went comes once it is back', async ({ visit, world, admin }) => {
+  // Otherwise pages are loaded before somebody goes there.
+  await admin.addInitScript(() => Object.defineProperty(navigator, 'connection', { value: { saveData: true } }))
+  const page = await visit('/r/configmaps/default/kube-root-ca.crt')
+  await expect(page.getByRole('tab', { name: 'YAML' })).toBeVisible()
+  await world.tell('hub stop')
+  await expect(page.getByText('Connection to the server lost.')).toBeVisible()
+  await page.getByRole('link', { name: 'Projects & namespaces' }).click()
+  await expect(page.getByText('so that this page cannot be opened')).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'kube-root-ca.crt' })).toBeVisible()
+  await page.getByRole('tab', { name: 'YAML' }).click()
+  await expect(page.getByText('Loading …')).toBeVisible()
+  await world.tell('hub start')
+  await expect(page.getByRole('button', { name: 'Edit', exact: true })).toBeVisible({ timeout: 60_000 })
+  await page.getByRole('link', { name: 'Projects & namespaces' }).click()
+  await expect(page.getByRole('heading', { name: 'Projects & namespaces' })).toBeVisible()
+})
+
+test('pages are there before somebody goes to them', async ({ visit }) => {
+  const loads = (page: string): boolean => page.includes('/assets/AuditPage-')
+  const page = await visit('/r/configmaps')
+  await expect(page.getByRole('link', { name: 'kube-root-ca.crt' }).first()).toBeVisible()
+  await expect
+    .poll(async () => (await page.evaluate(() => performance.getEntriesByType('resource').map((one) => one.name))).some(loads))
+    .toBe(true)
+})
+
+test('a cluster that lost its agent shows it, on every page, and what is known stays', async ({ visit, world }) => {
   const page = await visit('')
   await expect(page.getByText('active').first()).toBeVisible()
   await world.tell('agents stop')
   await expect(page.getByText('unavailable', { exact: true })).toBeVisible({ timeout: 60_000 })
   await expect(page.getByText('3 nodes')).toBeVisible()
+  await page.getByRole('link', { name: 'ConfigMaps' }).click()
+  const away = page.getByText('real cannot be reached')
+  await expect(away).toBeVisible()
+  await page.getByRole('link', { name: 'Overview' }).first().click()
   await world.tell('agents start')
   await expect(page.getByText('active').first()).toBeVisible({ timeout: 60_000 })
+  await expect(away).toHaveCount(0)
 })

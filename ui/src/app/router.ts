@@ -1,8 +1,9 @@
 import { createRouter, createWebHistory } from 'vue-router'
 
-import { messageOf } from '@/api/http'
+import { fetchOk, messageOf } from '@/api/http'
 import { loadSession, session } from '@/api/session'
 import { mayTakeFocus } from '@/app/focus'
+import { isPartMissing } from '@/app/late'
 import { notify } from '@/app/notices'
 import type { Need } from '@/app/sights'
 import { paths, ROOT } from '@/lib/paths'
@@ -91,10 +92,16 @@ router.beforeEach(async (to, from) => {
   return true
 })
 
-router.onError((error: unknown, to) => {
-  // The server was upgraded since this page was loaded: the page of the new build knows where its files are.
-  if (messageOf(error).includes('dynamically imported module')) location.assign(router.resolve(to.fullPath).href)
-  else notify(messageOf(error), 'failed')
+router.onError(async (error: unknown, to) => {
+  if (!isPartMissing(error)) return notify(messageOf(error), 'failed')
+  const isThere = await fetchOk('GET', '/rancherversion').then(
+    () => true,
+    () => false,
+  )
+  // The server was upgraded since this page was loaded: the page of the new build knows where its files are. Of a server
+  // that is away a browser would show nothing but that.
+  if (isThere) location.assign(router.resolve(to.fullPath).href)
+  else notify(t.app.pageAway, 'failed')
 })
 
 router.afterEach((to, from) => {

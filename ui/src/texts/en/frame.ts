@@ -4,7 +4,11 @@ import { many } from './many'
 
 export const frame = {
   app: {
+    away: (cluster: string) => `${cluster} cannot be reached: its agent is not connected. What you see may be old.`,
     lost: 'Connection to the server lost. Trying again; what you see may be old.',
+    oldPage: 'This part of the page could not be loaded. The server may have been upgraded since the page was.',
+    pageAway: 'The server cannot be reached, so that this page cannot be opened. What you see stays as it is.',
+    reload: 'Load the page again',
     tryNow: 'Try now',
     unreachable: 'The server cannot be reached.',
   },
