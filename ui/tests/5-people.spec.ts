@@ -207,7 +207,25 @@ test('whoever may only look is offered no changes', async ({ admin, browser, wor
   await otto.goto('/dashboard/clusters')
   await expect(otto.getByRole('link', { name: 'real' })).toBeVisible()
   await expect(otto.getByRole('link', { name: 'Import cluster' })).toHaveCount(0)
+
+  // Members are taken in where one may, and only there; a right that comes shows without a reload.
+  const project = await world.call(request, 'POST', '/v3/projects', { type: 'project', clusterId: id, name: 'Orange' })
+  await otto.goto(`/dashboard/c/${id}/members`)
+  await expect(otto.getByRole('heading', { name: 'Members' })).toBeVisible()
+  const add = otto.getByRole('button', { name: 'Add member' })
+  await expect(add).toHaveCount(0)
+  const owner = await world.call(request, 'POST', '/v3/projectRoleTemplateBindings', {
+    type: 'projectRoleTemplateBinding',
+    roleTemplateId: 'project-owner',
+    projectId: project.body.id,
+    userId: made.body.id,
+  })
+  expect(owner.status).toBe(201)
+  await add.click()
+  await expect(otto.getByRole('dialog').getByLabel('Where').getByRole('option')).toHaveText(['Project Orange'])
+  await otto.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
   await context.close()
+  await world.call(request, 'DELETE', `/v3/projects/${project.body.id}`)
   await world.call(request, 'DELETE', `/v3/users/${made.body.id}`)
 })
 

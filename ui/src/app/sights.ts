@@ -4,9 +4,12 @@ import { computed, type ComputedRef } from 'vue'
 import { useRoute } from 'vue-router'
 
 import type { Cluster } from '@/api/norman'
-import { HUB, useAllowed, useKinds, type Question } from '@/data/explorer/rights'
+import { session } from '@/api/session'
+import { HUB, useAllowed, useHubPermits, useKinds, type Question } from '@/data/explorer/rights'
 import { useCollection } from '@/data/norman/live'
 import { t } from '@/texts'
+
+import { paletteOpen } from './shortcuts'
 
 /** Pages that are not for everybody. */
 export type Need = 'users' | 'roles' | 'audit' | 'settings' | 'features' | 'importing' | 'nodes'
@@ -32,29 +35,28 @@ export interface Sight {
   offered: boolean
 }
 
-/** What makes pages worth going to that more people may look at. */
-const OFFERS = {
-  roles: { ...QUESTIONS.roles, resource: 'globalroles' },
-  settings: { ...QUESTIONS.settings, verb: 'update' },
-  features: { ...QUESTIONS.features, verb: 'update' },
-}
-
 /** The pages of the server itself. */
 export function useSights(): ComputedRef<Record<Exclude<Need, 'nodes'>, Sight>> {
   const kinds = useKinds(() => HUB)
-  const allowed = (question: Question): ReturnType<typeof useAllowed> => useAllowed(() => question)
-  const [users, audit, importing] = [allowed(QUESTIONS.users), allowed(AUDIT), allowed(QUESTIONS.importing)]
-  const [roles, settings, features] = [allowed(OFFERS.roles), allowed(OFFERS.settings), allowed(OFFERS.features)]
+  const permits = useHubPermits(() => session.user?.id ?? '')
+  const route = useRoute()
+  // Only where it is offered, since each such question stands in that very log.
+  const audit = useAllowed(() => (paletteOpen.value || route.params.cluster === undefined ? AUDIT : undefined))
   const seen = (id: string): boolean | undefined => (kinds.value.known ? kinds.value.sees(id) : undefined)
-  const only = (may: boolean | undefined): Sight => ({ seen: may, offered: may === true })
-  const offered = (isSeen: boolean | undefined, may: boolean | undefined): Sight => ({ seen: isSeen, offered: may === true })
+  const may = (verb: string, resource: string): boolean | undefined => permits.value?.(verb, `${MANAGEMENT}.${resource}`)
+  const only = (isSeen: boolean | undefined): Sight => ({ seen: isSeen, offered: isSeen === true })
+  /** What makes a page worth going to that more people may look at. */
+  const worth = (resource: string, by: boolean | undefined): Sight => ({
+    seen: seen(`${resource}.${MANAGEMENT}`),
+    offered: by === true,
+  })
   return computed(() => ({
-    users: only(users.value),
+    users: only(may('list', 'users')),
     audit: only(audit.value),
-    importing: only(importing.value),
-    roles: offered(seen(`roletemplates.${MANAGEMENT}`), roles.value),
-    settings: offered(seen(`settings.${MANAGEMENT}`), settings.value),
-    features: offered(seen(`features.${MANAGEMENT}`), features.value),
+    importing: only(may('create', 'clusters')),
+    roles: worth('roletemplates', may('list', 'globalroles')),
+    settings: worth('settings', may('update', 'settings')),
+    features: worth('features', may('update', 'features')),
   }))
 }
 

@@ -3,19 +3,33 @@ import { effectScope, nextTick, ref } from 'vue'
 
 import { ApiError } from '@/api/http'
 
-import { askRightsAgain, forgetRightsHeld, HUB, methodsOf, pluralOf, useAllowed, useCreatable, useKinds } from './rights'
+import {
+  askRightsAgain,
+  forgetRightsHeld,
+  HUB,
+  methodsOf,
+  pluralOf,
+  useAllowed,
+  useCreatable,
+  useHubPermits,
+  useKinds,
+  usePlaces,
+} from './rights'
 
 let answers: Record<string, unknown> = {}
 let asked: string[] = []
 /** Questions that are answered with yes. */
 let allowed: string[] = []
+/** What is answered about permissions. */
+let found: Record<string, object> = {}
 
 vi.mock('@/api/http', async (original) => ({
   ...(await original<typeof import('@/api/http')>()),
   request: async (_: string, path: string, options?: { body?: { verb: string; resource: string } }) => {
     const { verb, resource } = options?.body ?? {}
     asked.push(verb ? `${verb} ${resource}` : path)
-    const answer = verb ? { allowed: allowed.includes(`${verb} ${resource}`) } : answers[path]
+    const told = path.includes('checkPermissions') ? found[path.split('?')[0] ?? ''] : answers[path]
+    const answer = verb ? { allowed: allowed.includes(`${verb} ${resource}`) } : told
     if (answer === undefined) throw new ApiError(404, 'NotFound', 'there is none')
     if (answer instanceof Error) throw answer
     return answer
@@ -26,6 +40,7 @@ beforeEach(() => {
   answers = {}
   asked = []
   allowed = []
+  found = {}
   forgetRightsHeld()
 })
 
@@ -91,25 +106,58 @@ test('where nothing can be found out nothing is kept from anybody; a refusal is 
   scope.stop()
 })
 
-test('who may do everything is asked about nothing else', async () => {
+test('a question is asked where it is needed, and again when rights change', async () => {
   const scope = effectScope()
-  const question = { verb: 'list', apiGroup: 'management.cattle.io', resource: 'users' }
-  allowed = ['* *']
-  const may = scope.run(() => useAllowed(() => question))!
+  const isNeeded = ref(false)
+  const question = { verb: 'list', apiGroup: 'auditlog.cattle.io', resource: 'auditlogs' }
+  const may = scope.run(() => useAllowed(() => (isNeeded.value ? question : undefined)))!
+  await settled()
+  expect(asked).toEqual([])
+  isNeeded.value = true
   expect(may.value).toBeUndefined()
   await settled()
-  expect(may.value).toBe(true)
-  expect(asked).toEqual(['* *'])
-  // No administrator any more, but allowed this; then that neither.
-  allowed = ['list users']
-  askRightsAgain()
-  await settled()
-  await settled()
-  expect(may.value).toBe(true)
-  allowed = []
-  askRightsAgain()
-  await settled()
   expect(may.value).toBe(false)
-  expect(asked).toEqual(['* *', '* *', 'list users', '* *', 'list users'])
+  allowed = ['list auditlogs']
+  askRightsAgain()
+  await settled()
+  expect(may.value).toBe(true)
+  expect(asked).toEqual(['list auditlogs', 'list auditlogs'])
+  scope.stop()
+})
+
+test("what may be done on the hub is one question, beside one's own user", async () => {
+  const user = ref('')
+  const scope = effectScope()
+  const permits = scope.run(() => useHubPermits(() => user.value))!
+  await settled()
+  expect(asked).toEqual([])
+  const resourcePermissions = { 'management.cattle.io.clusters': { create: 'https://hub.example/v1/…' } }
+  found = { '/v1/management.cattle.io.users/u-1': { id: 'u-1', resourcePermissions } }
+  user.value = 'u-1'
+  await settled()
+  expect(asked).toHaveLength(1)
+  expect(asked[0]).toMatch(/^\/v1\/management.cattle.io.users\/u-1\?/)
+  expect(permits.value?.('create', 'management.cattle.io.clusters')).toBe(true)
+  expect(permits.value?.('list', 'management.cattle.io.users')).toBe(false)
+  scope.stop()
+})
+
+test('who may take in members is known for the cluster and for each project', async () => {
+  const may = { create: 'https://hub.example/v1/…' }
+  const data = [
+    { id: 'c-1/p-1', resourcePermissions: { 'management.cattle.io.projectroletemplatebindings': may } },
+    { id: 'c-1/p-2', resourcePermissions: {} },
+  ]
+  found = {
+    '/v1/management.cattle.io.clusters/c-1': { id: 'c-1', resourcePermissions: { 'management.cattle.io.projects': may } },
+    '/v1/management.cattle.io.projects/c-1': { data },
+  }
+  const scope = effectScope()
+  const places = scope.run(() => usePlaces(() => 'c-1'))!
+  expect(places.value.projects).toBe(false)
+  await settled()
+  expect(places.value).toMatchObject({ projects: true, members: false })
+  expect(places.value.membersOf('c-1:p-1')).toBe(true)
+  expect(places.value.membersOf('c-1:p-2')).toBe(false)
   scope.stop()
 })

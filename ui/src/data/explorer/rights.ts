@@ -201,17 +201,10 @@ export interface Question {
   namespace?: string
 }
 
-/** What administrators may do: who may has no need to be asked about anything else. */
-const EVERYTHING: Question = { verb: '*', apiGroup: '*', resource: '*' }
-
-/** Whether the person may do something on the hub; undefined while that is not known. */
-export function useAllowed(question: () => Question): ComputedRef<boolean | undefined> {
-  const all = useKept(() => JSON.stringify(EVERYTHING), review)
-  const one = useKept(() => (all.value.answer.value === false ? JSON.stringify(question()) : ''), review)
-  return computed(() => {
-    if (all.value.answer.value === true || all.value.failed.value || one.value.failed.value) return true
-    return one.value.answer.value
-  })
+/** Whether the person may do something on the hub; undefined while that is not known, or nothing is asked. */
+export function useAllowed(question: () => Question | undefined): ComputedRef<boolean | undefined> {
+  const one = useKept(() => (question() ? JSON.stringify(question()) : ''), review)
+  return computed(() => (one.value.failed.value ? true : one.value.answer.value))
 }
 
 /** Nothing is asked without a question. */
@@ -219,6 +212,82 @@ async function review(question: string): Promise<boolean | undefined> {
   if (question === '') return undefined
   const body = { type: 'accessReview', ...(JSON.parse(question) as Question) }
   return (await request<{ allowed: boolean }>('POST', '/v3/accessReviews', { body })).allowed
+}
+
+/** Verbs on a kind, by its name in `/v1`. */
+export type Permits = (verb: string, kind: string) => boolean
+
+interface Permitted {
+  resourcePermissions?: Record<string, Record<string, string>>
+}
+
+/** Objects whose permissions are asked for at once. */
+const MOST_PERMITS = 1000
+
+function permitsOf({ resourcePermissions }: Permitted): Permits {
+  return (verb, kind) => resourcePermissions?.[kind]?.[verb] !== undefined
+}
+
+/** Of an object by its id; undefined while that is not known. */
+type PermitsBy = (id: string) => Permits | undefined
+
+/** What may be done with some kinds where the objects of a path of the hub lie. Nothing is asked without a path. */
+function usePermitted(path: () => string, kinds: string[]): ComputedRef<PermitsBy> {
+  const found = useKept(
+    () => `permits ${path()}`,
+    async (key) => {
+      const [, place = ''] = key.split(' ')
+      if (place === '') return undefined
+      const query = new URLSearchParams({ include: 'id', checkPermissions: kinds.join(','), pagesize: String(MOST_PERMITS) })
+      type Answer = Permitted & { id: string; data?: (Permitted & { id: string })[] }
+      const nothing: Answer = { id: '', data: [] }
+      const answer = await request<Answer>('GET', `/v1/${place}?${query}`).catch(refusedAs(nothing))
+      return new Map((answer.data ?? [answer]).map((one) => [one.id, permitsOf(one)]))
+    },
+  )
+  const anything: Permits = () => true
+  return computed<PermitsBy>(() => {
+    const { answer, failed } = found.value
+    const [known, isUnknown] = [answer.value, failed.value]
+    return (id) => (known ? (known.get(id) ?? (() => false)) : isUnknown ? anything : undefined)
+  })
+}
+
+const PREFIX = 'management.cattle.io'
+/** Kinds of the hub that pages are about. */
+const HUB_KINDS = ['users', 'globalroles', 'settings', 'features', 'clusters'].map((kind) => `${PREFIX}.${kind}`)
+
+/** What a person may do on the hub itself, asked beside the person's own user; undefined while that is not known. */
+export function useHubPermits(user: () => string): ComputedRef<Permits | undefined> {
+  const found = usePermitted(() => (user() === '' ? '' : `${PREFIX}.users/${user()}`), HUB_KINDS)
+  return computed(() => found.value(user()))
+}
+
+/** Where in a cluster the person may take in members and make projects. Before that is known, nowhere. */
+export interface Places {
+  projects: boolean
+  /** Members of the whole cluster. */
+  members: boolean
+  /** Members of a project, by its id. */
+  membersOf: (project: string) => boolean
+}
+
+export function usePlaces(cluster: () => string): ComputedRef<Places> {
+  const [projects, clusterMembers, projectMembers] = [
+    `${PREFIX}.projects`,
+    `${PREFIX}.clusterroletemplatebindings`,
+    `${PREFIX}.projectroletemplatebindings`,
+  ]
+  const whole = usePermitted(() => (cluster() === '' ? '' : `${PREFIX}.clusters/${cluster()}`), [projects, clusterMembers])
+  const parts = usePermitted(() => (cluster() === '' ? '' : `${PREFIX}.projects/${cluster()}`), [projectMembers])
+  return computed(() => {
+    const ofCluster = whole.value(cluster())
+    return {
+      projects: ofCluster?.('create', projects) ?? false,
+      members: ofCluster?.('create', clusterMembers) ?? false,
+      membersOf: (project) => parts.value(project.replace(':', '/'))?.('create', projectMembers) ?? false,
+    }
+  })
 }
 
 /** What is told to nobody but those who may see it is nothing. */
