@@ -150,13 +150,15 @@ test('a list without rows says why, and leads out of it', async ({ visit }) => {
   await expect(page).not.toHaveURL(/ns=/)
 })
 
-test('a page that comes late leaves the focus where somebody went on to', async ({ visit }) => {
+test('a page that comes late leaves the focus where somebody went on to', async ({ visit, admin }) => {
+  // Otherwise pages are loaded before somebody goes there.
+  await admin.addInitScript(() => Object.defineProperty(navigator, 'connection', { value: { saveData: true } }))
   const page = await visit('')
   await expect(page.getByText('3 nodes')).toBeVisible()
   const release: (() => void)[] = []
   await page.route('**/assets/ProjectsPage-*.js', async (route) => {
     await new Promise<void>((resolve) => release.push(resolve))
-    await route.continue()
+    await route.fallback()
   })
   await page.getByRole('link', { name: 'Projects & namespaces' }).click()
   await expect.poll(() => release.length).toBe(1)
@@ -166,4 +168,38 @@ test('a page that comes late leaves the focus where somebody went on to', async 
   release.forEach((go) => go())
   await expect(page.getByRole('heading', { name: 'Projects & namespaces' })).toBeVisible()
   await expect(find).toBeFocused()
+})
+
+test('the keyboard keeps its place when rows change below it', async ({ visit, world }) => {
+  await world.kubectl('create', 'namespace', 'keys')
+  for (const name of ['alpha', 'beta', 'gamma']) await world.kubectl('create', 'configmap', name, '-n', 'keys')
+  const page = await visit('/r/configmaps?ns=keys')
+  await expect(page.getByRole('link', { name: 'alpha' })).toBeVisible()
+  // To the rows before the answer to the filter is there.
+  const release: (() => void)[] = []
+  await page.route(/\/v1\/configmaps\?.*gamma/, async (route) => {
+    await new Promise<void>((resolve) => release.push(resolve))
+    await route.continue()
+  })
+  await page.getByLabel('Filter ConfigMaps').fill('gamma')
+  await expect.poll(() => release.length).toBeGreaterThan(0)
+  await page.keyboard.press('ArrowDown')
+  await expect(page.getByRole('link', { name: 'alpha' })).toBeFocused()
+  release.forEach((go) => go())
+  await expect(page.getByRole('link', { name: 'gamma' })).toBeFocused()
+  await page.unroute(/\/v1\/configmaps\?.*gamma/)
+
+  // A row that goes leaves the focus to the one that comes in its place.
+  await page.getByLabel('Filter ConfigMaps').fill('')
+  await expect(page.getByRole('link', { name: 'alpha' })).toBeVisible()
+  await page.getByRole('link', { name: 'beta' }).focus()
+  await world.kubectl('delete', 'configmap', 'beta', '-n', 'keys')
+  await expect(page.getByRole('link', { name: 'gamma' })).toBeFocused()
+
+  // None is left: back to the filter.
+  await page.getByLabel('Filter ConfigMaps').fill('gamma')
+  await expect(page.getByRole('link', { name: 'alpha' })).toHaveCount(0)
+  await page.getByRole('link', { name: 'gamma' }).focus()
+  await world.kubectl('delete', 'configmap', 'gamma', '-n', 'keys')
+  await expect(page.getByLabel('Filter ConfigMaps')).toBeFocused()
 })

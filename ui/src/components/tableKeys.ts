@@ -6,6 +6,8 @@ export interface TableKeys {
   onKey: (event: KeyboardEvent) => Promise<void>
   /** To the first row, from what is above the list. */
   enter: () => Promise<void>
+  /** To a row that is in sight. */
+  focusRow: (index: number) => Promise<void>
 }
 
 export interface TableRows {
@@ -31,6 +33,9 @@ export function destination(key: string, index: number, count: number, page: num
 export function useTableKeys(rows: TableRows): TableKeys {
   async function go(index: number): Promise<void> {
     rows.scrollTo(index)
+    await focusRow(index)
+  }
+  async function focusRow(index: number): Promise<void> {
     await nextTick()
     // What comes into sight is drawn with the next frames.
     for (let frame = 0; frame < 10; frame += 1) {
@@ -57,5 +62,5 @@ export function useTableKeys(rows: TableRows): TableKeys {
     if (event.shiftKey && Math.abs(to - index) === 1) rows.mark(to, true)
     await go(to)
   }
-  return { onKey, enter: () => (rows.count() > 0 ? go(0) : Promise.resolve()) }
+  return { onKey, focusRow, enter: () => (rows.count() > 0 ? go(0) : Promise.resolve()) }
 }
