@@ -18,7 +18,7 @@ use crate::call::{Answer, Call, check_readable};
 use crate::format::is_blocked;
 use crate::kind::Kind;
 use crate::lean;
-use crate::neighbours::Neighbours;
+use crate::neighbours::{self, Neighbours};
 use crate::permissions::Permissions;
 use crate::query::{ListQuery, Namespaces};
 use crate::rights::{Extent, Rights};
@@ -172,6 +172,7 @@ async fn shown(
     page: &[Arc<Entry>],
 ) -> Answer<Vec<Value>> {
     let permissions = Permissions::asked(call).await?;
+    let _copies = neighbours::fetch_for_lists(call, rights, kind).await;
     let neighbours = Neighbours::of(call);
     let lean = query.projection.excludes(&lean::LEFT_OUT);
     let mut shown: Vec<Map<String, Value>> = page

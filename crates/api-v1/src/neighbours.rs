@@ -2,7 +2,7 @@
 //! related objects are.
 //!
 //! Only copies that are there are looked at, as the peer looks at its own; for single objects those of the kinds that
-//! controllers make are made first (`fetch`).
+//! controllers make are made first (`fetch`), for lists where clients rely on it (`fetch_for_lists`).
 //!
 //! Invariant: nobody learns of an object that they may not see, unless a visible object names it itself.
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::cache::{Entry, Key, Slot, applied_key};
+use crate::cache::{Entry, Held, Key, Slot, applied_key};
 use crate::call::Call;
 use crate::format::text;
 use crate::kind::Kind;
@@ -35,19 +35,37 @@ fn dependents(kind: &Kind) -> &'static [&'static str] {
     }
 }
 
-/// Makes the copies that tell what an object of this kind owns. What does not come in time, or is refused, is not told.
-pub(crate) async fn fetch(call: &Call, rights: &Rights, kind: &Kind) {
+/// Whether lists and changes of this kind tell of dependents too, whoever looked at those before. The peer's dashboard
+/// takes the provisioning cluster of each cluster from there, and shows no cluster at all where one has none
+/// (rancher/dashboard v2.15.0, shell/models/management.cattle.io.cluster.js, `provClusterId`).
+fn is_told_in_lists(kind: &Kind) -> bool {
+    kind.id == "management.cattle.io.cluster"
+}
+
+/// Makes the copies that lists of this kind need beside it; they stay as long as they are held.
+pub(crate) async fn fetch_for_lists(call: &Call, rights: &Rights, kind: &Kind) -> Vec<Held> {
+    if is_told_in_lists(kind) {
+        fetch(call, rights, kind).await
+    } else {
+        Vec::new()
+    }
+}
+
+/// Makes the copies that tell what an object of this kind owns; they stay as long as they are held. What does not come
+/// in time, or is refused, is not told.
+pub(crate) async fn fetch(call: &Call, rights: &Rights, kind: &Kind) -> Vec<Held> {
+    let mut copies = Vec::new();
     for id in dependents(kind) {
         let fetched = async {
             match call.shared.catalogs.find(&call.cluster, id).await? {
                 Some(kind) if kind.is_watchable() && rights.may_somewhere("list", &kind) => {
-                    call.shared.caches.get(&call.cluster, &kind).await.map(drop)
+                    call.shared.caches.get(&call.cluster, &kind).await
                 }
-                _ => Ok(()),
+                _ => Ok(None),
             }
         };
         match tokio::time::timeout(PATIENCE, fetched).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(held)) => copies.extend(held),
             Ok(Err(error)) => {
                 tracing::debug!(cluster = %call.cluster, kind = id, %error, "related objects are not known");
             }
@@ -56,6 +74,7 @@ pub(crate) async fn fetch(call: &Call, rights: &Rights, kind: &Kind) {
             }
         }
     }
+    copies
 }
 
 /// One copy, and what the caller sees of it.

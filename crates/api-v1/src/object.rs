@@ -88,7 +88,7 @@ pub(crate) async fn by_id(
         .reader(rights, kind, named.namespace, named.name)
         .await?;
     let (entry, warnings) = read(&client, call, kind, named).await?;
-    neighbours::fetch(call, rights, kind).await;
+    let _copies = neighbours::fetch(call, rights, kind).await;
     let projection = crate::query::project::Projection::parse(&call.pairs);
     let mut shown = projection.apply(call.shown(rights, kind, &entry));
     permissions.add(call, rights, &entry, &mut shown);

@@ -24,6 +24,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument;
 
+use crate::cache::Entry;
 use crate::call::{Answer, Call};
 
 /// Frames that wait for a slow client; a watch that cannot add one falls behind and ends.
@@ -66,6 +67,13 @@ impl Topic {
             mode: wish.mode.clone(),
             debounce_ms: wish.debounce_ms,
         }
+    }
+
+    /// Whether it is about this object, whatever its labels are.
+    fn names(&self, entry: &Entry) -> bool {
+        (self.namespace.is_empty() || entry.namespace() == Some(self.namespace.as_str()))
+            // Clients name an object of a namespace with it or beside it.
+            && (self.id.is_empty() || *entry.id == *self.id || entry.name() == self.id)
     }
 
     /// A frame about this watch, as recorded: what names the watch, and near-empty data.

@@ -5,8 +5,11 @@
 mod common;
 
 use common::{INSIDE, World, put};
+use drover_types::management::Cluster;
+use drover_types::provisioning;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 fn pods(name: &str) -> Value {
@@ -75,6 +78,58 @@ async fn what_an_object_owns_is_named_with_its_state_though_nobody_listed_it() {
             (&json!("mine/web"), &json!("owner"))
         );
     }
+}
+
+/// The cluster `c-1` with what it was asked for by.
+async fn world_with_asked() -> World {
+    let world = World::start().await;
+    let asked: kube::Api<provisioning::Cluster> =
+        kube::Api::namespaced(world.hub.clone(), "fleet-default");
+    put(
+        asked,
+        json!({"metadata": {"name": "one", "annotations": {
+            "objectset.rio.cattle.io/owner-gvk": "management.cattle.io/v3, Kind=Cluster",
+            "objectset.rio.cattle.io/owner-name": "c-1",
+        }}, "spec": {}}),
+    )
+    .await;
+    world
+}
+
+/// The peer's dashboard takes the provisioning cluster of each cluster from lists and from changes, and shows none of them
+/// where one has no relations at all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_and_changes_of_clusters_name_what_they_were_asked_for_by() {
+    let world = world_with_asked().await;
+    let named = |object: &Value| {
+        let found = to(object, "provisioning.cattle.io.cluster");
+        let ids: Vec<&Value> = found.iter().map(|one| &one["toId"]).collect();
+        assert_eq!(ids, ["fleet-default/one"], "{object}");
+    };
+    let kind = "management.cattle.io.cluster";
+    let mut stream = world
+        .subscribe(&world.admin, "/v1", None)
+        .await
+        .ok()
+        .unwrap();
+    stream.say(json!({"resourceType": kind})).await;
+    assert_eq!(stream.next().await["name"], "resource.start");
+    let clusters: kube::Api<Cluster> = kube::Api::all(world.hub.clone());
+    let noted = json!({"metadata": {"annotations": {"noted": "yes"}}});
+    clusters
+        .patch("c-1", &PatchParams::default(), &Patch::Merge(noted))
+        .await
+        .expect("a change");
+    let changed = stream
+        .wait(|frame| frame["data"]["metadata"]["annotations"]["noted"] == "yes")
+        .await;
+    named(&changed["data"]);
+
+    // Where nobody has looked at anything yet.
+    let world = world_with_asked().await;
+    let list = world.get(&world.admin, &format!("/v1/{kind}s")).await;
+    let listed = list["data"].as_array().unwrap();
+    named(listed.iter().find(|one| one["id"] == "c-1").unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -103,6 +103,21 @@ async fn notices_are_gathered_and_errors_told() {
         "{error}"
     );
     assert_eq!(stream.next().await["name"], "resource.stop");
+    // Who watches one object names the revision that the object is at, however much came since.
+    let listed = world
+        .get("owner", &format!("{INSIDE}/configmaps/mine/in-mine"))
+        .await;
+    let at = &listed["metadata"]["resourceVersion"];
+    for (id, expected) in [
+        ("in-mine", "resource.start"),
+        ("in-other", "resource.error"),
+    ] {
+        stream
+            .say(json!({"resourceType": "configmap", "namespace": "mine", "id": id, "resourceVersion": at}))
+            .await;
+        assert_eq!(stream.next().await["name"], expected, "{id}");
+    }
+    assert_eq!(stream.next().await["name"], "resource.stop");
 
     let window = 400;
     stream

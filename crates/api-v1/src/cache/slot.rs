@@ -319,6 +319,19 @@ impl Slot {
         self.contents.read().since(revision)
     }
 
+    /// Where a reader of some objects starts that has seen one of them at `revision`, while that one is still at it.
+    pub(crate) fn since_object(
+        &self,
+        revision: u64,
+        is_read: impl Fn(&Entry) -> bool,
+    ) -> Option<u64> {
+        let contents = self.contents.read();
+        let mut entries = contents.entries.values();
+        entries
+            .any(|entry| entry.revision == revision && is_read(entry))
+            .then(|| contents.end())
+    }
+
     /// The changes from `cursor` on, and where to go on; at most `most`.
     pub(crate) fn changes(&self, cursor: u64, most: usize) -> Result<(Vec<Change>, u64), Lagged> {
         self.contents.read().changes(cursor, most)

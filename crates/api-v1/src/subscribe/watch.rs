@@ -10,6 +10,7 @@ use super::{End, Gone, Outgoing, Topic};
 use crate::cache::{Change, Entry, Happened, Held};
 use crate::call::{Call, Refused, check_readable};
 use crate::kind::Kind;
+use crate::neighbours;
 use crate::query::filter::{Filter, accept, label_selector};
 use crate::rights::{Extent, Rights};
 
@@ -26,6 +27,8 @@ struct Watch<'a> {
     topic: &'a Topic,
     kind: Kind,
     held: Held,
+    /// Copies of related kinds, so that changes tell of them as lists do.
+    _related: Vec<Held>,
     selector: Vec<Filter>,
     rights: Arc<Rights>,
     extent: Extent,
@@ -49,6 +52,18 @@ pub(super) async fn run(
         "resource.changes" => watch.notices(outgoing).await,
         _ => watch.objects(outgoing).await,
     }
+}
+
+/// Where a watch starts whose client has seen all up to `revision`. Who watches one object names the object's own
+/// revision, which may be older than all that is remembered: while the object is still at it, nothing was missed.
+fn cursor_after(held: &Held, topic: &Topic, revision: u64) -> Option<u64> {
+    let cursor = held.since(revision).ok();
+    cursor.or_else(|| {
+        let names_one = !topic.id.is_empty();
+        names_one
+            .then(|| held.since_object(revision, |entry| topic.names(entry)))
+            .flatten()
+    })
 }
 
 impl<'a> Watch<'a> {
@@ -80,15 +95,17 @@ impl<'a> Watch<'a> {
             text => text
                 .parse()
                 .ok()
-                .and_then(|revision| held.since(revision).ok())
+                .and_then(|revision| cursor_after(&held, topic, revision))
                 .ok_or_else(|| failed("resourceversion too old"))?,
         };
+        let related = neighbours::fetch_for_lists(call, &rights, &kind).await;
         let extent = rights.extent(&kind);
         Ok(Self {
             call,
             topic,
             kind,
             held,
+            _related: related,
             selector,
             rights,
             extent,
@@ -123,9 +140,7 @@ impl<'a> Watch<'a> {
     fn is_wanted(&self, change: &Change) -> bool {
         let entry = &change.entry;
         let topic = self.topic;
-        (topic.namespace.is_empty() || entry.namespace() == Some(topic.namespace.as_str()))
-            // Clients name an object of a namespace with it or beside it.
-            && (topic.id.is_empty() || *entry.id == *topic.id || entry.name() == topic.id)
+        topic.names(entry)
             && (self.selects(entry)
                 // What leaves is told, as it is now (steve 7972270, pkg/sqlcache/informer, `matchWatch`).
                 || change.before.as_ref().is_some_and(|before| self.selects(before)))
