@@ -168,6 +168,12 @@ impl Edge {
         identity: Option<Identity>,
     ) -> Response {
         match route {
+            Route::Cluster {
+                cluster: LOCAL_CLUSTER,
+                path: "/version",
+            } if identity.is_none() && request.method() == Method::GET => {
+                self.public.kubernetes_version().await
+            }
             Route::Cluster { cluster, path } => {
                 if let Some(identity) = identity.as_ref().filter(|_| cluster == LOCAL_CLUSTER)
                     && self.own.answers(&request, identity, path)

@@ -1,4 +1,4 @@
-//! Pages that need no identity: liveness, version, the authorities to trust.
+//! Pages that need no identity: liveness, versions, the authorities to trust, releases of Kubernetes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -44,6 +44,24 @@ impl Public {
             Page::Health => plain("ok"),
             Page::Version => version(),
             Page::Authorities => self.authorities(&request).await,
+            Page::Releases(kind) => releases(kind, &request),
+        }
+    }
+
+    /// The version of the hub's own Kubernetes, which API servers tell everybody (ClusterRole
+    /// `system:public-info-viewer`); the peer's dashboard asks for it before anybody logs in.
+    pub(crate) async fn kubernetes_version(&self) -> Response {
+        let asked = http::Request::get("/version").body(Vec::new());
+        let asked = asked.expect("a constant request is one");
+        match self.client.request_text(asked).await {
+            Ok(version) => json(version),
+            Err(error) => {
+                tracing::warn!(%error, "the version of the Kubernetes API cannot be read");
+                web::text(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the Kubernetes API does not answer\n",
+                )
+            }
         }
     }
 
@@ -119,6 +137,24 @@ fn sign(token: &[u8], nonce: &str, body: &str) -> String {
         mac.update(&[0]);
     }
     STANDARD.encode(mac.finalize().into_bytes())
+}
+
+/// The releases of Kubernetes that clusters can be made of: none, as no clusters are made here yet. Clients read the list
+/// before they show or edit an imported cluster, and give up without one.
+fn releases(kind: &str, request: &Parts) -> Response {
+    let own = format!("{}{}", web::link_base(request), request.uri.path());
+    let collection = serde_json::json!({
+        "type": "collection", "resourceType": kind, "links": {"self": own}, "actions": {}, "data": [],
+    });
+    json(collection.to_string())
+}
+
+fn json(text: String) -> Response {
+    let mut response = web::text(StatusCode::OK, text);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 fn plain(text: &'static str) -> Response {

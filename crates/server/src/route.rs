@@ -11,6 +11,8 @@ pub(crate) enum Page {
     Authorities,
     /// `/rancherversion`
     Version,
+    /// `/v1-k3s-release/...`, `/v1-rke2-release/...`: a collection of this type.
+    Releases(&'static str),
 }
 
 /// Where a path leads.
@@ -90,6 +92,9 @@ fn of_path(path: &str) -> Route<'_> {
         "/v1/logout" => return Route::Logout,
         _ => {}
     }
+    if let Some(kind) = of_releases(path) {
+        return Route::Public(Page::Releases(kind));
+    }
     for prefix in ["/k8s/clusters/", "/k8s/proxy/"] {
         if let Some(rest) = path.strip_prefix(prefix) {
             let (cluster, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
@@ -130,6 +135,19 @@ fn of_path(path: &str) -> Route<'_> {
         }
     } else {
         Route::Unknown
+    }
+}
+
+/// The type that a path of the peer's channel server lists (rancher/channelserver v0.11.0, `pkg/server/server.go`).
+fn of_releases(path: &str) -> Option<&'static str> {
+    let inside = path
+        .strip_prefix("/v1-k3s-release/")
+        .or_else(|| path.strip_prefix("/v1-rke2-release/"))?;
+    match inside {
+        "channels" => Some("channel"),
+        "releases" => Some("release"),
+        "appdefaults" => Some("appDefault"),
+        _ => None,
     }
 }
 
@@ -218,5 +236,10 @@ mod tests {
             assert_eq!(route(path, Some(query)), expected, "{path}?{query}");
         }
         check("/nope", Route::Unknown);
+        check(
+            "/v1-rke2-release/channels",
+            Route::Public(Page::Releases("channel")),
+        );
+        check("/v1-k3s-release/nope", Route::Unknown);
     }
 }

@@ -300,7 +300,7 @@ fn node(number: usize) -> Value {
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"name": name, "labels": {
             "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", role: "true",
-        }},
+        }, "annotations": {"node.alpha.kubernetes.io/ttl": "0"}},
         "status": {
             "capacity": {"cpu": "8", "memory": "32Gi", "pods": "110"},
             "allocatable": {"cpu": "8", "memory": "31Gi", "pods": "110"},

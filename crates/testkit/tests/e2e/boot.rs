@@ -122,10 +122,19 @@ async fn before_login(browser: &mut Browser<'_>) -> Result<()> {
     for field in ["/Version", "/GitCommit", "/RancherPrime"] {
         text(&version, field)?;
     }
-    // May fail, but not by a broken server.
-    for path in ["/version", "/v1/uiplugins"] {
-        let answer = browser.send("GET", path, None).await?;
-        ensure!(answer.status.as_u16() < 500, "{path}: {}", answer.status);
+    // What a Kubernetes API tells everybody, and no more of it.
+    let kubernetes = browser.get("/version").await?;
+    text(&kubernetes, "/gitVersion")?;
+    let refused = browser.send("GET", "/version/x", None).await?;
+    assert_eq!(refused.status, 401);
+    // Forms of imported clusters read these before they show anything.
+    for (path, kind) in [
+        ("/v1-rke2-release/releases", "release"),
+        ("/v1-k3s-release/channels", "channel"),
+    ] {
+        let listed = browser.get(path).await?;
+        assert_eq!(listed["resourceType"], kind);
+        assert_eq!(listed["data"], json!([]));
     }
     let plugins = browser.get("/v1/uiplugins").await?;
     assert_eq!(plugins, json!({"entries": {}}));
