@@ -100,7 +100,8 @@ pub(crate) fn offers(call: &Call<'_>, kind: &Type, object: &Value, method: &str)
     match kind.behaviour {
         Behaviour::Cluster => method != "DELETE" || !cluster::is_local(object),
         Behaviour::Node => method != "DELETE",
-        Behaviour::Setting => method == "PUT" && settings::is_writable(call, object),
+        Behaviour::Setting if method == "DELETE" => !settings::is_built_in(object),
+        Behaviour::Setting => settings::is_writable(call, object),
         Behaviour::Feature => method == "PUT",
         Behaviour::Token => method != "PUT",
         Behaviour::AuthConfig => false,
@@ -316,7 +317,7 @@ pub(crate) async fn before_delete(
         Behaviour::Project => project::before_delete(current),
         Behaviour::PodSecurity => pod_security::before_delete(current),
         Behaviour::AuthConfig => Err(sign_in::refuse()),
-        Behaviour::Setting => Err(ApiError::method_not_allowed("settings cannot be removed")),
+        Behaviour::Setting => settings::before_delete_setting(current),
         Behaviour::Feature => Err(ApiError::method_not_allowed("features cannot be removed")),
         Behaviour::User => user::before_delete(call, current).await,
         Behaviour::GlobalRole => roles::before_delete(call, current, "globalRoleName").await,

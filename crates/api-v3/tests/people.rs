@@ -384,6 +384,14 @@ async fn settings_come_from_the_environment_the_store_or_the_default() {
         5
     );
     assert_eq!(world.delete("/v3/settings/ui-pl").await.error().0, 405);
+    let own = json!({"name": "of-terraform", "value": "x"});
+    let made = world.post("/v3/settings", own).await;
+    assert_eq!(made.status, 201);
+    assert!(made.json()["links"]["remove"].is_string());
+    assert!(server["links"].get("remove").is_none());
+    let own = "/v3/settings/of-terraform";
+    assert_eq!(world.delete(own).await.status, 204);
+    assert_eq!(world.get(own).await.status, 404);
 
     world.store.put(
         &format!("{MANAGEMENT}/features/fleet"),

@@ -50,7 +50,11 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "/links/remove",
         "built-in roles cannot be removed",
     ),
-    ("setting", "/links/remove", "settings cannot be removed"),
+    (
+        "setting",
+        "/links/remove",
+        "built-in settings cannot be removed",
+    ),
     ("feature", "/links/remove", "features cannot be removed"),
 ];
 

@@ -86,6 +86,22 @@ pub(super) fn is_writable(call: &Call<'_>, object: &Value) -> bool {
     !READ_ONLY.contains(&mapping::name(object)) && effective(call, object).source != "env"
 }
 
+/// Whether the server itself reads this setting; others are kept for whoever made them.
+pub(super) fn is_built_in(object: &Value) -> bool {
+    drover_auth::settings::default_of(mapping::name(object)).is_some()
+}
+
+/// What somebody made may go again: the peer's Terraform provider removes the settings that it made (v15,
+/// `resourceRancher2SettingDelete`).
+pub(super) fn before_delete_setting(current: &Value) -> Result<(), ApiError> {
+    if is_built_in(current) {
+        return Err(ApiError::method_not_allowed(
+            "built-in settings cannot be removed",
+        ));
+    }
+    Ok(())
+}
+
 /// A setting that only the server sets is refused before it is found to be there (the peer's validator does it in this order).
 pub(super) async fn before_create_setting(
     call: &Call<'_>,
