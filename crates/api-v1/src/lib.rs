@@ -42,6 +42,7 @@ mod self_user;
 mod shell;
 mod subscribe;
 mod urls;
+mod warnings;
 
 pub use api::{Explorer, PING, Parts};
 pub use cache::Limits;

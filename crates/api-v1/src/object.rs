@@ -12,7 +12,7 @@ use drover_auth::web::{self, ApiError, Response};
 use drover_types::names::CREATOR_ANNOTATION;
 use drover_types::provisioning::GROUP as PROVISIONING;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue, WARNING};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use kube::Client;
 use serde_json::{Map, Value, json};
@@ -26,6 +26,7 @@ use crate::neighbours;
 use crate::passwords;
 use crate::permissions::Permissions;
 use crate::rights::{Rights, is_withheld};
+use crate::warnings::warned;
 use send::send;
 
 const MERGE: &str = "application/merge-patch+json";
@@ -63,14 +64,6 @@ async fn read(
     let entry = rows.entries.into_iter().next();
     let entry = entry.ok_or_else(|| ApiError::server_error("the cluster answered no object"))?;
     Ok((entry, warnings))
-}
-
-/// The answer with what the API server warned of, as the peer passes it on (reference section 1.1).
-fn warned(mut response: Response, warnings: Vec<HeaderValue>) -> Response {
-    for warning in warnings {
-        response.headers_mut().append(WARNING, warning);
-    }
-    response
 }
 
 /// Answers an object, by its id.
