@@ -14,12 +14,14 @@ use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Resource, ResourceExt};
 use secrecy::ExposeSecret;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use super::params::Params;
 use crate::clusters::CREDENTIAL_KEY;
 
-/// The Secret's name begins with this; the rest is drawn.
+/// The Secret's name begins with this; the rest follows from the cluster, so that a hub that ended between the Secret and
+/// the status that names it, or another replica, makes no second one.
 const SECRET_PREFIX: &str = "cluster-serviceaccounttoken-";
 
 /// What an agent of ours may have installed itself on; other drivers are described by their provider.
@@ -140,10 +142,12 @@ impl Report {
     ) -> Result<(String, bool), ReportError> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), GLOBAL_DATA_NAMESPACE);
         let token = params.token.expose_secret().as_bytes();
-        let name = &cluster.status.service_account_token_secret;
-        if !name.is_empty()
-            && let Some(secret) = secrets.get_opt(name).await?
-        {
+        let named = cluster.status.service_account_token_secret.clone();
+        let made = secret_name(cluster);
+        for name in [&named, &made].into_iter().filter(|name| !name.is_empty()) {
+            let Some(secret) = secrets.get_opt(name).await? else {
+                continue;
+            };
             let stored = secret
                 .data
                 .as_ref()
@@ -159,7 +163,7 @@ impl Report {
         }
         let secret = Secret {
             metadata: ObjectMeta {
-                generate_name: Some(SECRET_PREFIX.to_owned()),
+                name: Some(made),
                 namespace: Some(GLOBAL_DATA_NAMESPACE.to_owned()),
                 owner_references: Some(vec![owner(cluster)]),
                 ..ObjectMeta::default()
@@ -190,6 +194,12 @@ impl Report {
             other => other.map(|_| ()),
         }
     }
+}
+
+fn secret_name(cluster: &Cluster) -> String {
+    let uid = cluster.uid().unwrap_or_default();
+    let hash = Sha256::digest(format!("{}/{uid}", cluster.name_any()));
+    format!("{SECRET_PREFIX}{}", hex::encode(&hash[..5]))
 }
 
 fn owner(cluster: &Cluster) -> OwnerReference {

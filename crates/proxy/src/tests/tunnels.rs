@@ -26,7 +26,7 @@ struct Hub {
 
 const CLUSTER: &str = "/apis/management.cattle.io/v3/clusters/c-abcde";
 const SECRET: &str =
-    "/api/v1/namespaces/cattle-global-data/secrets/cluster-serviceaccounttoken-x1y2z";
+    "/api/v1/namespaces/cattle-global-data/secrets/cluster-serviceaccounttoken-04ae98b345";
 
 fn hub() -> Hub {
     let store = Store::default();
@@ -190,7 +190,7 @@ async fn an_agent_connects_and_its_cluster_is_described() {
         "driver": "imported",
         "apiEndpoint": "https://[fd00::1]:443",
         "caCert": "Y2E=",
-        "serviceAccountTokenSecret": "cluster-serviceaccounttoken-x1y2z",
+        "serviceAccountTokenSecret": "cluster-serviceaccounttoken-04ae98b345",
     });
     assert_eq!(cluster["status"], expected);
     let secret = hub.store.get(SECRET).unwrap();
@@ -234,6 +234,32 @@ async fn a_second_report_changes_only_what_is_new() {
         hub.store.get(SECRET).unwrap()["data"]["credential"],
         STANDARD.encode("two")
     );
+}
+
+#[tokio::test]
+async fn a_credential_that_was_kept_and_not_yet_named_is_the_clusters() {
+    let hub = hub();
+    let first = params("one");
+    let headers = [
+        ("x-api-tunnel-token", "good"),
+        ("x-api-tunnel-params", first.as_str()),
+    ];
+    let before = hub.store.get(CLUSTER).unwrap();
+    hub.ask(&headers).await;
+    // The hub ended before it wrote the status.
+    hub.store.put(CLUSTER, before);
+    let second = params("two");
+    hub.ask(&[headers[0], ("x-api-tunnel-params", second.as_str())])
+        .await;
+    let kept = hub.store.objects.lock().keys().cloned().collect::<Vec<_>>();
+    let credentials = kept
+        .iter()
+        .filter(|path| path.contains("serviceaccounttoken"));
+    assert_eq!(credentials.collect::<Vec<_>>(), [SECRET]);
+    let secret = hub.store.get(SECRET).unwrap();
+    assert_eq!(secret["data"]["credential"], STANDARD.encode("two"));
+    let named = &hub.store.get(CLUSTER).unwrap()["status"]["serviceAccountTokenSecret"];
+    assert!(SECRET.ends_with(named.as_str().unwrap()), "{named}");
 }
 
 #[tokio::test]
