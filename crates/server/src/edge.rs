@@ -9,8 +9,9 @@ use drover_auth::web::{self, ApiError, Connection, Request, Response};
 use drover_auth::{Authenticator, Entropy, Identity, csrf};
 use drover_types::names::LOCAL_CLUSTER;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION, ORIGIN, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::audit::{Auditor, Record};
@@ -58,6 +59,9 @@ impl std::fmt::Debug for Edge {
 
 impl Handler for Edge {
     async fn handle(self: Arc<Self>, mut request: Request) -> Response {
+        if let Err(reason) = one_host(&request) {
+            return with_common_headers(web::text(StatusCode::BAD_REQUEST, reason), false);
+        }
         strip(&mut request);
         if let Some(redirect) = redirect_to_https(&request, self.https_port) {
             return with_common_headers(redirect, false);
@@ -93,7 +97,14 @@ impl Edge {
             Route::Connect => return (self.connect.handle(request).await, false),
             Route::Review => return (self.reviews.handle(request).await, false),
             Route::Import => return (self.import.handle(request).await, false),
-            Route::Login => return (self.login.handle(request).await, false),
+            Route::Login => {
+                let (parts, body) = request.into_parts();
+                if signs_in_from_elsewhere(&parts) {
+                    return (from_elsewhere().into_response(), false);
+                }
+                let request = Request::from_parts(parts, body);
+                return (self.login.handle(request).await, false);
+            }
             Route::Root
             | Route::Logout
             | Route::Api
@@ -205,6 +216,37 @@ impl Edge {
             | Route::Redirect(_)
             | Route::Unknown => not_found(),
         }
+    }
+}
+
+/// A page of another site must not sign somebody's browser in as somebody else, whose work they would then do.
+fn signs_in_from_elsewhere(parts: &Parts) -> bool {
+    let by_page = web::is_browser(&parts.headers) && parts.headers.contains_key(ORIGIN);
+    parts.method == Method::POST && by_page && !csrf::is_own_page(parts)
+}
+
+fn from_elsewhere() -> ApiError {
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "PermissionDenied",
+        "a page of another site may not sign anybody in",
+    )
+}
+
+/// Two hosts are read as one by some and as the other by others, and one that is none ends up in links; refused in the
+/// words of Go's server (net/http, `readRequest`).
+fn one_host(request: &Request) -> Result<(), &'static str> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (first, second) = (hosts.next(), hosts.next());
+    if second.is_some() {
+        return Err("400 Bad Request: too many Host headers");
+    }
+    let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
+    match first {
+        Some(host) if !host.as_bytes().iter().all(is_host) => {
+            Err("400 Bad Request: malformed Host header")
+        }
+        _ => Ok(()),
     }
 }
 
@@ -361,5 +403,53 @@ mod tests {
             };
             assert_eq!(left, expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_request_has_one_host() {
+        let check = |hosts: &[&str], expected: Result<(), &'static str>| {
+            let mut request = http::Request::get("/").body(web::empty()).unwrap();
+            for host in hosts {
+                request.headers_mut().append(HOST, host.parse().unwrap());
+            }
+            assert_eq!(one_host(&request), expected, "{hosts:?}");
+        };
+        check(&[], Ok(()));
+        check(&["drover.example.com:8443"], Ok(()));
+        check(&["[fd00::1]:8443"], Ok(()));
+        let two = Err("400 Bad Request: too many Host headers");
+        check(&["a", "b"], two);
+        check(&["a", "a"], two);
+        let none = Err("400 Bad Request: malformed Host header");
+        check(&["a\"><script>"], none);
+        check(&["a/../b"], none);
+        check(&["a@b"], none);
+    }
+
+    #[test]
+    fn only_our_own_pages_sign_in() {
+        let check = |method: Method, headers: &[(&str, &str)], elsewhere: bool| {
+            let mut request = http::Request::builder()
+                .method(method)
+                .header("Host", "hub:8443");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(signs_in_from_elsewhere(&parts), elsewhere, "{headers:?}");
+        };
+        let browser = ("User-Agent", "Mozilla/5.0");
+        let post = Method::POST;
+        check(post.clone(), &[], false);
+        check(post.clone(), &[browser], false);
+        check(
+            post.clone(),
+            &[browser, ("Origin", "https://hub:8443")],
+            false,
+        );
+        check(post.clone(), &[browser, ("Origin", "https://other")], true);
+        check(post.clone(), &[browser, ("Origin", "null")], true);
+        check(post, &[("Origin", "https://other")], false);
+        check(Method::GET, &[browser, ("Origin", "https://other")], false);
     }
 }

@@ -98,6 +98,7 @@ fn serve(mut args: ServerArgs) -> ExitCode {
     // Boxed, here and for the command line: the runtime's code is made once for each kind of future it blocks on, with all
     // of the future in it, three times over.
     let outcome = runtime.block_on(async {
+        let _too_large = tokio::signal::unix::signal(SIGXFSZ);
         let signals = tokio::spawn(signals(shutdown.clone()));
         let run: BoxFuture<'_, _> = Box::pin(drover_server::run(args, environment, shutdown));
         let outcome = run.await;
@@ -148,6 +149,11 @@ fn log(args: &ServerArgs) -> Result<(), tracing_subscriber::filter::ParseError> 
     }
     Ok(())
 }
+
+/// Sent when a file grows beyond what the system allows (`ulimit -f`, `LimitFSIZE=`), and ends the process unless it is
+/// taken. The write fails too, and that is told as any other failure is. (The number is Linux's on all but MIPS, where
+/// it means something else that nobody sends.)
+const SIGXFSZ: tokio::signal::unix::SignalKind = tokio::signal::unix::SignalKind::from_raw(25);
 
 /// The first signal drains, the second aborts.
 async fn signals(shutdown: CancellationToken) {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use drover_testkit::{hub, wait};
 use serde_json::json;
 
-use crate::fixture::{LIMIT, World, turn};
+use crate::fixture::{LIMIT, World, kubectl, turn};
 
 /// Within which an agent's death must show.
 const UNAVAILABLE: Duration = Duration::from_secs(20);
@@ -130,4 +130,52 @@ async fn a_damaged_store_is_refused_with_the_way_out() -> Result<()> {
     );
     assert!(!output.contains("panicked"), "{output}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_may_not_grow_does_not_end_the_server() -> Result<()> {
+    let _turn = turn().await;
+    let mut hub = hub::Hub::start(hub::Config::default()).await?;
+    // What the system sends with the failed write.
+    let id = hub.process()?.id().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-XFSZ", &id])
+        .status()?;
+    ensure!(sent.success(), "kill: {sent}");
+    hub.login().await?;
+    hub.process()?.still_running()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_a_restart_interrupts_still_cleans_the_cluster() -> Result<()> {
+    let _turn = turn().await;
+    let mut world = World::start(hub::Config::default()).await?;
+    // Without agents the deletion waits, so that the hub ends in the middle of it.
+    world.kubelet.kill_all().await?;
+    let path = format!("/v3/clusters/{}", world.id);
+    world.session.http.delete(&path).await?.expect(200)?;
+    world.hub.kill()?;
+    world.hub.resume().await?;
+    world.kubelet.resume().await;
+    wait::until("the cluster to be forgotten", LIMIT, || async {
+        world.session.http.get(&path).await?.expect(404)?;
+        Ok(())
+    })
+    .await?;
+    let config = world.plane.kubeconfig();
+    wait::until("the cluster to be as before", LIMIT, || async {
+        let left = [
+            "get",
+            "namespaces,clusterroles,clusterrolebindings",
+            "-o=name",
+        ];
+        let left = kubectl(&config, &left).await?;
+        let left = left
+            .lines()
+            .filter(|name| name.contains("cattle") || name.contains("drover"));
+        let left: Vec<&str> = left.collect();
+        ensure!(left.is_empty(), "{left:?}");
+        Ok(())
+    })
+    .await
 }
