@@ -23,7 +23,6 @@ mod format;
 mod guard;
 mod kind;
 mod kubernetes;
-mod lean;
 mod list;
 mod log;
 mod neighbours;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_auth::web::{ApiError, Response};
+use drover_types::lean;
 use drover_types::names::PROJECT_ANNOTATION;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -17,7 +18,6 @@ use crate::cache::{Contents, Entry, Held, Key, list as list_directly};
 use crate::call::{Answer, Call, check_readable};
 use crate::format::is_blocked;
 use crate::kind::Kind;
-use crate::lean;
 use crate::neighbours::{self, Neighbours};
 use crate::permissions::Permissions;
 use crate::query::{ListQuery, Namespaces};

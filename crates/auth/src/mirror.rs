@@ -6,6 +6,8 @@
 //! Invariant: an object that was buried here (its deletion was acknowledged to
 //! us) is never seen again, however late the watch is.
 
+mod document;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -13,14 +15,14 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use kube::api::ApiResource;
-use kube::core::DynamicObject;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use document::Document;
 
 /// A deletion may be seen before it is buried here, and is then remembered for nothing; above this number the old ones
 /// are looked through.
@@ -263,7 +265,7 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
         let kind = ApiResource::erase::<K>(&());
-        let api: Api<DynamicObject> = match scope.namespace {
+        let api: Api<Document> = match scope.namespace {
             Some(namespace) => Api::namespaced_with(client, namespace, &kind),
             None => Api::all_with(client, &kind),
         };
@@ -271,7 +273,7 @@ impl<V: PartialEq + Send + Sync + 'static> Mirror<V> {
             label_selector: scope.labels,
             ..watcher::Config::default()
         };
-        let reduce_all = move |events: Vec<watcher::Result<watcher::Event<DynamicObject>>>| {
+        let reduce_all = move |events: Vec<watcher::Result<watcher::Event<Document>>>| {
             let reduced = events.into_iter().map(|event| {
                 event.map(|event| map(event, |object| Reduced::new::<K>(object, reduce)))
             });
@@ -342,7 +344,7 @@ struct Reduced<V> {
 }
 
 impl<V> Reduced<V> {
-    fn new<K>(object: DynamicObject, reduce: impl Fn(K) -> V) -> Self
+    fn new<K>(object: Document, reduce: impl Fn(K) -> V) -> Self
     where
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
@@ -352,14 +354,14 @@ impl<V> Reduced<V> {
         };
         let uid = object.uid().unwrap_or_default();
         // An object that is being deleted no longer gives anybody anything.
-        if object.metadata.deletion_timestamp.is_some() {
+        if object.is_being_deleted() {
             return Self {
                 key,
                 uid,
                 value: None,
             };
         }
-        let value = match parse::<K>(object) {
+        let value = match object.read::<K>() {
             Ok(object) => Some(reduce(object)),
             Err(error) => {
                 let kind = K::kind(&());
@@ -369,23 +371,6 @@ impl<V> Reduced<V> {
         };
         Self { key, uid, value }
     }
-}
-
-/// As [`DynamicObject::try_parse`], which copies all of the object once more.
-fn parse<K: DeserializeOwned>(object: DynamicObject) -> serde_json::Result<K> {
-    let DynamicObject {
-        types,
-        metadata,
-        mut data,
-    } = object;
-    if let Value::Object(fields) = &mut data {
-        fields.insert("metadata".to_owned(), serde_json::to_value(metadata)?);
-        if let Some(types) = types {
-            fields.insert("apiVersion".to_owned(), types.api_version.into());
-            fields.insert("kind".to_owned(), types.kind.into());
-        }
-    }
-    serde_json::from_value(data)
 }
 
 fn map<A, B>(event: watcher::Event<A>, change: impl FnOnce(A) -> B) -> watcher::Event<B> {

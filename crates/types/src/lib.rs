@@ -10,6 +10,7 @@ pub mod condition;
 pub mod crds;
 pub mod duration;
 mod kind;
+pub mod lean;
 pub mod management;
 pub mod names;
 pub mod provisioning;

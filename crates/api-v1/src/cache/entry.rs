@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use drover_types::lean;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -9,7 +10,6 @@ use crate::cells::Cell;
 use crate::fields::{Field, Kept, keep};
 use crate::format;
 use crate::kind::{Kind, object_id};
-use crate::lean;
 use crate::query::filter::Seen;
 use crate::relate::applier;
 

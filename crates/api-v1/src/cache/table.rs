@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use drover_types::lean;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
@@ -13,7 +14,6 @@ use super::Entry;
 use crate::cells::{Column, cells};
 use crate::format;
 use crate::kind::Kind;
-use crate::lean;
 
 /// A Table, or a list of all its pages, read.
 #[derive(Debug, Default)]

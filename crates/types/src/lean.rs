@@ -6,17 +6,27 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// The way to what is left out.
-pub(crate) const LEFT_OUT: [&str; 2] = ["metadata", "managedFields"];
+pub const LEFT_OUT: [&str; 2] = ["metadata", "managedFields"];
 
 /// Reads an object.
 ///
 /// # Errors
 /// If it is no JSON object.
-pub(crate) fn read(text: &[u8]) -> serde_json::Result<Value> {
+pub fn read(text: &[u8]) -> serde_json::Result<Value> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let fields = (&mut reader).deserialize_map(Without(&LEFT_OUT))?;
+    let object = deserialize(&mut reader)?;
     reader.end()?;
-    Ok(Value::Object(fields))
+    Ok(object)
+}
+
+/// [`read`] as a part of something larger.
+///
+/// # Errors
+/// If it is no object.
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    deserializer
+        .deserialize_map(Without(&LEFT_OUT))
+        .map(Value::Object)
 }
 
 /// A value without what lies at the end of the way, if it is an object.
