@@ -190,10 +190,11 @@ impl Watch {
     /// Some lines, joined; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if self.stop.is_cancelled() {
-                return None;
-            }
             if !self.ready.is_empty() {
+                // Whoever always has something to read never comes to the end of this loop, where it is waited for.
+                if self.stop.is_cancelled() {
+                    return None;
+                }
                 return Some(self.take_ready());
             }
             if self.held.take().is_some() {
