@@ -1,7 +1,7 @@
 //! What the group holds, as Kubernetes clients look for it.
 //!
 //! Owns the documents of the group, and its place among the groups of the cluster it looks like a part of: the list at
-//! `/apis`, in its plain and its aggregated form.
+//! `/apis`, in its plain and its aggregated form, and that of schemas at `/openapi/v3`.
 
 use std::convert::Infallible;
 
@@ -76,6 +76,41 @@ const KINDS: [Kind; 6] = [
     },
 ];
 
+/// What may be done with all of a kind, in a form that tells which kind that is: by it `kubectl explain` finds a kind's
+/// schema (kubectl v0.36, pkg/explain/v2/templates/plaintext.tmpl).
+pub(crate) fn paths() -> Value {
+    let paths = KINDS.map(|kind| {
+        let of = json!({"group": GROUP, "version": VERSION, "kind": kind.kind});
+        let method = |verb: &str| match verb {
+            "create" => Some(("post", "post")),
+            "list" => Some(("get", "list")),
+            _ => None,
+        };
+        let operations: serde_json::Map<_, _> = kind
+            .verbs
+            .iter()
+            .filter_map(|verb| method(verb))
+            .map(|(method, action)| {
+                let operation = json!({
+                    "x-kubernetes-action": action, "x-kubernetes-group-version-kind": of,
+                    "responses": {"200": {"description": "OK"}},
+                });
+                (method.to_owned(), operation)
+            })
+            .collect();
+        let one = json!({"get": {
+            "x-kubernetes-action": "get", "x-kubernetes-group-version-kind": of, "responses": {"200": {"description": "OK"}},
+        }});
+        let path = format!("/apis/{GROUP}/{VERSION}/{}", kind.plural);
+        if operations.is_empty() {
+            (format!("{path}/{{name}}"), one)
+        } else {
+            (path, Value::Object(operations))
+        }
+    });
+    Value::Object(paths.into_iter().collect())
+}
+
 /// A kind by its plural.
 pub(crate) fn kind(plural: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.plural == plural)
@@ -119,8 +154,14 @@ fn aggregated() -> Value {
     })
 }
 
-/// Adds the group to a list of groups; says whether it was one.
+/// Adds the group to a list of groups, or of their schemas; says whether it was one.
 fn add(list: &mut Value) -> bool {
+    if let Some(paths) = list.get_mut("paths").and_then(Value::as_object_mut) {
+        paths
+            .entry(format!("apis/{GROUP}/{VERSION}"))
+            .or_insert_with(|| json!({"serverRelativeURL": crate::schema::PATH}));
+        return true;
+    }
     let (entries, entry) = match list["kind"].as_str() {
         Some("APIGroupList") => ("groups", group()),
         Some("APIGroupDiscoveryList") => ("items", aggregated()),
@@ -146,7 +187,7 @@ fn add(list: &mut Value) -> bool {
 /// Whether the answer to a request is a list of groups that lacks this one.
 #[must_use]
 pub fn is_list(method: &Method, path: &str) -> bool {
-    method == Method::GET && path.trim_end_matches('/') == "/apis"
+    method == Method::GET && matches!(path.trim_end_matches('/'), "/apis" | "/openapi/v3")
 }
 
 /// Prepares a request for a list of groups: one that is unchanged, or packed, could not be added to.
@@ -210,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_group_is_added_to_both_forms_once() {
+    fn the_group_is_added_to_each_form_once() {
         let mut plain = json!({"kind": "APIGroupList", "groups": [{"name": "apps"}]});
         let mut whole = json!({"kind": "APIGroupDiscoveryList", "items": []});
         for _ in 0..2 {
@@ -221,7 +262,15 @@ mod tests {
         assert_eq!(whole["items"].as_array().map(Vec::len), Some(1));
         let resources = &whole["items"][0]["versions"][0]["resources"];
         assert_eq!(resources[4]["responseKind"]["kind"], "Token");
+        let mut schemas =
+            json!({"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1?hash=5"}}});
+        assert!(add(&mut schemas));
+        assert_eq!(
+            schemas["paths"]["apis/ext.cattle.io/v1"]["serverRelativeURL"],
+            crate::schema::PATH
+        );
         assert!(!add(&mut json!({"kind": "Status"})));
         assert!(is_list(&Method::GET, "/apis/") && !is_list(&Method::GET, "/apis/apps"));
+        assert!(is_list(&Method::GET, "/openapi/v3") && !is_list(&Method::GET, "/openapi/v2"));
     }
 }

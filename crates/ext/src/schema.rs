@@ -226,7 +226,8 @@ pub fn document() -> Value {
         schemas.insert(format!("io.cattle.ext.{VERSION}.{kind}"), schema);
     }
     json!({
-        "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "unversioned"}, "paths": {},
+        "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "unversioned"},
+        "paths": crate::discovery::paths(),
         "components": {"schemas": schemas},
     })
 }

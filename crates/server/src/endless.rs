@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use drover_auth::web::{self, Body, BoxError, Response};
 use drover_types::query::flag;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use http_body::{Frame, SizeHint};
 use tokio_util::sync::CancellationToken;
@@ -35,7 +36,19 @@ pub(crate) fn until(shutdown: &CancellationToken, answer: Response) -> Response 
     answer.map(|body| {
         web::boxed(Until {
             body,
-            end: Box::pin(async move { shutdown.cancelled().await }),
+            end: shutdown.cancelled_owned().boxed(),
+            at_once: false,
+        })
+    })
+}
+
+/// The same answer, which ends with `end`, whatever there is still to send.
+pub(crate) fn unless(end: impl Future<Output = ()> + Send + 'static, answer: Response) -> Response {
+    answer.map(|body| {
+        web::boxed(Until {
+            body,
+            end: end.boxed(),
+            at_once: true,
         })
     })
 }
@@ -43,6 +56,8 @@ pub(crate) fn until(shutdown: &CancellationToken, answer: Response) -> Response 
 struct Until {
     body: Body,
     end: BoxFuture<'static, ()>,
+    /// Whether the end comes before what is there to be sent.
+    at_once: bool,
 }
 
 impl http_body::Body for Until {
@@ -53,13 +68,18 @@ impl http_body::Body for Until {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        // What is there is sent first: the last event of a watch may be on its way.
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        if frame.is_pending() && self.end.as_mut().poll(context).is_ready() {
+        if !self.at_once {
+            // What is there is sent first: the last event of a watch may be on its way.
+            let frame = Pin::new(&mut self.body).poll_frame(context);
+            if frame.is_ready() {
+                return frame;
+            }
+        }
+        if self.end.as_mut().poll(context).is_ready() {
             self.body = web::empty();
             return Poll::Ready(None);
         }
-        frame
+        Pin::new(&mut self.body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -98,18 +118,29 @@ mod tests {
         check("/api/v1/namespaces/n/pods/p/log", Some("tail=1"), false);
     }
 
-    #[tokio::test]
-    async fn what_is_there_is_sent_and_then_it_ends_in_order() {
+    fn two_frames() -> Response {
         let frames = stream::iter(["a", "b"])
             .map(|text| Ok::<_, BoxError>(Frame::data(Bytes::from_static(text.as_bytes()))))
             .chain(stream::pending());
+        Response::new(web::boxed(StreamBody::new(frames)))
+    }
+
+    #[tokio::test]
+    async fn what_is_there_is_sent_and_then_it_ends_in_order() {
         let shutdown = CancellationToken::new();
         shutdown.cancel();
-        let answer = until(
-            &shutdown,
-            Response::new(web::boxed(StreamBody::new(frames))),
-        );
+        let answer = until(&shutdown, two_frames());
         let sent = answer.into_body().collect().await.unwrap();
         assert_eq!(sent.to_bytes(), "ab");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_to_whoever_lost_a_right() {
+        let (lose, lost) = tokio::sync::oneshot::channel::<()>();
+        let mut body = unless(lost.map(|_| ()), two_frames()).into_body();
+        let first = body.frame().await.unwrap().unwrap();
+        assert_eq!(first.into_data().unwrap(), "a");
+        drop(lose);
+        assert!(body.frame().await.is_none());
     }
 }

@@ -222,9 +222,11 @@ pub async fn run(
         authenticator: auth.authenticator.clone(),
         login: auth.public.clone(),
         own: Own {
-            client: client.clone(),
+            client: backend.patient.clone(),
             access: auth.access.clone(),
+            authenticator: auth.authenticator.clone(),
             api: api.clone(),
+            shutdown: shutdown.clone(),
         },
         api,
         explorer: explorer.clone(),

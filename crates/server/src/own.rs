@@ -8,7 +8,7 @@
 use drover_api_v3::Api;
 use drover_api_v3::keeper::{Change, Keeper as _, Place};
 use drover_auth::web::{self, ApiError, Request, Response};
-use drover_auth::{Access, Attributes, Identity};
+use drover_auth::{Access, Attributes, Authenticator, Identity};
 use drover_ext::discovery;
 use drover_types::management::{GROUP, VERSION};
 use drover_types::names::{LOCAL_CLUSTER, is_object_name};
@@ -17,8 +17,9 @@ use http::header::{ACCEPT, CONTENT_TYPE, WARNING};
 use http::{HeaderMap, Method, StatusCode};
 use kube::Client;
 use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
 
-use crate::refusal;
+use crate::{endless, refusal};
 
 /// Kinds that everybody may ask for; others hold what is not for all who see some of it.
 const OPEN: [&str; 12] = [
@@ -43,8 +44,12 @@ pub(crate) struct Own {
     pub(crate) client: Client,
     /// Who may do what.
     pub(crate) access: Access,
+    /// Until when they are who they are.
+    pub(crate) authenticator: Authenticator,
     /// Who takes what they write.
     pub(crate) api: Api,
+    /// Watches end with it.
+    pub(crate) shutdown: CancellationToken,
 }
 
 /// What a path leads to.
@@ -95,9 +100,11 @@ fn is_discovery(path: &str) -> bool {
 
 /// What is asked of an object.
 fn verb(request: &Request, target: Target<'_>) -> Option<&'static str> {
+    let watches = flag(request.uri().query(), "watch");
     match (request.method(), target.name) {
-        (&Method::GET, None) if flag(request.uri().query(), "watch") => None,
+        (&Method::GET, Some(_)) if watches => None,
         (&Method::GET, Some(_)) => Some("get"),
+        (&Method::GET, None) if watches => Some("watch"),
         (&Method::GET, None) => Some("list"),
         (&Method::POST, None) => Some("create"),
         (&Method::PUT, Some(_)) => Some("update"),
@@ -107,7 +114,32 @@ fn verb(request: &Request, target: Target<'_>) -> Option<&'static str> {
     }
 }
 
+/// The one object that a list or watch is narrowed down to, by which API servers decide then (apiserver
+/// `requestinfo.go`).
+fn chosen(query: Option<&str>) -> Option<String> {
+    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let mut selectors = pairs.filter(|(key, _)| key == "fieldSelector");
+    let (_, selector) = selectors.next()?;
+    let name = selector.strip_prefix("metadata.name=")?;
+    let name = name.strip_prefix('=').unwrap_or(name);
+    (selectors.next().is_none() && is_object_name(name)).then(|| name.to_owned())
+}
+
 impl Own {
+    /// Whether somebody may do this to what a path leads to.
+    fn may(&self, identity: &Identity, verb: &str, path: &str, chosen: Option<&str>) -> bool {
+        target(path).is_some_and(|target| {
+            let asked = Attributes {
+                verb,
+                group: GROUP,
+                resource: target.resource,
+                namespace: target.namespace,
+                name: target.name.or(chosen),
+            };
+            self.access.is_allowed(identity, &asked)
+        })
+    }
+
     /// Whether it is for the index to answer: whoever has a part in the cluster is asked there.
     pub(crate) fn answers(&self, request: &Request, identity: &Identity, path: &str) -> bool {
         let impersonates = request
@@ -127,18 +159,10 @@ impl Own {
         if is_discovery(path) && !of_ext {
             return *request.method() == Method::GET;
         }
-        target(path).is_some_and(|target| {
-            verb(request, target).is_some_and(|verb| {
-                let asked = Attributes {
-                    verb,
-                    group: GROUP,
-                    resource: target.resource,
-                    namespace: target.namespace,
-                    name: target.name,
-                };
-                self.access.is_allowed(identity, &asked)
-            })
-        })
+        let chosen = chosen(request.uri().query());
+        target(path)
+            .and_then(|target| verb(request, target))
+            .is_some_and(|verb| self.may(identity, verb, path, chosen.as_deref()))
     }
 
     /// Answers it.
@@ -164,15 +188,37 @@ impl Own {
                 Ok(question) => self.ask(question).await,
                 Err(error) => return refused(&ApiError::not_found(error.to_string())).await,
             };
-            return if lists {
-                discovery::complete(answer).await
-            } else {
-                answer
-            };
+            if lists {
+                return discovery::complete(answer).await;
+            }
+            let query = parts.uri.query();
+            if !endless::is_asked_for(path, query) {
+                return answer;
+            }
+            let end = self
+                .clone()
+                .ended(identity.clone(), path.to_owned(), chosen(query));
+            return endless::until(&self.shutdown, endless::unless(end, answer));
         }
         match self.write(request, identity, path).await {
             Ok(response) => response,
             Err(error) => refused(&error).await,
+        }
+    }
+
+    /// Completes when somebody may no longer watch what a path leads to.
+    async fn ended(self, identity: Identity, path: String, chosen: Option<String>) {
+        let mut changes = self.access.changes();
+        let lost = async {
+            while self.may(&identity, "watch", &path, chosen.as_deref()) {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = lost => {}
+            () = self.authenticator.revoked(&identity) => {}
         }
     }
 
@@ -272,6 +318,23 @@ fn bad_request(message: String) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_object_may_be_chosen_by_its_name() {
+        let check = |query: &str, expected: Option<&str>| {
+            assert_eq!(chosen(Some(query)).as_deref(), expected, "{query}");
+        };
+        check("watch=1&fieldSelector=metadata.name%3Dp-1", Some("p-1"));
+        check("fieldSelector=metadata.name%3D%3Dp-1", Some("p-1"));
+        check("fieldSelector=metadata.name!%3Dp-1", None);
+        check("fieldSelector=metadata.name%3Dp-1,spec.a%3Db", None);
+        check(
+            "fieldSelector=metadata.name%3Dp-1&fieldSelector=metadata.name%3Dp-2",
+            None,
+        );
+        check("fieldSelector=metadata.namespace%3Dc-1", None);
+        check("labelSelector=metadata.name%3Dp-1", None);
+    }
 
     #[test]
     fn only_objects_of_open_kinds_are_answered_so() {

@@ -35,6 +35,13 @@ async fn people_keep_their_own_keys_through_both_apis() -> Result<()> {
     for kind in ["Kubeconfig", "PasswordChangeRequest", "SelfUser", "Token"] {
         ensure!(resources.contains(kind), "{resources}");
     }
+    let explained = kubectl(&config, &["explain", "kubeconfigs.ext.cattle.io.spec"]).await?;
+    ensure!(
+        explained.contains("Kubeconfig") && explained.contains("clusters"),
+        "{explained}"
+    );
+    let explained = kubectl(&config, &["explain", "useractivities.ext.cattle.io"]).await?;
+    ensure!(explained.contains("UserActivity"), "{explained}");
     let table = kubectl(&config, &["get", "kubeconfigs.ext.cattle.io"]).await?;
     ensure!(
         table.contains(&name) && table.contains("Complete"),

@@ -204,6 +204,21 @@ async fn by_kubectl(
     let label = r"jsonpath={.metadata.labels.by}";
     let shown = run(owner, &["get", kind, project, "-n", cluster, "-o", label]).await?;
     assert_eq!(shown, "kubectl");
+    let projects = format!(
+        "/k8s/clusters/local/apis/management.cattle.io/v3/namespaces/{cluster}/projects?watch=true&timeoutSeconds=1"
+    );
+    let one_project = format!("{projects}&fieldSelector=metadata.name%3D{project}");
+    for (person, path, status) in [
+        (owner, &projects, 200),
+        (member, &one_project, 200),
+        (member, &projects, 403),
+        (stranger, &one_project, 403),
+    ] {
+        let answer = person.session.http.get(path).await?.expect(status)?;
+        let text = &answer.body;
+        assert_eq!(text.contains(r#"{"type":"ADDED""#), status == 200, "{text}");
+        assert_eq!(text.contains(project), status == 200, "{text}");
+    }
     let finalizer = r#"{"metadata":{"finalizers":["mine"]}}"#;
     let odd = [
         "patch",
