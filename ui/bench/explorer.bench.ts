@@ -16,6 +16,8 @@ import { fileURLToPath } from 'node:url'
 
 import { expect, test, type Page } from '@playwright/test'
 
+import { serveBuilt } from '../tests/built'
+
 const PODS = Number(process.env.DROVER_BENCH_PODS ?? 50_000)
 /** How long the list is watched while its pods change. */
 const MINUTES = Number(process.env.DROVER_BENCH_MINUTES ?? 2)
@@ -116,6 +118,7 @@ async function beside(page: Page, work: (stage: Stage) => Promise<void>): Promis
   const { place, tell, stop } = await crowd()
   try {
     await page.addInitScript(watchTasks)
+    if (process.env.DROVER_UI === 'built') await serveBuilt(page.context())
     const login = await page.context().request.post(`${place.url}/v3-public/localProviders/local?action=login`, {
       data: { username: 'admin', password: place.password, responseType: 'cookie' },
     })
