@@ -151,6 +151,31 @@ test('several workloads are scaled and saved at once, several pods logged as one
   expect(text.match(/twins speak/g)).toHaveLength(2)
 })
 
+test('a long log is read as far back as asked for, and searched', async ({ visit }) => {
+  const page = await visit('/r/pods?ns=default&q=twin-a')
+  const all = 30_000
+  await page.route('**/log?**', (route) => {
+    const most = Number(new URL(route.request().url()).searchParams.get('tailLines'))
+    const lines = Array.from({ length: Math.min(most, all) }, (_, at) => all - Math.min(most, all) + at)
+    const stamp = (line: number): string => new Date(Date.UTC(2026, 0, 1) + line).toISOString()
+    return route.fulfill({ contentType: 'text/plain', body: lines.map((line) => `${stamp(line)} line ${line}.\n`).join('') })
+  })
+  await page
+    .getByRole('link', { name: /^twin-a-/ })
+    .first()
+    .click()
+  await page.getByRole('tab', { name: 'Logs' }).click()
+  const log = page.getByRole('log')
+  await expect(log).toContainText('line 29999.')
+  await expect(page.getByText('1,000 lines')).toBeVisible()
+  await page.getByLabel('How many lines').selectOption('Newest 100,000')
+  await expect(page.getByText('30,000 lines')).toBeVisible()
+  await page.getByLabel('Search').fill('line 77.')
+  await expect(page.getByText('1 of 1', { exact: true })).toBeVisible()
+  await page.getByLabel('Search').press('Enter')
+  await expect(log.getByText('line 77.')).toBeInViewport()
+})
+
 test('lines in JSON are made readable, and shown as they are when asked for', async ({ visit, world }) => {
   const page = await visit('/r/deployments.apps/default/twin-a?tab=logs')
   const log = page.getByRole('log')

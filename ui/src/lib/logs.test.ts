@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 
-import { addLines, cutPiece, MOST_LINES, splitHits } from './logs'
+import { addLines, cutPiece, Finder, splitHits } from './logs'
 
 it('lines come in pieces, with their time and without colours', () => {
   const first = cutPiece('', '2026-01-01T00:00:00.123Z hel')
@@ -15,9 +15,12 @@ it('lines come in pieces, with their time and without colours', () => {
 })
 
 it('old lines go, numbers stay', () => {
-  const lines = addLines([], cutPiece('', 'x\n'.repeat(MOST_LINES + 5)).lines, 0)
-  expect(lines).toHaveLength(MOST_LINES)
+  const lines = addLines([], cutPiece('', 'x\n'.repeat(15)).lines, 0, 10)
+  expect(lines).toHaveLength(10)
   expect(lines[0]?.number).toBe(6)
+  expect(addLines(lines, cutPiece('', 'y\n').lines, 0, 10).map((line) => line.number)).toEqual([
+    7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+  ])
 })
 
 it('lines of several logs are in order of their time', () => {
@@ -34,4 +37,13 @@ it('hits are every second part', () => {
   expect(splitHits('an Error, error', 'error')).toEqual(['an ', 'Error', ', ', 'error', ''])
   expect(splitHits('nothing', 'x')).toEqual(['nothing'])
   expect(splitHits('text', '')).toEqual(['text'])
+})
+
+it('a word is found in what was there and in what comes', () => {
+  const finder = new Finder('OX')
+  let lines = addLines([], cutPiece('', 'an ox\na cow\n').lines, 0)
+  expect(finder.among(lines).map((line) => line.text)).toEqual(['an ox'])
+  lines = addLines(lines, cutPiece('', 'oxen\n').lines, 0)
+  expect(finder.among(lines).map((line) => line.text)).toEqual(['an ox', 'oxen'])
+  expect(new Finder('').among(lines)).toEqual([])
 })

@@ -14,7 +14,7 @@ export interface LogLine {
 export type CutLine = Pick<LogLine, 'time' | 'text'>
 
 /** The newest lines are kept; what scrolled off long ago is in the download. */
-export const MOST_LINES = 20_000
+export const MOST_LINES = 100_000
 
 const STAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) ?/
 // Colours and cursor movements that programs write for terminals.
@@ -33,21 +33,59 @@ export function cutPiece(rest: string, piece: string): { lines: CutLine[]; rest:
 }
 
 /** Times differ in how many digits their seconds have; without the zone they are in order as texts. */
-const byTime = (line: CutLine): string => line.time.replace(/Z$/, '')
+function byTime({ time }: CutLine): string {
+  return time.endsWith('Z') ? time.slice(0, -1) : time
+}
 
 /** Adds lines of one log to those of all, in order of time, and forgets the oldest. */
-export function addLines(lines: LogLine[], added: CutLine[], source: number): LogLine[] {
+export function addLines(lines: LogLine[], added: CutLine[], source: number, most = MOST_LINES): LogLine[] {
   let number = lines.reduce((most, line) => Math.max(most, line.number), 0)
-  const fresh = added.map((line) => ({ ...line, number: (number += 1), source }))
+  const fresh = added.map(({ time, text }) => ({ time, text, number: (number += 1), source }))
   const [last, first] = [lines.at(-1), fresh[0]]
-  const all = [...lines, ...fresh]
   // The lines of one log are in order as they come, stamped or not.
-  if (last && first && last.source !== source && byTime(first) < byTime(last))
-    all.sort((one, other) => {
-      const [a, b] = [byTime(one), byTime(other)]
-      return a < b ? -1 : a > b ? 1 : one.number - other.number
-    })
-  return all.slice(-MOST_LINES)
+  const isMixed = last && first && last.source !== source && byTime(first) < byTime(last)
+  return (isMixed ? mixed(lines, fresh, byTime(first)) : [...lines, ...fresh]).slice(-most)
+}
+
+/** Two logs that are each in order, as one; of two lines of one time that of the first stands first. */
+function mixed(lines: LogLine[], fresh: LogLine[], first: string): LogLine[] {
+  // What is not later than the first of the new lines stays where it is.
+  let at = lines.findLastIndex((line) => byTime(line) <= first) + 1
+  const all = lines.slice(0, at)
+  for (const line of fresh) {
+    const time = byTime(line)
+    for (let next = lines[at]; next && byTime(next) <= time; next = lines[at]) {
+      all.push(next)
+      at += 1
+    }
+    all.push(line)
+  }
+  for (const line of lines.slice(at)) all.push(line)
+  return all
+}
+
+/** Which lines a word is in, kept while more lines come: each line is looked at once. */
+export class Finder {
+  private readonly found = new Set<number>()
+  private seen = 0
+  private readonly wanted: string
+
+  constructor(query: string) {
+    this.wanted = query.toLowerCase()
+  }
+
+  /** The lines with the word, in their order. Numbers count up with each call. */
+  among(lines: LogLine[]): LogLine[] {
+    if (this.wanted === '') return []
+    let most = this.seen
+    for (const { number, text } of lines) {
+      if (number <= this.seen) continue
+      if (text.toLowerCase().includes(this.wanted)) this.found.add(number)
+      most = Math.max(most, number)
+    }
+    this.seen = most
+    return this.found.size === 0 ? [] : lines.filter(({ number }) => this.found.has(number))
+  }
 }
 
 /** The parts of a text, every second one a hit. */

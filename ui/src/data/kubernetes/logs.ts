@@ -1,6 +1,6 @@
 /** The log of a container, followed until it ends or nobody looks. */
 
-import { ApiError, fetchOk, isOffline, messageOf } from '@/api/http'
+import { ApiError, fetchOk, isPassing, messageOf } from '@/api/http'
 import { pause, sleep } from '@/data/backoff'
 import { cutPiece, type CutLine } from '@/lib/logs'
 
@@ -57,7 +57,7 @@ export async function followLog(
     } catch (error) {
       if (signal.aborted) return
       const isEarly = error instanceof ApiError && error.status === 400 && error.message.includes('waiting to start')
-      if (error instanceof ApiError && !isOffline(error) && !isEarly) return reader.phase('failed', messageOf(error))
+      if (!isPassing(error) && !isEarly) return reader.phase('failed', messageOf(error))
       reader.phase(isEarly ? 'loading' : 'lost', messageOf(error))
       await sleep(pause(attempts, Math.random()), signal).catch(() => undefined)
     }

@@ -13,15 +13,16 @@ export interface Logs {
   state: ComputedRef<{ phase: LogPhase; message: string }>
 }
 
-/** How many lines are read at first, of all together. */
-const FIRST_LINES = 1000
 /** Milliseconds in which lines gather, so that a log that rushes past is drawn a few times a second. */
 const GATHER = 80
+/** Lines from which on each drawing costs more, and the milliseconds between two of them then. */
+const [MANY, LONGER] = [20_000, 400]
 const ORDER: LogPhase[] = ['failed', 'lost', 'loading', 'live', 'ended']
 
 const keyOf = ({ cluster, namespace, pod, container }: LogSource): string => [cluster, namespace, pod, container].join('/')
 
-export function useLogs(sources: () => LogSource[], previous: () => boolean): Logs {
+/** `first` is how many lines are read before the log is followed, of all logs together. */
+export function useLogs(sources: () => LogSource[], previous: () => boolean, first: () => number): Logs {
   const lines = shallowRef<LogLine[]>([])
   const names = shallowRef<string[]>([])
   const states = ref<Record<string, { phase: LogPhase; message: string }>>({})
@@ -32,7 +33,14 @@ export function useLogs(sources: () => LogSource[], previous: () => boolean): Lo
 
   function flush(): void {
     timer = undefined
-    lines.value = waiting.splice(0).reduce((all, { added, source }) => addLines(all, added, source), lines.value)
+    // A log that is read from far back comes in many pieces.
+    const bySource = new Map<number, CutLine[]>()
+    for (const { added, source } of waiting.splice(0)) {
+      const known = bySource.get(source)
+      if (known) for (const line of added) known.push(line)
+      else bySource.set(source, [...added])
+    }
+    lines.value = [...bySource].reduce((all, [source, added]) => addLines(all, added, source), lines.value)
   }
 
   /** Lines that were read stay: what a pod said last is what one looks for when it is gone. */
@@ -52,7 +60,7 @@ export function useLogs(sources: () => LogSource[], previous: () => boolean): Lo
   }
 
   function start(): void {
-    const first = Math.ceil(FIRST_LINES / Math.max(1, sources().length))
+    const each = Math.ceil(first() / Math.max(1, sources().length))
     for (const one of sources()) {
       const key = keyOf(one)
       if (reading.has(key)) continue
@@ -65,17 +73,19 @@ export function useLogs(sources: () => LogSource[], previous: () => boolean): Lo
         lines: (added: CutLine[]) => {
           if (abort.signal.aborted) return
           waiting.push({ added, source })
-          timer ??= setTimeout(flush, GATHER)
+          timer ??= setTimeout(flush, lines.value.length > MANY ? LONGER : GATHER)
         },
-        phase: (phase: LogPhase, message: string) => {
+        phase: (phase: LogPhase, said: string) => {
+          // Of several logs one says which it is.
+          const message = said !== '' && sources().length > 1 ? `${nameOf(one)}: ${said}` : said
           if (!abort.signal.aborted) states.value = { ...states.value, [key]: { phase, message } }
         },
       }
-      void followLog(one, { previous: previous(), first }, reader, abort.signal)
+      void followLog(one, { previous: previous(), first: each }, reader, abort.signal)
     }
   }
 
-  watch(previous, () => {
+  watch([previous, first], () => {
     stop(() => true)
     waiting.length = 0
     lines.value = []

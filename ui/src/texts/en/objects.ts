@@ -273,10 +273,13 @@ export const objects = {
     yamlOf: (name: string) => `YAML of ${name}`,
   },
   logs: {
+    amount: 'How many lines',
     follow: 'Follow',
     hits: (at: number, all: number) => `${at} of ${all}`,
     allContainers: 'All containers',
     chooseFirst: 'Choose pods in their list, then show their logs.',
+    lines: (count: number) => (count === 1 ? '1 line' : `${count.toLocaleString('en')} lines`),
+    newest: (count: number) => `Newest ${count.toLocaleString('en')}`,
     nothing: 'No lines.',
     onlyHits: 'Matches only',
     pods: (count: number, leftOut: number) =>
