@@ -95,3 +95,29 @@ it('a node tells where it is and which pods it keeps away', () => {
     { label: 'Taints', value: 'gpu=yes:NoSchedule, spot:NoExecute' },
   ])
 })
+
+it('a custom kind shows its plain values, what is wanted first', () => {
+  const widget = {
+    apiVersion: 'example.com/v1',
+    kind: 'Widget',
+    metadata: { name: 'one' },
+    spec: {
+      colour: 'red',
+      size: 3,
+      on: true,
+      modes: ['fast', 'slow'],
+      box: { depth: 2 },
+      parts: [{ name: 'a' }],
+      text: 'x'.repeat(999),
+    },
+    status: { phase: 'Up', conditions: [], observedGeneration: 1 },
+  }
+  expect(factsOf(widget).map(({ label, value }) => `${label}=${value}`)).toEqual([
+    'colour=red',
+    'size=3',
+    'on=true',
+    'modes=fast, slow',
+    'box.depth=2',
+    'status.phase=Up',
+  ])
+})

@@ -220,7 +220,37 @@ function nodeFacts(node: KubernetesObject): Fact[] {
   ].filter((fact) => fact.value !== '')
 }
 
+/** Values that are shown of a kind that nothing is known of, and how long a text may be. */
+const [MOST_PLAIN, LONGEST_PLAIN] = [16, 120]
+/** What is shown elsewhere, or tells nobody anything. */
+const NOT_PLAIN = new Set(['status.conditions', 'status.observedGeneration'])
+
+/** Plain values of a custom kind, by where they stand: what is wanted first. */
+function plainFacts(object: KubernetesObject): Fact[] {
+  const facts: Fact[] = []
+  const walk = (value: unknown, path: string, depth: number): void => {
+    if (facts.length >= MOST_PLAIN || NOT_PLAIN.has(path)) return
+    const isPlain = (one: unknown): boolean => ['string', 'number', 'boolean'].includes(typeof one)
+    if (isPlain(value) || (Array.isArray(value) && value.length > 0 && value.every(isPlain))) {
+      const text = textOf(path, value)
+      if (text !== '' && text.length <= LONGEST_PLAIN) facts.push({ label: path.replace(/^spec\./, ''), value: text })
+    } else if (typeof value === 'object' && value !== null && !Array.isArray(value) && depth < 3) {
+      for (const [key, inner] of Object.entries(value)) walk(inner, `${path}.${key}`, depth + 1)
+    }
+  }
+  walk(object.spec, 'spec', 0)
+  walk(object.status, 'status', 0)
+  return facts
+}
+
+/** Kinds of Kubernetes itself have groups without a dot, or of `k8s.io`. */
+function isCustom({ apiVersion }: KubernetesObject): boolean {
+  const [group = '', version] = apiVersion.split('/')
+  return version !== undefined && group.includes('.') && !group.endsWith('.k8s.io')
+}
+
 function fieldsOf(object: KubernetesObject): Fact[] {
+  if (isCustom(object)) return plainFacts(object)
   return (FIELDS[object.kind] ?? []).flatMap(([path, label]) => {
     const value = at(object, path)
     if (value === undefined || value === null || value === '') return []
