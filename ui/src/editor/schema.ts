@@ -7,11 +7,11 @@ import { EditorView, keymap } from '@codemirror/view'
 
 import {
   contextAt,
-  fieldAt,
   fieldsAt,
   kindAt,
   kindsIn,
   problemsOf,
+  valuesAt,
   type Definitions,
   type Field,
   type KindName,
@@ -48,10 +48,9 @@ function complete(source: SchemaSource) {
     // Without an answer one types without help.
     const all = await source(kind).catch(() => undefined)
     if (!all || context.aborted) return null
-    if (place.key) {
-      if (fieldAt(all, [...place.path, place.key])?.type !== 'boolean') return null
-      return { from: place.from, options: ['true', 'false'].map((label) => ({ label, type: 'keyword' })) }
-    }
+    const values = valuesAt(all, place)
+    if (values.length > 0) return { from: place.from, options: values.map((label) => ({ label, type: 'keyword' })) }
+    if (place.key) return null
     const options = Object.entries(fieldsAt(all, place.path))
       .filter(([name]) => !place.beside.includes(name))
       .map(([name, field]) => completionOf(name, field, place.indent))

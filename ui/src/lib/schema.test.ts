@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 
-import { contextAt, fieldAt, fieldsAt, ITEM, kindAt, problemsOf, type Definitions } from './schema'
+import { contextAt, fieldAt, fieldsAt, ITEM, kindAt, problemsOf, valuesAt, type Definitions } from './schema'
 
 const all: Definitions = {
   definitionType: 'io.k8s.api.apps.v1.Deployment',
@@ -29,6 +29,8 @@ const all: Definitions = {
       resourceFields: {
         name: { type: 'string', required: true },
         args: { type: 'array', subtype: 'string' },
+        pull: { type: 'string', enum: ['Always', 'Never'] },
+        modes: { type: 'array', subtype: 'string', enum: ['Fast', 'Slow'] },
         ports: { type: 'array', subtype: 'io.k8s.Port' },
       },
     },
@@ -40,6 +42,7 @@ const messages = {
   unknown: (field: string) => `unknown ${field}`,
   missing: (field: string) => `missing ${field}`,
   expected: (type: string) => `expected ${type}`,
+  oneOf: (values: string[]) => `one of ${values.join(' ')}`,
 }
 const HEAD = 'apiVersion: apps/v1\nkind: Deployment\n'
 
@@ -66,7 +69,7 @@ test('the place of the cursor follows from the indentation', () => {
 })
 
 test('fields are found along a path', () => {
-  expect(Object.keys(fieldsAt(all, ['spec', 'containers', ITEM]))).toEqual(['name', 'args', 'ports'])
+  expect(Object.keys(fieldsAt(all, ['spec', 'containers', ITEM]))).toEqual(['name', 'args', 'pull', 'modes', 'ports'])
   expect(Object.keys(fieldsAt(all, ['spec', 'containers', ITEM, 'ports', ITEM]))).toEqual(['containerPort', 'protocol'])
   expect(fieldsAt(all, ['spec', 'nosuch'])).toEqual({})
   expect(fieldsAt(all, ['metadata', 'labels'])).toEqual({})
@@ -98,4 +101,19 @@ test('what is wrong is told where it stands', () => {
   expect(told(`${HEAD}spec: {}\n`)).toEqual(['{}: missing containers'])
   expect(told('apiVersion: v1\nkind: Other\nwhatever: 1\n')).toEqual([])
   expect(told('a: [1\n')).toHaveLength(1)
+})
+
+test('what a field may be is offered, and what it may not be is told', () => {
+  const values = (text: string): string[] => valuesAt(all, at(text)!)
+  expect(values('spec:\n  containers:\n    - name: a\n      pull: A|')).toEqual(['Always', 'Never'])
+  expect(values('spec:\n  containers:\n    - name: a\n      modes:\n        - F|')).toEqual(['Fast', 'Slow'])
+  expect(values('spec:\n  paused: t|')).toEqual(['true', 'false'])
+  expect(values('spec:\n  containers:\n    - name: a|')).toEqual([])
+  expect(values('spec:\n  containers:\n    - na|')).toEqual([])
+  const text = `${HEAD}spec:\n  containers:\n    - name: a\n      pull: Often\n      modes: [Fast, Lazy]\n`
+  const found = problemsOf(text, () => all, messages)
+  expect(found.map(({ from, to, message }) => [text.slice(from, to), message])).toEqual([
+    ['Often', 'one of Always Never'],
+    ['Lazy', 'one of Fast Slow'],
+  ])
 })

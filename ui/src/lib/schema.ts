@@ -14,6 +14,8 @@ export interface Field {
   subtype?: string
   description?: string
   required?: boolean
+  /** All that it may be, or that the items of an array may be. */
+  enum?: unknown[] | null
 }
 
 export interface Definitions {
@@ -33,6 +35,7 @@ interface Place {
   subtype?: string | undefined
   /** Definitions of custom kinds may allow more than they say. */
   strict: boolean
+  values?: unknown[] | undefined
 }
 
 /** Something wrong with a text, from (included) to (excluded). */
@@ -47,6 +50,7 @@ export interface Messages {
   unknown: (field: string) => string
   missing: (field: string) => string
   expected: (type: string) => string
+  oneOf: (values: string[]) => string
 }
 
 /** The place of an item, in a path. */
@@ -57,8 +61,8 @@ function fieldsOf({ definitions }: Definitions, type: string): Record<string, Fi
   return fields && Object.keys(fields).length > 0 ? fields : undefined
 }
 
-function placeOf(owner: string, { type, subtype }: Field): Place {
-  return { type, subtype, strict: owner.startsWith('io.k8s.') }
+function placeOf(owner: string, field: Field): Place {
+  return { type: field.type, subtype: field.subtype, strict: owner.startsWith('io.k8s.'), values: field.enum ?? undefined }
 }
 
 function step(all: Definitions, place: Place, key: string): Place | undefined {
@@ -78,6 +82,14 @@ export function fieldsAt(all: Definitions, path: string[]): Record<string, Field
 /** The field at a path. */
 export function fieldAt(all: Definitions, path: string[]): Field | undefined {
   return fieldsAt(all, path.slice(0, -1))[path.at(-1) ?? '']
+}
+
+/** What may stand as the value of a key, or as an item of a list of plain values; none where anything may. */
+export function valuesAt(all: Definitions, { path, key }: Pick<Context, 'path' | 'key'>): string[] {
+  const isItem = key === undefined && path.at(-1) === ITEM
+  const field = key === undefined ? (isItem ? fieldAt(all, path.slice(0, -1)) : undefined) : fieldAt(all, [...path, key])
+  if (!field || (field.type === 'array') !== isItem) return []
+  return field.type === 'boolean' ? ['true', 'false'] : (field.enum ?? []).map(String)
 }
 
 /** A line of YAML as far as places go: where its dashes and its key are. */
@@ -226,9 +238,11 @@ function check(node: Node, place: Place, all: Definitions, messages: Messages, p
     // What custom kinds call text may be a number as well.
     const fits = isScalar(node) && (scalar(node.value) || (place.type === 'string' && !place.strict))
     if (!fits && (place.strict || place.type !== 'string')) wrong(place.type)
+    else if (isScalar(node) && place.values && !place.values.includes(node.value))
+      problems.push({ ...rangeOf(node), severity: 'error', message: messages.oneOf(place.values.map(String)) })
   } else if (place.type === 'array') {
     if (!isSeq(node)) return wrong('array')
-    const items = place.subtype && { type: place.subtype, strict: place.strict }
+    const items = place.subtype && { type: place.subtype, strict: place.strict, values: place.values }
     if (items) for (const item of node.items as Node[]) check(item, items, all, messages, problems, false)
   } else if (place.type === 'map') {
     if (!isMap(node)) return place.strict ? wrong('map') : undefined

@@ -262,6 +262,7 @@ export const objects = {
       at: (line: number, message: string, more: number) =>
         `Line ${line}: ${message}${more > 0 ? ` ${many(more, 'more problem', 'more problems')}.` : ''}`,
       missing: (field: string) => `${field} is missing.`,
+      oneOf: (values: string[]) => `Here belongs one of ${values.join(', ')}.`,
       unknown: (field: string) => `There is no field ${field} here.`,
     },
     review: 'Review changes',
