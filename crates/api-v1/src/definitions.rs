@@ -100,6 +100,13 @@ impl Definer<'_> {
             if required.contains(&field.as_str()) {
                 shown["required"] = json!(true);
             }
+            // The peer leaves them out; who edits is shown them.
+            let values = property
+                .get("enum")
+                .or_else(|| property.pointer("/items/enum"));
+            if let Some(values) = values {
+                shown["enum"] = values.clone();
+            }
             fields.insert(field.clone(), shown);
         }
         let mut shown = json!({"type": name, "resourceFields": fields});
@@ -194,6 +201,8 @@ mod tests {
                     "spec": {"allOf": [{"$ref": "#/components/schemas/S"}], "description": "s"},
                     "self": {"$ref": "#/components/schemas/io.k8s.api.core.v1.Namespace"},
                     "inline": {"type": "object", "properties": {"n": {"type": "integer"}}},
+                    "mode": {"type": "string", "enum": ["Fast", "Slow"]},
+                    "modes": {"type": "array", "items": {"type": "string", "enum": ["Fast"]}},
                 },
             },
             "S": {"type": "object", "properties": {
@@ -218,6 +227,14 @@ mod tests {
         assert_eq!(
             defined["definitions"][&inline]["resourceFields"]["n"]["type"],
             "int"
+        );
+        assert_eq!(
+            fields["mode"],
+            json!({"type": "string", "enum": ["Fast", "Slow"]})
+        );
+        assert_eq!(
+            fields["modes"],
+            json!({"type": "array", "subtype": "string", "enum": ["Fast"]})
         );
         let fields = &defined["definitions"]["S"]["resourceFields"];
         assert_eq!(
