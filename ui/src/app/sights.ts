@@ -41,7 +41,9 @@ export function useSights(): ComputedRef<Record<Exclude<Need, 'nodes'>, Sight>> 
   const permits = useHubPermits(() => session.user?.id ?? '')
   const route = useRoute()
   // Only where it is offered, since each such question stands in that very log.
-  const audit = useAllowed(() => (paletteOpen.value || route.params.cluster === undefined ? AUDIT : undefined))
+  // Before the first page is known, it may be one of a cluster.
+  const isOffered = (): boolean => paletteOpen.value || (route.matched.length > 0 && route.params.cluster === undefined)
+  const audit = useAllowed(() => (isOffered() ? AUDIT : undefined))
   const seen = (id: string): boolean | undefined => (kinds.value.known ? kinds.value.sees(id) : undefined)
   const may = (verb: string, resource: string): boolean | undefined => permits.value?.(verb, `${MANAGEMENT}.${resource}`)
   const only = (isSeen: boolean | undefined): Sight => ({ seen: isSeen, offered: isSeen === true })
