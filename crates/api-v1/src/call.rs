@@ -11,6 +11,7 @@ use drover_auth::web::{ApiError, Response};
 use drover_auth::{Attributes, Clock, Identity};
 use drover_types::management::GROUP;
 use drover_types::names::LOCAL_CLUSTER;
+use futures::TryFutureExt;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use jiff::Timestamp;
@@ -198,13 +199,11 @@ impl Call {
 
     /// The kind a type names, for this caller: one without any method is none.
     pub(crate) async fn kind(&self, name: &str) -> Answer<(Kind, Arc<Rights>)> {
-        let rights = self.rights().await?;
-        let kind = self
-            .shared
-            .catalogs
-            .find(&self.cluster, name)
-            .await?
-            .ok_or(Refused::NoType)?;
+        let find = self.shared.catalogs.find(&self.cluster, name);
+        // At once, for both may have to be asked of the cluster. Who has no part in it is refused before anything is asked.
+        let (rights, kind) =
+            futures::future::try_join(self.rights(), find.map_err(Refused::from)).await?;
+        let kind = kind.ok_or(Refused::NoType)?;
         let methods = ["get", "list", "create", "update", "patch", "delete"];
         if methods.iter().any(|verb| rights.may_somewhere(verb, &kind)) {
             Ok((kind, rights))

@@ -1,6 +1,6 @@
 //! Lists of a kind.
 //!
-//! The first page is a Table with the objects in it, and most kinds have no more. What follows it comes in two answers of
+//! The first page is a Table with the objects in it, and many kinds have no more. What follows it comes in two answers of
 //! the same place: the objects as a plain list, and a Table without objects for their cells. The two together take an API
 //! server less than half of what a Table with objects takes, which is written twice there. Objects are read while those
 //! after them are still written.
@@ -20,8 +20,10 @@ use super::table::{Cells, Metadata, Rows, item, place, read};
 use crate::kind::Kind;
 use crate::kubernetes::{JSON, TABLE, broken_off, get_text, no_json, pieces};
 
-/// Objects of a first page, and of a page whose cells do not fit its objects.
-const FIRST: usize = 500;
+/// Objects of a first page, for whose end all that follows has to wait.
+const FIRST: usize = 100;
+/// Objects of a later page whose cells do not fit its objects.
+const WHOLE: usize = 500;
 /// Bytes that a later page is to have at most, if its objects are like those of the first: few pages take an API server
 /// less than many, but one that is older than 1.33 writes a page whole before it sends it.
 const PAGE_BYTES: usize = 64 << 20;
@@ -64,7 +66,7 @@ async fn once(
     let text = get_text(client, &at.url(kind, "Object"), TABLE).await?;
     at = At {
         place: place(&text).map_err(no_json)?,
-        limit: (PAGE_BYTES / (text.len() / FIRST).max(1)).max(FIRST),
+        limit: (PAGE_BYTES / (text.len() / FIRST).max(1)).max(WHOLE),
     };
     let of = kind.clone();
     let first = off_task(move || read(&of, &text, &[], now).map_err(no_json));
@@ -133,7 +135,7 @@ async fn whole(
     );
     let at = At {
         place: at.place.clone(),
-        limit: FIRST,
+        limit: WHOLE,
     };
     let text = get_text(client, &at.url(kind, "Object"), TABLE).await?;
     let place = place(&text).map_err(no_json)?;
