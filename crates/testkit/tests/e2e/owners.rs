@@ -210,7 +210,9 @@ async fn by_kubectl(
     let one_project = format!("{projects}&fieldSelector=metadata.name%3D{project}");
     for (person, path, status) in [
         (owner, &projects, 200),
-        (member, &one_project, 200),
+        (owner, &one_project, 200),
+        // Members get their project, and no role of theirs lets them watch it.
+        (member, &one_project, 403),
         (member, &projects, 403),
         (stranger, &one_project, 403),
     ] {
