@@ -48,6 +48,12 @@ fn run(arguments: &[String]) -> Result<()> {
     let Some((name, rest)) = arguments.split_first() else {
         bail!("{USAGE}")
     };
+    // Whoever asks what a command does wants to read it before anything is built.
+    let asks = |word: &String| matches!(word.as_str(), "--help" | "-h");
+    if rest.first().is_some_and(asks) {
+        println!("{USAGE}");
+        return Ok(());
+    }
     match name.as_str() {
         "up" => demo::up(rest),
         "test" => suite::test(rest),

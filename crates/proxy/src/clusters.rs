@@ -294,13 +294,14 @@ impl Clusters {
         }
     }
 
-    /// A client with full rights in the cluster, for controllers.
+    /// A client with full rights in the cluster, for controllers and copies. That of the local cluster gives up what falls
+    /// silent: who uses it asks for bookmarks.
     ///
     /// # Errors
     /// When the cluster is unknown, has never been connected or is not connected now.
     pub async fn client(&self, cluster: &str) -> Result<kube::Client, Unreachable> {
         if cluster == LOCAL_CLUSTER {
-            return Ok(self.inner.local.clone());
+            return Ok(self.inner.store.clone());
         }
         Ok(self.link(cluster).await?.client())
     }
