@@ -67,8 +67,8 @@ impl Hub {
         .await
     }
 
-    async fn dial(&self, headers: &[(&str, &str)]) -> Result<Session, ConnectError> {
-        let (near, far) = tokio::io::duplex(64 << 10);
+    /// Serves a connection.
+    fn serve(&self, far: tokio::io::DuplexStream) {
         let connect_api = self.connect.clone();
         let service = service_fn(move |request: Request<hyper::body::Incoming>| {
             let connect = connect_api.clone();
@@ -79,6 +79,11 @@ impl Hub {
                 .serve_connection(TokioIo::new(far), service)
                 .with_upgrades(),
         );
+    }
+
+    async fn dial(&self, headers: &[(&str, &str)]) -> Result<Session, ConnectError> {
+        let (near, far) = tokio::io::duplex(64 << 10);
+        self.serve(far);
         let mut request =
             ClientRequest::new("wss://hub.example/v3/connect/register".parse().unwrap());
         for (name, value) in headers {
@@ -312,16 +317,7 @@ async fn a_cluster_deleted_while_its_agent_connects_has_no_session() {
     let hub = hub();
     // The answer waits for somebody who reads it, and the session for the answer.
     let (mut near, far) = tokio::io::duplex(1);
-    let connect_api = hub.connect.clone();
-    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-        let connect = connect_api.clone();
-        async move { Ok::<_, Infallible>(connect.handle(request.map(web::boxed)).await) }
-    });
-    tokio::spawn(
-        hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(far), service)
-            .with_upgrades(),
-    );
+    hub.serve(far);
     let request = format!(
         "GET /v3/connect HTTP/1.1\r\nHost: hub\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\

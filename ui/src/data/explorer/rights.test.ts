@@ -153,11 +153,22 @@ test('who may take in members is known for the cluster and for each project', as
     '/v1/management.cattle.io.projects/c-1': { data },
   }
   const scope = effectScope()
-  const places = scope.run(() => usePlaces(() => 'c-1'))!
+  const listed = ref(['c-1:p-1'])
+  const places = scope.run(() =>
+    usePlaces(
+      () => 'c-1',
+      () => listed.value,
+    ),
+  )!
   expect(places.value.projects).toBe(false)
   await settled()
   expect(places.value).toMatchObject({ projects: true, members: false })
   expect(places.value.membersOf('c-1:p-1')).toBe(true)
   expect(places.value.membersOf('c-1:p-2')).toBe(false)
+
+  data.push({ id: 'c-1/p-3', resourcePermissions: { 'management.cattle.io.projectroletemplatebindings': may } })
+  listed.value = ['c-1:p-1', 'c-1:p-3']
+  await settled()
+  expect(places.value.membersOf('c-1:p-3')).toBe(true)
   scope.stop()
 })

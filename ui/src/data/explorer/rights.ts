@@ -231,7 +231,10 @@ function permitsOf({ resourcePermissions }: Permitted): Permits {
 /** Of an object by its id; undefined while that is not known. */
 type PermitsBy = (id: string) => Permits | undefined
 
-/** What may be done with some kinds where the objects of a path of the hub lie. Nothing is asked without a path. */
+/**
+ * What may be done with some kinds where the objects of a path of the hub lie. Nothing is asked without a path; what
+ * follows a blank in it only tells one time of asking from another.
+ */
 function usePermitted(path: () => string, kinds: string[]): ComputedRef<PermitsBy> {
   const found = useKept(
     () => `permits ${path()}`,
@@ -272,14 +275,18 @@ export interface Places {
   membersOf: (project: string) => boolean
 }
 
-export function usePlaces(cluster: () => string): ComputedRef<Places> {
+/** `listed` are the projects that are asked about: of one that came since, nothing was told. */
+export function usePlaces(cluster: () => string, listed: () => string[] = () => []): ComputedRef<Places> {
   const [projects, clusterMembers, projectMembers] = [
     `${PREFIX}.projects`,
     `${PREFIX}.clusterroletemplatebindings`,
     `${PREFIX}.projectroletemplatebindings`,
   ]
   const whole = usePermitted(() => (cluster() === '' ? '' : `${PREFIX}.clusters/${cluster()}`), [projects, clusterMembers])
-  const parts = usePermitted(() => (cluster() === '' ? '' : `${PREFIX}.projects/${cluster()}`), [projectMembers])
+  const parts = usePermitted(
+    () => (listed().length === 0 ? '' : `${PREFIX}.projects/${cluster()} ${[...listed()].sort().join()}`),
+    [projectMembers],
+  )
   return computed(() => {
     const ofCluster = whole.value(cluster())
     return {
