@@ -243,6 +243,16 @@ impl Access {
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.version.subscribe()
     }
+
+    /// Completes once `may` says no: it is asked now, and whenever the index has changed.
+    pub async fn until_lost(&self, may: impl Fn() -> bool) {
+        let mut changes = self.changes();
+        while may() {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -124,27 +124,19 @@ where
 
 /// Completes when the caller may no longer watch, or not as it began.
 async fn ended(parts: Arc<Parts>, identity: Identity, administers: bool, plural: &'static str) {
-    let mut changes = parts.access.changes();
-    let lost = async {
-        loop {
-            let may = |group, resource| {
-                let asked = Attributes {
-                    verb: "watch",
-                    group,
-                    resource,
-                    namespace: None,
-                    name: None,
-                };
-                parts.access.is_allowed(&identity, &asked)
-            };
-            if !may(GROUP, plural) || administers && !may("*", "*") {
-                return;
-            }
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
+    let may = |group, resource| {
+        let asked = Attributes {
+            verb: "watch",
+            group,
+            resource,
+            namespace: None,
+            name: None,
+        };
+        parts.access.is_allowed(&identity, &asked)
     };
+    let lost = parts
+        .access
+        .until_lost(|| may(GROUP, plural) && (!administers || may("*", "*")));
     futures::future::select(
         Box::pin(lost),
         Box::pin(parts.authenticator.revoked(&identity)),

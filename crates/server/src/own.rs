@@ -114,6 +114,12 @@ fn verb(request: &Request, target: Target<'_>) -> Option<&'static str> {
     }
 }
 
+/// What is asked, of what.
+fn asked<'p>(request: &Request, path: &'p str) -> Option<(Target<'p>, &'static str)> {
+    let target = target(path)?;
+    Some((target, verb(request, target)?))
+}
+
 /// The one object that a list or watch is narrowed down to, by which API servers decide then (apiserver
 /// `requestinfo.go`).
 fn chosen(query: Option<&str>) -> Option<String> {
@@ -126,18 +132,16 @@ fn chosen(query: Option<&str>) -> Option<String> {
 }
 
 impl Own {
-    /// Whether somebody may do this to what a path leads to.
-    fn may(&self, identity: &Identity, verb: &str, path: &str, chosen: Option<&str>) -> bool {
-        target(path).is_some_and(|target| {
-            let asked = Attributes {
-                verb,
-                group: GROUP,
-                resource: target.resource,
-                namespace: target.namespace,
-                name: target.name.or(chosen),
-            };
-            self.access.is_allowed(identity, &asked)
-        })
+    /// Whether somebody may do this to what a path leads to, or to the one object that is chosen there.
+    fn may(&self, identity: &Identity, verb: &str, at: Target<'_>, chosen: Option<&str>) -> bool {
+        let asked = Attributes {
+            verb,
+            group: GROUP,
+            resource: at.resource,
+            namespace: at.namespace,
+            name: at.name.or(chosen),
+        };
+        self.access.is_allowed(identity, &asked)
     }
 
     /// Whether it is for the index to answer: whoever has a part in the cluster is asked there.
@@ -159,10 +163,11 @@ impl Own {
         if is_discovery(path) && !of_ext {
             return *request.method() == Method::GET;
         }
+        let Some((target, verb)) = asked(request, path) else {
+            return false;
+        };
         let chosen = chosen(request.uri().query());
-        target(path)
-            .and_then(|target| verb(request, target))
-            .is_some_and(|verb| self.may(identity, verb, path, chosen.as_deref()))
+        self.may(identity, verb, target, chosen.as_deref())
     }
 
     /// Answers it.
@@ -173,6 +178,7 @@ impl Own {
         path: &str,
     ) -> Response {
         if *request.method() == Method::GET {
+            let watches = asked(&request, path).is_some_and(|(_, verb)| verb == "watch");
             let (mut parts, _) = request.into_parts();
             let lists = discovery::is_list(&parts.method, path);
             let accept = parts.headers.remove(ACCEPT);
@@ -191,13 +197,13 @@ impl Own {
             if lists {
                 return discovery::complete(answer).await;
             }
-            let query = parts.uri.query();
-            if !endless::is_asked_for(path, query) {
+            if !watches {
                 return answer;
             }
+            let chosen = chosen(parts.uri.query());
             let end = self
                 .clone()
-                .ended(identity.clone(), path.to_owned(), chosen(query));
+                .ended(identity.clone(), path.to_owned(), chosen);
             return endless::until(&self.shutdown, endless::unless(end, answer));
         }
         match self.write(request, identity, path).await {
@@ -208,16 +214,10 @@ impl Own {
 
     /// Completes when somebody may no longer watch what a path leads to.
     async fn ended(self, identity: Identity, path: String, chosen: Option<String>) {
-        let mut changes = self.access.changes();
-        let lost = async {
-            while self.may(&identity, "watch", &path, chosen.as_deref()) {
-                if changes.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
+        let may =
+            || target(&path).is_some_and(|at| self.may(&identity, "watch", at, chosen.as_deref()));
         tokio::select! {
-            () = lost => {}
+            () = self.access.until_lost(may) => {}
             () = self.authenticator.revoked(&identity) => {}
         }
     }

@@ -154,14 +154,11 @@ impl Session {
 
     /// Completes when the caller may not go on.
     async fn over(&self) {
-        let access = self.call.shared.guard.access();
-        let mut rights = access.changes();
-        let mut revoked = std::pin::pin!(self.call.shared.reach.revoked(&self.call.identity));
-        while self.call.check_part(&self.cluster).is_ok() {
-            tokio::select! {
-                () = &mut revoked => return,
-                changed = rights.changed() => if changed.is_err() { return },
-            }
+        let shared = &self.call.shared;
+        let may = || self.call.check_part(&self.cluster).is_ok();
+        tokio::select! {
+            () = shared.reach.revoked(&self.call.identity) => {}
+            () = shared.guard.access().until_lost(may) => {}
         }
     }
 
