@@ -50,7 +50,7 @@ fn run(arguments: &[String]) -> Result<()> {
     };
     // Whoever asks what a command does wants to read it before anything is built.
     let asks = |word: &String| matches!(word.as_str(), "--help" | "-h");
-    if rest.first().is_some_and(asks) {
+    if name == "help" || arguments.iter().take(2).any(asks) {
         println!("{USAGE}");
         return Ok(());
     }
@@ -62,10 +62,6 @@ fn run(arguments: &[String]) -> Result<()> {
         "bench" => suite::bench(rest),
         "real" => real::build(),
         "generate" => suite::generate(),
-        "help" | "--help" | "-h" => {
-            println!("{USAGE}");
-            Ok(())
-        }
         other => bail!("unknown command `{other}`\n{USAGE}"),
     }
 }

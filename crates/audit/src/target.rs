@@ -2,6 +2,8 @@
 //!
 //! Parts are read decoded, as those read them who answer: who writes a letter as its number hides nothing by it.
 
+use std::borrow::Cow;
+
 use drover_types::query::flag;
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -27,8 +29,11 @@ impl Target {
     pub fn of(method: &Method, path: &str, query: Option<&str>) -> Self {
         // The edge chooses who answers by the path as it was sent (`server/route.rs`).
         let sent: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let read: Vec<String> = sent.iter().map(|part| decoded(part)).collect();
-        let read: Vec<&str> = read.iter().map(String::as_str).collect();
+        let decoded: Vec<Cow<'_, str>> = sent
+            .iter()
+            .map(|part| percent_decode_str(part).decode_utf8_lossy())
+            .collect();
+        let read: Vec<&str> = decoded.iter().map(AsRef::as_ref).collect();
         let from = |n: usize| read.get(n..).unwrap_or_default();
         match sent.as_slice() {
             ["k8s", "clusters" | "proxy", cluster, "v1", ..] => {
@@ -66,10 +71,6 @@ impl Target {
         // These two make whatever objects their body holds.
         is_policy || (self.action && matches!(self.verb.as_str(), "apply" | "importYaml"))
     }
-}
-
-fn decoded(part: &str) -> String {
-    percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 fn plain(verb: &str, resource: &str, stream: bool) -> Target {

@@ -80,30 +80,21 @@ const KINDS: [Kind; 6] = [
 /// schema (kubectl v0.36, pkg/explain/v2/templates/plaintext.tmpl).
 pub(crate) fn paths() -> Value {
     let paths = KINDS.map(|kind| {
-        let of = json!({"group": GROUP, "version": VERSION, "kind": kind.kind});
-        let method = |verb: &str| match verb {
-            "create" => Some(("post", "post")),
-            "list" => Some(("get", "list")),
-            _ => None,
-        };
-        let operations: serde_json::Map<_, _> = kind
-            .verbs
-            .iter()
-            .filter_map(|verb| method(verb))
-            .map(|(method, action)| {
-                let operation = json!({
-                    "x-kubernetes-action": action, "x-kubernetes-group-version-kind": of,
-                    "responses": {"200": {"description": "OK"}},
-                });
-                (method.to_owned(), operation)
+        let operation = |action: &str| {
+            json!({
+                "x-kubernetes-action": action, "responses": {"200": {"description": "OK"}},
+                "x-kubernetes-group-version-kind": {"group": GROUP, "version": VERSION, "kind": kind.kind},
             })
-            .collect();
-        let one = json!({"get": {
-            "x-kubernetes-action": "get", "x-kubernetes-group-version-kind": of, "responses": {"200": {"description": "OK"}},
-        }});
+        };
+        let mut operations = serde_json::Map::new();
+        for (verb, method, action) in [("create", "post", "post"), ("list", "get", "list")] {
+            if kind.verbs.contains(&verb) {
+                operations.insert(method.to_owned(), operation(action));
+            }
+        }
         let path = format!("/apis/{GROUP}/{VERSION}/{}", kind.plural);
         if operations.is_empty() {
-            (format!("{path}/{{name}}"), one)
+            (format!("{path}/{{name}}"), json!({"get": operation("get")}))
         } else {
             (path, Value::Object(operations))
         }

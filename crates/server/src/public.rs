@@ -54,7 +54,12 @@ impl Public {
         let asked = http::Request::get("/version").body(Vec::new());
         let asked = asked.expect("a constant request is one");
         match self.client.request_text(asked).await {
-            Ok(version) => json(version),
+            Ok(version) => {
+                let mut response = web::text(StatusCode::OK, version);
+                let json = HeaderValue::from_static("application/json");
+                response.headers_mut().insert(CONTENT_TYPE, json);
+                response
+            }
             Err(error) => {
                 tracing::warn!(%error, "the version of the Kubernetes API cannot be read");
                 web::text(
@@ -146,15 +151,7 @@ fn releases(kind: &str, request: &Parts) -> Response {
     let collection = serde_json::json!({
         "type": "collection", "resourceType": kind, "links": {"self": own}, "actions": {}, "data": [],
     });
-    json(collection.to_string())
-}
-
-fn json(text: String) -> Response {
-    let mut response = web::text(StatusCode::OK, text);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    web::json(StatusCode::OK, &collection)
 }
 
 fn plain(text: &'static str) -> Response {

@@ -16,7 +16,7 @@ use kube::Client;
 use tokio::sync::mpsc;
 
 use super::split::{Batch, Split};
-use super::table::{Cells, Metadata, Rows, item, place, read};
+use super::table::{Cells, Metadata, Rows, item, place as place_after, read};
 use crate::kind::Kind;
 use crate::kubernetes::{JSON, TABLE, broken_off, get_text, no_json, pieces};
 
@@ -59,47 +59,45 @@ async fn once(
     now: Timestamp,
     most: usize,
 ) -> Result<Option<Rows>, ApiError> {
-    let mut at = At {
-        place: String::new(),
-        limit: FIRST,
-    };
-    let text = get_text(client, &at.url(kind, "Object"), TABLE).await?;
-    at = At {
-        place: place(&text).map_err(no_json)?,
-        limit: (PAGE_BYTES / (text.len() / FIRST).max(1)).max(WHOLE),
-    };
-    let of = kind.clone();
-    let first = off_task(move || read(&of, &text, &[], now).map_err(no_json));
+    let (text, place) = table(client, kind, String::new(), FIRST).await?;
+    let limit = (PAGE_BYTES / (text.len() / FIRST).max(1)).max(WHOLE);
+    let at = At { place, limit };
     // What follows comes while the first page is read.
-    let (mut rows, rest) = tokio::try_join!(first, rest(client, kind, at, now, most))?;
-    if let Some(rest) = rest {
-        rows.append(rest);
-        return Ok((rows.size() <= most).then_some(rows));
-    }
-    Ok(None)
+    let (mut rows, rest) = tokio::try_join!(
+        read_table(kind, text, now),
+        rest(client, kind, at, now, most)
+    )?;
+    Ok(rest.and_then(|(rest, left)| {
+        (rows.size() <= left).then(|| {
+            rows.append(rest);
+            rows
+        })
+    }))
 }
 
-/// The pages from a place on; `None` when they have more bytes than `most`.
+/// The pages from a place on, and how many of `most` bytes they leave; `None` when they have more.
 async fn rest(
     client: &Client,
     kind: &Kind,
     mut at: At,
     now: Timestamp,
     most: usize,
-) -> Result<Option<Rows>, ApiError> {
+) -> Result<Option<(Rows, usize)>, ApiError> {
+    let mut left = most;
     let mut rows = Rows::default();
     while !at.place.is_empty() {
         let (page, next) = match apart(client, kind, &at, now).await? {
             Some(page) => page,
-            None => whole(client, kind, &at, now).await?,
+            None => whole(client, kind, at.place, now).await?,
         };
-        rows.append(page);
-        if rows.size() > most {
+        let Some(after) = left.checked_sub(page.size()) else {
             return Ok(None);
-        }
+        };
+        left = after;
+        rows.append(page);
         at.place = next;
     }
-    Ok(Some(rows))
+    Ok(Some((rows, left)))
 }
 
 /// Which page of a list.
@@ -122,26 +120,37 @@ impl At {
     }
 }
 
-/// A page as a Table with its objects, and where the list goes on: of a server whose two answers do not fit.
+/// A page as a Table with its objects, and where the list goes on.
+async fn table(
+    client: &Client,
+    kind: &Kind,
+    place: String,
+    limit: usize,
+) -> Result<(String, String), ApiError> {
+    let at = At { place, limit };
+    let text = get_text(client, &at.url(kind, "Object"), TABLE).await?;
+    let next = place_after(&text).map_err(no_json)?;
+    Ok((text, next))
+}
+
+async fn read_table(kind: &Kind, text: String, now: Timestamp) -> Result<Rows, ApiError> {
+    let kind = kind.clone();
+    off_task(move || read(&kind, &text, &[], now).map_err(no_json)).await
+}
+
+/// [`table`], read: of a server whose two answers do not fit.
 async fn whole(
     client: &Client,
     kind: &Kind,
-    at: &At,
+    place: String,
     now: Timestamp,
 ) -> Result<(Rows, String), ApiError> {
     tracing::debug!(
         kind = kind.kind,
         "the cells of a list do not fit its objects"
     );
-    let at = At {
-        place: at.place.clone(),
-        limit: WHOLE,
-    };
-    let text = get_text(client, &at.url(kind, "Object"), TABLE).await?;
-    let place = place(&text).map_err(no_json)?;
-    let of = kind.clone();
-    let rows = off_task(move || read(&of, &text, &[], now).map_err(no_json)).await?;
-    Ok((rows, place))
+    let (text, next) = table(client, kind, place, WHOLE).await?;
+    Ok((read_table(kind, text, now).await?, next))
 }
 
 /// A page in two answers, and where the list goes on; `None` if the two do not fit together.

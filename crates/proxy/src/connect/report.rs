@@ -142,9 +142,9 @@ impl Report {
     ) -> Result<(String, bool), ReportError> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), GLOBAL_DATA_NAMESPACE);
         let token = params.token.expose_secret().as_bytes();
-        let named = cluster.status.service_account_token_secret.clone();
+        let named = &cluster.status.service_account_token_secret;
         let made = secret_name(cluster);
-        for name in [&named, &made].into_iter().filter(|name| !name.is_empty()) {
+        for name in [named, &made].into_iter().filter(|name| !name.is_empty()) {
             let Some(secret) = secrets.get_opt(name).await? else {
                 continue;
             };
