@@ -294,8 +294,8 @@ impl Clusters {
         }
     }
 
-    /// A client with full rights in the cluster, for controllers and copies. That of the local cluster gives up what falls
-    /// silent: who uses it asks for bookmarks.
+    /// A client with full rights in the cluster, for copies. That of the local cluster gives up what falls silent: who uses
+    /// it asks for bookmarks.
     ///
     /// # Errors
     /// When the cluster is unknown, has never been connected or is not connected now.
@@ -304,6 +304,20 @@ impl Clusters {
             return Ok(self.inner.store.clone());
         }
         Ok(self.link(cluster).await?.client())
+    }
+
+    /// The same, for controllers: its requests share one connection where the cluster's API server speaks HTTP/2, which
+    /// is a tenth of what their dozen watches take one by one. Whoever uses it reads its answers as they come, and keeps
+    /// few of them open: API servers allow a hundred at once (kube-apiserver `--http2-max-streams-per-connection`), and
+    /// more would wait for each other.
+    ///
+    /// # Errors
+    /// As [`Clusters::client`].
+    pub async fn sharing_client(&self, cluster: &str) -> Result<kube::Client, Unreachable> {
+        if cluster == LOCAL_CLUSTER {
+            return Ok(self.inner.store.clone());
+        }
+        Ok(self.link(cluster).await?.sharing())
     }
 
     /// How much of the cluster's answers the hub itself may hold: for clients that keep whole answers in memory.

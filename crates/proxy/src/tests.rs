@@ -180,6 +180,34 @@ async fn controllers_have_a_client_with_full_rights() {
 }
 
 #[tokio::test]
+async fn requests_of_controllers_share_a_connection_where_the_api_server_can() {
+    for (protocols, connections) in [(&["h2", "http/1.1"][..], 1), (&["http/1.1"], 20)] {
+        let world = World::with_protocols(protocols).await;
+        let client = world.clusters.sharing_client(CLUSTER).await.unwrap();
+        let mut watches = Vec::new();
+        for _ in 0..20 {
+            let request = http::Request::get("/watch?watch=true").body(Vec::new());
+            let mut watch = Box::pin(client.request_stream(request.unwrap()).await.unwrap());
+            let mut event = [0; 3];
+            futures::AsyncReadExt::read_exact(&mut watch, &mut event)
+                .await
+                .unwrap();
+            assert_eq!(&event, b"{}\n");
+            watches.push(watch);
+        }
+        assert_eq!(world.running_watches(), 20);
+        assert_eq!(world.upstream_connections(), connections, "{protocols:?}");
+        // What people ask has connections of its own.
+        assert_eq!(world.get("/echo").await.status, StatusCode::OK);
+        assert_eq!(world.upstream_connections(), connections + 1);
+        drop(watches);
+        world
+            .wait_until("all watches end", || world.running_watches() == 0)
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn a_large_answer_streams_to_a_slow_reader_and_stalls_nobody() {
     let world = World::new().await;
     let mut slow = world.stream("/large").await;

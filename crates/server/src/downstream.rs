@@ -50,7 +50,7 @@ impl Downstream for Reach {
     fn client<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<Client, Unreachable>> {
         Box::pin(async move {
             self.clusters
-                .client(cluster)
+                .sharing_client(cluster)
                 .await
                 .map_err(|error| Unreachable {
                     cluster: cluster.to_owned(),

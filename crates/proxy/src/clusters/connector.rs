@@ -16,11 +16,16 @@ use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
 
 use super::RETURN;
+
+/// What a connection that requests share may be silent for before it is tested, and for how long the test is waited for.
+const SILENT: Duration = Duration::from_secs(30);
+const TEST: Duration = Duration::from_secs(20);
 
 /// How long one session may take to give a connection before the next is tried.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -28,6 +33,10 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(60);
 /// Idle connections kept per cluster; each is a TLS session in a stream of the tunnel.
 const IDLE_CONNECTIONS: usize = 32;
+
+/// The names of the protocols in TLS (RFC 7301).
+pub(super) const H1: &[u8] = b"http/1.1";
+pub(super) const H2: &[u8] = b"h2";
 
 /// Where the peer's agent serves its own API, as the hub dials it; agents ignore the address.
 const STEVE_ADDRESS: &str = "127.0.0.1:6080";
@@ -140,13 +149,16 @@ async fn one(session: &Session, address: &str, tls: Option<&Tls>) -> Result<Wire
 
 async fn secure(stream: Stream, tls: Option<&Tls>) -> Result<Wire, ConnectError> {
     let Some(tls) = tls else {
-        return Ok(Wire(TokioIo::new(Box::new(stream))));
+        return Ok(Wire::new(stream, false));
     };
     let handshake = tls
         .connector
         .connect(tls.name.clone(), ReadAhead::new(stream));
     match tokio::time::timeout(CONNECT_DEADLINE, handshake).await {
-        Ok(Ok(secured)) => Ok(Wire(TokioIo::new(Box::new(secured)))),
+        Ok(Ok(secured)) => {
+            let is_h2 = secured.get_ref().1.alpn_protocol() == Some(H2);
+            Ok(Wire::new(secured, is_h2))
+        }
         Ok(Err(error)) => Err(ConnectError::Tls(error)),
         Err(_) => Err(ConnectError::Deadline(CONNECT_DEADLINE)),
     }
@@ -167,11 +179,32 @@ impl tower::Service<Uri> for Connector {
 }
 
 /// A connection as the HTTP client takes it.
-pub(super) struct Wire(TokioIo<BoxedIo>);
+pub(super) struct Wire {
+    io: TokioIo<BoxedIo>,
+    /// Whether both sides agreed on HTTP/2.
+    is_h2: bool,
+}
+
+impl Wire {
+    fn new<S>(stream: S, is_h2: bool) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        Self {
+            io: TokioIo::new(Box::new(stream)),
+            is_h2,
+        }
+    }
+}
 
 impl Connection for Wire {
     fn connected(&self) -> Connected {
-        Connected::new()
+        let connected = Connected::new();
+        if self.is_h2 {
+            connected.negotiated_h2()
+        } else {
+            connected
+        }
     }
 }
 
@@ -181,7 +214,7 @@ impl hyper::rt::Read for Wire {
         context: &mut Context<'_>,
         buffer: hyper::rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        Pin::new(&mut self.io).poll_read(context, buffer)
     }
 }
 
@@ -191,19 +224,19 @@ impl hyper::rt::Write for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        Pin::new(&mut self.io).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.io).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.io).poll_shutdown(context)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.io.is_write_vectored()
     }
 
     fn poll_write_vectored(
@@ -211,7 +244,7 @@ impl hyper::rt::Write for Wire {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, buffers)
+        Pin::new(&mut self.io).poll_write_vectored(context, buffers)
     }
 }
 
@@ -231,11 +264,15 @@ where
 
 pub(super) type HttpClient = Client<Connector, Body>;
 
+/// A client whose connections speak what the connector's TLS agrees on.
 pub(super) fn http_client(connector: Connector, tasks: TaskTracker) -> HttpClient {
     Client::builder(Tasks(tasks))
+        .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .http2_keep_alive_interval(SILENT)
+        .http2_keep_alive_timeout(TEST)
         .build(connector)
 }
 

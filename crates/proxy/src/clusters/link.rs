@@ -15,6 +15,7 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, Uri};
 use hyper::body::{Body as _, Incoming};
 use rustls::RootCertStore;
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use thiserror::Error;
@@ -22,7 +23,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
 
 use super::bounded::{Allowance, Bounded};
-use super::connector::{Connector, HttpClient, Tls, http_client};
+use super::connector::{Connector, H1, H2, HttpClient, Tls, http_client};
 use super::{Target, Unreachable};
 use crate::chain::Chain;
 
@@ -42,6 +43,7 @@ pub(crate) enum SendError {
 pub(crate) struct Link {
     transport: Transport,
     client: kube::Client,
+    sharing: kube::Client,
     target: Arc<Target>,
     /// The newest session when it was made, where its first connections went.
     newest: Option<Session>,
@@ -98,27 +100,38 @@ impl Link {
                 .to_owned(),
         )
         .map_err(|error| malformed("API endpoint", error.to_string()))?;
-        let tls = Tls {
-            connector: tls_connector(&target.ca_cert)?,
-            name,
-        };
+        let roots = Arc::new(roots(&target.ca_cert)?);
         let mut credential = HeaderValue::from_str(&format!("Bearer {}", credential.trim()))
             .map_err(|error| malformed("credential", error.to_string()))?;
         credential.set_sensitive(true);
-        let connector = Connector::cluster(ways.sessions, cluster, &address, tls);
-        let transport = Transport {
-            http: http_client(connector, ways.tasks),
-            authority,
-            credential,
+        let over = |protocols: &[&[u8]]| -> Result<Transport, Unreachable> {
+            let tls = Tls {
+                connector: tls_connector(&roots, protocols)?,
+                name: name.clone(),
+            };
+            let connector = Connector::cluster(ways.sessions.clone(), cluster, &address, tls);
+            Ok(Transport {
+                http: http_client(connector, ways.tasks.clone()),
+                authority: authority.clone(),
+                credential: credential.clone(),
+            })
         };
-        let full = FullRights {
-            transport: transport.clone(),
-            allowance: ways.allowance,
+        let with_full_rights = |transport: &Transport| {
+            let transport = transport.clone();
+            let allowance = ways.allowance.clone();
+            kube::Client::new(
+                FullRights {
+                    transport,
+                    allowance,
+                },
+                "default",
+            )
         };
-        let client = kube::Client::new(full, "default");
+        let transport = over(&[H1])?;
         Ok(Self {
+            client: with_full_rights(&transport),
+            sharing: with_full_rights(&over(&[H2, H1])?),
             transport,
-            client,
             target,
             newest,
             cluster: cluster.to_owned(),
@@ -146,6 +159,10 @@ impl Link {
 
     pub(super) fn client(&self) -> kube::Client {
         self.client.clone()
+    }
+
+    pub(super) fn sharing(&self) -> kube::Client {
+        self.sharing.clone()
     }
 
     /// Whether this is the first refusal of the credential.
@@ -205,34 +222,45 @@ impl Transport {
     }
 }
 
-fn tls_connector(ca_cert: &str) -> Result<TlsConnector, Unreachable> {
-    let malformed = |reason: String| Unreachable::Malformed {
-        what: "CA certificate",
-        reason,
-    };
+fn roots(ca_cert: &str) -> Result<RootCertStore, Unreachable> {
+    let malformed = |error: &dyn std::fmt::Display| malformed_ca(error.to_string());
     let pem = STANDARD
         .decode(ca_cert.trim())
-        .map_err(|error| malformed(error.to_string()))?;
+        .map_err(|error| malformed(&error))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| malformed(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| malformed(error.to_string()))?;
+        let certificate = certificate.map_err(|error| malformed(&error))?;
+        roots.add(certificate).map_err(|error| malformed(&error))?;
     }
     if roots.is_empty() {
-        return Err(malformed("it holds no certificate".to_owned()));
+        return Err(malformed_ca("it holds no certificate".to_owned()));
     }
+    Ok(roots)
+}
+
+fn tls_connector(
+    roots: &Arc<RootCertStore>,
+    protocols: &[&[u8]],
+) -> Result<TlsConnector, Unreachable> {
     // Sessions are resumed from the configuration's own cache, which lives as long as the link.
     let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(
         rustls::crypto::ring::default_provider(),
     ))
     .with_safe_default_protocol_versions()
-    .map_err(|error| malformed(error.to_string()))?
-    .with_root_certificates(roots)
+    .map_err(|error| malformed_ca(error.to_string()))?
+    .with_root_certificates(Arc::clone(roots))
     .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // There is one server, where the library has room for 256.
+    config.resumption = Resumption::in_memory_sessions(1);
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn malformed_ca(reason: String) -> Unreachable {
+    Unreachable::Malformed {
+        what: "CA certificate",
+        reason,
+    }
 }
 
 /// The link as a service for `kube::Client`, without impersonation.

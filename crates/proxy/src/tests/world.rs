@@ -19,7 +19,7 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -228,9 +228,9 @@ impl Upstream {
             let upstream = self.clone();
             async move { Ok::<_, Infallible>(upstream.answer(request).await) }
         });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(socket), service);
-        let _ = connection.with_upgrades().await;
+        let _ = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
+            .serve_connection_with_upgrades(TokioIo::new(socket), service)
+            .await;
     }
 
     async fn answer(&self, mut request: Request<hyper::body::Incoming>) -> Response {
@@ -356,9 +356,14 @@ fn certificate() -> (rcgen::Certificate, rcgen::KeyPair) {
 
 impl World {
     pub(super) async fn new() -> Self {
+        Self::with_protocols(&["h2", "http/1.1"]).await
+    }
+
+    /// One whose API server speaks these protocols.
+    pub(super) async fn with_protocols(protocols: &[&str]) -> Self {
         let (certificate, key) = certificate();
         let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let tls = rustls::ServerConfig::builder_with_provider(Arc::new(
+        let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(
             rustls::crypto::ring::default_provider(),
         ))
         .with_safe_default_protocol_versions()
@@ -366,6 +371,8 @@ impl World {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], private)
         .unwrap();
+        let names = protocols.iter().map(|name| name.as_bytes().to_vec());
+        tls.alpn_protocols = names.collect();
         let upstream = Upstream {
             tls: Arc::new(tls),
             connections: Arc::default(),
