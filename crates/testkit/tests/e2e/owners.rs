@@ -130,6 +130,7 @@ async fn owners_run_what_they_own_through_the_explorer() -> Result<()> {
     assert_eq!(stranger.merge(&at, &patch).await?.status, 403);
     owner.merge(&at, &patch).await?.expect(200)?;
     by_kubectl(&hub, [&owner, &member, &stranger], &cluster, name).await?;
+    whole_answers(&owner, &cluster).await?;
     let http = &member.session.http;
     assert_eq!(http.delete(&binding).await?.status, 403);
     owner.session.http.delete(&binding).await?.expect(204)?;
@@ -158,6 +159,38 @@ async fn own_user(owner: &Person, stranger: &Person) -> Result<()> {
         let http = &owner.session.http;
         for other in [format!("{users}/{}", stranger.id), users] {
             assert_eq!(http.get(&other).await?.status, 403, "{other}");
+        }
+    }
+    Ok(())
+}
+
+/// What is no watch is whole, whatever is asked for in the query: discovery, an object, a list.
+async fn whole_answers(owner: &Person, cluster: &str) -> Result<()> {
+    let group = "apis/management.cattle.io/v3";
+    for (path, queries) in [
+        ("apis".to_owned(), ["watch=true", "follow=true"]),
+        (group.to_owned(), ["watch=true", "follow=true"]),
+        (
+            format!("{group}/users/{}", owner.id),
+            ["follow=true", "follow=1"],
+        ),
+        (
+            format!("{group}/namespaces/{cluster}/projects"),
+            ["follow=true", "watch=false&follow=true"],
+        ),
+    ] {
+        for root in ["", "/k8s/clusters/local"] {
+            let path = format!("{root}/{path}");
+            let plain = owner.get(&path).await?;
+            for query in queries {
+                let asked = owner.get(&format!("{path}?{query}")).await;
+                let asked = asked.with_context(|| format!("{path}?{query}"))?;
+                assert_eq!(asked["kind"], plain["kind"], "{path}?{query}: {asked}");
+                assert_eq!(
+                    asked["items"].as_array().map(Vec::len),
+                    plain["items"].as_array().map(Vec::len)
+                );
+            }
         }
     }
     Ok(())
