@@ -194,9 +194,12 @@ impl Credential {
                 user,
                 cluster,
             } => {
+                // The peer's command line reads `host:port` as no URL, or as one whose scheme is the host (cli v2.15.0,
+                // `kubectl_token.go`, `runCredential`).
+                let scheme = if server.contains(':') { "https://" } else { "" };
                 let mut args = vec![
                     "token".to_owned(),
-                    format!("--server={server}"),
+                    format!("--server={scheme}{server}"),
                     format!("--user={user}"),
                 ];
                 args.extend(cluster.iter().map(|cluster| format!("--cluster={cluster}")));
@@ -287,10 +290,10 @@ mod tests {
 
     #[test]
     fn without_a_token_the_command_line_fetches_one() {
-        let command = |cluster: Option<&str>| {
+        let command = |server: &str, cluster: Option<&str>| {
             let config = parsed(
                 &Credential::Command {
-                    server: "s:8443".to_owned(),
+                    server: server.to_owned(),
                     user: "user-1".to_owned(),
                     cluster: cluster.map(str::to_owned),
                 },
@@ -301,12 +304,17 @@ mod tests {
             config["users"][0]["user"]["exec"]["args"].clone()
         };
         assert_eq!(
-            command(None),
-            json!(["token", "--server=s:8443", "--user=user-1"])
+            command("rancher.example.test", None),
+            json!(["token", "--server=rancher.example.test", "--user=user-1"])
         );
         assert_eq!(
-            command(Some("c-1")),
-            json!(["token", "--server=s:8443", "--user=user-1", "--cluster=c-1"])
+            command("s:8443", Some("c-1")),
+            json!([
+                "token",
+                "--server=https://s:8443",
+                "--user=user-1",
+                "--cluster=c-1"
+            ])
         );
     }
 
