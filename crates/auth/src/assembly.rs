@@ -7,6 +7,7 @@ use kube::Client;
 
 use crate::authenticator::Feeder;
 use crate::bootstrap::Bootstrap;
+use crate::freshness::Freshness;
 use crate::password::Hasher;
 use crate::public::PublicApi;
 use crate::{Access, Authenticator, Clock, Entropy, Logins, Settings};
@@ -55,6 +56,7 @@ pub struct Driver {
     feeder: Feeder,
     access: Access,
     settings: Settings,
+    freshness: Freshness,
 }
 
 impl fmt::Debug for Driver {
@@ -80,11 +82,13 @@ impl Auth {
             environment,
         } = config;
         let settings = Settings::new(&environment);
+        let freshness = Freshness::new();
         let (authenticator, feeder) = Authenticator::new(
             client.clone(),
             clock.clone(),
             entropy.clone(),
             settings.clone(),
+            freshness.clone(),
         );
         let access = Access::new();
         let bootstrap = Bootstrap::new(
@@ -107,6 +111,7 @@ impl Auth {
             feeder,
             access: access.clone(),
             settings: settings.clone(),
+            freshness,
         };
         (
             Self {
@@ -137,11 +142,14 @@ impl Driver {
             feeder,
             access,
             settings,
+            freshness,
         } = self;
+        let client = freshness.hearing(&client);
         tokio::join!(
-            feeder.run(),
+            feeder.run(client.clone()),
             access.follow(client.clone()),
-            settings.follow(client)
+            settings.follow(client),
+            freshness.tell(),
         );
     }
 }

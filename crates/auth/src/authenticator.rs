@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_types::management::{Token, User};
+use http::StatusCode;
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
@@ -28,6 +29,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
 use crate::ext;
+use crate::freshness::Freshness;
 use crate::identity::{GROUP_AUTHENTICATED, GROUP_CATTLE_AUTHENTICATED, TokenRef};
 use crate::mirror::Mirror;
 use crate::people::Person;
@@ -69,6 +71,10 @@ pub enum AuthError {
     /// The store could not be asked; nothing is known about the credentials.
     #[error("the token could not be looked up")]
     Store(#[source] kube::Error),
+    /// What is known of tokens and people is older than [`LONGEST_SILENCE`](crate::LONGEST_SILENCE), which is nothing to
+    /// let anybody in by.
+    #[error("the store has not been heard of for {} seconds", .0.as_secs())]
+    Silent(Duration),
 }
 
 impl AuthError {
@@ -78,6 +84,15 @@ impl AuthError {
         match self {
             Self::Refused => web::unauthorized(),
             Self::Store(error) => ApiError::from(error).into_response(),
+            Self::Silent(silence) => ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServerError",
+                format!(
+                    "this server has not heard from its Kubernetes API for {} seconds and cannot tell which tokens and rights still hold; try again later, or another replica",
+                    silence.as_secs()
+                ),
+            )
+            .into_response(),
         }
     }
 }
@@ -90,6 +105,7 @@ struct Inner {
     client: Client,
     clock: Clock,
     settings: Settings,
+    freshness: Freshness,
     tokens: Mirror<Record>,
     /// Tokens of `ext.cattle.io`, by the keys of their Secrets.
     ext_tokens: Mirror<Record>,
@@ -116,12 +132,14 @@ impl Authenticator {
         clock: Clock,
         entropy: Entropy,
         settings: Settings,
+        freshness: Freshness,
     ) -> (Self, Feeder) {
         let (uses, written) = mpsc::channel(USES);
         let authenticator = Self(Arc::new(Inner {
             client,
             clock,
             settings,
+            freshness,
             tokens: Mirror::new(),
             ext_tokens: Mirror::new(),
             people: Mirror::new(),
@@ -155,11 +173,15 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`AuthError::Refused`] for credentials that do not hold (also a cluster-scoped token on a path that is not
-    /// that cluster's), [`AuthError::Store`] when the store cannot be asked.
+    /// that cluster's), [`AuthError::Store`] when the store cannot be asked, [`AuthError::Silent`] when it has not been heard
+    /// of for long.
     pub async fn authenticate(&self, parts: &Parts) -> Result<Option<Identity>, AuthError> {
         let Some((name, key)) = credentials::find(&parts.headers)? else {
             return Ok(None);
         };
+        if let Some(silence) = self.0.freshness.too_silent() {
+            return Err(AuthError::Silent(silence));
+        }
         let identity = self.verify(name.as_ref(), key.as_ref()).await?;
         if !identity.may_reach(routed_cluster(parts.uri.path())) {
             tracing::debug!(token = %name, "token is not good for this path");

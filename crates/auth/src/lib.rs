@@ -15,6 +15,7 @@ pub mod csrf;
 pub mod ext;
 #[cfg(test)]
 mod fake;
+mod freshness;
 pub mod identity;
 mod limiter;
 pub mod logins;
@@ -31,6 +32,7 @@ pub use access::{Access, Attributes, ClustersVisible, Decision};
 pub use assembly::{Auth, Config, Driver};
 pub use authenticator::{AuthError, Authenticator, Revocation};
 pub use clock::{Clock, Entropy};
+pub use freshness::LONGEST_SILENCE;
 pub use identity::{Identity, TokenRef, UserId};
 pub use logins::{IssuedToken, LoginError, Logins};
 pub use settings::Settings;

@@ -166,6 +166,10 @@ impl Reviews {
                 token.and_then(|token| token.cluster.as_deref()) == Some(cluster)
             })),
             Err(AuthError::Refused) => Ok(None),
+            Err(error @ AuthError::Silent(_)) => {
+                tracing::debug!(%cluster, %error, "nothing is said of a token");
+                Err(away())
+            }
             Err(AuthError::Store(error)) => {
                 tracing::warn!(%cluster, error = %Chain(&error), "a token cannot be looked up");
                 Err(away())

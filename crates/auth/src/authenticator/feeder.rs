@@ -6,8 +6,8 @@ use drover_types::condition::timestamp;
 use drover_types::management::{Token, User, UserAttribute};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
 use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -24,10 +24,10 @@ pub(crate) struct Feeder {
 }
 
 impl Feeder {
-    /// Follows the store for as long as it is polled.
-    pub(crate) async fn run(mut self) {
+    /// Follows the store through `client` for as long as it is polled.
+    pub(crate) async fn run(mut self, client: Client) {
         let Authenticator(inner) = self.authenticator.clone();
-        let client = || inner.client.clone();
+        let client = || client.clone();
         let tokens = watchers::Tokens(self.authenticator.clone());
         let ext_tokens = watchers::ExtTokens(watchers::Tokens(self.authenticator.clone()));
         let people = watchers::People(self.authenticator.clone());

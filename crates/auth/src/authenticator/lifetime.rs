@@ -64,10 +64,14 @@ impl Authenticator {
     }
 
     /// Completes when `identity` is no longer valid as it stands: token deleted, disabled or expired, user deleted,
-    /// disabled or in fewer groups. Streams (watches, exec, tunnels of a user) run beside this and end with it.
+    /// disabled or in fewer groups; or when nobody can tell any more. Streams (watches, exec, tunnels of a user) run beside
+    /// this and end with it.
     pub async fn revoked(&self, identity: &Identity) {
         let mut revocations = self.revocations();
         loop {
+            if self.0.freshness.too_silent().is_some() {
+                return;
+            }
             let Some(expires) = self.still_holds(identity).await else {
                 return;
             };
@@ -106,6 +110,7 @@ impl Authenticator {
             tokio::select! {
                 () = expired => {}
                 () = hit => {}
+                () = self.0.freshness.ended() => return,
             }
         }
     }
@@ -123,7 +128,7 @@ impl Authenticator {
     async fn still_holds(&self, identity: &Identity) -> Option<Option<Timestamp>> {
         let person = match self.person(&identity.user).await {
             Ok(person) => person.filter(|person| person.enabled)?,
-            // Not knowing ends nothing; the watch will tell.
+            // Not knowing ends nothing at once; the watch will tell, or its silence.
             Err(_) => return Some(None),
         };
         let now_held = self.identity(&person, None).groups;

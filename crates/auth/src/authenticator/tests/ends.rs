@@ -135,3 +135,42 @@ async fn a_token_deleted_elsewhere_is_refused_once_its_deletion_here_is_answered
     running.auth.logins.delete_token(&name).await.unwrap();
     assert!(!running.is_good(&bearer).await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_heard_of_any_more_lets_nobody_in_and_keeps_nobody_in() {
+    let running = running().await;
+    let owner = running.user("u-1").await;
+    let (name, bearer) = running.token(&owner, None).await;
+    running
+        .until(|| running.auth.authenticator.0.tokens.get(&name).is_some())
+        .await;
+    let identity = running.ask(&bearer, "/v3").await.unwrap().unwrap();
+    let open = tokio::spawn({
+        let authenticator = running.auth.authenticator.clone();
+        async move { authenticator.revoked(&identity).await }
+    });
+    let second = Duration::from_secs(1);
+    running.store.hold_watches();
+    tokio::time::advance(crate::LONGEST_SILENCE - second).await;
+    assert!(running.is_good(&bearer).await);
+    assert!(!open.is_finished());
+    tokio::time::advance(second).await;
+    let refused = running.ask(&bearer, "/v3").await.unwrap_err();
+    assert!(matches!(refused, AuthError::Silent(_)), "{refused}");
+    assert_eq!(
+        refused.into_response().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    in_time(open).await.unwrap();
+    let parts = http::Request::get("/v3").body(()).unwrap().into_parts().0;
+    let nobody = running.auth.authenticator.authenticate(&parts).await;
+    assert!(matches!(nobody, Ok(None)), "who shows nothing is nobody");
+    running.user("u-2").await;
+    running.store.release_watches();
+    in_time(async {
+        while !running.is_good(&bearer).await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
