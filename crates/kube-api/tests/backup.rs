@@ -318,3 +318,38 @@ async fn two_servers_cannot_share_a_database() {
     api.server.shutdown().await;
     Api::file(&database).await.server.shutdown().await;
 }
+
+#[tokio::test]
+async fn what_is_left_of_a_restore_that_was_interrupted_is_no_empty_database() {
+    let folder = Folder::new();
+    let (database, copy, restored) = (
+        folder.path("drover.db"),
+        folder.path("copy"),
+        folder.path("new/drover.db"),
+    );
+    let api = filled(&database, 3).await;
+    let before = maps(&api).await;
+    api.server.shutdown().await;
+    backup(&database, &copy).unwrap();
+    let left = folder.path("new/drover.db.0b5c.partial");
+    let journal = folder.path("new/drover.db.0b5c.partial-journal");
+    std::fs::create_dir(folder.path("new")).unwrap();
+    std::fs::write(&left, b"half").unwrap();
+    std::fs::write(&journal, b"half").unwrap();
+    let text = refusal(&restored).await;
+    for part in ["was interrupted", "0b5c.partial", "drover restore"] {
+        assert!(text.contains(part), "{part} is missing in: {text}");
+    }
+    assert!(!restored.exists(), "nothing was made in its place");
+    restore(&copy, &restored).unwrap();
+    assert!(!left.exists() && !journal.exists());
+    let api = Api::file(&restored).await;
+    assert_eq!(
+        maps(&api).await.keys().collect::<Vec<_>>(),
+        before.keys().collect::<Vec<_>>()
+    );
+    // A copy that was to go beside a database that is there is none of its business.
+    api.server.shutdown().await;
+    std::fs::write(&left, b"half").unwrap();
+    Api::file(&restored).await.server.shutdown().await;
+}

@@ -143,6 +143,8 @@ pub fn restore(from: &Path, database: &Path) -> Result<Contents, BackupError> {
             path,
             source: io::ErrorKind::StorageFull.into(),
         },
+        // To lock does not look at the database.
+        StoreOpenError::Torn { path, .. } => BackupError::Occupied(path),
         StoreOpenError::Corrupt { path, problem } => BackupError::Damaged { path, problem },
         StoreOpenError::Newer { path, found } => BackupError::Newer { path, found },
     })?;
@@ -152,6 +154,10 @@ pub fn restore(from: &Path, database: &Path) -> Result<Contents, BackupError> {
         if Path::new(&name).exists() {
             return Err(BackupError::Occupied(name.into()));
         }
+    }
+    // We hold the lock, so that nobody works on them any more.
+    for left in file::partials(database) {
+        fs::remove_file(&left).map_err(|source| BackupError::File { path: left, source })?;
     }
     let partial = Partial::beside(database)?;
     copy(from, &partial.path)?;
@@ -312,7 +318,7 @@ struct Partial {
 impl Partial {
     fn beside(path: &Path) -> Result<Self, BackupError> {
         let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}.partial", uuid::Uuid::new_v4()));
+        name.push(format!(".{}{}", uuid::Uuid::new_v4(), file::PARTIAL));
         let path = PathBuf::from(name);
         match OpenOptions::new()
             .create_new(true)

@@ -54,6 +54,10 @@ pub(crate) enum StoreOpenError {
     #[error("the disk of the database {path} is full; make room, then start again")]
     Full { path: PathBuf },
     #[error(
+        "a restore of the database {path} was interrupted, {partial} is what is left of it; run `drover restore` again, or remove that file to begin with an empty database"
+    )]
+    Torn { path: PathBuf, partial: PathBuf },
+    #[error(
         "the database {path} is damaged ({problem}); move it and its -wal and -shm files away, then put the newest backup in its place with `drover restore`"
     )]
     Corrupt { path: PathBuf, problem: String },
@@ -132,6 +136,13 @@ impl File {
         state: &mut State,
     ) -> Result<Self, StoreOpenError> {
         let lock = lock(path)?;
+        // An empty database in its place would look like a hub that was never there, and its agents would be refused.
+        if !path.exists()
+            && let Some(partial) = partials(path).into_iter().next()
+        {
+            let path = path.to_owned();
+            return Err(StoreOpenError::Torn { path, partial });
+        }
         // SQLite gives its side files the mode of the database.
         OpenOptions::new()
             .create(true)
@@ -307,6 +318,34 @@ pub(super) fn lock(path: &Path) -> Result<Lock, StoreOpenError> {
         }),
         Err(fs::TryLockError::Error(source)) => Err(failed(source)),
     }
+}
+
+/// How the names of copies of a database end that are not complete.
+pub(super) const PARTIAL: &str = ".partial";
+
+/// Copies that were to become the database at `path` and were never completed, and what SQLite left beside them. A folder
+/// that cannot be read has none: to open or to make the database there tells why.
+pub(super) fn partials(path: &Path) -> Vec<PathBuf> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    let is_partial = |entry: &fs::DirEntry| {
+        let found = entry.file_name();
+        let rest = found
+            .as_encoded_bytes()
+            .strip_prefix(name.as_encoded_bytes());
+        rest.is_some_and(|rest| {
+            [PARTIAL, ".partial-journal", ".partial-wal", ".partial-shm"]
+                .iter()
+                .any(|end| rest.ends_with(end.as_bytes()))
+        })
+    };
+    let entries = fs::read_dir(folder(path)).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries
+        .filter(is_partial)
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    found
 }
 
 /// The folder of a file.
