@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use drover_auth::web::{self, ApiError, Connection, Request, Response};
-use drover_auth::{Authenticator, Entropy, Identity, csrf};
+use drover_auth::web::{self, Actor, ApiError, Connection, Request, Response};
+use drover_auth::{Authenticator, Entropy, Identity, UserId, csrf};
 use drover_types::names::LOCAL_CLUSTER;
 use http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION, ORIGIN, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
@@ -15,7 +15,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::audit::{Auditor, Record};
-use crate::listener::Handler;
+use crate::listener::{Handler, Owner};
 use crate::own::Own;
 use crate::public::Public;
 use crate::route::{Route, route};
@@ -67,43 +67,47 @@ impl Handler for Edge {
             return with_common_headers(redirect, false);
         }
         let mut record = self.audit.begin(&mut request);
-        let (response, authenticated) = self.answer(request, &mut record).await;
-        with_common_headers(record.finish(response), authenticated)
+        let (response, user) = self.answer(request, &mut record).await;
+        let authenticated = user.is_some();
+        let owner = user.map(|user| user.to_string());
+        let owner = owner.or_else(|| owner_of(&response));
+        let mut response = with_common_headers(record.finish(response), authenticated);
+        if let Some(owner) = owner {
+            response.extensions_mut().insert(Owner(owner));
+        }
+        response
     }
 }
 
 impl Edge {
-    /// The answer, and whether the caller was authenticated.
-    async fn answer(&self, request: Request, record: &mut Record) -> (Response, bool) {
+    /// The answer, and who asked if they have shown it.
+    async fn answer(&self, request: Request, record: &mut Record) -> (Response, Option<UserId>) {
         let uri = request.uri().clone();
         let route = route(uri.path(), uri.query());
         match route {
             Route::Public(page) => {
-                return (
-                    self.public.handle(page, request.into_parts().0).await,
-                    false,
-                );
+                return (self.public.handle(page, request.into_parts().0).await, None);
             }
-            Route::Ui => return (self.ui(&request), false),
+            Route::Ui => return (self.ui(&request), None),
             Route::Root if asks_for_a_page(&request) => {
-                return (redirect(StatusCode::FOUND, drover_ui::ROOT), false);
+                return (redirect(StatusCode::FOUND, drover_ui::ROOT), None);
             }
-            Route::Redirect(to) => return (redirect(StatusCode::TEMPORARY_REDIRECT, to), false),
-            Route::Unknown => return (not_found(), false),
+            Route::Redirect(to) => return (redirect(StatusCode::TEMPORARY_REDIRECT, to), None),
+            Route::Unknown => return (not_found(), None),
             // A link must not end a session: browsers are asked for their token of anything but a GET.
             Route::Logout if *request.method() != Method::POST => {
-                return (logs_out_by_post(request.method()), false);
+                return (logs_out_by_post(request.method()), None);
             }
-            Route::Connect => return (self.connect.handle(request).await, false),
-            Route::Review => return (self.reviews.handle(request).await, false),
-            Route::Import => return (self.import.handle(request).await, false),
+            Route::Connect => return (self.connect.handle(request).await, None),
+            Route::Review => return (self.reviews.handle(request).await, None),
+            Route::Import => return (self.import.handle(request).await, None),
             Route::Login => {
                 let (parts, body) = request.into_parts();
                 if signs_in_from_elsewhere(&parts) {
-                    return (from_elsewhere().into_response(), false);
+                    return (from_elsewhere().into_response(), None);
                 }
                 let request = Request::from_parts(parts, body);
-                return (self.login.handle(request).await, false);
+                return (self.login.handle(request).await, None);
             }
             Route::Root
             | Route::Logout
@@ -134,9 +138,9 @@ impl Edge {
         };
         let identity = match self.authenticator.authenticate(&parts).await {
             Ok(identity) => identity,
-            Err(error) => return (error.into_response(), false),
+            Err(error) => return (error.into_response(), None),
         };
-        let authenticated = identity.is_some();
+        let user = identity.as_ref().map(|identity| identity.user.clone());
         if let Some(identity) = &identity {
             record.identify(identity, &parts.headers);
         }
@@ -153,7 +157,7 @@ impl Edge {
         if let Some(cookie) = csrf.set_cookie {
             response.headers_mut().append(SET_COOKIE, cookie);
         }
-        (response, authenticated)
+        (response, user)
     }
 
     /// A file or page of the web UI; pages get a nonce of their own.
@@ -217,6 +221,15 @@ impl Edge {
             | Route::Unknown => not_found(),
         }
     }
+}
+
+/// Who an answer was for, where its handler found out: whoever has just signed in, an agent, another replica (none else gets
+/// a tunnel without being told apart).
+fn owner_of(response: &Response) -> Option<String> {
+    let actor = response.extensions().get::<Actor>();
+    let named = actor.and_then(|actor| actor.user.clone().or_else(|| actor.cluster.clone()));
+    let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    named.or_else(|| is_tunnel.then(|| "a replica".to_owned()))
 }
 
 /// A page of another site must not sign somebody's browser in as somebody else, whose work they would then do.

@@ -5,6 +5,7 @@
 //! connection.
 
 mod busy;
+mod seats;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +22,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use self::busy::Busy;
+use self::seats::{Seat, Seated, Seats};
 use crate::certificates::Certificates;
 use crate::lingering::Lingering;
 
@@ -53,16 +54,20 @@ const HTTP2: &[u8] = b"h2";
 /// First byte of every TLS connection (RFC 8446, 5.1: a handshake record).
 const TLS_HANDSHAKE: u8 = 22;
 
+/// Whose a request was: put into the extensions of its answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner(pub(crate) String);
+
 /// Answers requests; shared by all connections.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// Answers one request; its extensions hold the [`Connection`].
+    /// Answers one request; its extensions hold the [`Connection`], the answer's the [`Owner`] if there is one.
     fn handle(self: Arc<Self>, request: web::Request) -> impl Future<Output = Response> + Send;
 }
 
 /// What all listeners share.
 pub(crate) struct Listeners<H> {
     handler: Arc<H>,
-    connections: Arc<Semaphore>,
+    seats: Seats,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -77,7 +82,7 @@ impl<H> Clone for Listeners<H> {
     fn clone(&self) -> Self {
         Self {
             handler: Arc::clone(&self.handler),
-            connections: Arc::clone(&self.connections),
+            seats: self.seats.clone(),
             tasks: self.tasks.clone(),
             shutdown: self.shutdown.clone(),
         }
@@ -113,7 +118,7 @@ impl<H: Handler> Listeners<H> {
     ) -> Self {
         Self {
             handler,
-            connections: Arc::new(Semaphore::new(connections)),
+            seats: Seats::new(connections),
             tasks,
             shutdown,
         }
@@ -131,10 +136,14 @@ impl<H: Handler> Listeners<H> {
         config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec()];
         let config = Arc::new(config);
         let listeners = self.clone();
-        self.accept(listener, move |stream, remote| {
+        self.accept(listener, move |stream, remote, seat| {
             let (listeners, config, certificates) =
                 (listeners.clone(), Arc::clone(&config), certificates.clone());
-            async move { listeners.secure(stream, remote, config, certificates).await }
+            async move {
+                listeners
+                    .secure(stream, remote, seat, config, certificates)
+                    .await
+            }
         })
         .await;
     }
@@ -142,11 +151,11 @@ impl<H: Handler> Listeners<H> {
     /// Serves plain HTTP until shutdown.
     pub(crate) async fn http(self, listener: TcpListener) {
         let listeners = self.clone();
-        self.accept(listener, move |stream, remote| {
+        self.accept(listener, move |stream, remote, seat| {
             let listeners = listeners.clone();
             async move {
                 listeners
-                    .serve(stream, Connection { remote, tls: false })
+                    .serve(stream, Connection { remote, tls: false }, seat)
                     .await
             }
         })
@@ -155,10 +164,10 @@ impl<H: Handler> Listeners<H> {
 
     async fn accept<F, Fut>(&self, listener: TcpListener, serve: F)
     where
-        F: Fn(TcpStream, SocketAddr) -> Fut,
+        F: Fn(TcpStream, SocketAddr, Arc<Seat>) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let mut refusals = Refusals::default();
+        let (mut refusals, mut displaced) = (Refusals::default(), Refusals::default());
         loop {
             let accepted = tokio::select! {
                 () = self.shutdown.cancelled() => return,
@@ -177,22 +186,30 @@ impl<H: Handler> Listeners<H> {
             };
             // A socket for both families writes IPv4 as IPv6 does; nobody reads it so.
             let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-            let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
+            let Some(taken) = self.seats.take(remote.ip()) else {
                 if let Some(n) = refusals.tell() {
                     tracing::warn!(%remote, n, "too many connections; refused some");
                 }
                 continue;
             };
+            if taken.displaced
+                && let Some(n) = displaced.tell()
+            {
+                tracing::warn!(%remote, n, "too many connections; some that showed no credentials were closed for others");
+            }
+            let seat = Arc::new(taken.seat);
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%remote, %error, "the connection is gone");
                 continue;
             }
-            let connection = serve(stream, remote);
+            let connection = serve(stream, remote, Arc::clone(&seat));
             let span = tracing::debug_span!("connection", %remote);
             self.tasks.spawn(
                 async move {
-                    connection.await;
-                    drop(permit);
+                    tokio::select! {
+                        () = connection => {}
+                        () = seat.displaced() => tracing::debug!("the connection gave way to another"),
+                    }
                 }
                 .instrument(span),
             );
@@ -203,6 +220,7 @@ impl<H: Handler> Listeners<H> {
         self,
         mut stream: TcpStream,
         remote: SocketAddr,
+        seat: Arc<Seat>,
         config: Arc<rustls::ServerConfig>,
         certificates: Certificates,
     ) {
@@ -237,6 +255,7 @@ impl<H: Handler> Listeners<H> {
                 self.serve(
                     Gathered::new(stream, is_shared),
                     Connection { remote, tls: true },
+                    seat,
                 )
                 .await;
             }
@@ -245,19 +264,24 @@ impl<H: Handler> Listeners<H> {
         }
     }
 
-    async fn serve<S>(self, stream: S, connection: Connection)
+    async fn serve<S>(self, stream: S, connection: Connection, seat: Arc<Seat>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (handler, tasks) = (self.handler, self.tasks);
         let busy = Busy::new();
         let counted = busy.clone();
+        let stream = Seated::new(stream, Arc::clone(&seat));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(connection);
             let request = with_body(request, &tasks);
             let (handler, running) = (Arc::clone(&handler), counted.begin());
+            let seat = Arc::clone(&seat);
             async move {
                 let answer = handler.handle(request).await;
+                if let Some(Owner(owner)) = answer.extensions().get() {
+                    seat.belongs_to(owner);
+                }
                 Ok::<_, std::convert::Infallible>(running.with(answer))
             }
         });
@@ -297,7 +321,7 @@ impl<H: Handler> Listeners<H> {
     }
 }
 
-/// Connections that were not taken. Those who open many must not fill the log as well.
+/// Connections that were not taken, or not kept. Those who open many must not fill the log as well.
 #[derive(Debug, Default)]
 struct Refusals {
     untold: usize,
@@ -330,75 +354,4 @@ fn with_body(request: Request<Incoming>, tasks: &TaskTracker) -> web::Request {
 const PLAIN_ON_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\nThis port speaks HTTPS; use https:// in the URL.\n";
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::AsyncReadExt as _;
-
-    use super::*;
-
-    /// Answers after a minute.
-    #[derive(Default)]
-    struct Slow {
-        began: tokio::sync::Notify,
-    }
-
-    impl Handler for Slow {
-        async fn handle(self: Arc<Self>, _: web::Request) -> Response {
-            self.began.notify_one();
-            tokio::time::sleep(Duration::from_mins(1)).await;
-            web::text(http::StatusCode::OK, "done")
-        }
-    }
-
-    /// What a client that sends this is answered when the server stops, and how long the stop takes.
-    async fn stop(sent: &[u8], whole: bool) -> (String, Duration) {
-        let listener = bind(std::net::Ipv4Addr::LOCALHOST.into(), 0).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
-        let slow = Arc::new(Slow::default());
-        let listeners = Listeners::new(Arc::clone(&slow), 1, tasks.clone(), shutdown.clone());
-        let accepting = tokio::spawn(listeners.http(listener));
-        let mut client = TcpStream::connect(address).await.unwrap();
-        client.write_all(sent).await.unwrap();
-        if whole {
-            slow.began.notified().await;
-        }
-        // Once it is accepted the connection is a task.
-        while tasks.is_empty() {
-            tokio::task::yield_now().await;
-        }
-        let begun = Instant::now();
-        shutdown.cancel();
-        accepting.await.unwrap();
-        tasks.close();
-        tasks.wait().await;
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
-        (answer, begun.elapsed())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn half_a_header_does_not_hold_the_stop() {
-        let (answer, took) = stop(b"GET / HTTP/1.1\r\nHost: a", false).await;
-        assert_eq!(answer, "");
-        assert!(took <= 2 * LAST_HEADER_LIMIT, "{took:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_that_was_sent_is_answered_before_the_stop() {
-        let (answer, took) = stop(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", true).await;
-        assert!(answer.ends_with("done"), "{answer}");
-        assert!(took >= Duration::from_secs(59), "{took:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn many_refusals_are_told_of_now_and_then() {
-        let mut refusals = Refusals::default();
-        assert_eq!(refusals.tell(), Some(1));
-        for _ in 0..1000 {
-            assert_eq!(refusals.tell(), None);
-        }
-        tokio::time::advance(TELL_EVERY).await;
-        assert_eq!(refusals.tell(), Some(1001));
-        assert_eq!(refusals.tell(), None);
-    }
-}
+mod tests;
