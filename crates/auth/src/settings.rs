@@ -14,6 +14,7 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use serde::Deserialize;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::Entropy;
 use crate::bootstrap::AT_ONCE;
@@ -266,6 +267,16 @@ impl Settings {
             .map(|(name, value)| (variable(name), (*value).to_owned()))
             .collect();
         Self::new(&environment)
+    }
+}
+
+/// What manifests call the authority that the setting `cacerts` holds: SHA-256 of the value with one newline at its end;
+/// empty without one (reference tunnel-and-import, 3.4).
+#[must_use]
+pub fn authority_checksum(cacerts: &str) -> String {
+    match cacerts.trim() {
+        "" => String::new(),
+        certificates => hex::encode(Sha256::digest(format!("{certificates}\n").as_bytes())),
     }
 }
 

@@ -7,6 +7,8 @@
 //! kept at the Cluster; only a different one, or a wish by annotation, makes
 //! the hub touch a cluster.
 
+mod outdated;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -335,13 +337,22 @@ impl Controller for AgentDeploy {
     const NAME: &'static str = "agent-deploy";
 
     async fn look(&self, id: &str) -> Result<Option<Timestamp>, LookError> {
-        let facts = self.board.get(id);
-        if id == LOCAL_CLUSTER || !facts.is_usable() || facts.inventory.is_none() {
+        if id == LOCAL_CLUSTER {
             return Ok(None);
         }
         let Some(cluster) = Api::<Cluster>::all(self.client.clone()).get_opt(id).await? else {
             return Ok(None);
         };
+        let plan = outdated::reconcile(&cluster, &*self.settings.read().await?);
+        let hub = Sites {
+            hub: self.client.clone(),
+            cluster: None,
+        };
+        hub.execute(&plan).await?;
+        let facts = self.board.get(id);
+        if !facts.is_usable() || facts.inventory.is_none() {
+            return Ok(None);
+        }
         let outcome = self.deploy(id, &cluster, &facts).await;
         let deployed = match &outcome {
             Ok(Some(image)) => Some(Deployed::Yes {

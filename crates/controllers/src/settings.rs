@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use drover_auth::settings::authority_checksum;
 use drover_types::management::{Feature, Setting};
 use drover_types::names;
 use kube::api::ListParams;
 use kube::{Api, Client};
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
 
 /// Effective settings and features by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,11 +109,7 @@ impl Settings {
     /// (reference 3.4).
     #[must_use]
     pub fn ca_checksum(&self) -> String {
-        let certificates = self.get("cacerts").trim();
-        if certificates.is_empty() {
-            return String::new();
-        }
-        hex::encode(Sha256::digest(format!("{certificates}\n").as_bytes()))
+        authority_checksum(self.get("cacerts"))
     }
 }
 
@@ -207,6 +203,8 @@ fn built_in(name: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
 
     #[test]

@@ -19,7 +19,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use drover_auth::web::{self, Actor, Lifeline, Request, Response};
 use drover_tunnel::{Closed, Options, RefuseAll, Role, Session, server_upgrade};
-use drover_types::management::Cluster;
+use drover_types::management::{Cluster, Setting};
 use drover_types::names::STEVE_PREFIX;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -59,6 +59,7 @@ struct Inner {
     report: Report,
     /// The Cluster objects.
     described: Api<Cluster>,
+    settings: Api<Setting>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -103,7 +104,8 @@ impl Connect {
             registrations: Registrations::new(client.clone()),
             neighbours: Neighbours::default(),
             report: Report::new(client.clone()),
-            described: Api::all(client),
+            described: Api::all(client.clone()),
+            settings: Api::all(client),
             clusters,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

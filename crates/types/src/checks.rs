@@ -53,9 +53,37 @@ pub struct Checks {
     pub ready: bool,
     /// One per step.
     pub checks: Vec<Check>,
+    /// Checksum of the authority that the hub asked to be trusted then, as manifests carry it; empty where nobody noted it.
+    /// The hub's to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub authority: String,
 }
 
+/// The step that compares the hub's authority with the manifest's.
+pub const AUTHORITY_STEP: &str = "ca-checksum";
+
 impl Checks {
+    /// The same once the hub has another authority: what was found is no longer so, and the agent, which does not trust the
+    /// hub any more, cannot say it.
+    #[must_use]
+    pub fn outdated(mut self) -> Self {
+        let outdated = Check {
+            step: AUTHORITY_STEP.to_owned(),
+            outcome: CheckOutcome::Failed,
+            may_heal: false,
+            reason: "the hub has another certificate authority than when the agent checked it"
+                .to_owned(),
+            advice: "apply the cluster's manifest again".to_owned(),
+        };
+        self.ready = false;
+        let known = self.checks.iter_mut();
+        match known.into_iter().find(|check| check.step == AUTHORITY_STEP) {
+            Some(check) => *check = outdated,
+            None => self.checks.insert(0, outdated),
+        }
+        self
+    }
+
     /// As much of it as is worth keeping, whoever sent it.
     #[must_use]
     pub fn bounded(mut self) -> Self {
@@ -78,7 +106,9 @@ impl Checks {
                 && one.outcome == other.outcome
                 && (one.outcome == CheckOutcome::Ok || one == other)
         };
-        self.checks.len() == other.checks.len() && self.checks.iter().zip(&other.checks).all(same)
+        self.authority == other.authority
+            && self.checks.len() == other.checks.len()
+            && self.checks.iter().zip(&other.checks).all(same)
     }
 }
 
@@ -100,6 +130,7 @@ mod tests {
         Checks {
             ready: true,
             checks,
+            authority: String::new(),
         }
     }
 
@@ -119,5 +150,18 @@ mod tests {
         let long = checks(vec![check(CheckOutcome::Failed, &"ä".repeat(2000)); 100]).bounded();
         assert_eq!(long.checks.len(), MOST);
         assert_eq!(long.checks[0].reason, "ä".repeat(LONGEST));
+    }
+
+    #[test]
+    fn what_was_found_of_another_authority_is_a_failure_once() {
+        let mut told = checks(vec![check(CheckOutcome::Ok, "fine")]);
+        told.authority = "old".to_owned();
+        let outdated = told.clone().outdated();
+        assert!(!outdated.ready && !outdated.says_the_same_as(&told));
+        assert_eq!(outdated.checks[0].step, AUTHORITY_STEP);
+        assert_eq!(outdated.clone().outdated(), outdated);
+        let mut again = told.clone();
+        again.authority = "new".to_owned();
+        assert!(!told.says_the_same_as(&again), "it is told anew");
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use drover_auth::settings::authority_checksum;
 use drover_auth::web::{self, Actor, ApiError, Request, Response};
 use drover_types::checks::{ANNOTATION, Checks};
 use drover_types::management::Cluster;
@@ -17,6 +18,8 @@ use super::Connect;
 use crate::chain::Chain;
 use crate::review::away;
 
+/// Setting: the authority that agents are asked to trust.
+const CA_CERTIFICATES: &str = "cacerts";
 /// About a dozen checks of a few sentences.
 const LARGEST: usize = 32 << 10;
 
@@ -50,7 +53,11 @@ impl Connect {
         let told: Checks = serde_json::from_slice(&body).map_err(|error| {
             ApiError::invalid_body(format!("the body tells of no checks: {error}"))
         })?;
-        store(&self.inner.described, &cluster, &told.bounded())
+        let told = Checks {
+            authority: self.authority().await,
+            ..told.bounded()
+        };
+        store(&self.inner.described, &cluster, &told)
             .await
             .map_err(|error| {
                 tracing::warn!(%cluster, error = %Chain(&error), "what an agent found cannot be kept");
@@ -58,6 +65,22 @@ impl Connect {
             })?
             .then_some(cluster)
             .ok_or_else(|| ApiError::not_found("cluster not found"))
+    }
+}
+
+impl Connect {
+    /// The checksum of the authority that agents are asked to trust now; empty if that cannot be read, which nobody is kept
+    /// waiting for.
+    async fn authority(&self) -> String {
+        match self.inner.settings.get_opt(CA_CERTIFICATES).await {
+            Ok(setting) => {
+                authority_checksum(&setting.map(|setting| setting.value).unwrap_or_default())
+            }
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "the authority that agents trust cannot be read");
+                String::new()
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use drover_auth::settings::authority_checksum;
 use drover_auth::web;
 use drover_tunnel::Sessions;
 use drover_types::checks::{ANNOTATION, PATH};
@@ -100,6 +101,18 @@ async fn what_was_found_last_is_kept_with_the_cluster() {
     assert_eq!(hub.tell(&well("0.1 s late")).await, 204);
     assert_eq!(hub.tell(&well("0.2 s late")).await, 204);
     assert!(hub.kept().unwrap().contains("0.1 s"), "not written again");
+
+    // Under another authority the same is news; what the agent itself says of it is not asked.
+    hub.store.put(
+        "/apis/management.cattle.io/v3/settings/cacerts",
+        json!({"metadata": {"name": "cacerts"}, "value": "pem"}),
+    );
+    let mut again = well("0.3 s late");
+    again["authority"] = json!("made up");
+    assert_eq!(hub.tell(&again).await, 204);
+    let kept: Value = serde_json::from_str(&hub.kept().unwrap()).unwrap();
+    assert_eq!(kept["checks"][0]["reason"], "0.3 s late");
+    assert_eq!(kept["authority"], authority_checksum("pem"));
 }
 
 #[tokio::test]
