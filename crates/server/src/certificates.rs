@@ -9,6 +9,7 @@
 //! Invariant: private keys leave this module only as a Secret of the store
 //! and inside rustls.
 
+mod fitness;
 mod given;
 mod names;
 mod own;
@@ -34,6 +35,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::sync::{Notify, watch};
 
+use self::fitness::Expectation;
 use self::given::Given;
 use self::names::{Asker, Names};
 use self::own::annotation_names;
@@ -63,6 +65,9 @@ pub(crate) enum CertificateError {
     /// A certificate or key could not be made.
     #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
+    /// Nobody will accept it.
+    #[error("no client will accept the certificate: {0}")]
+    Unfit(String),
     /// rustls does not take the key.
     #[error("the private key cannot be used for TLS")]
     Key(#[source] rustls::Error),
@@ -160,13 +165,23 @@ impl std::fmt::Debug for Certificates {
 
 impl Certificates {
     /// Serves a certificate somebody gave as files, PEM of the chain and of the key, and what they hold later.
-    /// `trusted` is the authority that clients should trust, if it is a private one.
+    /// `trusted` is the authority that clients should trust, if it is a private one, and `host` the name they ask for.
     ///
     /// # Errors
     ///
-    /// When the chain or the key cannot be read or is not valid.
-    pub(crate) fn given(chain: &Path, key: &Path, trusted: &str) -> Result<Self, CertificateError> {
-        let (given, certified) = Given::open(chain, key)?;
+    /// When the chain or the key cannot be read or is not valid, or `trusted` did not sign it.
+    pub(crate) fn given(
+        chain: &Path,
+        key: &Path,
+        trusted: &str,
+        host: Option<String>,
+        clock: Clock,
+    ) -> Result<Self, CertificateError> {
+        let expected = Expectation {
+            trusted: trusted.to_owned(),
+            host,
+        };
+        let (given, certified) = Given::open(chain, key, expected, clock)?;
         Ok(Self(Arc::new(Inner {
             current: ArcSwap::from_pointee(certified),
             trusted: watch::Sender::new(trusted.trim().to_owned()),

@@ -296,17 +296,23 @@ async fn certificates(
     clock: &Clock,
     server_url: Option<&str>,
 ) -> Result<Certificates> {
+    let host = server_url
+        .and_then(|url| url.parse::<http::Uri>().ok())
+        .and_then(|url| url.host().map(str::to_owned));
     if let (Some(chain), Some(key)) = (&args.tls_cert_file, &args.tls_key_file) {
         let trusted = args.tls_ca_file.as_deref().map(|path| {
             std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
         });
         let trusted = trusted.transpose()?.unwrap_or_default();
-        return Ok(Certificates::given(chain, key, &trusted)?);
+        return Ok(Certificates::given(
+            chain,
+            key,
+            &trusted,
+            host,
+            clock.clone(),
+        )?);
     }
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let host = server_url
-        .and_then(|url| url.parse::<http::Uri>().ok())
-        .and_then(|url| url.host().map(str::to_owned));
     names.extend(host);
     Ok(Certificates::own(client.clone(), clock.clone(), &names).await?)
 }

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use drover_auth::Clock;
 use parking_lot::Mutex;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
+use super::fitness::Expectation;
 use super::{CertificateError, certified};
 
 /// The files and what they held when they were last used.
@@ -19,18 +21,37 @@ use super::{CertificateError, certified};
 pub(super) struct Given {
     chain: PathBuf,
     key: PathBuf,
+    expected: Expectation,
+    clock: Clock,
     /// The texts as last looked at, so that the log tells of each once.
     seen: Mutex<[Vec<u8>; 2]>,
 }
 
 impl Given {
-    /// Reads the files for the first time.
-    pub(super) fn open(chain: &Path, key: &Path) -> Result<(Self, CertifiedKey), CertificateError> {
+    /// Reads the files for the first time. What clients refuse for now is served all the same, so that people get in to
+    /// mend it; the log tells.
+    pub(super) fn open(
+        chain: &Path,
+        key: &Path,
+        expected: Expectation,
+        clock: Clock,
+    ) -> Result<(Self, CertifiedKey), CertificateError> {
         let texts = [text(chain)?, text(key)?];
         let certified = parse(&texts)?;
+        match expected.refuses(&certified.cert, clock.now()) {
+            Ok(()) => {}
+            Err(unfit) if unfit.is_definite() => {
+                return Err(CertificateError::Unfit(unfit.to_string()));
+            }
+            Err(unfit) => {
+                tracing::error!(%unfit, chain = %chain.display(), "agents and browsers will not accept the certificate");
+            }
+        }
         let given = Self {
             chain: chain.to_owned(),
             key: key.to_owned(),
+            expected,
+            clock,
             seen: Mutex::new(texts),
         };
         Ok((given, certified))
@@ -51,15 +72,31 @@ impl Given {
             return;
         }
         match parse(&texts) {
-            Ok(certified) => {
-                current.store(Arc::new(certified));
-                tracing::info!(chain = %self.chain.display(), "took the new certificate");
-            }
+            Ok(certified) => self.take(certified, current),
             Err(error) => {
                 tracing::warn!(%error, "the new certificate cannot be used; the one in use stays");
             }
         }
         *seen = texts;
+    }
+
+    /// A certificate that clients accept does not give way to one that they refuse.
+    fn take(&self, certified: CertifiedKey, current: &ArcSwap<CertifiedKey>) {
+        let now = self.clock.now();
+        let chain = self.chain.display();
+        let refused = self.expected.refuses(&certified.cert, now);
+        let is_good = self.expected.refuses(&current.load().cert, now).is_ok();
+        match refused {
+            Err(unfit) if is_good => {
+                tracing::error!(%unfit, %chain, "clients will not accept the new certificate; the one in use stays");
+                return;
+            }
+            Err(unfit) => {
+                tracing::error!(%unfit, %chain, "took the new certificate, which clients will not accept either");
+            }
+            Ok(()) => tracing::info!(%chain, "took the new certificate"),
+        }
+        current.store(Arc::new(certified));
     }
 }
 
@@ -96,6 +133,7 @@ fn parse([chain, key]: &[Vec<u8>; 2]) -> Result<CertifiedKey, CertificateError> 
 mod tests {
     use rcgen::{CertificateParams, KeyPair};
 
+    use super::super::fitness::tests::signed;
     use super::*;
 
     fn write(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
@@ -107,11 +145,55 @@ mod tests {
         (chain_file, key_file)
     }
 
+    /// For whoever trusts `trusted` and asks for `hub.example` in June 2030.
+    fn open(
+        chain: &Path,
+        key: &Path,
+        trusted: &str,
+    ) -> Result<(Given, CertifiedKey), CertificateError> {
+        let expected = Expectation {
+            trusted: trusted.to_owned(),
+            host: (!trusted.is_empty()).then(|| "hub.example".to_owned()),
+        };
+        let clock = Clock::manual("2030-06-01T00:00:00Z".parse().unwrap());
+        Given::open(chain, key, expected, clock)
+    }
+
+    #[test]
+    fn a_certificate_that_clients_accept_does_not_give_way_to_one_that_they_refuse() {
+        let folder = tempfile::tempdir().unwrap();
+        let (chain, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+        let put = |(_, leaf, pair): &(String, String, KeyPair)| {
+            std::fs::write(&chain, leaf).unwrap();
+            std::fs::write(&key, pair.serialize_pem()).unwrap();
+        };
+        let (good, stranger) = (signed("hub.example"), signed("hub.example"));
+        put(&good);
+        let error = open(&chain, &key, &stranger.0).unwrap_err().to_string();
+        assert!(error.contains("--tls-ca-file signed"), "{error}");
+        let (given, first) = open(&chain, &key, &good.0).unwrap();
+        let current = ArcSwap::from_pointee(first);
+        let leaf = || current.load().cert[0].clone();
+        let one = leaf();
+        put(&stranger);
+        given.renew(&current);
+        assert_eq!(leaf(), one);
+        // Whoever starts with one that is for another name gets in, and is free to change it.
+        let other = signed("other.example");
+        put(&other);
+        let (given, second) = open(&chain, &key, &other.0).unwrap();
+        let two = second.cert[0].clone();
+        let current = ArcSwap::from_pointee(second);
+        put(&stranger);
+        given.renew(&current);
+        assert_ne!(current.load().cert[0], two);
+    }
+
     #[test]
     fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let (chain, key) = write(folder.path(), "one.example");
-        let (given, first) = Given::open(&chain, &key).unwrap();
+        let (given, first) = open(&chain, &key, "").unwrap();
         let current = ArcSwap::from_pointee(first);
         let leaf = || current.load().cert[0].clone();
         let one = leaf();
@@ -141,7 +223,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (chain, key) = write(folder.path(), "one.example");
         let check = |chain: &Path, key: &Path, expected: &str| {
-            let error = Given::open(chain, key).unwrap_err().to_string();
+            let error = open(chain, key, "").unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
         check(&key, &key, "the certificate file");
