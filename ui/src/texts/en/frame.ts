@@ -187,6 +187,8 @@ export const frame = {
     first: 'First start. Sign in as admin with the password that the server was started with, or that it printed.',
     heading: 'Sign in to Drover',
     leave: 'Leave without saving',
+    otherText: (other: string, user: string) =>
+      `${other} has signed in in another tab. What you typed is still here: sign in as ${user} to go on.`,
     password: 'Password',
     signIn: 'Sign in',
     signOut: 'Sign out',
