@@ -386,7 +386,7 @@ impl Clusters {
             target,
             session,
             &credential,
-            link::Ways {
+            &link::Ways {
                 sessions: self.inner.sessions.clone(),
                 tasks: self.inner.tasks.clone(),
                 allowance: self.allowance(cluster),

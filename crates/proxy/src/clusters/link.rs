@@ -81,7 +81,7 @@ impl Link {
         target: Arc<Target>,
         newest: Option<Session>,
         credential: &str,
-        ways: Ways,
+        ways: &Ways,
     ) -> Result<Self, Unreachable> {
         let malformed = |what, reason: String| Unreachable::Malformed { what, reason };
         let endpoint: Uri = target
