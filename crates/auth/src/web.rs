@@ -71,6 +71,7 @@ pub fn is_browser(headers: &HeaderMap) -> bool {
 
 /// `scheme://host[prefix]` that links in answers start with (reference section 1.1): scheme from X-Forwarded-Proto,
 /// else from the connection; host from X-API-Host, the first of X-Forwarded-Host, or Host; prefix from X-API-URL-Prefix.
+/// What is no host, and what is no path or could be taken for a host, is passed over.
 #[must_use]
 pub fn link_base(parts: &http::request::Parts) -> String {
     let header = |name: &str| {
@@ -95,18 +96,40 @@ pub fn link_base(parts: &http::request::Parts) -> String {
         _ => "http",
     };
     let host = header("x-api-host")
+        .filter(|host| is_host(host))
         .or_else(|| {
             header("x-forwarded-host")
                 .and_then(|hosts| hosts.split(',').next())
                 .map(str::trim)
+                .filter(|host| is_host(host))
         })
         .or_else(|| header(HOST.as_str()))
         .or_else(|| parts.uri.authority().map(http::uri::Authority::as_str))
         .unwrap_or("localhost");
     let prefix = header("x-api-url-prefix")
+        .filter(|prefix| is_prefix(prefix))
         .unwrap_or_default()
         .trim_end_matches('/');
     format!("{scheme}://{host}{prefix}")
+}
+
+/// Longest name of a host with a port: 253 bytes (RFC 1035, 2.3.4) and `:65535`.
+const LONGEST_HOST: usize = 259;
+/// Longest path that is put before those of links.
+const LONGEST_PREFIX: usize = 1024;
+
+/// A name or an address, maybe with a port. Nothing else may stand in a link where its host is.
+fn is_host(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    (1..=LONGEST_HOST).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn is_prefix(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte);
+    text.len() <= LONGEST_PREFIX
+        && text.starts_with('/')
+        && !text.contains("//")
+        && text.bytes().all(allowed)
 }
 
 #[cfg(test)]

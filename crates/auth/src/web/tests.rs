@@ -170,4 +170,27 @@ fn links_start_where_the_caller_reached_us() {
         base(&[("host", "a"), ("x-api-url-prefix", "/p/")], true),
         "https://a/p"
     );
+    assert_eq!(
+        base(
+            &[("host", "a"), ("x-forwarded-host", "[fd00::1]:8443")],
+            true
+        ),
+        "https://[fd00::1]:8443"
+    );
+    for (name, value) in [
+        ("x-api-host", "evil/../x"),
+        ("x-forwarded-host", "a\"><script>"),
+        ("x-forwarded-host", "me@evil.example"),
+        (
+            "x-forwarded-host",
+            std::str::from_utf8(&[b'a'; 260]).unwrap(),
+        ),
+        ("x-api-url-prefix", "//evil.example"),
+        ("x-api-url-prefix", "/a//b"),
+        ("x-api-url-prefix", ".evil.example"),
+        ("x-api-url-prefix", "/a?b"),
+    ] {
+        let found = base(&[("host", "a"), (name, value)], true);
+        assert_eq!(found, "https://a", "{name}: {value}");
+    }
 }
