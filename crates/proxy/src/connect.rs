@@ -226,10 +226,17 @@ impl Connect {
         let params = STANDARD.decode(params).map_err(ParamsError::Base64)?;
         let params = Params::parse(&params)?;
         match self.inner.report.store(&cluster, &params).await? {
-            Some(object) => {
+            Some(described) => {
+                if described.other_authority && self.inner.clusters.sessions().connected(&cluster) {
+                    // Refused it could not be: authorities are replaced while agents are connected.
+                    tracing::warn!(
+                        %cluster,
+                        "an agent of another Kubernetes cluster connects beside those that are connected; was one manifest applied to two clusters?"
+                    );
+                }
                 // The credential may have changed without the cluster's status.
                 self.inner.clusters.forget(&cluster);
-                self.inner.clusters.learn(&object);
+                self.inner.clusters.learn(&described.cluster);
             }
             None => tracing::debug!(%cluster, "agent reported nothing new"),
         }

@@ -52,6 +52,15 @@ impl From<kube::Error> for ReportError {
     }
 }
 
+/// A Cluster as its agent described it.
+#[derive(Debug)]
+pub(super) struct Described {
+    /// As it was written.
+    pub(super) cluster: Cluster,
+    /// Whether it was known by another authority: it was made anew, or it is another cluster.
+    pub(super) other_authority: bool,
+}
+
 pub(super) struct Report {
     client: kube::Client,
     /// Two agents of a new cluster must not make two Secrets.
@@ -72,12 +81,12 @@ impl Report {
         }
     }
 
-    /// Stores what is new; the Cluster as written, or nothing if nothing changed.
+    /// Stores what is new; what was written, or nothing if nothing changed.
     pub(super) async fn store(
         &self,
         cluster: &str,
         params: &Params,
-    ) -> Result<Option<Cluster>, ReportError> {
+    ) -> Result<Option<Described>, ReportError> {
         let _writing = self.writing.lock().await;
         let clusters: Api<Cluster> = Api::all(self.client.clone());
         let object = clusters
@@ -123,15 +132,23 @@ impl Report {
         {
             status.insert("serviceAccountToken".to_owned(), json!(null));
         }
+        let known = &object.status.ca_cert;
+        let other_authority = !known.is_empty() && *known != params.ca_cert;
         if status.is_empty() {
-            return Ok(credential_changed.then_some(object));
+            return Ok(credential_changed.then_some(Described {
+                cluster: object,
+                other_authority,
+            }));
         }
         let patch = json!({ "status": status });
         let written = clusters
             .patch_status(cluster, &PatchParams::default(), &Patch::Merge(&patch))
             .await?;
         tracing::info!(%cluster, fields = status.len(), "cluster described by its agent");
-        Ok(Some(written))
+        Ok(Some(Described {
+            cluster: written,
+            other_authority,
+        }))
     }
 
     /// The name of the Secret that holds the token now, and whether it was written.
