@@ -58,3 +58,55 @@ test('fields are completed, and what is wrong is told while one types', async ({
   await page.keyboard.type('2\nreplica: 1')
   await expect(page.getByRole('status').filter({ hasText: 'There is no field replica here.' })).toBeVisible()
 })
+
+test('what the server finds wrong is told field by field, and marked where it stands', async ({ visit }) => {
+  const page = await visit('/create')
+  const editor = page.getByRole('textbox', { name: 'YAML to create' })
+  await editor.fill(
+    [
+      'apiVersion: apps/v1',
+      'kind: Deployment',
+      'metadata:',
+      '  name: wrong',
+      'spec:',
+      '  replicas: -1',
+      '  selector:',
+      '    matchLabels: { app: one }',
+      '  template:',
+      '    metadata:',
+      '      labels: { app: one }',
+      '    spec:',
+      '      containers:',
+      '        - name: X_',
+      '          image: registry.example/a:1',
+    ].join('\n'),
+  )
+  await page.getByRole('button', { name: 'Create', exact: true }).click()
+  const told = page.getByRole('alert')
+  await expect(told.getByRole('listitem').filter({ hasText: 'spec.replicas' })).toContainText('greater than or equal to 0')
+  await expect(told.getByRole('listitem').filter({ hasText: 'spec.template.spec.containers[0].name' })).toContainText('RFC 1123')
+  await expect(page.locator('.cm-lintRange-error').filter({ hasText: /^replicas$/ })).toBeVisible()
+  await expect(page.locator('.cm-lintRange-error').filter({ hasText: /^name$/ })).toHaveCount(1)
+})
+
+test('a name that the server refuses is told at its field', async ({ visit }) => {
+  const page = await visit('/new/services')
+  const name = page.getByLabel('Name', { exact: true })
+  await name.fill('Bad_Name')
+  await page.getByRole('button', { name: 'Create', exact: true }).click()
+  await expect(name).toHaveAttribute('aria-invalid', 'true')
+  await expect(name).toHaveAccessibleDescription(/RFC 1123/)
+})
+
+test('a full quota is refused with its numbers', async ({ visit, world }) => {
+  await world.kubectl('create', 'namespace', 'full')
+  await world.kubectl('create', 'quota', 'few', '--hard=configmaps=1', '-n', 'full')
+  const page = await visit('/create')
+  const text = 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: one-too-many\n  namespace: full\n'
+  await page.getByRole('textbox', { name: 'YAML to create' }).fill(text)
+  await expect
+    .poll(() => world.kubectl('get', 'quota', 'few', '-n', 'full', '-o', 'jsonpath={.status.used.configmaps}'))
+    .toBe('1')
+  await page.getByRole('button', { name: 'Create', exact: true }).click()
+  await expect(page.getByRole('alert')).toContainText('exceeded quota: few, requested: configmaps=1, used: configmaps=1')
+})

@@ -50,10 +50,18 @@ test('a cluster that lost its agent shows it, on every page, and what is known s
   await expect(page.getByText('unavailable', { exact: true })).toBeVisible({ timeout: 60_000 })
   await expect(page.getByText('3 nodes')).toBeVisible()
   await page.getByRole('link', { name: 'ConfigMaps' }).click()
-  const away = page.getByText('real cannot be reached')
+  const away = page.getByText('real cannot be reached: its agent')
   await expect(away).toBeVisible()
-  await page.getByRole('link', { name: 'Overview' }).first().click()
+  // Who comes now is told too, and since when, instead of waiting for something that does not come.
+  for (const place of ['/r/configmaps', '/workloads', '/projects', '/resources', '/r/configmaps/default/kube-root-ca.crt']) {
+    await page.goto(`/dashboard/c/${world.cluster}${place}`)
+    await expect(page.getByText(/^real cannot be reached since 20.* What belongs here comes as soon as it is\.$/)).toBeVisible()
+    await expect(page.getByText('Loading …')).toHaveCount(0)
+    await expect(page.getByText('There are none')).toHaveCount(0)
+  }
   await world.tell('agents start')
+  await expect(page.getByRole('tab', { name: 'YAML' })).toBeVisible({ timeout: 60_000 })
+  await page.getByRole('link', { name: 'Overview' }).first().click()
   await expect(page.getByText('active').first()).toBeVisible({ timeout: 60_000 })
   await expect(away).toHaveCount(0)
 })

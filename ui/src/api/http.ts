@@ -7,6 +7,13 @@
 
 import { t } from '@/texts'
 
+/** One of the things that were wrong. */
+export interface Cause {
+  /** The field, as the server names it; empty when it is the whole object. */
+  field: string
+  message: string
+}
+
 /** What the server said when it refused. */
 export class ApiError extends Error {
   constructor(
@@ -15,6 +22,8 @@ export class ApiError extends Error {
     message: string,
     /** The field that is wrong, as the server names it. */
     readonly field?: string,
+    /** All that is wrong, where the server names each. */
+    readonly causes: Cause[] = [],
   ) {
     super(message)
     this.name = 'ApiError'
@@ -109,15 +118,47 @@ export function socketUrl(path: string): string {
   return `${location.protocol === 'http:' ? 'ws' : 'wss'}://${location.host}${path}`
 }
 
+/** Errors of the Norman API, of Kubernetes, and of the proxy into clusters, which capitalises its fields as the peer's does. */
+interface ErrorBody {
+  code?: unknown
+  reason?: string
+  message?: string
+  fieldName?: string
+  details?: { causes?: { field?: string; message?: string }[] }
+  Code?: { Code?: string }
+  Message?: string
+  FieldName?: string
+}
+
 async function refusal(response: Response): Promise<ApiError> {
+  const { status } = response
   const text = await response.text()
+  let body: ErrorBody
   try {
-    const body = JSON.parse(text) as { code?: unknown; reason?: string; message?: string; fieldName?: string }
-    const code = typeof body.code === 'string' ? body.code : (body.reason ?? String(response.status))
-    return new ApiError(response.status, code, body.message || response.statusText, body.fieldName || undefined)
+    const parsed: unknown = JSON.parse(text)
+    body = typeof parsed === 'object' && parsed !== null ? parsed : {}
   } catch {
-    return new ApiError(response.status, String(response.status), text.trim().slice(0, 500) || response.statusText)
+    // A page of whoever stands before the server is nothing to read.
+    body = { message: /^\s*</.test(text) ? '' : text.trim().slice(0, 500) }
   }
+  const code = typeof body.code === 'string' ? body.code : (body.Code?.Code ?? body.reason ?? String(status))
+  const causes = (body.details?.causes ?? []).map(({ field = '', message = '' }) => ({
+    field: field === '[]' || field === '<nil>' ? '' : field,
+    message,
+  }))
+  const message = wordsOf(status, code, body.message || body.Message || '', response.headers.get('Retry-After'))
+  return new ApiError(status, code, message, body.fieldName || body.FieldName || undefined, causes)
+}
+
+/** What a refusal says to people; over HTTP/2 there are no words beside the number. Pure. */
+export function wordsOf(status: number, code: string, message: string, retryAfter: string | null): string {
+  if (code === 'ClusterUnavailable') return t.refusals.clusterAway
+  if (status === 413) return t.refusals.tooLarge(/\d{4,}/.exec(message)?.[0])
+  if (status === 429) {
+    const seconds = Number(retryAfter)
+    return seconds > 0 ? t.refusals.tooMany(Math.ceil(seconds)) : message || t.refusals.tooManyNow
+  }
+  return message || t.refusals.byStatus[status] || t.refusals.other(status)
 }
 
 function cookie(name: string): string {

@@ -1,8 +1,8 @@
 /** The sending of a form: whether it is under way, and what was wrong with it. */
 
-import { computed, ref, watch, type ComputedRef, type Ref } from 'vue'
+import { computed, ref, shallowRef, watch, type ComputedRef, type Ref } from 'vue'
 
-import { ApiError, messageOf } from '@/api/http'
+import { ApiError, messageOf, type Cause } from '@/api/http'
 import { session } from '@/api/session'
 
 export interface Submission {
@@ -11,6 +11,8 @@ export interface Submission {
   problem: Ref<string>
   /** The field that is wrong, as the server names it. */
   field: Ref<string>
+  /** All that was wrong, where the server names each. */
+  causes: Ref<Cause[]>
   /** Both in one line. */
   told: ComputedRef<string>
   clear: () => void
@@ -22,9 +24,11 @@ export function useSubmission(): Submission {
   const busy = ref(false)
   const problem = ref('')
   const field = ref('')
+  const causes = shallowRef<Cause[]>([])
   function clear(): void {
     problem.value = ''
     field.value = ''
+    causes.value = []
   }
   async function send(work: () => Promise<unknown>): Promise<boolean> {
     busy.value = true
@@ -34,6 +38,7 @@ export function useSubmission(): Submission {
       return true
     } catch (error) {
       field.value = error instanceof ApiError ? (error.field ?? '') : ''
+      causes.value = error instanceof ApiError ? error.causes : []
       problem.value = messageOf(error)
       return false
     } finally {
@@ -46,5 +51,5 @@ export function useSubmission(): Submission {
     (ended) => ended || clear(),
   )
   const told = computed(() => (field.value ? `${field.value}: ${problem.value}` : problem.value))
-  return { busy, problem, field, told, clear, send }
+  return { busy, problem, field, causes, told, clear, send }
 }

@@ -84,7 +84,7 @@ function follow(cluster: string): Shared {
   return {
     users: 0,
     all: computed(() => (list.state.pages.get(0) ?? []).map(namespaceOf).sort((one, other) => compareText(one.name, other.name))),
-    loaded: computed(() => list.state.phase !== 'loading'),
+    loaded: computed(() => list.state.loaded || list.state.phase === 'forbidden' || list.state.phase === 'failed'),
     close: () => list.close(),
   }
 }

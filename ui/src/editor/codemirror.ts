@@ -4,10 +4,13 @@ import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirro
 import { yaml } from '@codemirror/lang-yaml'
 import { bracketMatching, foldGutter, foldKeymap, HighlightStyle, indentUnit, syntaxHighlighting } from '@codemirror/language'
 import { unifiedMergeView } from '@codemirror/merge'
+import { setDiagnostics, type Diagnostic } from '@codemirror/lint'
 import { highlightSelectionMatches, searchKeymap } from '@codemirror/search'
 import { Compartment, EditorState, type Extension } from '@codemirror/state'
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
+
+import { placeOf } from '@/lib/yaml'
 
 import { schemaHelp, type SchemaSource, type Told } from './schema'
 
@@ -53,10 +56,18 @@ function common(label: string): Extension {
   ]
 }
 
+/** Something that the server found wrong with a field. */
+export interface Fault {
+  field: string
+  message: string
+}
+
 export interface Editor {
   setText: (text: string) => void
   setReadOnly: (on: boolean) => void
   focus: () => void
+  /** Marks faults where their fields are, and goes to the first. */
+  mark: (faults: Fault[]) => void
   destroy: () => void
 }
 
@@ -69,11 +80,12 @@ export function createEditor(
   help?: { schema: SchemaSource; tell: (problems: Told[]) => void },
 ): Editor {
   const writable = new Compartment()
+  let marked: { text: string; marks: Diagnostic[] } = { text: '', marks: [] }
   const mode = (on: boolean): Extension => [
     EditorState.readOnly.of(on),
     EditorView.editable.of(!on),
     on ? EditorView.contentAttributes.of({ tabindex: '0' }) : [],
-    !on && help ? schemaHelp(help.schema, help.tell) : [],
+    !on && help ? schemaHelp(help.schema, help.tell, (text) => (text === marked.text ? marked.marks : [])) : [],
   ]
   const view = new EditorView({
     parent,
@@ -98,6 +110,15 @@ export function createEditor(
     },
     setReadOnly: (on) => view.dispatch({ effects: writable.reconfigure(mode(on)) }),
     focus: () => view.focus(),
+    mark: (faults) => {
+      const now = view.state.doc.toString()
+      const marks = faults.map(({ field, message }) => ({ ...placeOf(now, field), severity: 'error' as const, message }))
+      // Shown at once, and by the next look at the same text, which may be under way.
+      marked = { text: now, marks }
+      view.dispatch(setDiagnostics(view.state, marks))
+      const first = Math.min(...marks.map((one) => one.from))
+      if (marks.length > 0) view.dispatch({ selection: { anchor: first }, scrollIntoView: true })
+    },
     destroy: () => view.destroy(),
   }
 }

@@ -64,7 +64,7 @@ export interface Told {
   message: string
 }
 
-function check(source: SchemaSource, tell: (problems: Told[]) => void) {
+function check(source: SchemaSource, tell: (problems: Told[]) => void, marked: (text: string) => Diagnostic[]) {
   return async (view: EditorView): Promise<Diagnostic[]> => {
     const text = view.state.doc.toString()
     const found = new Map<string, Definitions>()
@@ -79,7 +79,7 @@ function check(source: SchemaSource, tell: (problems: Told[]) => void) {
     // A text that was changed meanwhile is looked at again.
     if (view.state.doc.toString() !== text) return []
     tell(problems.map(({ from, message }) => ({ line: view.state.doc.lineAt(from).number, message })))
-    return problems
+    return [...problems, ...marked(text)]
   }
 }
 
@@ -92,11 +92,15 @@ const look = EditorView.theme({
   '.cm-diagnostic-warning': { borderLeftColor: 'var(--warn)' },
 })
 
-/** Help for who edits. */
-export function schemaHelp(source: SchemaSource, tell: (problems: Told[]) => void): Extension {
+/** Help for who edits; `marked` is what is known to be wrong with a text besides. */
+export function schemaHelp(
+  source: SchemaSource,
+  tell: (problems: Told[]) => void,
+  marked: (text: string) => Diagnostic[],
+): Extension {
   return [
     autocompletion({ override: [complete(source)], icons: false }),
-    linter(check(source, tell), { delay: REST }),
+    linter(check(source, tell, marked), { delay: REST }),
     lintGutter(),
     keymap.of(lintKeymap),
     look,

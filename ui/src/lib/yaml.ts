@@ -1,6 +1,6 @@
 /** Objects as YAML for people, and back. Loaded with the editor only. */
 
-import { parseAllDocuments, stringify } from 'yaml'
+import { isCollection, isPair, isScalar, parseAllDocuments, stringify, type Document, type Node } from 'yaml'
 
 import type { KubernetesObject } from '@/data/kubernetes/objects'
 
@@ -21,6 +21,34 @@ export function fromYaml(text: string): KubernetesObject[] {
     objects.push(value)
   }
   return objects
+}
+
+/**
+ * Where the field of a name such as `spec.containers[0].image` or `metadata.labels[a/b]` stands in a text of one document:
+ * as much of it as is there, so that what is missing is marked where it belongs. The whole text without any of it.
+ */
+export function placeOf(text: string, field: string): { from: number; to: number } {
+  const [document] = parseAllDocuments(text)
+  const whole = { from: 0, to: text.length }
+  if (!document || 'empty' in document) return whole
+  let node: unknown = (document as Document).contents
+  let place = whole
+  for (const step of stepsOf(field)) {
+    if (!isCollection(node)) break
+    const item: unknown = node.items.find((one, at) =>
+      isPair(one) ? isScalar(one.key) && String(one.key.value) === step : String(at) === step,
+    )
+    if (item === undefined) break
+    const at = isPair(item) ? item.key : item
+    node = isPair(item) ? item.value : item
+    const range = (at as Node).range
+    if (range) place = { from: range[0], to: range[1] }
+  }
+  return place
+}
+
+function stepsOf(field: string): string[] {
+  return [...field.matchAll(/\[([^\]]*)\]|[^.[\]]+/g)].map(([step, inBrackets]) => inBrackets ?? step)
 }
 
 /** Fields in the order people expect: the server's own are last. */

@@ -12,6 +12,29 @@ export const frame = {
     tryNow: 'Try now',
     unreachable: 'The server cannot be reached.',
   },
+  refusals: {
+    byStatus: {
+      400: 'The server did not understand the request.',
+      403: 'You may not do this.',
+      404: 'It is not there, or you may not see it.',
+      409: 'It has changed meanwhile.',
+      502: 'The server got no good answer from the cluster.',
+      503: 'This cannot be answered at the moment.',
+      504: 'The answer took too long. What you sent may have been done all the same.',
+    } as Record<number, string>,
+    clusterAway: 'The cluster cannot be reached: its agent is not connected.',
+    invalid: 'The server does not take it:',
+    other: (status: number) => `The server answered with error ${status}.`,
+    tooLarge: (limit: string | undefined) =>
+      `This is larger than the server takes${limit ? `: at most ${(Number(limit) / 1024 / 1024).toFixed(1).replace('.0', '')} MiB` : ''}.`,
+    tooMany: (seconds: number) => `Too many requests. Try again in ${many(seconds, 'second', 'seconds')}.`,
+    tooManyNow: 'Too many requests. Try again in a moment.',
+  },
+  waiting: {
+    cluster: (cluster: string, since: string) =>
+      `${cluster} cannot be reached${since ? ` since ${since}` : ''}: its agent is not connected. What belongs here comes as soon as it is.`,
+    server: 'The server cannot be reached. What belongs here comes as soon as it can.',
+  },
   common: {
     all: 'All',
     back: 'Back',
