@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// What part of all seats one identity is safe on: a quarter.
 const SHARE: usize = 4;
@@ -185,18 +185,21 @@ impl Drop for Seat {
     }
 }
 
-/// A socket that holds its seat.
+/// A socket that holds its seat, and ends when it has none: also as a WebSocket, when nobody else watches over it.
 #[derive(Debug)]
 pub(super) struct Seated<S> {
     stream: S,
-    _seat: Arc<Seat>,
+    seat: Arc<Seat>,
+    displaced: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl<S> Seated<S> {
-    pub(super) const fn new(stream: S, seat: Arc<Seat>) -> Self {
+    pub(super) fn new(stream: S, seat: Arc<Seat>) -> Self {
+        let displaced = Box::pin(seat.displaced.clone().cancelled_owned());
         Self {
             stream,
-            _seat: seat,
+            seat,
+            displaced,
         }
     }
 }
@@ -207,7 +210,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Seated<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let gone = || Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        if self.seat.displaced.is_cancelled() {
+            return gone();
+        }
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_pending() && self.displaced.as_mut().poll(context).is_ready() {
+            return gone();
+        }
+        read
     }
 }
 

@@ -155,3 +155,18 @@ async fn a_connection_that_became_another_holds_its_seat_until_it_is_closed() {
     drop((upgrade.await.unwrap(), client));
     asked(address, "/v3").await;
 }
+
+#[tokio::test]
+async fn a_connection_that_became_another_gives_way_beyond_the_share_of_its_owner() {
+    let (address, adas) = serving(4).await;
+    let _safe = asked(address, "/up").await;
+    let more = asked(address, "/up").await;
+    let _strangers = [asked(address, "/ping").await, asked(address, "/ping").await];
+    let upgrade = adas.upgraded.lock().pop().unwrap();
+    let mut upgraded = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
+    let reading = tokio::spawn(async move { upgraded.read(&mut [0; 8]).await });
+    let _newcomer = asked(address, "/ping").await;
+    let read = tokio::time::timeout(Duration::from_secs(30), reading).await;
+    read.expect("it stays open").unwrap().unwrap_err();
+    is_closed(more).await;
+}
