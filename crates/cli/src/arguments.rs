@@ -144,7 +144,7 @@ pub struct LoginArguments {
     /// File with the certificate authority of the server, PEM.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["insecure_skip_verify", "fingerprint"])]
     pub cacert: Option<PathBuf>,
-    /// Do not verify the server's certificate now: show its fingerprint, ask, and trust it from then on.
+    /// Do not verify the server's certificate now: show its fingerprint, ask if there is a terminal, and trust it from then on.
     #[arg(
         long = "insecure-skip-tls-verify",
         aliases = ["insecure-skip-verify", "skip-verify"],

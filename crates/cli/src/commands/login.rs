@@ -139,15 +139,17 @@ async fn establish_trust(
             terminal.complain(&format!("  valid    until {}", parsed.validity().not_after));
         }
         terminal.complain(&format!("  SHA-256  {fingerprint}"));
-        if !terminal.interactive() {
-            return Err(CliError::Usage(format!(
-                "there is no terminal to ask on; compare the fingerprint with the server's and give --fingerprint {fingerprint}"
-            )));
-        }
-        let answer = terminal.ask("Is this the server's certificate? [y/N]")?;
-        if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-            return Err(CliError::Usage(
-                "the certificate was not accepted".to_owned(),
+        // In a script the flag itself is the consent, as it is to the peer's `--skip-verify`; a person can compare.
+        if terminal.interactive() {
+            let answer = terminal.ask("Is this the server's certificate? [y/N]")?;
+            if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+                return Err(CliError::Usage(
+                    "the certificate was not accepted".to_owned(),
+                ));
+            }
+        } else {
+            terminal.complain(&format!(
+                "warning: it is trusted from now on without a question, as there is no terminal to ask on; --fingerprint {fingerprint} accepts no other"
             ));
         }
         context.fingerprint = Some(fingerprint.to_string());

@@ -121,10 +121,18 @@ async fn run(args: Args) -> Result<()> {
     if let Err(error) = active {
         anyhow::bail!("{error:#}\n{}", agents.report().await);
     }
+    // So that the commands below work as they stand: in a script, in any folder, and without trust in whoever answers.
+    let authority = data.join("ca.pem");
+    let pem = anonymous.get("/cacerts").await?.expect(200)?.body;
+    std::fs::write(&authority, pem).with_context(|| format!("write {}", authority.display()))?;
+    let drover = real::product("drover")?;
     println!(
-        "\nDrover is running.\n\n  URL       {url}\n  user      admin\n  password  {}\n\n  demo cluster  {id} (3 nodes, 20 pods)\n  data          {}\n\nTry, with the drover command from the same folder as the server:\n\n  drover login {url} --username admin --insecure-skip-tls-verify\n  drover clusters ls\n  drover kubectl --cluster demo get nodes\n\nCtrl-C ends everything; the next start finds its state.",
+        "\nDrover is running.\n\n  URL       {url}\n  user      admin\n  password  {}\n\n  demo cluster  {id} (3 nodes, 20 pods)\n  data          {}\n\nTry:\n\n  {drover} login {url} --username admin --password {} --cacert {}\n  {drover} clusters ls\n  {drover} kubectl --cluster demo get nodes\n\nCtrl-C ends everything; the next start finds its state.",
         args.password,
-        data.display()
+        data.display(),
+        args.password,
+        authority.display(),
+        drover = drover.display()
     );
     tokio::select! {
         signal = tokio::signal::ctrl_c() => signal.context("wait for Ctrl-C")?,

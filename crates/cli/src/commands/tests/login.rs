@@ -232,6 +232,28 @@ async fn a_fingerprint_is_asked_for_and_the_ca_kept_instead() {
 }
 
 #[tokio::test]
+async fn without_a_terminal_the_flag_is_the_consent_and_the_certificate_is_kept() {
+    let server = FakeServer::start().await;
+    server.hide_ca();
+    let mut user = User::new();
+    let url = server.url();
+    let line = ["login", &url, "--skip-verify", "--token", "token-abcde:key"];
+    let line = [line.as_slice(), &["--name", "x"]].concat();
+    user.run(&line).await.unwrap();
+    let shown = user.terminal.complaints.join("\n");
+    assert!(
+        shown.contains("warning: it is trusted from now on"),
+        "{shown}"
+    );
+    assert!(shown.contains(&server.fingerprint), "{shown}");
+    assert_eq!(
+        user.config()["contexts"]["x"]["fingerprint"],
+        server.fingerprint
+    );
+    user.run(&["clusters", "ls"]).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_pinned_fingerprint_needs_no_question_and_must_be_the_server_s() {
     let server = FakeServer::start().await;
     server.hide_ca();
