@@ -4,8 +4,9 @@
 //! holder's lease counts as expired when nothing of it changed for its
 //! duration on *our* clock, so that skewed clocks cannot make two leaders.
 //!
-//! Invariant: `on_lead` runs only between an acknowledged write of our
-//! identity and `LEASE` after the last one; its token is cancelled before.
+//! Invariant: where there may be rivals, `on_lead` runs only between an
+//! acknowledged write of our identity and `LEASE` after the last one; its
+//! token is cancelled before.
 
 use std::future::Future;
 use std::time::Duration;
@@ -32,6 +33,15 @@ const RENEW: Duration = Duration::from_secs(5);
 const GIVE_UP: Duration = Duration::from_secs(10);
 /// How often others look.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// Whether another process may stand for election.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rivals {
+    /// The store is shared.
+    MayBe,
+    /// The store is ours alone. A disk that takes longer than a lease lasts is no reason to begin all work anew.
+    None,
+}
 
 /// What to do about a lease as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +76,7 @@ fn step(lease: Option<&Lease>, identity: &str, unchanged: Duration) -> Step {
     }
 }
 
-/// Stands for election until shutdown; runs `on_lead` whenever elected.
+/// Stands for election among `rivals` until shutdown; runs `on_lead` whenever elected.
 ///
 /// The token given to `on_lead` is cancelled when leading ends; the next
 /// election waits until `on_lead` has returned. An identity that is the same
@@ -74,6 +84,7 @@ fn step(lease: Option<&Lease>, identity: &str, unchanged: Duration) -> Step {
 pub async fn run<F, Fut>(
     client: Client,
     identity: &str,
+    rivals: Rivals,
     clock: Clock,
     shutdown: CancellationToken,
     mut on_lead: F,
@@ -84,6 +95,7 @@ pub async fn run<F, Fut>(
     let election = Election {
         api: Api::namespaced(client, NAMESPACE),
         identity: identity.to_owned(),
+        rivals,
         clock,
     };
     while let Some(first) = election.wait(&shutdown).await {
@@ -111,6 +123,7 @@ pub async fn run<F, Fut>(
 struct Election {
     api: Api<Lease>,
     identity: String,
+    rivals: Rivals,
     clock: Clock,
 }
 
@@ -192,17 +205,30 @@ impl Election {
         }
     }
 
-    /// Renews until that fails for too long, another took over, or shutdown.
+    /// Renews until that fails for too long for `rivals`, another took over, or shutdown.
     async fn keep(&self, mut renewed: Instant, shutdown: &CancellationToken) {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep(RENEW) => {}
             }
-            let limit = renewed + GIVE_UP;
+            let limit = match self.rivals {
+                Rivals::MayBe => Some(renewed + GIVE_UP),
+                Rivals::None => None,
+            };
             loop {
                 let started = Instant::now();
-                match tokio::time::timeout_at(limit, self.renew()).await {
+                let renewal = async {
+                    match limit {
+                        Some(limit) => tokio::time::timeout_at(limit, self.renew()).await,
+                        None => Ok(self.renew().await),
+                    }
+                };
+                let renewal = tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    renewal = renewal => renewal,
+                };
+                match renewal {
                     Ok(Ok(true)) => {
                         renewed = started;
                         break;
@@ -213,7 +239,7 @@ impl Election {
                     }
                     Err(_) => return,
                 }
-                if Instant::now() + RETRY > limit {
+                if limit.is_some_and(|limit| Instant::now() + RETRY > limit) {
                     return;
                 }
                 tokio::time::sleep(RETRY).await;
@@ -257,45 +283,4 @@ impl Election {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn held(by: &str) -> Lease {
-        let spec = LeaseSpec {
-            holder_identity: Some(by.to_owned()),
-            lease_duration_seconds: Some(15),
-            lease_transitions: Some(3),
-            ..LeaseSpec::default()
-        };
-        Lease {
-            spec: Some(spec),
-            ..Lease::default()
-        }
-    }
-
-    #[test]
-    fn a_lease_of_another_is_taken_only_when_it_stood_still() {
-        assert_eq!(
-            step(Some(&held("b")), "a", Duration::from_secs(14)),
-            Step::Wait
-        );
-        assert_eq!(
-            step(Some(&held("b")), "a", Duration::from_secs(15)),
-            Step::Take { transitions: 4 }
-        );
-    }
-
-    #[test]
-    fn our_own_lease_is_renewed_at_once() {
-        assert_eq!(step(Some(&held("a")), "a", Duration::ZERO), Step::Renew);
-    }
-
-    #[test]
-    fn a_lease_given_back_or_missing_is_free() {
-        assert_eq!(
-            step(Some(&held("")), "a", Duration::ZERO),
-            Step::Take { transitions: 4 }
-        );
-        assert_eq!(step(None, "a", Duration::ZERO), Step::Create);
-    }
-}
+mod tests;

@@ -202,6 +202,10 @@ pub async fn run(
         Arc::new(downstream),
         drover_controllers::Config::system(),
     );
+    let rivals = match backend.shared {
+        Some(_) => leader::Rivals::MayBe,
+        None => leader::Rivals::None,
+    };
     tasks.spawn_graceful("controllers", {
         let (client, identity, clock, shutdown) = (
             client.clone(),
@@ -210,7 +214,7 @@ pub async fn run(
             shutdown.clone(),
         );
         async move {
-            leader::run(client, &identity, clock, shutdown, |leading| {
+            leader::run(client, &identity, rivals, clock, shutdown, |leading| {
                 let controllers = controllers.clone();
                 async move { controllers.run(leading).await }
             })

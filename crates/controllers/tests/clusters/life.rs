@@ -526,6 +526,7 @@ async fn two_candidates_never_lead_together() {
             drover_controllers::leader::run(
                 client,
                 identity,
+                drover_controllers::leader::Rivals::MayBe,
                 drover_auth::Clock::system(),
                 shutdown,
                 |token| {
