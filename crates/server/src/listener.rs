@@ -5,6 +5,7 @@
 //! connection.
 
 mod busy;
+mod heads;
 mod seats;
 
 use std::io;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use drover_auth::web::{self, Connection, Response};
 use drover_tunnel::{Gathered, ReadAhead};
 use http::header::EXPECT;
-use http::{Request, Version};
+use http::{Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -29,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use self::busy::Busy;
+use self::heads::Heads;
 use self::seats::{Seat, Seated, Seats};
 use crate::certificates::Certificates;
 use crate::lingering::Lingering;
@@ -68,6 +70,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
 pub(crate) struct Listeners<H> {
     handler: Arc<H>,
     seats: Seats,
+    heads: Heads,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -83,6 +86,7 @@ impl<H> Clone for Listeners<H> {
         Self {
             handler: Arc::clone(&self.handler),
             seats: self.seats.clone(),
+            heads: self.heads.clone(),
             tasks: self.tasks.clone(),
             shutdown: self.shutdown.clone(),
         }
@@ -119,6 +123,7 @@ impl<H: Handler> Listeners<H> {
         Self {
             handler,
             seats: Seats::new(connections),
+            heads: Heads::default(),
             tasks,
             shutdown,
         }
@@ -270,14 +275,19 @@ impl<H: Handler> Listeners<H> {
     {
         let (handler, tasks) = (self.handler, self.tasks);
         let busy = Busy::new();
-        let counted = busy.clone();
+        let (counted, heads) = (busy.clone(), self.heads.of_connection());
         let stream = Seated::new(stream, Arc::clone(&seat));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(connection);
+            let head = heads.add(&request);
             let request = with_body(request, &tasks);
             let (handler, running) = (Arc::clone(&handler), counted.begin());
             let seat = Arc::clone(&seat);
             async move {
+                let Some(_head) = head else {
+                    drop(request);
+                    return Ok(running.with(too_large_together()));
+                };
                 let answer = handler.handle(request).await;
                 if let Some(Owner(owner)) = answer.extensions().get() {
                     seat.belongs_to(owner);
@@ -338,6 +348,14 @@ impl Refusals {
         self.told = Some(Instant::now());
         Some(std::mem::take(&mut self.untold))
     }
+}
+
+/// Each head is as large as it may be, and all that wait for an answer are too large together.
+fn too_large_together() -> Response {
+    web::text(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "the headers of the requests that wait are too large together\n",
+    )
 }
 
 /// HTTP/2 ends one stream without harm to the others, and who asked before sending has sent nothing.
