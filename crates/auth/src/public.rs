@@ -22,6 +22,9 @@ use crate::Identity;
 use crate::logins::{Credentials, HandedOver, Logins, Purpose};
 use crate::web::{self, Actor, ApiError, Body, Connection, Request, Response, cookie};
 
+/// Largest body of a login, in bytes: names, a password, a public key. Anybody may send as many as they like.
+const LARGEST_LOGIN: usize = 16 << 10;
+
 const SCHEMAS: HeaderName = HeaderName::from_static("x-api-schemas");
 
 /// Cookies a logout makes the browser forget (recorded/http/12).
@@ -319,7 +322,7 @@ impl PublicApi {
 
 async fn read_login(parts: &Parts, body: Body) -> Result<LoginInput, ApiError> {
     // By way of an object: a list of values in the order of the fields is no login.
-    let fields: Map<String, Value> = web::read_json(&parts.headers, body).await?;
+    let fields: Map<String, Value> = web::read_json(&parts.headers, body, LARGEST_LOGIN).await?;
     // The error's own words would quote the value.
     serde_json::from_value(Value::Object(fields))
         .map_err(|_| ApiError::invalid_body("a field has the wrong type"))

@@ -256,7 +256,7 @@ async fn bad_bodies_are_unprocessable() {
             422
         );
     }
-    let huge = format!(r#"{{"username": "{}"}}"#, "x".repeat(web::MAX_BODY));
+    let huge = format!(r#"{{"username": "{}"}}"#, "x".repeat(LARGEST_LOGIN));
     assert_eq!(send(&auth, "POST", LOGIN, &huge).await.status, 413);
     let other = r#"{"type": "githubProvider", "code": "1"}"#;
     assert_eq!(

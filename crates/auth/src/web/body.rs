@@ -163,15 +163,16 @@ where
     Ok(whole.freeze())
 }
 
-/// Reads a body of at most [`MAX_BODY`] bytes as JSON. No body at all reads as `{}`, as the peer does.
+/// Reads a body of at most `limit` bytes as JSON. No body at all reads as `{}`, as the peer does.
 ///
 /// # Errors
 /// Those of [`read`], and 422 `InvalidBodyContent` saying where the JSON is wrong (never what it holds).
 pub async fn read_json<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: Body,
+    limit: usize,
 ) -> Result<T, ApiError> {
-    let bytes = read(headers, body, MAX_BODY).await?;
+    let bytes = read(headers, body, limit).await?;
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     serde_json::from_slice(bytes).map_err(|error| {
         ApiError::invalid_body(format!(

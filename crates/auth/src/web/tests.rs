@@ -86,7 +86,7 @@ async fn a_body_above_the_limit_is_refused_announced_or_not() {
 
 #[tokio::test]
 async fn malformed_json_is_named_without_quoting_it() {
-    let error = read_json::<Value>(&HeaderMap::new(), full("{\"password\": hunter2}"))
+    let error = read_json::<Value>(&HeaderMap::new(), full("{\"password\": hunter2}"), 100)
         .await
         .unwrap_err();
     assert_eq!(
@@ -95,7 +95,7 @@ async fn malformed_json_is_named_without_quoting_it() {
     );
     assert!(!error.message.contains("hunter2"));
     assert_eq!(
-        read_json::<Value>(&HeaderMap::new(), full(""))
+        read_json::<Value>(&HeaderMap::new(), full(""), 100)
             .await
             .unwrap(),
         json!({})
