@@ -65,3 +65,26 @@ test('a cluster that lost its agent shows it, on every page, and what is known s
   await expect(page.getByText('active').first()).toBeVisible({ timeout: 60_000 })
   await expect(away).toHaveCount(0)
 })
+
+test('a shell that was cut says so, and keeps what stood in it', async ({ visit, world }) => {
+  const page = await visit('/r/pods?ns=cattle-system')
+  await page
+    .getByRole('link', { name: /cattle-cluster-agent/ })
+    .first()
+    .click()
+  await page.getByRole('tab', { name: 'Shell' }).click()
+  const rows = page.locator('.xterm-rows')
+  await expect(rows).toContainText(/[$#>] *$/)
+  await page.keyboard.type('echo stood-$((40+2))\n')
+  await expect(rows).toContainText('stood-42')
+  await world.tell('agents stop')
+  await expect(page.getByText('The shell has ended: the connection was lost.')).toBeVisible({ timeout: 60_000 })
+  await expect(rows).toContainText('stood-42')
+  // It is told why there is none, too.
+  await page.getByRole('button', { name: 'Open again' }).click()
+  await expect(page.getByText('The shell has ended: The cluster cannot be reached')).toBeVisible()
+  await world.tell('agents start')
+  await expect(page.getByText('real cannot be reached')).toHaveCount(0, { timeout: 60_000 })
+  await page.getByRole('button', { name: 'Open again' }).click()
+  await expect(rows).toContainText(/stood-42[^]*[$#>] *$/)
+})

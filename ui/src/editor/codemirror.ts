@@ -31,6 +31,8 @@ const look = EditorView.theme({
   '.cm-deletedChunk .cm-deletedText, .cm-deletedText': {
     background: 'color-mix(in srgb, var(--bad) 30%, transparent) !important',
   },
+  // The colours of the language are too faint on those of the changes.
+  '.cm-changedText, .cm-changedText *, .cm-deletedChunk .cm-deletedText, .cm-deletedText *': { color: 'var(--text) !important' },
   '.cm-collapsedLines': { color: 'var(--muted)', background: 'var(--sunken)' },
 })
 
@@ -84,7 +86,8 @@ export function createEditor(
   const mode = (on: boolean): Extension => [
     EditorState.readOnly.of(on),
     EditorView.editable.of(!on),
-    on ? EditorView.contentAttributes.of({ tabindex: '0' }) : [],
+    // By which a keyboard scrolls it, also where the text itself is not known to take the focus.
+    EditorView.contentAttributes.of({ tabindex: '0' }),
     !on && help ? schemaHelp(help.schema, help.tell, (text) => (text === marked.text ? marked.marks : [])) : [],
   ]
   const view = new EditorView({

@@ -5,11 +5,14 @@ import '@xterm/xterm/css/xterm.css'
 import { FitAddon } from '@xterm/addon-fit'
 import { Terminal } from '@xterm/xterm'
 
-import { socketUrl } from '@/api/http'
+import { ApiError, fetchOk, messageOf, socketUrl } from '@/api/http'
 import { objectPath, PODS } from '@/data/kubernetes/objects'
+import { t } from '@/texts'
 
 /** Channels of the exec protocol (`v4.channel.k8s.io`, KEP-4006). */
 const [STDIN, STDOUT, STDERR, STATUS, RESIZE] = [0, 1, 2, 3, 4]
+/** A websocket that was closed in order (RFC 6455, 7.4.1). */
+const PLAIN_END = 1000
 const PROTOCOLS = ['v5.channel.k8s.io', 'v4.channel.k8s.io']
 /** Bytes that are sent at once: servers take no large messages, and people paste large texts. */
 const PIECE = 16 << 10
@@ -24,6 +27,8 @@ export interface Shell {
   focus: () => void
   /** Takes the colours of the page again, after its theme changed. */
   recolour: () => void
+  /** What stands in it, line by line. */
+  text: () => string
   close: () => void
 }
 
@@ -67,8 +72,17 @@ function colours(element: HTMLElement): { background: string; foreground: string
   return found
 }
 
-/** Opens the shell at `path` in `element`; `ended` hears why it is over, an empty text for a plain end. */
-export function openShell(element: HTMLElement, path: string, started: () => void, ended: (reason: string) => void): Shell {
+/**
+ * Opens the shell at `path` in `element`, below what stood in the one before; `ended` hears why it is over, an empty text for
+ * a plain end.
+ */
+export function openShell(
+  element: HTMLElement,
+  path: string,
+  before: string,
+  started: () => void,
+  ended: (reason: string) => void,
+): Shell {
   const terminal = new Terminal({
     fontFamily: getComputedStyle(element).getPropertyValue('--mono'),
     fontSize: 13,
@@ -80,9 +94,11 @@ export function openShell(element: HTMLElement, path: string, started: () => voi
   terminal.loadAddon(fit)
   terminal.open(element)
   fit.fit()
+  if (before) terminal.write(`${before.replaceAll('\n', '\r\n')}\r\n`)
   const socket = new WebSocket(socketUrl(path), PROTOCOLS)
   socket.binaryType = 'arraybuffer'
   let reason = ''
+  let wasOpen = false
 
   const send = (channel: number, text: string): void => {
     if (socket.readyState !== WebSocket.OPEN) return
@@ -103,6 +119,7 @@ export function openShell(element: HTMLElement, path: string, started: () => voi
   observer.observe(element)
   terminal.onData((text) => send(STDIN ?? 0, text))
   socket.addEventListener('open', () => {
+    wasOpen = true
     resize()
     started()
     terminal.focus()
@@ -113,9 +130,18 @@ export function openShell(element: HTMLElement, path: string, started: () => voi
     if (channel === STDOUT || channel === STDERR) terminal.write(frame.subarray(1))
     if (channel === STATUS) reason = failure(new TextDecoder().decode(frame.subarray(1)))
   })
-  socket.addEventListener('close', (event) => ended(reason || event.reason || (event.code === 1000 ? '' : `${event.code}`)))
+  socket.addEventListener('close', (event) => {
+    if (reason || event.reason || event.code === PLAIN_END) ended(reason || event.reason)
+    else if (wasOpen) ended(t.shell.lost)
+    else void whyNot(path).then(ended)
+  })
   return {
     focus: () => terminal.focus(),
+    text: () => {
+      const { active } = terminal.buffer
+      const lines = Array.from({ length: active.length }, (_, at) => active.getLine(at)?.translateToString(true) ?? '')
+      return lines.join('\n').trimEnd()
+    },
     recolour: () => (terminal.options.theme = colours(element)),
     close: () => {
       observer.disconnect()
@@ -123,6 +149,17 @@ export function openShell(element: HTMLElement, path: string, started: () => voi
       terminal.dispose()
     },
   }
+}
+
+/** Browsers do not tell why a websocket was refused; the same question without one is answered in words. */
+async function whyNot(path: string): Promise<string> {
+  try {
+    await fetchOk('GET', path)
+  } catch (error) {
+    // Who may is told that this takes a websocket.
+    if (!(error instanceof ApiError) || error.status !== 400) return messageOf(error)
+  }
+  return t.shell.refused
 }
 
 function failure(text: string): string {

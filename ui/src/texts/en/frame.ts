@@ -5,6 +5,7 @@ import { many } from './many'
 export const frame = {
   app: {
     away: (cluster: string) => `${cluster} cannot be reached: its agent is not connected. What you see may be old.`,
+    connection: 'Connection',
     lost: 'Connection to the server lost. Trying again; what you see may be old.',
     oldPage: 'This part of the page could not be loaded. The server may have been upgraded since the page was.',
     pageAway: 'The server cannot be reached, so that this page cannot be opened. What you see stays as it is.',
@@ -69,9 +70,11 @@ export const frame = {
     clusters: 'Clusters',
     configuration: 'Configuration',
     features: 'Features',
+    findCluster: 'Find a cluster',
     home: 'Drover, all clusters',
     keys: 'API keys',
     members: 'Members',
+    moreClusters: (count: number) => `and ${count} more: type a part of the name`,
     more: 'More',
     network: 'Network',
     nodes: 'Nodes',

@@ -304,7 +304,9 @@ export const objects = {
     hint: 'kubectl shell (Ctrl `)',
     kubectl: 'kubectl shell',
     kubectlIn: (cluster: string) => `kubectl shell in ${cluster}`,
+    lost: 'the connection was lost. What ran in it may have ended too.',
     open: 'Connected',
+    refused: 'it could not be opened.',
   },
   revisions: {
     between: 'What differs between them',
