@@ -29,6 +29,8 @@ pub(super) const SERVICES: Object = Object {
     namespaced: true,
     layout: Layout::Flat,
 };
+/// How often a Service is looked at anew when somebody else writes it at the same time.
+const N_TRIES: usize = 4;
 const SECRETS: Object = Object {
     kind: "Secret",
     resource: "secrets",
@@ -181,6 +183,28 @@ impl Inside<'_> {
 
     /// Makes a Service that an object owns, or changes it to what is wanted.
     async fn keep_service(
+        &self,
+        store: &Store,
+        owner: &Value,
+        name: &str,
+        spec: &Value,
+        marks: &Value,
+    ) -> Result<(), ApiError> {
+        let mut n_tries = 1;
+        loop {
+            let kept = self.put_service(store, owner, name, spec, marks).await;
+            match kept {
+                // The peer's agent makes the same Services as soon as it sees the object, and notes endpoints on them
+                // (`pkg/controllers/managementagent`, workload and endpoints).
+                Err(error) if error.status == StatusCode::CONFLICT && n_tries < N_TRIES => {
+                    n_tries += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn put_service(
         &self,
         store: &Store,
         owner: &Value,

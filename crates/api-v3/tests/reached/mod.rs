@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use drover_api_v3::{Api, Hooks, Parts, YamlImport};
 use drover_auth::web::ApiError;
@@ -11,15 +12,71 @@ use drover_testkit::embedded::{self, Pair};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::Request;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Service;
+use kube::api::PostParams;
 use serde_json::{Value, json};
 
 /// The cluster, reached with the user's name and virtual groups as the proxy would.
 #[derive(Clone)]
-pub(crate) struct Reach(Arc<Pair>);
+pub(crate) struct Reach(Arc<Pair>, Arc<AtomicBool>);
 
 impl Reach {
     pub(crate) fn whole(&self) -> kube::Client {
         self.0.cluster.client()
+    }
+
+    /// From now on the peer's agent makes the Services of workloads before anybody else can.
+    pub(crate) fn let_the_agent_be_first(&self) {
+        self.1.store(true, Ordering::Relaxed);
+    }
+
+    /// The same client, while the agent runs in the cluster.
+    fn beside_the_agent(&self, client: kube::Client) -> kube::Client {
+        let reach = self.clone();
+        let namespace = client.default_namespace().to_owned();
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let (reach, client) = (reach.clone(), client.clone());
+            async move {
+                let makes = request.method() == http::Method::POST
+                    && request.uri().path().ends_with("/services");
+                if makes && reach.1.load(Ordering::Relaxed) {
+                    reach.make_as_agent().await;
+                }
+                client.send(request).await
+            }
+        });
+        kube::Client::new(service, namespace)
+    }
+
+    /// The Service of the workload `mine:web`, with owner and annotations as the peer's agent writes them (v2.15.0).
+    async fn make_as_agent(&self) {
+        let workloads: kube::Api<Deployment> = kube::Api::namespaced(self.whole(), "mine");
+        let workload = workloads.get("web").await.expect("the workload");
+        let made = json!({
+            "metadata": {
+                "name": "web",
+                "annotations": {
+                    "field.cattle.io/targetWorkloadIds": r#"["deployment:mine:web"]"#,
+                    "workload.cattle.io/targetWorkloadIdNoop": "true",
+                    "workload.cattle.io/workloadPortBased": "true",
+                },
+                "labels": {"cattle.io/creator": "norman"},
+                "ownerReferences": [{
+                    "apiVersion": "apps/v1beta2", "kind": "deployment", "name": "web", "controller": true,
+                    "uid": workload.metadata.uid,
+                }],
+            },
+            "spec": {
+                "type": "ClusterIP",
+                "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 80}],
+                "selector": {"workload.user.cattle.io/workloadselector": "deployment-mine-web"},
+            },
+        });
+        let made: Service = serde_json::from_value(made).expect("a Service");
+        let services: kube::Api<Service> = kube::Api::namespaced(self.whole(), "mine");
+        let made = services.create(&PostParams::default(), &made).await;
+        made.expect("the agent is first");
     }
 }
 
@@ -34,7 +91,8 @@ impl Hooks for Reach {
     }
 
     fn cluster_client(&self, identity: &Identity, cluster: &str) -> Option<kube::Client> {
-        self.0.client_as(identity).filter(|_| cluster == "c-1")
+        let client = self.0.client_as(identity).filter(|_| cluster == "c-1")?;
+        Some(self.beside_the_agent(client))
     }
 
     fn cluster<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<kube::Client, ApiError>> {
@@ -62,7 +120,7 @@ impl World {
             ("p-1", project(json!({}))),
             ("p-2", project(json!({"limit": {"pods": "4"}}))),
         ];
-        let reach = Reach(Arc::new(Pair::start(&projects).await));
+        let reach = Reach(Arc::new(Pair::start(&projects).await), Arc::default());
         let (hub, auth) = (reach.0.hub.api.client(), &reach.0.hub.auth);
         let api = Api::new(Parts {
             client: hub.clone(),

@@ -91,6 +91,20 @@ async fn services_of_others_are_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_that_the_peers_agent_makes_at_the_same_time_are_the_workloads() {
+    let world = World::start().await;
+    world.reach.let_the_agent_be_first();
+    let made = make(&world, "member", "workloads", web(&http())).await;
+    let list = get(&world, "services").await;
+    assert_eq!(names(&list), ["mine:web"]);
+    let owners = &list["data"][0]["ownerReferences"];
+    assert_eq!(owners.as_array().map(Vec::len), Some(1), "{owners}");
+    assert_eq!(owners[0]["uid"], made["uuid"]);
+    // By this version the owner takes it along; the agent's is no longer served.
+    assert_eq!(owners[0]["apiVersion"], "apps/v1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_not_make_services_gets_none() {
     let world = World::start().await;
     let roles: kube::Api<ClusterRole> = kube::Api::all(world.reach.whole());
