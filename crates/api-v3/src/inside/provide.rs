@@ -29,7 +29,7 @@ pub(super) const SERVICES: Object = Object {
     namespaced: true,
     layout: Layout::Flat,
 };
-/// How often a Service is looked at anew when somebody else writes it at the same time.
+/// How often something is looked at anew when somebody else writes it at the same time.
 const N_TRIES: usize = 4;
 const SECRETS: Object = Object {
     kind: "Secret",
@@ -126,7 +126,13 @@ impl Inside<'_> {
                 remove_services(&store, object, gone.collect()).await
             }
             (None, Some(Form::Service | Form::DnsRecord)) => {
-                keep_addresses(&store, before, object).await
+                let mut n_tries = 0;
+                loop {
+                    let kept = keep_addresses(&store, before, object).await;
+                    if let Some(kept) = settled(kept, &mut n_tries) {
+                        return kept;
+                    }
+                }
             }
             (None, Some(Form::Autoscaler) | None) => Ok(()),
         }
@@ -190,16 +196,11 @@ impl Inside<'_> {
         spec: &Value,
         marks: &Value,
     ) -> Result<(), ApiError> {
-        let mut n_tries = 1;
+        let mut n_tries = 0;
         loop {
             let kept = self.put_service(store, owner, name, spec, marks).await;
-            match kept {
-                // The peer's agent makes the same Services as soon as it sees the object, and notes endpoints on them
-                // (`pkg/controllers/managementagent`, workload and endpoints).
-                Err(error) if error.status == StatusCode::CONFLICT && n_tries < N_TRIES => {
-                    n_tries += 1;
-                }
-                done => return done,
+            if let Some(kept) = settled(kept, &mut n_tries) {
+                return kept;
             }
         }
     }
@@ -283,6 +284,17 @@ impl Inside<'_> {
             tracing::error!(resource = self.object.resource, %name, %error, "an object made in vain could not be removed");
         }
     }
+}
+
+/// The outcome of a write, or none if it is to be done anew: the peer's agent writes the same objects as soon as it sees
+/// what they are for (`pkg/controllers/managementagent`), and what it made or marked in between is looked at anew.
+fn settled(outcome: Result<(), ApiError>, n_tries: &mut usize) -> Option<Result<(), ApiError>> {
+    *n_tries += 1;
+    let crossed = |error: &ApiError| error.status == StatusCode::CONFLICT;
+    if outcome.as_ref().is_err_and(crossed) && *n_tries < N_TRIES {
+        return None;
+    }
+    Some(outcome)
 }
 
 fn is_owned(object: &Value, owner: &Value) -> bool {

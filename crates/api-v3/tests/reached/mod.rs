@@ -13,7 +13,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::Request;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Endpoints, Service};
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ impl Reach {
         self.0.cluster.client()
     }
 
-    /// From now on the peer's agent makes the Services of workloads before anybody else can.
+    /// From now on the peer's agent makes Services of workloads and Endpoints of names before anybody else can.
     pub(crate) fn let_the_agent_be_first(&self) {
         self.1.store(true, Ordering::Relaxed);
     }
@@ -38,10 +38,15 @@ impl Reach {
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
             let (reach, client) = (reach.clone(), client.clone());
             async move {
-                let makes = request.method() == http::Method::POST
-                    && request.uri().path().ends_with("/services");
-                if makes && reach.1.load(Ordering::Relaxed) {
-                    reach.make_as_agent().await;
+                if request.method() == http::Method::POST && reach.1.load(Ordering::Relaxed) {
+                    let path = request.uri().path();
+                    let (services, endpoints) =
+                        (path.ends_with("/services"), path.ends_with("/endpoints"));
+                    if services {
+                        reach.make_service_as_agent().await;
+                    } else if endpoints {
+                        reach.make_endpoints_as_agent().await;
+                    }
                 }
                 client.send(request).await
             }
@@ -50,9 +55,12 @@ impl Reach {
     }
 
     /// The Service of the workload `mine:web`, with owner and annotations as the peer's agent writes them (v2.15.0).
-    async fn make_as_agent(&self) {
+    async fn make_service_as_agent(&self) {
         let workloads: kube::Api<Deployment> = kube::Api::namespaced(self.whole(), "mine");
-        let workload = workloads.get("web").await.expect("the workload");
+        // Names have Services too, which are no business of the agent's.
+        let Some(workload) = workloads.get_opt("web").await.expect("the cluster answers") else {
+            return;
+        };
         let made = json!({
             "metadata": {
                 "name": "web",
@@ -76,6 +84,25 @@ impl Reach {
         let made: Service = serde_json::from_value(made).expect("a Service");
         let services: kube::Api<Service> = kube::Api::namespaced(self.whole(), "mine");
         let made = services.create(&PostParams::default(), &made).await;
+        made.expect("the agent is first");
+    }
+
+    /// The Endpoints of the name `mine:addr`, as the peer's agent writes them (v2.15.0).
+    async fn make_endpoints_as_agent(&self) {
+        let services: kube::Api<Service> = kube::Api::namespaced(self.whole(), "mine");
+        let service = services.get("addr").await.expect("the name's Service");
+        let made = json!({
+            "metadata": {
+                "name": "addr",
+                "ownerReferences": [{
+                    "apiVersion": "v1", "kind": "Service", "name": "addr", "controller": true, "uid": service.metadata.uid,
+                }],
+            },
+            "subsets": [{"addresses": [{"ip": "10.1.2.3"}], "ports": [{"port": 42, "protocol": "TCP"}]}],
+        });
+        let made: Endpoints = serde_json::from_value(made).expect("Endpoints");
+        let endpoints: kube::Api<Endpoints> = kube::Api::namespaced(self.whole(), "mine");
+        let made = endpoints.create(&PostParams::default(), &made).await;
         made.expect("the agent is first");
     }
 }

@@ -198,3 +198,17 @@ async fn services_lead_to_several_workloads_and_names_to_other_names() {
     );
     assert_eq!(shown["targetWorkloadIds"], both);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_that_the_peers_agent_makes_at_the_same_time_are_the_names() {
+    let world = World::start().await;
+    world.reach.let_the_agent_be_first();
+    let body = json!({"name": "addr", "namespaceId": "mine", "ipAddresses": ["10.1.2.3"]});
+    make(&world, "owner", "dnsRecords", body).await;
+    let endpoints: kube::Api<Endpoints> = kube::Api::namespaced(world.reach.whole(), "mine");
+    let made = endpoints.get("addr").await.expect("they are there");
+    let of_the_name = made.metadata.owner_references.unwrap_or_default();
+    assert_eq!(of_the_name[0].kind, "Service");
+    let subsets = serde_json::to_value(made.subsets).expect("JSON");
+    assert_eq!(subsets[0]["addresses"][0]["ip"], "10.1.2.3");
+}
