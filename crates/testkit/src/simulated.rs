@@ -170,6 +170,10 @@ async fn serve(listener: TcpListener, acceptor: tokio_rustls::TlsAcceptor, serve
         let Ok((stream, remote)) = accepted else {
             continue;
         };
+        // As kube-apiserver does: else what follows a handshake waits for the client's delayed acknowledgement.
+        if stream.set_nodelay(true).is_err() {
+            continue;
+        }
         let (acceptor, server) = (acceptor.clone(), server.clone());
         connections.spawn(async move {
             let stream = match acceptor.accept(stream).await {
