@@ -344,11 +344,7 @@ impl Controller for AgentDeploy {
             return Ok(None);
         };
         let plan = outdated::reconcile(&cluster, &*self.settings.read().await?);
-        let hub = Sites {
-            hub: self.client.clone(),
-            cluster: None,
-        };
-        hub.execute(&plan).await?;
+        Sites::hub(&self.client).execute(&plan).await?;
         let facts = self.board.get(id);
         if !facts.is_usable() || facts.inventory.is_none() {
             return Ok(None);

@@ -10,6 +10,7 @@ import { Compartment, EditorState, type Extension } from '@codemirror/state'
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 
+import type { Cause } from '@/api/http'
 import { placeOf } from '@/lib/yaml'
 
 import { schemaHelp, type SchemaSource, type Told } from './schema'
@@ -58,18 +59,12 @@ function common(label: string): Extension {
   ]
 }
 
-/** Something that the server found wrong with a field. */
-export interface Fault {
-  field: string
-  message: string
-}
-
 export interface Editor {
   setText: (text: string) => void
   setReadOnly: (on: boolean) => void
   focus: () => void
   /** Marks faults where their fields are, and goes to the first. */
-  mark: (faults: Fault[]) => void
+  mark: (faults: Cause[]) => void
   destroy: () => void
 }
 

@@ -29,8 +29,6 @@ pub(super) const SERVICES: Object = Object {
     namespaced: true,
     layout: Layout::Flat,
 };
-/// How often something is looked at anew when somebody else writes it at the same time.
-const N_TRIES: usize = 4;
 const SECRETS: Object = Object {
     kind: "Secret",
     resource: "secrets",
@@ -43,6 +41,9 @@ const ENDPOINTS: Object = Object {
     namespaced: true,
     layout: Layout::Flat,
 };
+
+/// How often something is looked at anew when somebody else writes it at the same time.
+const N_TRIES: usize = 4;
 
 impl Inside<'_> {
     /// Names the Secrets with which a new image can be pulled, as far as the caller may see them.
@@ -126,13 +127,7 @@ impl Inside<'_> {
                 remove_services(&store, object, gone.collect()).await
             }
             (None, Some(Form::Service | Form::DnsRecord)) => {
-                let mut n_tries = 0;
-                loop {
-                    let kept = keep_addresses(&store, before, object).await;
-                    if let Some(kept) = settled(kept, &mut n_tries) {
-                        return kept;
-                    }
-                }
+                until_settled(|| keep_addresses(&store, before, object)).await
             }
             (None, Some(Form::Autoscaler) | None) => Ok(()),
         }
@@ -196,13 +191,7 @@ impl Inside<'_> {
         spec: &Value,
         marks: &Value,
     ) -> Result<(), ApiError> {
-        let mut n_tries = 0;
-        loop {
-            let kept = self.put_service(store, owner, name, spec, marks).await;
-            if let Some(kept) = settled(kept, &mut n_tries) {
-                return kept;
-            }
-        }
+        until_settled(|| self.put_service(store, owner, name, spec, marks)).await
     }
 
     async fn put_service(
@@ -286,15 +275,20 @@ impl Inside<'_> {
     }
 }
 
-/// The outcome of a write, or none if it is to be done anew: the peer's agent writes the same objects as soon as it sees
-/// what they are for (`pkg/controllers/managementagent`), and what it made or marked in between is looked at anew.
-fn settled(outcome: Result<(), ApiError>, n_tries: &mut usize) -> Option<Result<(), ApiError>> {
-    *n_tries += 1;
-    let crossed = |error: &ApiError| error.status == StatusCode::CONFLICT;
-    if outcome.as_ref().is_err_and(crossed) && *n_tries < N_TRIES {
-        return None;
+/// The outcome of a write that is done anew when somebody else wrote the same at the same time: the peer's agent does, as
+/// soon as it sees what it is for (`pkg/controllers/managementagent`), and what it made or marked is looked at anew.
+async fn until_settled<F>(write: impl Fn() -> F) -> Result<(), ApiError>
+where
+    F: Future<Output = Result<(), ApiError>>,
+{
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match write().await {
+            Err(error) if error.status == StatusCode::CONFLICT && attempt < N_TRIES => {}
+            other => return other,
+        }
     }
-    Some(outcome)
 }
 
 fn is_owned(object: &Value, owner: &Value) -> bool {

@@ -30,14 +30,13 @@ pub(super) fn reconcile(cluster: &Cluster, settings: &Settings) -> Plan {
         return plan;
     }
     let text = serde_json::to_string(&outdated).expect("texts and flags are JSON");
-    plan.actions.push(Action::Patch {
-        site: Site::Hub,
-        target: Reference::new::<Cluster>(None, id),
-        subresource: None,
-        patch: json!({"metadata": {
+    plan.actions.push(Action::patch(
+        Site::Hub,
+        Reference::new::<Cluster>(None, id),
+        json!({"metadata": {
             "resourceVersion": meta.resource_version, "annotations": {ANNOTATION: text},
         }}),
-    });
+    ));
     plan
 }
 
