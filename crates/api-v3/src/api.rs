@@ -40,9 +40,6 @@ use crate::target::{RootOf, Target, locate};
 use crate::urls::Urls;
 use objects::Asked;
 
-/// How often a change is tried again when somebody else was faster.
-const ATTEMPTS: usize = 5;
-
 /// What the API is made of.
 pub struct Parts {
     /// The management cluster.

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::api::read;
 use crate::call::{Call, Item, split_id};
 use crate::collection::{Collection, Extent};
+use crate::crossed::until_settled;
 use crate::encode::Writer;
 use crate::kinds::{self, namespace, quota};
 use crate::mapping::{self, Merge, Reveal};
@@ -21,9 +22,6 @@ use crate::store::Store;
 use crate::summary::{Fresh, summarize};
 use crate::target::Context;
 use crate::validate::{self, Operation};
-
-/// How often a change is tried again when somebody else was faster.
-const ATTEMPTS: usize = 5;
 
 /// One request into a cluster.
 struct Inside<'a> {
@@ -272,18 +270,12 @@ impl Inside<'_> {
         id: &str,
         change: impl Fn(&mut Value) -> Result<(), ApiError>,
     ) -> Result<Value, ApiError> {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
+        until_settled(|| async {
             let mut object = self.get(id).await?;
             change(&mut object)?;
-            match self.store.replace(self.object, &object).await {
-                Err(error) if error.status == StatusCode::CONFLICT && attempt < ATTEMPTS => {
-                    tracing::debug!(attempt, "somebody else changed it first, trying again");
-                }
-                other => return other,
-            }
-        }
+            self.store.replace(self.object, &object).await
+        })
+        .await
     }
 
     /// Removes an object; gives what is left of it while it goes.

@@ -24,9 +24,6 @@ use crate::schema::{Base, Layout, Object, Type, Workload};
 use crate::store::Store;
 use crate::target::Context;
 
-/// How often a change is tried again when somebody else was faster.
-const ATTEMPTS: usize = 5;
-
 mod aim;
 mod change;
 mod provide;

@@ -10,6 +10,7 @@ mod api;
 mod call;
 mod collection;
 mod credentials;
+mod crossed;
 mod declare;
 mod downstream;
 mod inside;

@@ -15,11 +15,12 @@ use drover_types::management::{GROUP, api_version};
 use drover_types::names::CREATOR_LABEL;
 use drover_types::provisioning::GROUP as PROVISIONING;
 use futures::future::BoxFuture;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method};
 use serde_json::{Map, Value, json};
 
-use super::{ATTEMPTS, Api, write};
+use super::{Api, write};
 use crate::call::{Call, not_found};
+use crate::crossed::until_settled;
 use crate::kinds;
 use crate::mapping::{self, Merge};
 use crate::query::Query;
@@ -256,27 +257,17 @@ impl Asked<'_> {
     ) -> Result<Written, ApiError> {
         let query = as_dry(self.query);
         let at = (self.place.namespace, Some(self.place.name));
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
+        until_settled(|| async {
             let current = self.current(kind, object).await?;
             let would = self
                 .store()
                 .write(Method::PATCH, object, at, &query, (media_type, patch))
                 .await?;
             let (would, warnings) = read_at(would, &current)?;
-            match self.replace(kind, object, current, would).await {
-                Ok(written) => return Ok(warned(written, warnings)),
-                Err(error) if error.status == StatusCode::CONFLICT && attempt < ATTEMPTS => {
-                    tracing::debug!(
-                        resource = object.resource,
-                        attempt,
-                        "somebody else changed it first, patching again"
-                    );
-                }
-                Err(error) => return Err(error),
-            }
-        }
+            let written = self.replace(kind, object, current, would).await?;
+            Ok(warned(written, warnings))
+        })
+        .await
     }
 
     async fn delete(

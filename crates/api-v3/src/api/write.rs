@@ -5,9 +5,9 @@ use drover_types::names::{CREATOR_ANNOTATION, CREATOR_LABEL, CREATOR_NORMAN};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::ATTEMPTS;
 use super::objects::locate_object;
 use crate::call::{Call, Item, not_found};
+use crate::crossed::until_settled;
 use crate::encode::Writer;
 use crate::kinds::{self, Draft};
 use crate::mapping::{self, Merge, Reveal};
@@ -110,9 +110,7 @@ pub(super) async fn update(
     } else {
         Merge::Keep
     };
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
+    let updated = until_settled(|| async {
         let mut current = call
             .store()
             .find(object, namespace, name)
@@ -130,22 +128,12 @@ pub(super) async fn update(
         let mut fields = fields.clone();
         kinds::before_update(call, kind, &current, &mut fields).await?;
         mapping::apply(call.registry(), kind, &mut current, &fields, merge);
-        match call.store().replace(object, &current).await {
-            Ok(updated) => {
-                note(call, object, id, "updated");
-                kinds::after_update(call, kind, &updated).await;
-                return present_one(call, kind, updated, Reveal::No).await;
-            }
-            Err(error) if error.status == StatusCode::CONFLICT && attempt < ATTEMPTS => {
-                tracing::debug!(
-                    resource = object.resource,
-                    attempt,
-                    "somebody else changed it first, trying again"
-                );
-            }
-            Err(error) => return Err(error),
-        }
-    }
+        call.store().replace(object, &current).await
+    })
+    .await?;
+    note(call, object, id, "updated");
+    kinds::after_update(call, kind, &updated).await;
+    present_one(call, kind, updated, Reveal::No).await
 }
 
 pub(super) async fn delete(

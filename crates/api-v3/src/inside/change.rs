@@ -4,11 +4,11 @@ use drover_auth::web::ApiError;
 use drover_types::names::{
     CREATOR_ANNOTATION, CREATOR_LABEL, CREATOR_NORMAN, DESCRIPTION_ANNOTATION,
 };
-use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{ATTEMPTS, Inside, Place};
+use super::{Inside, Place};
 use crate::call::Item;
+use crate::crossed::until_settled;
 use crate::kinds::{cluster, form, secret, text};
 use crate::mapping::{self, Merge, Reveal};
 use crate::schema::Base;
@@ -128,26 +128,19 @@ impl Inside<'_> {
         } else {
             Merge::Keep
         };
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
+        let (before, updated) = until_settled(|| async {
             let before = self.get(id, "update").await?;
             let mut object = before.clone();
             self.apply(&mut object, &fields, merge)?;
             self.write(&mut object, &fields, Operation::Update)?;
             self.aim(&mut object).await?;
             self.find_pull_secrets(Some(&before), &mut object).await?;
-            match self.store.replace(self.object, &object).await {
-                Err(error) if error.status == StatusCode::CONFLICT && attempt < ATTEMPTS => {
-                    tracing::debug!(attempt, "somebody else changed it first, trying again");
-                }
-                other => {
-                    let updated = other?;
-                    self.provide(Some(&before), &updated).await?;
-                    return Ok(self.item(&updated, Reveal::No));
-                }
-            }
-        }
+            let updated = self.store.replace(self.object, &object).await?;
+            Ok((before, updated))
+        })
+        .await?;
+        self.provide(Some(&before), &updated).await?;
+        Ok(self.item(&updated, Reveal::No))
     }
 
     /// Removes an object; gives what is left of it while it goes.

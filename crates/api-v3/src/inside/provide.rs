@@ -12,6 +12,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Inside, Place, permitted};
+use crate::crossed::until_settled;
 use crate::kinds::form::{ingress, service};
 use crate::kinds::workload::registries;
 use crate::kinds::workload::services::{Wanted, wanted};
@@ -41,9 +42,6 @@ const ENDPOINTS: Object = Object {
     namespaced: true,
     layout: Layout::Flat,
 };
-
-/// How often something is looked at anew when somebody else writes it at the same time.
-const N_TRIES: usize = 4;
 
 impl Inside<'_> {
     /// Names the Secrets with which a new image can be pulled, as far as the caller may see them.
@@ -271,22 +269,6 @@ impl Inside<'_> {
         let (namespace, name) = (mapping::namespace(object), mapping::name(object));
         if let Err(error) = self.store.delete(self.object, namespace, name).await {
             tracing::error!(resource = self.object.resource, %name, %error, "an object made in vain could not be removed");
-        }
-    }
-}
-
-/// The outcome of a write that is done anew when somebody else wrote the same at the same time: the peer's agent does, as
-/// soon as it sees what it is for (`pkg/controllers/managementagent`), and what it made or marked is looked at anew.
-async fn until_settled<F>(write: impl Fn() -> F) -> Result<(), ApiError>
-where
-    F: Future<Output = Result<(), ApiError>>,
-{
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        match write().await {
-            Err(error) if error.status == StatusCode::CONFLICT && attempt < N_TRIES => {}
-            other => return other,
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use drover_auth::web::ApiError;
 use futures::future::try_join_all;
-use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{ATTEMPTS, Inside};
+use super::Inside;
 use crate::call::Item;
+use crate::crossed::until_settled;
 use crate::kinds::{self, text, workload};
 use crate::mapping::{self, Reveal};
 use crate::schema::Workload;
@@ -95,9 +95,7 @@ impl<'a> Inside<'a> {
         let Some(workload) = self.kind.workload.filter(|_| known) else {
             return Err(kinds::unknown_action(action));
         };
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
+        until_settled(|| async {
             let mut object = self.get(id, "update").await?;
             match action {
                 "pause" => pause(&mut object, true)?,
@@ -105,13 +103,9 @@ impl<'a> Inside<'a> {
                 "rollback" => self.roll_back(&mut object, input).await?,
                 _ => workload::redeploy(workload, &mut object, self.call.now),
             }
-            match self.store.replace(self.object, &object).await {
-                Err(error) if error.status == StatusCode::CONFLICT && attempt < ATTEMPTS => {
-                    tracing::debug!(attempt, "somebody else changed it first, trying again");
-                }
-                done => return done.map(drop),
-            }
-        }
+            self.store.replace(self.object, &object).await.map(drop)
+        })
+        .await
     }
 
     async fn roll_back(

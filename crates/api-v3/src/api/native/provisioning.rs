@@ -9,12 +9,11 @@ use drover_auth::web::ApiError;
 use drover_types::management::GROUP as MANAGEMENT;
 use drover_types::names::{CREATOR_ANNOTATION, LOCAL_CLUSTER};
 use drover_types::provisioning::{GROUP, VERSION};
-use http::{Method, StatusCode};
+use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{
-    ATTEMPTS, Asked, JSON, as_dry, deletion, encoded, fields, metadata_text, read_at, warned,
-};
+use super::{Asked, JSON, as_dry, deletion, encoded, fields, metadata_text, read_at, warned};
+use crate::crossed::until_settled;
 use crate::kinds::cluster;
 use crate::mapping::merge_metadata;
 use crate::schema::{Layout, Object};
@@ -43,20 +42,16 @@ pub(super) async fn write(asked: &Asked<'_>, change: Change) -> Result<Written, 
         }
         Change::Patch { media_type, patch } => {
             let query = as_dry(asked.query);
-            let mut attempt = 0;
-            loop {
-                attempt += 1;
+            until_settled(|| async {
                 let current = current(asked, &store, &["update", "patch"]).await?;
                 let would = store
                     .write(Method::PATCH, OBJECT, at, &query, (&media_type, &patch))
                     .await?;
                 let (would, warnings) = read_at(would, &current)?;
-                match replace(asked, &store, current, would).await {
-                    Ok(written) => return Ok(warned(written, warnings)),
-                    Err(error) if error.status == StatusCode::CONFLICT && attempt < ATTEMPTS => {}
-                    Err(error) => return Err(error),
-                }
-            }
+                let written = replace(asked, &store, current, would).await?;
+                Ok(warned(written, warnings))
+            })
+            .await
         }
         Change::Delete(options) => {
             let current = current(asked, &store, &["delete"]).await?;
