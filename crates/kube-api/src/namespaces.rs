@@ -1,11 +1,13 @@
 //! Namespaces: the four that always exist, their life, and the emptying of those that go.
 //!
-//! Owns the namespace strategy, the admission of creates by the state of their namespace, and the task that deletes the
+//! Owns the strategies of namespaces, the admission of creates by the state of their namespace, and the task that deletes the
 //! contents of a terminating namespace and then its `kubernetes` finalizer.
 //!
 //! Invariant: an object is created only in a namespace that exists and is not terminating, as this server saw it at
 //! the create; what slips in while the mark is being written is found by the emptying, which repeats until nothing is
 //! left.
+
+mod strategies;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,18 +16,18 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::builtin::nodes;
 use crate::clock::seconds;
-use crate::registry::{NameRule, Registry, Resource, StatusOnly, Strategy, Subresource, keep};
+use crate::registry::{Registry, Resource, StatusOnly, Subresource};
 use crate::rest::delete::{self, delete as delete_object};
-use crate::rest::object::{is_deleting, meta, metadata_mut, strings};
+use crate::rest::object::{is_deleting, meta};
 use crate::rest::options::{Propagation, WriteOptions};
 use crate::rest::read::show;
 use crate::rest::write::{Target, amend, create};
 use crate::rest::{Api, Context};
-use crate::status::{FieldError, StatusError};
+use crate::status::StatusError;
 use crate::store::{Key, Range};
 use crate::watch::{Followed, follow};
+use strategies::{Finalize, NamespaceStrategy, Status, spec_finalizers};
 
 /// The table of namespaces in the store.
 const TABLE: &str = "/namespaces";
@@ -33,197 +35,8 @@ const TABLE: &str = "/namespaces";
 /// Made at start, as kube-apiserver's `systemnamespaces` controller makes them.
 const ALWAYS: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
-/// These cannot be deleted (apiserver `pkg/admission/plugin/namespace/lifecycle`).
-const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
-
 /// How long to wait before looking again at a namespace that something holds.
 const AGAIN: Duration = Duration::from_secs(2);
-
-#[derive(Debug)]
-struct NamespaceStrategy;
-
-impl Strategy for NamespaceStrategy {
-    fn name_rule(&self) -> NameRule {
-        NameRule::Label
-    }
-
-    fn prepare_for_create(
-        &self,
-        _api: &Api,
-        _resource: &Resource,
-        _cx: &Context,
-        object: &mut Value,
-    ) {
-        object["status"] = json!({"phase": "Active"});
-        let mut finalizers = spec_finalizers(object);
-        if !finalizers.iter().any(|finalizer| finalizer == "kubernetes") {
-            finalizers.push("kubernetes".to_owned());
-        }
-        object["spec"] = json!({"finalizers": finalizers});
-    }
-
-    fn prepare_for_update(
-        &self,
-        _api: &Api,
-        _resource: &Resource,
-        _cx: &Context,
-        new: &mut Value,
-        old: &Value,
-    ) {
-        keep(new, old, "status");
-        keep(new, old, "spec");
-    }
-
-    fn default(&self, object: &mut Value) {
-        crate::builtin::conform("v1", "Namespace", object);
-        let name = meta(object, "name").to_owned();
-        if name.is_empty() {
-            return;
-        }
-        let metadata = metadata_mut(object);
-        if !metadata.get("labels").is_some_and(Value::is_object) {
-            metadata.insert("labels".to_owned(), json!({}));
-        }
-        metadata["labels"]["kubernetes.io/metadata.name"] = name.into();
-    }
-
-    fn has_generation(&self, _resource: &Resource) -> bool {
-        false
-    }
-
-    fn bumps_generation(&self, _resource: &Resource, _new: &Value, _old: &Value) -> bool {
-        false
-    }
-
-    fn validate_create(&self, _api: &Api, _cx: &Context, object: &Value) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        nodes::namespace_finalizers(object, nodes::Finalizers::OfNew, &mut errors);
-        errors
-    }
-
-    fn validate_update(
-        &self,
-        _api: &Api,
-        _cx: &Context,
-        _new: &Value,
-        _old: &Value,
-    ) -> Vec<FieldError> {
-        Vec::new()
-    }
-
-    fn before_delete(
-        &self,
-        _api: &Api,
-        _cx: &Context,
-        object: &mut Value,
-    ) -> Result<(), StatusError> {
-        let name = meta(object, "name").to_owned();
-        if IMMORTAL.contains(&name.as_str()) {
-            return Err(StatusError::forbidden(
-                "",
-                "namespaces",
-                &name,
-                "this namespace may not be deleted",
-            ));
-        }
-        if !spec_finalizers(object).is_empty() {
-            object["status"]["phase"] = "Terminating".into();
-        }
-        Ok(())
-    }
-
-    fn holds_deletion(&self, object: &Value) -> bool {
-        !spec_finalizers(object).is_empty()
-    }
-}
-
-/// `namespaces/finalize`: changes `spec.finalizers` only.
-#[derive(Debug)]
-struct Finalize;
-
-impl Strategy for Finalize {
-    fn prepare_for_update(
-        &self,
-        _api: &Api,
-        _resource: &Resource,
-        _cx: &Context,
-        new: &mut Value,
-        old: &Value,
-    ) {
-        let finalizers = spec_finalizers(new);
-        *new = old.clone();
-        new["spec"] = if finalizers.is_empty() {
-            json!({})
-        } else {
-            json!({"finalizers": finalizers})
-        };
-    }
-
-    fn validate_update(
-        &self,
-        _api: &Api,
-        _cx: &Context,
-        new: &Value,
-        _old: &Value,
-    ) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        nodes::namespace_finalizers(new, nodes::Finalizers::OfFinalize, &mut errors);
-        errors
-    }
-
-    fn bumps_generation(&self, _resource: &Resource, _new: &Value, _old: &Value) -> bool {
-        false
-    }
-
-    fn has_generation(&self, _resource: &Resource) -> bool {
-        false
-    }
-
-    fn name_rule(&self) -> NameRule {
-        NameRule::Label
-    }
-}
-
-/// The status of a namespace.
-#[derive(Debug)]
-struct Status;
-
-impl Strategy for Status {
-    fn default(&self, object: &mut Value) {
-        NamespaceStrategy.default(object);
-    }
-
-    fn prepare_for_update(
-        &self,
-        api: &Api,
-        resource: &Resource,
-        cx: &Context,
-        new: &mut Value,
-        old: &Value,
-    ) {
-        StatusOnly.prepare_for_update(api, resource, cx, new, old);
-    }
-
-    fn validate_update(
-        &self,
-        _api: &Api,
-        _cx: &Context,
-        new: &Value,
-        _old: &Value,
-    ) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        nodes::namespace_status(new, &mut errors);
-        errors
-    }
-
-    fn bumps_generation(&self, _resource: &Resource, _new: &Value, _old: &Value) -> bool {
-        false
-    }
-}
-
-fn spec_finalizers(object: &Value) -> Vec<String> {
-    strings(&object["spec"], "finalizers")
-}
 
 /// Adds the resource to the registry.
 pub(crate) fn install(registry: &Registry) {

@@ -10,6 +10,7 @@
 //!
 //! Invariant: a schema that was parsed is never changed; `properties` are sorted by name.
 
+mod keywords;
 pub(crate) mod meta;
 mod parse;
 

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::{Column, Row};
 
+mod autoscaling;
 mod network;
+mod pods;
 mod policies;
 mod storage;
 mod workloads;
@@ -69,7 +71,7 @@ const AGE: Column = text("Age");
 pub(crate) fn printer(group: &str, resource: &str) -> Option<Printer> {
     let printer = |columns, cells| Some(Printer { columns, cells });
     match (group, resource) {
-        ("", "pods") => printer(workloads::POD, workloads::pod),
+        ("", "pods") => printer(pods::POD, pods::pod),
         ("", "podtemplates") => printer(workloads::POD_TEMPLATE, workloads::pod_template),
         ("", "replicationcontrollers") | ("apps", "replicasets") => {
             printer(workloads::REPLICAS, workloads::replicas)
@@ -81,7 +83,7 @@ pub(crate) fn printer(group: &str, resource: &str) -> Option<Printer> {
         ("batch", "jobs") => printer(workloads::JOB, workloads::job),
         ("batch", "cronjobs") => printer(workloads::CRON_JOB, workloads::cron_job),
         ("autoscaling", "horizontalpodautoscalers") => {
-            printer(workloads::AUTOSCALER, workloads::autoscaler)
+            printer(autoscaling::AUTOSCALER, autoscaling::autoscaler)
         }
         ("policy", "poddisruptionbudgets") => printer(workloads::BUDGET, workloads::budget),
         ("", "nodes") => printer(NODE, node),

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::keywords::Keywords;
 use super::{
-    Additional, Child, Constraints, Document, Kind, ListType, MapType, Node, Overlay,
-    PatchStrategy, Pattern, Rule, Schema, Special,
+    Additional, Child, Constraints, Document, Kind, ListType, Node, Overlay, PatchStrategy,
+    Pattern, Schema, Special,
 };
 use crate::path::Path;
 
@@ -421,135 +422,5 @@ impl Constraints {
                 .iter()
                 .all(|branches| branches.is_empty())
             && not.is_none()
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Keywords<'a> {
-    schema: &'a Value,
-    path: &'a Path<'a>,
-}
-
-impl<'a> Keywords<'a> {
-    fn wrong(self, keyword: &'static str, expected: &'static str) -> SchemaError {
-        SchemaError::Keyword {
-            path: self.path.to_string(),
-            keyword,
-            expected,
-        }
-    }
-
-    fn get(self, keyword: &str) -> Option<&'a Value> {
-        self.schema.get(keyword).filter(|value| !value.is_null())
-    }
-
-    fn read<T>(
-        self,
-        keyword: &'static str,
-        expected: &'static str,
-        read: impl FnOnce(&'a Value) -> Option<T>,
-    ) -> Result<Option<T>, SchemaError> {
-        match self.get(keyword) {
-            None => Ok(None),
-            Some(value) => read(value)
-                .map(Some)
-                .ok_or_else(|| self.wrong(keyword, expected)),
-        }
-    }
-
-    fn text(self, keyword: &'static str) -> Result<Option<&'a str>, SchemaError> {
-        self.read(keyword, "a string", Value::as_str)
-    }
-
-    fn flag(self, keyword: &'static str) -> Result<bool, SchemaError> {
-        Ok(self
-            .read(keyword, "a boolean", Value::as_bool)?
-            .unwrap_or(false))
-    }
-
-    fn number(self, keyword: &'static str) -> Result<Option<f64>, SchemaError> {
-        self.read(keyword, "a number", Value::as_f64)
-    }
-
-    fn patch_strategy(self) -> Result<PatchStrategy, SchemaError> {
-        let mut strategy = PatchStrategy::default();
-        let text = self.text("x-kubernetes-patch-strategy")?;
-        for word in text.unwrap_or_default().split(',') {
-            match word {
-                "merge" => strategy.merge = true,
-                "replace" => strategy.replace = true,
-                "retainKeys" => strategy.retain_keys = true,
-                _ => {}
-            }
-        }
-        Ok(strategy)
-    }
-
-    /// The least of something, of which there is never less than nothing.
-    fn least(self, keyword: &'static str) -> Result<Option<u64>, SchemaError> {
-        self.read(keyword, "a count", |value| {
-            let negative = value.as_i64().is_some_and(i64::is_negative);
-            value.as_u64().or(negative.then_some(0))
-        })
-    }
-
-    fn count(self, keyword: &'static str) -> Result<Option<u64>, SchemaError> {
-        self.read(keyword, "a count", Value::as_u64)
-    }
-
-    fn array(self, keyword: &'static str) -> Result<Option<&'a Vec<Value>>, SchemaError> {
-        self.read(keyword, "an array", Value::as_array)
-    }
-
-    fn object(self, keyword: &'static str) -> Result<Option<&'a Map<String, Value>>, SchemaError> {
-        self.read(keyword, "an object", Value::as_object)
-    }
-
-    fn texts(self, keyword: &'static str) -> Result<Box<[Box<str>]>, SchemaError> {
-        let Some(values) = self.array(keyword)? else {
-            return Ok(Box::default());
-        };
-        values
-            .iter()
-            .map(|value| value.as_str().map(Into::into))
-            .collect::<Option<_>>()
-            .ok_or_else(|| self.wrong(keyword, "an array of strings"))
-    }
-
-    fn map_type(self) -> Result<Option<MapType>, SchemaError> {
-        match self.text("x-kubernetes-map-type")? {
-            None => Ok(None),
-            Some("atomic") => Ok(Some(MapType::Atomic)),
-            Some("granular") => Ok(Some(MapType::Granular)),
-            Some(_) => Err(self.wrong("x-kubernetes-map-type", "one of atomic, granular")),
-        }
-    }
-
-    fn rules(self) -> Result<Box<[Rule]>, SchemaError> {
-        let Some(rules) = self.array("x-kubernetes-validations")? else {
-            return Ok(Box::default());
-        };
-        rules
-            .iter()
-            .map(|rule| {
-                let text = |name: &str| rule.get(name).and_then(Value::as_str).map(str::to_owned);
-                Ok(Rule {
-                    rule: text("rule").ok_or_else(|| {
-                        self.wrong(
-                            "x-kubernetes-validations",
-                            "a list of rules with a rule each",
-                        )
-                    })?,
-                    message: text("message").filter(|text| !text.is_empty()),
-                    message_expression: text("messageExpression").filter(|text| !text.is_empty()),
-                    reason: text("reason"),
-                    field_path: text("fieldPath").filter(|text| !text.is_empty()),
-                    optional_old_self: rule
-                        .get("optionalOldSelf")
-                        .and_then(Value::as_bool)
-                        .unwrap_or(false),
-                })
-            })
-            .collect()
     }
 }
