@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask up | test | ui | check | bench | real | generate`.
+//! Development tasks: `cargo xtask up | test | ui | image | check | bench | real | generate`.
 //!
 //! Owns how the project is built, started and checked. What is tested belongs
 //! to the crates; this program says what it is doing while it does it.
@@ -12,6 +12,7 @@
 mod check;
 mod command;
 mod demo;
+mod image;
 mod real;
 mod suite;
 mod ui;
@@ -27,6 +28,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test [FILTER ...]
              install and build what the tests need, then run every test
   ui         build the web UI, if its sources have changed
+  image [--debug]
+             build the programs and write them as container images under target/image
   check      format, lints, crate graph, types of the web UI
   bench [NAME ...]
              figures as JSON lines, each with its ratio to a reference of the same run
@@ -58,6 +61,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "up" => demo::up(rest),
         "test" => suite::test(rest),
         "ui" => ui::build(),
+        "image" => image::build(rest),
         "check" => check::all(),
         "bench" => suite::bench(rest),
         "real" => real::build(),

@@ -8,11 +8,12 @@ use crate::real;
 /// Debian packages that tests and benchmarks need, with a program or a file that shows each is there.
 const PACKAGES: [(&str, &str); 2] = [("ip", "iproute2"), ("cc", "build-essential")];
 /// What only tests need: those of the web UI drive a browser, one client is written in Python, and rules in CEL know
-/// zones by name.
-const FOR_TESTS: [(&str, &str); 3] = [
+/// zones by name, which are in the server's image too, as public authorities are.
+const FOR_TESTS: [(&str, &str); 4] = [
     ("chromium", "chromium"),
     ("python3", "python3-venv"),
     ("/usr/share/zoneinfo/UTC", "tzdata"),
+    ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
 ];
 
 /// Installs and builds what the tests need and runs all of them.
@@ -24,6 +25,7 @@ pub(crate) fn test(filters: &[String]) -> Result<()> {
     let root = root();
     say("building Drover");
     run(&root, "cargo", &["build", "--workspace", "--bins"], &[])?;
+    crate::image::write("debug")?;
     say("building the tests");
     run(&root, "cargo", &["test", "--workspace", "--no-run"], &[])?;
     say("running the tests");

@@ -197,7 +197,21 @@ impl ControlPlane {
     ///
     /// When there is no client, or no folder for the pods' files.
     pub async fn kubelet(&self) -> Result<Kubelet> {
+        self.play(false).await
+    }
+
+    /// The same, with pods that run from the agent's image (needs root).
+    ///
+    /// # Errors
+    ///
+    /// When there is no client, or no folder for the pods' files.
+    pub async fn kubelet_of_images(&self) -> Result<Kubelet> {
+        self.play(true).await
+    }
+
+    async fn play(&self, from_image: bool) -> Result<Kubelet> {
         Kubelet::start(kubelet::Config {
+            from_image,
             client: self.client().await?,
             api_server: self.address(),
             authority: self.authority.clone(),

@@ -228,19 +228,7 @@ impl Hub {
     ///
     /// When the server refuses.
     pub async fn login_as(&self, name: &str, password: &str) -> Result<Session> {
-        let login = json!({"username": name, "password": password, "responseType": "json"});
-        let answer = self
-            .http(None)?
-            .post("/v3-public/localProviders/local?action=login", &login)
-            .await?;
-        let token = answer.expect(201)?.json()?["token"]
-            .as_str()
-            .context("no token in the answer")?
-            .to_owned();
-        Ok(Session {
-            http: self.http(Some(&token))?,
-            token,
-        })
+        Session::begin((self.address, self.port), name, password).await
     }
 }
 
@@ -254,6 +242,30 @@ pub struct Session {
 }
 
 impl Session {
+    /// Logs somebody in at the server with this address and port.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses.
+    pub async fn begin(
+        (address, port): (Ipv4Addr, u16),
+        name: &str,
+        password: &str,
+    ) -> Result<Self> {
+        let login = json!({"username": name, "password": password, "responseType": "json"});
+        let answer = Http::insecure(address, port, None)?
+            .post("/v3-public/localProviders/local?action=login", &login)
+            .await?;
+        let token = answer.expect(201)?.json()?["token"]
+            .as_str()
+            .context("no token in the answer")?
+            .to_owned();
+        Ok(Self {
+            http: Http::insecure(address, port, Some(&token))?,
+            token,
+        })
+    }
+
     /// Makes a cluster to import; returns its id.
     ///
     /// # Errors

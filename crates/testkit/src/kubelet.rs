@@ -20,12 +20,19 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::image::Image;
 use crate::process::{Launch, Process};
 use crate::real;
 
 const NAMESPACE: &str = "cattle-system";
 const DEPLOYMENT: &str = "cattle-cluster-agent";
 const AUTHENTICATOR: &str = "kube-api-auth";
+/// Where the import manifest mounts the agent's credentials.
+const CREDENTIALS: &str = "/cattle-credentials";
+/// Where Kubernetes mounts a pod's account.
+pub const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// The account that agents run as.
+const ACCOUNT: &str = "cattle";
 /// How long a pod may take to end, as Kubernetes has it.
 const GRACE: Duration = Duration::from_secs(30);
 /// The pause between two looks at the Deployment.
@@ -42,6 +49,8 @@ pub struct Config {
     pub authority: String,
     /// The network namespace that pods run in.
     pub namespace: Option<String>,
+    /// Whether pods run from the agent's image, in a root of their own (needs root), and not from the program alone.
+    pub from_image: bool,
 }
 
 impl std::fmt::Debug for Config {
@@ -320,25 +329,38 @@ async fn agent(
     let credential = environment
         .get("CATTLE_CREDENTIAL_NAME")
         .context("no CATTLE_CREDENTIAL_NAME")?;
-    let credentials = folder.join("credentials");
-    write_secret(config, credential, &credentials).await?;
-    let account = folder.join("service-account");
-    write_service_account(config, &account).await?;
+    let launch = if config.from_image {
+        let image = Image::unpack("drover-agent", &folder.join("root"))?;
+        write_secret(config, credential, &image.path(CREDENTIALS)).await?;
+        write_service_account(config, &image.path(SERVICE_ACCOUNT)).await?;
+        let command = container.command.iter().flatten().skip(1);
+        let arguments: Vec<String> = command
+            .chain(container.args.iter().flatten())
+            .cloned()
+            .collect();
+        image.launch("agent", &arguments, folder)?
+    } else {
+        let credentials = folder.join("credentials");
+        write_secret(config, credential, &credentials).await?;
+        let account = folder.join("service-account");
+        write_service_account(config, &account).await?;
+        Launch::in_namespace(
+            config.namespace.as_deref(),
+            "agent",
+            &real::product("drover-agent")?,
+            folder,
+        )
+        .clean_environment()
+        .folder(folder)
+        .args([mode, "--credentials-dir"])
+        .args([&credentials])
+        .args(["--service-account-dir"])
+        .args([&account])
+    };
     let (address, port) = config.api_server;
-    let mut launch = Launch::in_namespace(
-        config.namespace.as_deref(),
-        "agent",
-        &real::product("drover-agent")?,
-        folder,
-    )
-    .clean_environment()
-    .folder(folder)
-    .args([mode, "--credentials-dir"])
-    .args([&credentials])
-    .args(["--service-account-dir"])
-    .args([&account])
-    .env("KUBERNETES_SERVICE_HOST", address.to_string())
-    .env("KUBERNETES_SERVICE_PORT", port.to_string());
+    let mut launch = launch
+        .env("KUBERNETES_SERVICE_HOST", address.to_string())
+        .env("KUBERNETES_SERVICE_PORT", port.to_string());
     for (name, value) in &environment {
         launch = launch.env(name, value);
     }
@@ -364,13 +386,22 @@ async fn write_secret(config: &Config, name: &str, folder: &Path) -> Result<()> 
 ///
 /// When the cluster gives none.
 pub async fn account_token(client: Client) -> Result<String> {
+    token_of(client, ACCOUNT).await
+}
+
+/// A token of an account, as pods of Drover's namespace get one.
+///
+/// # Errors
+///
+/// When the cluster gives none.
+pub async fn token_of(client: Client, account: &str) -> Result<String> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client, NAMESPACE);
     let request = TokenRequest {
         spec: Some(TokenRequestSpec::default()),
         ..TokenRequest::default()
     };
     let token = accounts
-        .create_token_request("cattle", &PostParams::default(), &request)
+        .create_token_request(account, &PostParams::default(), &request)
         .await
         .context("a token for the pod")?;
     let token = token.status.and_then(|status| status.token);

@@ -15,6 +15,7 @@ pub mod embedded;
 pub mod figure;
 pub mod http;
 pub mod hub;
+pub mod image;
 pub mod kubelet;
 pub mod load;
 pub mod obey;

@@ -61,6 +61,7 @@ async fn run() -> Result<()> {
     apply::apply(&cluster.kubeconfig(), &session.manifest(&id).await?).await?;
     let client = cluster.client().await?;
     let _agents = Kubelet::start(kubelet::Config {
+        from_image: false,
         client: client.clone(),
         api_server: cluster.address(),
         authority: cluster.authority().to_owned(),

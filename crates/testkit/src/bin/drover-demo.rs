@@ -97,6 +97,7 @@ async fn run(args: Args) -> Result<()> {
     };
     let demo = Simulated::start(&demo).await?;
     let agents = Kubelet::start(kubelet::Config {
+        from_image: false,
         client: demo.client().await?,
         api_server: demo.address(),
         authority: demo.authority().to_owned(),

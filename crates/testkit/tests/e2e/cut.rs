@@ -10,7 +10,7 @@ use drover_testkit::control_plane::{self, ControlPlane};
 use drover_testkit::hub::{self, Hub};
 use drover_testkit::wait;
 
-use crate::fixture::{LIMIT, World, turn};
+use crate::fixture::{LIMIT, World, is_root, turn};
 
 /// Within which a cut must show.
 const UNAVAILABLE: Duration = Duration::from_secs(20);
@@ -156,15 +156,6 @@ impl Drop for Network {
             drop(ip(&["netns", "delete", namespace]));
         }
     }
-}
-
-fn is_root() -> Result<bool> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("Uid:"))
-        .context("no Uid")?;
-    Ok(line.split_whitespace().nth(2) == Some("0"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

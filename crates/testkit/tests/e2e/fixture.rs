@@ -21,6 +21,16 @@ pub(crate) async fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().await
 }
 
+/// Whether this process may do what only root may.
+pub(crate) fn is_root() -> Result<bool> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("Uid:"))
+        .context("no Uid")?;
+    Ok(line.split_whitespace().nth(2) == Some("0"))
+}
+
 /// A Kubernetes API to keep a hub's state in, and how a hub is told of it.
 pub(crate) async fn behind() -> Result<(ControlPlane, hub::Config)> {
     let plane = ControlPlane::start(&control_plane::Config {

@@ -15,6 +15,7 @@ mod endpoint;
 mod explorer;
 mod fixture;
 mod guard;
+mod image;
 mod import;
 mod join;
 mod kubectl;
