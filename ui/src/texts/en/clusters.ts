@@ -55,6 +55,9 @@ export const clusters = {
     noCommand: 'The command is being prepared. It needs the setting server-url.',
     outcomes: { ok: 'well', warning: 'look at this', failed: 'failed', skipped: 'not tried' },
     pairsHint: 'One name=value a line.',
+    pods: 'Command that shows the pods of the agent',
+    podsText:
+      'Nothing logged? Then the pod does not run, most often because the cluster cannot pull its image (setting agent-image, or Image of the agent):',
     progress: 'Progress',
     run: 'Run this in the cluster',
     runText: 'With a kubeconfig that owns the cluster to import:',
