@@ -17,6 +17,11 @@ use drover_server::recovery::{self, ResetPasswordArgs};
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+/// Idle clusters and lists of many of them cost a third less time with it than with the C library's, and less memory
+/// (docs/decisions/0014).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 // What is not a client of the API. (A doc comment here would replace the whole program's description.)
 #[derive(Debug, Subcommand)]
 enum Command {
