@@ -247,6 +247,10 @@ impl Action for Review {
         &["create"]
     }
 
+    fn only_asks(&self) -> bool {
+        true
+    }
+
     fn call<'a>(
         &'a self,
         api: &'a Arc<Api>,

@@ -3,6 +3,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,8 +11,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use common::{Api, DEADLINE, config_map};
 use drover_kube_api::{Body, Config, Identity, Server, Storage};
+use futures::FutureExt;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -154,6 +157,34 @@ async fn more_waiting_requests_than_can_be_answered_are_refused_at_once() {
         *codes.entry(done.unwrap().0).or_insert(0) += 1;
     }
     assert_eq!(codes, BTreeMap::from([(200, 1024), (429, 76)]));
+}
+
+#[tokio::test]
+async fn who_asks_what_they_may_do_does_not_wait_behind_their_own_writes() {
+    let mut config = Config::new(Storage::Memory);
+    config.limits.writes_per_identity = 1;
+    let api = Api::open(config).await;
+    let post = |uri: &str, body: UnsyncBoxBody<Bytes, Infallible>| {
+        let request = Request::post(uri).header("content-type", "application/json");
+        let request = request.body(body).expect("a request");
+        api.server.client_service(identity("a")).oneshot(request)
+    };
+    // A write holds its place for as long as its body does not end.
+    let endless = StreamBody::new(futures::stream::pending()).boxed_unsync();
+    let mut write = Box::pin(post(MAPS, endless));
+    assert!(write.as_mut().now_or_never().is_none());
+    let full = |object: &Value| Full::from(object.to_string()).boxed_unsync();
+    let mut second = Box::pin(post(MAPS, full(&config_map("b", &json!({})))));
+    assert!(second.as_mut().now_or_never().is_none(), "it waits");
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": "default"}});
+    let asked = post(
+        "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+        full(&review),
+    );
+    let answer = tokio::time::timeout(DEADLINE, asked).await;
+    assert_eq!(answer.expect("in time").unwrap().status(), 201);
+    drop(write);
+    assert_eq!(second.await.unwrap().status(), 201);
 }
 
 #[tokio::test]

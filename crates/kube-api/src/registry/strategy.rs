@@ -317,6 +317,10 @@ pub(crate) trait Action: Debug + Send + Sync + 'static {
     fn leads_on(&self) -> bool {
         false
     }
+    /// Whether a call only answers, and changes nothing that is stored.
+    fn only_asks(&self) -> bool {
+        false
+    }
     fn call<'a>(
         &'a self,
         api: &'a Arc<Api>,

@@ -17,7 +17,7 @@ use super::turns::{Refused, Turn, Turns};
 use super::{Body, Inner, respond};
 use crate::identity::{self, Identity};
 use crate::rbac;
-use crate::registry::{Resource, Subresource};
+use crate::registry::{Action, Resource, Subresource};
 use crate::rest::options::{Query, WriteOptions};
 use crate::rest::{Api, Attributes, Context};
 use crate::status::StatusError;
@@ -327,10 +327,15 @@ async fn in_turn<B: RequestBody>(
     if verb == "watch" {
         return start_watch(request, resource, in_namespace).await;
     }
+    let only_asks = |action: &Arc<dyn Action>| action.only_asks();
+    let is_review =
+        request.path.subresource.is_empty() && resource.action.as_ref().is_some_and(only_asks);
     let work = async {
-        // Reads of one object wait for nothing, lists have places of their own.
+        // Reads of one object wait for nothing, lists have places of their own. Whoever asks what they may do is about to
+        // read, and must not wait for the disk behind their own writes.
         let _turn = match verb {
             "get" | "list" => None,
+            _ if is_review => None,
             _ => Some(take_turn(&request.inner.writes, request).await?),
         };
         run(request, resource, verb, in_namespace, body).await
