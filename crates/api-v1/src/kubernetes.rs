@@ -7,7 +7,7 @@ use std::io;
 
 use bytes::Bytes;
 use drover_api::keeper::Written;
-use drover_auth::web::ApiError;
+use drover_auth::web::{ApiError, Piecewise};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, WARNING};
@@ -65,6 +65,10 @@ async fn open(
     client: &Client,
     ask: Ask<'_>,
 ) -> Result<http::Response<kube::client::Body>, ApiError> {
+    send(client, request(ask)?).await
+}
+
+fn request(ask: Ask<'_>) -> Result<Request<kube::client::Body>, ApiError> {
     let mut request = Request::builder()
         .method(ask.method)
         .uri(ask.url)
@@ -76,9 +80,15 @@ async fn open(
         }
         None => kube::client::Body::from(Vec::new()),
     };
-    let request = request
+    request
         .body(body)
-        .map_err(|_| ApiError::not_found("no such path"))?;
+        .map_err(|_| ApiError::not_found("no such path"))
+}
+
+async fn send(
+    client: &Client,
+    request: Request<kube::client::Body>,
+) -> Result<http::Response<kube::client::Body>, ApiError> {
     client.send(request).await.map_err(unreachable)
 }
 
@@ -112,7 +122,7 @@ async fn whole(
         .collect()
         .await
         .map_err(broken_off)?;
-    Ok((head, body.to_bytes().to_vec()))
+    Ok((head, body.to_bytes().into()))
 }
 
 /// The refusal that an answer is.
@@ -253,7 +263,9 @@ pub(crate) async fn pieces(
     url: &str,
     accept: &str,
 ) -> Result<BoxStream<'static, Result<Bytes, kube::Error>>, ApiError> {
-    let answer = open(client, Ask::get(url).accepting(accept)).await?;
+    let mut request = request(Ask::get(url).accepting(accept))?;
+    request.extensions_mut().insert(Piecewise);
+    let answer = send(client, request).await?;
     if !answer.status().is_success() {
         let (head, body) = whole(answer).await?;
         return Err(refusal(head.status, &body));

@@ -39,6 +39,11 @@ pub struct Actor {
     pub cluster: Option<String>,
 }
 
+/// Whoever asks reads the answer piece by piece and keeps none of them: put into the extensions of a request to a cluster,
+/// whose answer is held whole else, and limited as such.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piecewise;
+
 /// Lives as long as an upgraded connection: who takes the connection over takes this from the request's extensions and
 /// drops it at the end.
 #[derive(Clone)]

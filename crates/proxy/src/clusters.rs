@@ -27,6 +27,7 @@ use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 use tokio_util::task::TaskTracker;
 
+use bounded::Ledger;
 pub use bounded::{Allowance, Bounded};
 pub(crate) use connector::Steve;
 pub(crate) use link::Link;
@@ -121,6 +122,8 @@ struct State {
     links: HashMap<String, Arc<Link>>,
     /// What the hub holds of the answers of each cluster.
     allowances: HashMap<String, Allowance>,
+    /// What it holds of all of them.
+    ledger: Ledger,
     /// When the last session of a cluster ended, for those that have none.
     departures: HashMap<String, Instant>,
     /// When this process began to follow clusters; before that, all of them may have been connected to another.
@@ -330,12 +333,14 @@ impl Clusters {
             .is_some_and(|targets| targets.contains_key(cluster));
         if !known {
             // Nobody's yet; names that somebody makes up are not remembered.
-            return Allowance::default();
+            return Allowance::new(&state.ledger);
         }
-        state
-            .allowances
+        let State {
+            allowances, ledger, ..
+        } = &mut *state;
+        allowances
             .entry(cluster.to_owned())
-            .or_default()
+            .or_insert_with(|| Allowance::new(ledger))
             .clone()
     }
 

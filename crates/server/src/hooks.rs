@@ -50,11 +50,12 @@ impl ServerHooks {
             async move {
                 let path = request.uri().path().to_owned();
                 let query = request.uri().query().map(str::to_owned);
+                let piecewise = request.extensions().get().copied();
                 let request = request.map(boxed);
                 let answer = way.handle(request, Some(identity), &cluster, &path).await;
                 let answer = refusal::as_status(answer).await;
                 Ok::<_, Infallible>(
-                    answer.map(|body| boxed(allowance.bound(query.as_deref(), body))),
+                    answer.map(|body| boxed(allowance.bound(query.as_deref(), piecewise, body))),
                 )
             }
         });

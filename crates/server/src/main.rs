@@ -141,9 +141,8 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 fn log(args: &ServerArgs) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter: tracing_subscriber::EnvFilter = args.log.parse()?;
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(&args.log)?)
         .with_writer(std::io::stderr);
     if args.log_json {
         builder.json().init();
@@ -153,6 +152,14 @@ fn log(args: &ServerArgs) -> Result<(), tracing_subscriber::filter::ParseError> 
             .init();
     }
     Ok(())
+}
+
+/// What to log. The client library warns of every answer it cannot read, with all of its text: a cluster could fill the disk
+/// with that. Whoever names it gets it.
+fn filter(
+    log: &str,
+) -> Result<tracing_subscriber::EnvFilter, tracing_subscriber::filter::ParseError> {
+    format!("kube_client::client=error,{log}").parse()
 }
 
 /// Sent when a file grows beyond what the system allows (`ulimit -f`, `LimitFSIZE=`), and ends the process unless it is
@@ -193,3 +200,27 @@ async fn signals(shutdown: CancellationToken) {
 
 /// Terminals and supervisors may signal a process and its group: that is one wish in two signals.
 const ONE_INTENTION: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_a_cluster_answers_is_not_logged_unasked() {
+        let warns = |log: &str| {
+            let subscriber = tracing_subscriber::registry().with(filter(log).unwrap());
+            tracing::subscriber::with_default(subscriber, || {
+                [
+                    tracing::enabled!(target: "kube_client::client", tracing::Level::WARN),
+                    tracing::enabled!(target: "drover_server", tracing::Level::WARN),
+                ]
+            })
+        };
+        assert_eq!(warns("info"), [false, true]);
+        assert_eq!(warns("drover=debug,warn"), [false, true]);
+        assert_eq!(warns("info,kube_client::client=warn"), [true, true]);
+        assert_eq!(warns(""), [false, false]);
+    }
+}

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::mpsc;
 
+use super::Entry;
 use super::split::{Batch, Split};
 use super::table::{Cells, Metadata, Rows, item, place as place_after, read};
 use crate::kind::Kind;
@@ -86,7 +87,7 @@ async fn rest(
     let mut left = most;
     let mut rows = Rows::default();
     while !at.place.is_empty() {
-        let (page, next) = match apart(client, kind, &at, now).await? {
+        let (page, next) = match apart(client, kind, &at, now, left).await? {
             Some(page) => page,
             None => whole(client, kind, at.place, now).await?,
         };
@@ -153,17 +154,19 @@ async fn whole(
     Ok((read_table(kind, text, now).await?, next))
 }
 
-/// A page in two answers, and where the list goes on; `None` if the two do not fit together.
+/// A page in two answers, and where the list goes on; `None` if the two do not fit together, or there are more bytes in them
+/// than `most`.
 async fn apart(
     client: &Client,
     kind: &Kind,
     at: &At,
     now: Timestamp,
+    most: usize,
 ) -> Result<Option<(Rows, String)>, ApiError> {
     let (sender, batches) = mpsc::channel(WAITING);
     let (list, rows) = tokio::try_join!(
         objects(client, at.url(kind, "Object"), sender),
-        rows(client, kind, at.url(kind, "None"), batches, now)
+        rows(client, kind, at.url(kind, "None"), batches, now, most)
     )?;
     Ok(list.zip(rows).and_then(|(list, rows)| {
         (list.revision() == rows.revision).then(|| (rows, list.place().to_owned()))
@@ -180,6 +183,9 @@ async fn objects(
     let mut split = Split::default();
     while let Some(piece) = pieces.try_next().await.map_err(broken_off)? {
         split.push(&piece);
+        if split.is_too_large() {
+            return Err(no_json("something in it is larger than any object"));
+        }
         if let Some(batch) = split.full()
             && batches.send(batch).await.is_err()
         {
@@ -190,13 +196,15 @@ async fn objects(
     Ok(batches.send(last).await.is_ok().then_some(list))
 }
 
-/// Reads objects with the cells that a Table has of them; `None` if it has not one row for each.
+/// Reads objects with the cells that a Table has of them; `None` if it has not one row for each, or there are more bytes in
+/// them than `most`: whoever does not heed the size of a page may never come to its end.
 async fn rows(
     client: &Client,
     kind: &Kind,
     url: String,
     batches: mpsc::Receiver<Batch>,
     now: Timestamp,
+    most: usize,
 ) -> Result<Option<Rows>, ApiError> {
     let text = get_text(client, &url, TABLE).await?;
     let Some(table) = off_task(move || Cells::read(&text).map_err(no_json)).await? else {
@@ -221,7 +229,7 @@ async fn rows(
         })
     });
     let mut read = pin!(read.buffered(AT_ONCE));
-    let mut n_items = 0;
+    let (mut n_items, mut size) = (0, 0);
     let mut rows = Rows {
         columns: table.columns,
         entries: Vec::with_capacity(n_rows),
@@ -229,6 +237,10 @@ async fn rows(
     };
     while let Some((n_more, mut entries)) = read.try_next().await? {
         n_items += n_more;
+        size += entries.iter().map(Entry::size).sum::<usize>();
+        if size > most {
+            return Ok(None);
+        }
         rows.entries.append(&mut entries);
     }
     Ok((n_items == n_rows).then_some(rows))

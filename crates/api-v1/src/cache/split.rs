@@ -9,6 +9,10 @@ use super::table::Metadata;
 
 /// Bytes of a batch at least, but for the last.
 const BATCH: usize = 256 << 10;
+/// Bytes of an item, and of what is no item, at most: an object of the largest that etcd takes, several times over.
+const LARGEST: usize = 8 << 20;
+/// Brackets in an item at most: what takes two letters, or six, can take a kilobyte once it is read.
+const MOST_PARTS: usize = 200_000;
 
 /// Whole items, one after the other.
 #[derive(Debug, Default)]
@@ -44,6 +48,10 @@ pub(super) struct Split {
     batch: Batch,
     /// Brackets that are open.
     depth: usize,
+    /// Brackets of the item that has begun.
+    parts: usize,
+    /// Whether something was larger than it may be; nothing is kept of what comes after that.
+    is_too_large: bool,
     in_items: bool,
     in_string: bool,
     /// Whether the last letter was a backslash inside a string.
@@ -55,6 +63,9 @@ pub(super) struct Split {
 impl Split {
     /// Takes the next piece, wherever it was cut.
     pub(super) fn push(&mut self, piece: &[u8]) {
+        if self.is_too_large {
+            return;
+        }
         // What lies before it is put away.
         let mut from = 0;
         let mut at = 0;
@@ -71,9 +82,12 @@ impl Split {
                 b'{' | b'[' => {
                     if self.is_between() {
                         self.has_others |= letter == b'[';
+                        self.parts = 0;
                         from = at;
                     }
                     self.depth += 1;
+                    self.parts += 1;
+                    self.is_too_large |= self.parts > MOST_PARTS;
                     if letter == b'[' && self.depth == 2 && !self.in_items {
                         self.head.extend_from_slice(&piece[from..=at]);
                         from = at + 1;
@@ -105,6 +119,13 @@ impl Split {
             &mut self.head
         };
         rest.extend_from_slice(piece.get(from..).unwrap_or_default());
+        let begun = self.batch.text.len() - self.batch.ends.last().copied().unwrap_or_default();
+        self.is_too_large |= begun.max(self.head.len()) > LARGEST;
+    }
+
+    /// Whether the list is given up: something in it is larger than anything in a cluster.
+    pub(super) const fn is_too_large(&self) -> bool {
+        self.is_too_large
     }
 
     /// Goes through a string; how long it is in this piece.
@@ -151,7 +172,7 @@ impl Split {
         let last = self.batch();
         // A sequence would be read as the members of a list, in order.
         let is_object = self.head.trim_ascii_start().starts_with(b"{");
-        if !is_object || self.has_others || !self.batch.text.is_empty() {
+        if !is_object || self.has_others || self.is_too_large || !self.batch.text.is_empty() {
             return Err(serde_json::Error::custom("not a list of objects"));
         }
         Ok((Metadata::of_list(&self.head)?, last))
@@ -250,6 +271,28 @@ mod tests {
             prop_assume!(text.is_char_boundary(end));
             prop_assert!(split(&text[..end], &[]).is_err());
         }
+    }
+
+    #[test]
+    fn what_is_larger_than_any_object_is_given_up() {
+        let check = |item: &str| {
+            let mut split = Split::default();
+            split.push(b"{\"items\":[{},");
+            let (mut read, unit) = (0, item.repeat(1000));
+            split.push(b"{\"a\":[");
+            while !split.is_too_large() {
+                split.push(unit.as_bytes());
+                read += unit.len();
+                assert!(read <= LARGEST + unit.len(), "{item}");
+            }
+            split.push(b"0]}]}");
+            assert!(split.batch.text.len() <= LARGEST + unit.len());
+            assert!(split.end().is_err());
+            read
+        };
+        assert!(check("0,") > 4 << 20);
+        assert!(check("\"{\",") > 4 << 20);
+        assert!(check("{},") < 1 << 20);
     }
 
     #[test]

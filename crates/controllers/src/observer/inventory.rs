@@ -3,7 +3,10 @@
 //! Owns the two watches and how often their state is published: nodes within
 //! a second, pods every ten (reference 5: sums at least 10 s apart).
 
-use std::collections::{BTreeMap, HashMap};
+mod kept;
+
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, ResourceExt as _};
 use tokio::time::Instant;
 
+use self::kept::{Full, Kept, Size};
 use super::{CROWD, Observers, SOON};
 use crate::facts::Inventory;
 use crate::nodes::{Exposed, Load, Pod, exposed, is_new, of_pod, pod_resource, summarize, trimmed};
@@ -25,6 +29,11 @@ const SETTLE: Duration = Duration::from_millis(200);
 const NODES: Duration = Duration::from_secs(1);
 /// Between publications for pods' sake.
 const PODS: Duration = Duration::from_secs(10);
+
+/// Bytes of the nodes of a cluster that are kept: Kubernetes is made for 5,000, of some four kilobytes each.
+const MOST_NODES: usize = 128 << 20;
+/// The same of pods, of which it is made for 150,000.
+const MOST_PODS: usize = 96 << 20;
 
 /// A pod on a node.
 #[derive(Clone, PartialEq)]
@@ -46,28 +55,92 @@ impl Placed {
     }
 }
 
+impl Size for Placed {
+    fn size(&self) -> usize {
+        let text = |text: &String| size_of::<String>() + text.len();
+        let exposed = self.exposed.as_ref().map_or(0, |exposed| {
+            let labels = exposed.labels.iter();
+            let labels = labels
+                .map(|(key, value)| text(key) + text(value))
+                .sum::<usize>();
+            let ports = exposed.ports.iter();
+            let ports = ports.map(|(_, protocol)| 8 + text(protocol)).sum::<usize>();
+            let names = [&exposed.namespace, &exposed.name, &exposed.uid];
+            labels + ports + names.map(|name| name.len()).iter().sum::<usize>()
+        });
+        // With the key's own place.
+        size_of::<(String, Self)>() + self.node.len() + exposed
+    }
+}
+
+/// As long as its text, which is shorter than what it takes where there is little in it.
+impl Size for Node {
+    fn size(&self) -> usize {
+        struct Length(usize);
+
+        impl io::Write for Length {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0 += bytes.len();
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let mut length = Length(size_of::<(String, Self)>());
+        match serde_json::to_writer(&mut length, self) {
+            Ok(()) => length.0,
+            // What cannot be written cannot be kept on the hub either.
+            Err(_) => usize::MAX / 2,
+        }
+    }
+}
+
 /// What the watches have told so far.
-#[derive(Default)]
 struct Seen {
-    nodes: Option<BTreeMap<String, Node>>,
+    nodes: Option<Kept<Node>>,
     /// Pods by uid.
-    pods: Option<HashMap<String, Placed>>,
+    pods: Option<Kept<Placed>>,
     /// Lists in progress.
-    new_nodes: BTreeMap<String, Node>,
-    new_pods: HashMap<String, Placed>,
+    new_nodes: Kept<Node>,
+    new_pods: Kept<Placed>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            nodes: None,
+            pods: None,
+            new_nodes: Kept::new(MOST_NODES),
+            new_pods: Kept::new(MOST_PODS),
+        }
+    }
+}
+
+/// Keeps what there is room for; what was before, or that there is none.
+fn keep<V: Size>(kept: &mut Kept<V>, key: String, value: V) -> Result<Option<V>, Full> {
+    let before = kept.insert(key, value);
+    if before.is_err() && kept.is_first_refusal() {
+        tracing::warn!("a cluster has more nodes or pods than are kept; some are not shown");
+    }
+    before
 }
 
 impl Seen {
     /// Answers whether more than a heartbeat changed.
     fn node(&mut self, event: watcher::Event<Node>) -> bool {
         match event {
-            watcher::Event::Init => self.new_nodes.clear(),
+            watcher::Event::Init => self.new_nodes = Kept::new(MOST_NODES),
             watcher::Event::InitApply(node) => {
                 let node = trimmed(node);
-                self.new_nodes.insert(node.name_any(), node);
+                // Shown with the others, or not at all.
+                let _: Result<_, Full> = keep(&mut self.new_nodes, node.name_any(), node);
             }
             watcher::Event::InitDone => {
-                self.nodes = Some(std::mem::take(&mut self.new_nodes));
+                let listed = std::mem::replace(&mut self.new_nodes, Kept::new(MOST_NODES));
+                self.nodes = Some(listed);
                 return true;
             }
             watcher::Event::Apply(node) => {
@@ -75,8 +148,10 @@ impl Seen {
                 let Some(nodes) = &mut self.nodes else {
                     return false;
                 };
-                let before = nodes.insert(node.name_any(), node.clone());
-                return before.map(quiet) != Some(quiet(node));
+                return match keep(nodes, node.name_any(), node.clone()) {
+                    Ok(before) => before.map(quiet) != Some(quiet(node)),
+                    Err(Full) => false,
+                };
             }
             watcher::Event::Delete(node) => {
                 return self
@@ -91,14 +166,16 @@ impl Seen {
     fn pod(&mut self, event: watcher::Event<Pod>) -> bool {
         let key = |pod: &Pod| pod.metadata.uid.clone().unwrap_or_default();
         match event {
-            watcher::Event::Init => self.new_pods.clear(),
+            watcher::Event::Init => self.new_pods = Kept::new(MOST_PODS),
             watcher::Event::InitApply(pod) => {
                 if let Some(placed) = Placed::of(&pod) {
-                    self.new_pods.insert(key(&pod), placed);
+                    // Shown with the others, or not at all.
+                    let _: Result<_, Full> = keep(&mut self.new_pods, key(&pod), placed);
                 }
             }
             watcher::Event::InitDone => {
-                self.pods = Some(std::mem::take(&mut self.new_pods));
+                let listed = std::mem::replace(&mut self.new_pods, Kept::new(MOST_PODS));
+                self.pods = Some(listed);
                 return true;
             }
             watcher::Event::Apply(pod) => {
@@ -106,7 +183,10 @@ impl Seen {
                     return false;
                 };
                 return match Placed::of(&pod) {
-                    Some(placed) => pods.insert(key(&pod), placed.clone()) != Some(placed),
+                    Some(placed) => match keep(pods, key(&pod), placed.clone()) {
+                        Ok(before) => before != Some(placed),
+                        Err(Full) => false,
+                    },
                     None => pods.remove(&key(&pod)).is_some(),
                 };
             }
@@ -122,14 +202,15 @@ impl Seen {
 
     /// All nodes, if all were read; without pods as long as those were not.
     fn inventory(&self) -> Option<Inventory> {
-        let nodes = self.nodes.clone()?;
+        let nodes = self.nodes.as_ref()?.all().clone();
         let mut loads: BTreeMap<String, Load> = BTreeMap::new();
-        for pod in self.pods.iter().flat_map(HashMap::values) {
+        for pod in self.pods.iter().flat_map(|pods| pods.all().values()) {
             let sum = loads.entry(pod.node.clone()).or_default();
             *sum = sum.plus(pod.load);
         }
         let exposed = self.pods.as_ref().map(|pods| {
             let mut exposed: Vec<_> = pods
+                .all()
                 .values()
                 .filter_map(|pod| pod.exposed.clone())
                 .collect();
@@ -299,6 +380,33 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["b"]
         );
+    }
+
+    #[test]
+    fn lists_that_go_on_for_ever_end_at_a_bound() {
+        let mut seen = Seen::default();
+        seen.node(watcher::Event::Init);
+        let mut large = node("a", "2026-11-20T21:21:51Z");
+        large.metadata.annotations = Some([("a".to_owned(), "x".repeat(1 << 20))].into());
+        for n in 0..200 {
+            large.metadata.name = Some(format!("n{n}"));
+            seen.node(watcher::Event::InitApply(large.clone()));
+        }
+        seen.node(watcher::Event::InitDone);
+        assert_eq!(seen.inventory().unwrap().nodes.len(), 127);
+        large.metadata.name = Some("one-more".to_owned());
+        assert!(!seen.node(watcher::Event::Apply(large)), "nothing changed");
+
+        seen.pod(watcher::Event::InitDone);
+        let long = "x".repeat(100_000);
+        let kept = (0..2000).take_while(|n| {
+            let pod = json!({"metadata": {"uid": n.to_string()}, "spec": {"nodeName": long}, "status": {"phase": "Running"}});
+            seen.pod(watcher::Event::Apply(serde_json::from_value(pod).unwrap()))
+        });
+        let kept = kept.count();
+        assert!((900..=MOST_PODS / 100_000).contains(&kept), "{kept}");
+        // Beside what their names take.
+        assert!(MOST_PODS / (size_of::<(String, Placed)>() + 64) > 200_000);
     }
 
     #[test]

@@ -287,8 +287,9 @@ impl tower::Service<Request<kube::client::Body>> for FullRights {
         let request = request.map(web::boxed);
         Box::pin(async move {
             let query = request.uri().query().map(str::to_owned);
+            let piecewise = request.extensions().get().copied();
             let answer = transport.send(request).await?;
-            Ok(answer.map(|body| allowance.bound(query.as_deref(), body)))
+            Ok(answer.map(|body| allowance.bound(query.as_deref(), piecewise, body)))
         })
     }
 }
