@@ -1,5 +1,6 @@
 //! Links and actions of objects.
 
+use drover_api::applied::stopped;
 use drover_auth::web::{self, ApiError, Response};
 use drover_types::management::GROUP;
 use http::request::Parts;
@@ -85,9 +86,19 @@ async fn apply(call: &Call, input: &Map<String, Value>) -> Answer<Response> {
         .filter(|namespace| !namespace.is_empty())
         .unwrap_or("default");
     let documents = documents(yaml)?;
-    let mut shown = Vec::with_capacity(documents.len());
-    for document in documents {
-        shown.push(apply_one(call, document, namespace).await?);
+    let n_documents = documents.len();
+    let (mut shown, mut applied) = (Vec::with_capacity(n_documents), Vec::new());
+    for (at, document) in documents.into_iter().enumerate() {
+        match apply_one(call, document, namespace).await {
+            Ok((name, object)) => {
+                applied.push(name);
+                shown.push(object);
+            }
+            Err(Refused::Error(error)) => {
+                return Err(stopped(error, at, n_documents, &applied).into());
+            }
+            Err(refused @ (Refused::NoType | Refused::NoEntry)) => return Err(refused),
+        }
     }
     let own = call.urls.explorer("/management.cattle.io.clusters/local");
     let collection = json!({
@@ -133,11 +144,12 @@ fn documents(yaml: &str) -> Result<Vec<Map<String, Value>>, ApiError> {
     Ok(found)
 }
 
+/// Applies one object; what it is called, and what it became.
 async fn apply_one(
     call: &Call,
     mut document: Map<String, Value>,
     namespace: &str,
-) -> Answer<Map<String, Value>> {
+) -> Answer<(String, Map<String, Value>)> {
     let wrong = |what: &str| ApiError::invalid_body(format!("yaml: {what}")).with_field("yaml");
     let text = |name: &str| {
         document
@@ -192,7 +204,11 @@ async fn apply_one(
     let (_, applied) = ask(&call.as_caller(), request).await?;
     tracing::info!(user = %call.identity.user, cluster = %call.cluster, kind = %kind.id, %name, "an object was applied");
     let rights = call.rights().await?;
-    Ok(object::written(call, &kind, &rights, applied).await)
+    let object = object::written(call, &kind, &rights, applied).await;
+    let place = within
+        .map(|namespace| format!("{namespace}/"))
+        .unwrap_or_default();
+    Ok((format!("{} {place}{name}", kind.resource), object))
 }
 
 #[cfg(test)]

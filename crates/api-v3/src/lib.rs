@@ -31,6 +31,7 @@ use drover_api::{encode, summary};
 
 pub use api::{Api, Parts};
 pub use call::{Credentials, Hooks, Rights, YamlImport};
+pub use drover_api::applied::stopped;
 pub use drover_api::keeper;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! links, the websockets of event streams, and what the one asks of the other.
 //! What is answered belongs to the two APIs.
 
+pub mod applied;
 pub mod encode;
 pub mod keeper;
 pub mod summary;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt::Display;
 
 use drover_api_v1::Reach;
-use drover_api_v3::{Hooks, YamlImport};
+use drover_api_v3::{Hooks, YamlImport, stopped};
 use drover_auth::web::{ApiError, boxed};
 use drover_auth::{Authenticator, Identity};
 use drover_proxy::{Clusters, Unreachable};
@@ -14,6 +14,7 @@ use http::StatusCode;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, pinned_kind};
+use kube::error::DiscoveryError;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::Value;
 
@@ -128,46 +129,81 @@ async fn apply(client: &Client, import: &YamlImport) -> Result<String, ApiError>
     let wrong = |error: &dyn Display| ApiError::invalid_body(format!("yaml: {error}"));
     let documents: Vec<Value> =
         serde_saphyr::from_multiple(&import.yaml).map_err(|error| wrong(&error))?;
-    let mut applied = Vec::new();
     // An empty document is no object.
-    for document in documents.into_iter().filter(|it| !it.is_null()) {
-        let mut object: DynamicObject =
-            serde_json::from_value(document).map_err(|error| wrong(&error))?;
-        let name = object.name_any();
-        if name.is_empty() {
-            return Err(ApiError::invalid_body(
-                "yaml: an object has no metadata.name",
-            ));
+    let documents: Vec<_> = documents.into_iter().filter(|it| !it.is_null()).collect();
+    let n_documents = documents.len();
+    let mut applied = Vec::new();
+    for (at, document) in documents.into_iter().enumerate() {
+        match apply_one(client, import, document).await {
+            Ok(object) => applied.push(object),
+            Err(error) => return Err(stopped(error, at, n_documents, &applied)),
         }
-        let kind = object
-            .types
-            .as_ref()
-            .ok_or_else(|| ApiError::invalid_body("yaml: an object has no kind"))?;
-        let kind = GroupVersionKind::try_from(kind)
-            .map_err(|error| ApiError::invalid_body(format!("yaml: {error}")))?;
-        let (resource, capabilities) = pinned_kind(client, &kind).await.map_err(refused)?;
-        let api: Api<DynamicObject> = if capabilities.scope == Scope::Namespaced {
-            let namespace = namespace(&object, import);
-            object.metadata.namespace = Some(namespace.clone());
-            Api::namespaced_with(client.clone(), &namespace, &resource)
-        } else {
-            if kind.kind == "Namespace" && !import.project.is_empty() {
-                object
-                    .annotations_mut()
-                    .insert(PROJECT_ANNOTATION.to_owned(), import.project.clone());
-            }
-            Api::all_with(client.clone(), &resource)
-        };
-        api.patch(
-            &name,
-            &PatchParams::apply(MANAGER).force(),
-            &Patch::Apply(&object),
-        )
-        .await
-        .map_err(refused)?;
-        applied.push(format!("{}/{name} applied", resource.plural));
     }
-    Ok(applied.join("\n"))
+    let said: Vec<_> = applied
+        .iter()
+        .map(|object| format!("{object} applied"))
+        .collect();
+    Ok(said.join("\n"))
+}
+
+/// Applies one object; what it is called.
+async fn apply_one(
+    client: &Client,
+    import: &YamlImport,
+    document: Value,
+) -> Result<String, ApiError> {
+    let wrong = |error: &dyn Display| ApiError::invalid_body(format!("yaml: {error}"));
+    let mut object: DynamicObject =
+        serde_json::from_value(document).map_err(|error| wrong(&error))?;
+    let name = object.name_any();
+    if name.is_empty() {
+        return Err(ApiError::invalid_body(
+            "yaml: an object has no metadata.name",
+        ));
+    }
+    let kind = object
+        .types
+        .as_ref()
+        .ok_or_else(|| ApiError::invalid_body("yaml: an object has no kind"))?;
+    let kind = GroupVersionKind::try_from(kind)
+        .map_err(|error| ApiError::invalid_body(format!("yaml: {error}")))?;
+    let (resource, capabilities) = pinned_kind(client, &kind)
+        .await
+        .map_err(|error| unknown(error, &kind))?;
+    let api: Api<DynamicObject> = if capabilities.scope == Scope::Namespaced {
+        let namespace = namespace(&object, import);
+        object.metadata.namespace = Some(namespace.clone());
+        Api::namespaced_with(client.clone(), &namespace, &resource)
+    } else {
+        if kind.kind == "Namespace" && !import.project.is_empty() {
+            object
+                .annotations_mut()
+                .insert(PROJECT_ANNOTATION.to_owned(), import.project.clone());
+        }
+        Api::all_with(client.clone(), &resource)
+    };
+    api.patch(
+        &name,
+        &PatchParams::apply(MANAGER).force(),
+        &Patch::Apply(&object),
+    )
+    .await
+    .map_err(refused)?;
+    Ok(format!("{}/{name}", resource.plural))
+}
+
+/// A kind that the cluster does not know is the document's fault.
+fn unknown(error: kube::Error, kind: &GroupVersionKind) -> ApiError {
+    match error {
+        kube::Error::Discovery(DiscoveryError::MissingKind(_)) => {
+            let version = kind.api_version();
+            ApiError::invalid_body(format!(
+                "yaml: the cluster does not know a kind {} of {version}",
+                kind.kind
+            ))
+        }
+        other => refused(other),
+    }
 }
 
 fn namespace(object: &DynamicObject, import: &YamlImport) -> String {
