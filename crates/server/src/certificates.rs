@@ -56,8 +56,10 @@ const RENEW_BEFORE: Duration = Duration::from_hours(24 * 30);
 const LOOK: Duration = Duration::from_hours(6);
 /// How often the files of a given certificate are looked at.
 const LOOK_AT_FILES: Duration = Duration::from_mins(1);
-/// Clocks differ: certificates are valid from a little before they were made.
-const BACKDATE: Duration = Duration::from_hours(1);
+/// Clocks differ: certificates are valid from a month before they were made. An hour is usual, and keeps out every node whose
+/// clock is days behind the hub's, without a way to tell anybody; with the year after that, it stays below the 398 days that
+/// browsers take.
+const BACKDATE: Duration = Duration::from_hours(24 * 30);
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]

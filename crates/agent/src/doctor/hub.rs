@@ -85,7 +85,10 @@ pub(super) async fn examine(
         return None;
     }
     let tls = match trust(config, &unchecked, server, report).await {
-        Some(trust) => certificate(config, dialer, server, &trust, report).await,
+        Some(trust) => {
+            let apart = date.and_then(|date| apart(date, now()));
+            certificate(config, dialer, server, &trust, apart, report).await
+        }
         None => {
             report.add(Verdict::skipped(Step::Certificate, Step::CaChecksum));
             None
@@ -382,6 +385,7 @@ async fn certificate(
     dialer: &Dialer,
     server: &ServerAddress,
     trust: &Trust,
+    apart: Option<String>,
     report: &mut Report,
 ) -> Option<Arc<ClientConfig>> {
     let tls = match trust.client_config() {
@@ -414,7 +418,12 @@ async fn certificate(
         }
         Err(error) => {
             let shown = shown_certificate(dialer, server).await;
-            report.add(certificate_verdict(&error, server, shown.as_ref()));
+            report.add(certificate_verdict(
+                &error,
+                server,
+                shown.as_ref(),
+                apart.as_deref(),
+            ));
             None
         }
     }
@@ -439,6 +448,7 @@ fn certificate_verdict(
     error: &DialError,
     server: &ServerAddress,
     shown: Option<&CertificateDer<'_>>,
+    apart: Option<&str>,
 ) -> Verdict {
     let described = shown.map(describe).unwrap_or_default();
     let Some(certificate_error) = error.certificate_error() else {
@@ -450,6 +460,18 @@ fn certificate_verdict(
             advice,
         );
     };
+    let by_clock = |reason: &str, advice: &str| match apart {
+        Some(apart) => (
+            format!("{reason} by this node's clock, and {apart}"),
+            format!(
+                "set the clock that is wrong, by time synchronisation on both; if they are right, {advice}"
+            ),
+        ),
+        None => (
+            reason.to_owned(),
+            format!("{advice}; if it is good, this node's clock is wrong"),
+        ),
+    };
     let (reason, advice) = match certificate_error {
         // A CA of the same name with another key shows as a bad signature.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => (
@@ -458,13 +480,13 @@ fn certificate_verdict(
              certificate is missing, the hub or its load balancer has to send it"
                 .to_owned(),
         ),
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
-            "the hub's certificate has expired".to_owned(),
-            "renew it; if it is still good, this node's clock is wrong".to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => by_clock(
+            "the hub's certificate has expired",
+            "renew the certificate",
         ),
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
-            "the hub's certificate is not valid yet".to_owned(),
-            "this node's clock, or the one of the machine that made the certificate, is wrong".to_owned(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => by_clock(
+            "the hub's certificate is not valid yet",
+            "make the certificate anew: the clock of the machine that made it was ahead",
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
             format!("the hub's certificate is not made for {}", server.host),
@@ -534,22 +556,36 @@ fn clock(date: Option<Timestamp>, now: SystemTime) -> Verdict {
             "not compared; the hub's answer carries no date",
         );
     };
-    let theirs = SystemTime::from(date);
-    let (apart, direction) = match now.duration_since(theirs) {
+    let Some(apart) = apart(date, now) else {
+        return Verdict::ok(Step::Clock, "this node and the hub agree on the time");
+    };
+    Verdict::warning(
+        Step::Clock,
+        apart,
+        "set up time synchronisation on both; certificates and tokens are checked against these clocks",
+    )
+}
+
+/// How far the clocks are apart, if that is too far.
+fn apart(hub: Timestamp, now: SystemTime) -> Option<String> {
+    let (apart, direction) = match now.duration_since(SystemTime::from(hub)) {
         Ok(apart) => (apart, "ahead of"),
         Err(behind) => (behind.duration(), "behind"),
     };
     if apart <= CLOCK_TOLERANCE {
-        return Verdict::ok(Step::Clock, "this node and the hub agree on the time");
+        return None;
     }
-    Verdict::warning(
-        Step::Clock,
-        format!(
-            "this node's clock is {} s {direction} the hub's",
-            apart.as_secs()
-        ),
-        "set up time synchronisation on both; certificates and tokens are checked against these clocks",
-    )
+    let seconds = apart.as_secs();
+    let distance = match seconds {
+        0..180 => format!("{seconds} s"),
+        180..10_800 => format!("{} min", seconds / 60),
+        10_800..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    };
+    let here = Timestamp::try_from(now).map_or_else(|_| "?".to_owned(), |now| format!("{now:.0}"));
+    Some(format!(
+        "this node's clock is {distance} {direction} the hub's: {here} here, {hub:.0} there"
+    ))
 }
 
 /// Asks `/v3/connect` without an upgrade: what comes back tells whether the hub takes the credentials.

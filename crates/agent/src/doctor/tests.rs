@@ -210,6 +210,35 @@ async fn an_expired_certificate_is_definite() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_out_of_time_by_a_wrong_clock_says_which() {
+    for (years, date, words) in [
+        (
+            (2020, 2021),
+            "Sat, 15 Aug 2020 08:12:31 GMT",
+            ["expired", "days ahead of", "2020-08-15T08:12:31Z there"],
+        ),
+        (
+            (2200, 2201),
+            "Fri, 15 Aug 2200 08:12:31 GMT",
+            ["not valid yet", "days behind", "2200-08-15T08:12:31Z there"],
+        ),
+    ] {
+        let hub = FakeHub::start(&["localhost"], |params| {
+            params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
+            params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
+        })
+        .await;
+        *hub.date.lock().unwrap() = Some(date.to_owned());
+        let (report, _) = Pod::of(&hub).await.examine().await;
+        for word in words {
+            failed(&report, Step::Certificate, DEFINITE, word);
+        }
+        let advice = &report.of(Step::Certificate).unwrap().advice;
+        assert!(advice.contains("set the clock"), "{advice}");
+    }
+}
+
+#[tokio::test]
 async fn clocks_apart_are_a_warning_with_the_distance() {
     let hub = FakeHub::start(&["localhost"], |_| {}).await;
     let pod = Pod::of(&hub).await;
