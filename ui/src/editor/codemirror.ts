@@ -6,13 +6,12 @@ import { bracketMatching, foldGutter, foldKeymap, HighlightStyle, indentUnit, sy
 import { unifiedMergeView } from '@codemirror/merge'
 import { setDiagnostics, type Diagnostic } from '@codemirror/lint'
 import { highlightSelectionMatches, searchKeymap } from '@codemirror/search'
-import { Compartment, EditorState, type Extension } from '@codemirror/state'
+import { Compartment, EditorState, Transaction, type Extension } from '@codemirror/state'
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 
 import type { Cause } from '@/api/http'
-import { placeOf } from '@/lib/yaml'
-
+import { inBackground } from './background'
 import { schemaHelp, type SchemaSource, type Told } from './schema'
 
 const look = EditorView.theme({
@@ -64,7 +63,7 @@ export interface Editor {
   setReadOnly: (on: boolean) => void
   focus: () => void
   /** Marks faults where their fields are, and goes to the first. */
-  mark: (faults: Cause[]) => void
+  mark: (faults: Cause[]) => Promise<void>
   destroy: () => void
 }
 
@@ -104,13 +103,26 @@ export function createEditor(
   })
   return {
     setText: (next) => {
-      if (next !== view.state.doc.toString()) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next } })
+      const isOther = next.length !== view.state.doc.length || next !== view.state.doc.toString()
+      // Nobody typed that: it is not undone either.
+      const annotations = Transaction.addToHistory.of(false)
+      if (isOther) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next }, annotations })
     },
     setReadOnly: (on) => view.dispatch({ effects: writable.reconfigure(mode(on)) }),
     focus: () => view.focus(),
-    mark: (faults) => {
+    mark: async (faults) => {
       const now = view.state.doc.toString()
-      const marks = faults.map(({ field, message }) => ({ ...placeOf(now, field), severity: 'error' as const, message }))
+      const places = await inBackground(
+        'places',
+        now,
+        faults.map(({ field }) => field),
+      )
+      if (view.state.doc.toString() !== now) return
+      const marks = faults.map(({ message }, at) => ({
+        ...(places[at] ?? { from: 0, to: now.length }),
+        severity: 'error' as const,
+        message,
+      }))
       // Shown at once, and by the next look at the same text, which may be under way.
       marked = { text: now, marks }
       view.dispatch(setDiagnostics(view.state, marks))

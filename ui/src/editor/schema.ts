@@ -5,18 +5,11 @@ import { linter, lintGutter, lintKeymap, type Diagnostic } from '@codemirror/lin
 import type { Extension } from '@codemirror/state'
 import { EditorView, keymap } from '@codemirror/view'
 
-import {
-  contextAt,
-  fieldsAt,
-  kindAt,
-  kindsIn,
-  problemsOf,
-  valuesAt,
-  type Definitions,
-  type Field,
-  type KindName,
-} from '@/lib/schema'
+import { contextAt, fieldsAt, kindAt, valuesAt, type Definitions, type Field, type KindName } from '@/lib/schema'
 import { t } from '@/texts'
+
+import { inBackground } from './background'
+import type { Said } from './work'
 
 /** Where definitions come from. */
 export type SchemaSource = (kind: KindName) => Promise<Definitions | undefined>
@@ -64,20 +57,25 @@ export interface Told {
   message: string
 }
 
+function said([name, given]: Said): string {
+  const say = { syntax: (message: string) => message, ...t.editor.problems }[name] as (given: unknown) => string
+  return say(given)
+}
+
 function check(source: SchemaSource, tell: (problems: Told[]) => void, marked: (text: string) => Diagnostic[]) {
   return async (view: EditorView): Promise<Diagnostic[]> => {
     const text = view.state.doc.toString()
-    const found = new Map<string, Definitions>()
-    const key = ({ apiVersion, kind }: KindName): string => `${apiVersion} ${kind}`
+    const known: [KindName, Definitions][] = []
     await Promise.all(
-      kindsIn(text).map(async (kind) => {
+      (await inBackground('kinds', text)).map(async (kind) => {
         const all = await source(kind).catch(() => undefined)
-        if (all) found.set(key(kind), all)
+        if (all) known.push([kind, all])
       }),
     )
-    const problems = problemsOf(text, (kind) => found.get(key(kind)), t.editor.problems)
+    const found = await inBackground('problems', text, known)
     // A text that was changed meanwhile is looked at again.
     if (view.state.doc.toString() !== text) return []
+    const problems = found.map((one) => ({ ...one, message: said(one.message) }))
     tell(problems.map(({ from, message }) => ({ line: view.state.doc.lineAt(from).number, message })))
     return [...problems, ...marked(text)]
   }

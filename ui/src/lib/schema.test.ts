@@ -39,6 +39,7 @@ const all: Definitions = {
   },
 }
 const messages = {
+  syntax: (message: string) => message,
   unknown: (field: string) => `unknown ${field}`,
   missing: (field: string) => `missing ${field}`,
   expected: (type: string) => `expected ${type}`,

@@ -5,7 +5,9 @@
  * text; how it is shown belongs to the editor.
  */
 
-import { isAlias, isMap, isScalar, isSeq, parseAllDocuments, type Node, type Pair, type YAMLMap } from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from 'yaml'
+
+import { documentsOf } from './documents'
 
 export interface Field {
   /** `string`, `int`, `float`, `boolean`, `array`, `map`, or the name of a definition. */
@@ -39,18 +41,21 @@ interface Place {
 }
 
 /** Something wrong with a text, from (included) to (excluded). */
-export interface Problem {
+export interface Problem<M = string> {
   from: number
   to: number
   severity: 'error' | 'warning'
-  message: string
+  message: M
 }
 
-export interface Messages {
-  unknown: (field: string) => string
-  missing: (field: string) => string
-  expected: (type: string) => string
-  oneOf: (values: string[]) => string
+/** How it is said. */
+export interface Messages<M = string> {
+  /** In the words of the parser. */
+  syntax: (message: string) => M
+  unknown: (field: string) => M
+  missing: (field: string) => M
+  expected: (type: string) => M
+  oneOf: (values: string[]) => M
 }
 
 /** The place of an item, in a path. */
@@ -188,26 +193,26 @@ export function kindAt(text: string, cursor: number): KindName | undefined {
 
 /** The kinds of all objects of a text. */
 export function kindsIn(text: string): KindName[] {
-  return parseAllDocuments(text).flatMap((document) => {
-    const [apiVersion, kind] = [document.get?.('apiVersion'), document.get?.('kind')]
+  return documentsOf(text).flatMap(({ document }) => {
+    const [apiVersion, kind] = isMap(document.contents) ? [document.get('apiVersion'), document.get('kind')] : []
     return typeof apiVersion === 'string' && typeof kind === 'string' ? [{ apiVersion, kind }] : []
   })
 }
 
 /** What is wrong with a text: its YAML, and what definitions say against it. */
-export function problemsOf(
+export function problemsOf<M>(
   text: string,
   definitionsOf: (kind: KindName) => Definitions | undefined,
-  messages: Messages,
-): Problem[] {
-  const problems: Problem[] = []
-  for (const document of parseAllDocuments(text)) {
-    for (const { pos, message } of document.errors) {
+  messages: Messages<M>,
+): Problem<M>[] {
+  const problems: Problem<M>[] = []
+  for (const { document, mistakes } of documentsOf(text)) {
+    for (const { from, to, message } of mistakes) {
       const [line = message] = message.split('\n')
-      problems.push({ from: pos[0], to: Math.min(text.length, Math.max(pos[0] + 1, pos[1])), severity: 'error', message: line })
+      problems.push({ from, to, severity: 'error', message: messages.syntax(line) })
     }
     const root = document.contents
-    if (document.errors.length > 0 || !isMap(root)) continue
+    if (mistakes.length > 0 || !isMap(root)) continue
     const [apiVersion, kind] = [root.get('apiVersion'), root.get('kind')]
     if (typeof apiVersion !== 'string' || typeof kind !== 'string') continue
     const all = definitionsOf({ apiVersion, kind })
@@ -228,7 +233,14 @@ const SCALARS: Record<string, (value: unknown) => boolean> = {
   boolean: (value) => typeof value === 'boolean',
 }
 
-function check(node: Node, place: Place, all: Definitions, messages: Messages, problems: Problem[], isRoot: boolean): void {
+function check<M>(
+  node: Node,
+  place: Place,
+  all: Definitions,
+  messages: Messages<M>,
+  problems: Problem<M>[],
+  isRoot: boolean,
+): void {
   // References within the text are read by the server; a null is the absence of a field.
   if (isAlias(node) || (isScalar(node) && node.value === null)) return
   const wrong = (type: string): void =>
@@ -255,7 +267,14 @@ function check(node: Node, place: Place, all: Definitions, messages: Messages, p
   }
 }
 
-function checkObject(node: Node, type: string, all: Definitions, messages: Messages, problems: Problem[], isRoot: boolean): void {
+function checkObject<M>(
+  node: Node,
+  type: string,
+  all: Definitions,
+  messages: Messages<M>,
+  problems: Problem<M>[],
+  isRoot: boolean,
+): void {
   const fields = fieldsOf(all, type)
   // Without fields it is anything: a quantity, a document of its own.
   if (!fields) return

@@ -1,8 +1,10 @@
 /** Objects as YAML for people, and back. Loaded with the editor only. */
 
-import { isCollection, isPair, isScalar, parseAllDocuments, stringify, type Document, type Node } from 'yaml'
+import { isCollection, isPair, isScalar, stringify, type Node } from 'yaml'
 
 import type { KubernetesObject } from '@/data/kubernetes/objects'
+
+import { documentsOf } from './documents'
 
 /** What the server keeps for itself is left out. */
 export function toYaml(value: unknown): string {
@@ -12,9 +14,9 @@ export function toYaml(value: unknown): string {
 /** The objects in a text, which may hold several documents; fails with a message that names the line. */
 export function fromYaml(text: string): KubernetesObject[] {
   const objects: KubernetesObject[] = []
-  for (const document of parseAllDocuments(text)) {
-    const [error] = document.errors
-    if (error) throw new Error(error.message)
+  for (const { document, mistakes } of documentsOf(text)) {
+    const [mistake] = mistakes
+    if (mistake) throw new Error(mistake.message)
     const value = document.toJS({ maxAliasCount: 100 }) as unknown
     if (value === null || value === undefined) continue
     if (!isObject(value)) throw new Error('An object needs apiVersion, kind and metadata.name.')
@@ -28,10 +30,10 @@ export function fromYaml(text: string): KubernetesObject[] {
  * as much of it as is there, so that what is missing is marked where it belongs. The whole text without any of it.
  */
 export function placeOf(text: string, field: string): { from: number; to: number } {
-  const [document] = parseAllDocuments(text)
+  const [first] = documentsOf(text)
   const whole = { from: 0, to: text.length }
-  if (!document || 'empty' in document) return whole
-  let node: unknown = (document as Document).contents
+  if (!first) return whole
+  let node: unknown = first.document.contents
   let place = whole
   for (const step of stepsOf(field)) {
     if (!isCollection(node)) break
