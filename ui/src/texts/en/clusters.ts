@@ -122,6 +122,7 @@ export const clusters = {
   projects: {
     count: (count: number) => many(count, 'namespace', 'namespaces'),
     editTitle: 'Edit project',
+    find: 'Find a project',
     members: 'Members',
     move: 'Move to project',
     moving: (count: number) => `Moving ${many(count, 'namespace', 'namespaces')}`,

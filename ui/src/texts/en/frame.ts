@@ -48,7 +48,11 @@ export const frame = {
     done: 'Done',
     download: 'Download',
     edit: 'Edit',
+    find: (what: string) => `Find: ${what}`,
+    findAmong: (count: number) => `Find among ${count}`,
     looking: 'Looking for what else is concerned …',
+    more: (left: number) => `${left} more`,
+    narrow: (left: number) => `${left} more match: type on to narrow them down.`,
     save: 'Save',
   },
   runs: {
