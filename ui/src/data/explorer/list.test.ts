@@ -181,3 +181,21 @@ test('a refusal is told and ends with a right that is given, as a lost server do
   await until(() => other.state.phase === 'live')
   other.close()
 })
+
+test('keeps nothing of watches that ended', async () => {
+  const [added, removed] = [new Set<unknown>(), new Set<unknown>()]
+  const add = vi.spyOn(AbortSignal.prototype, 'addEventListener').mockImplementation((_, one) => void added.add(one))
+  const remove = vi.spyOn(AbortSignal.prototype, 'removeEventListener').mockImplementation((_, one) => void removed.add(one))
+  const list = await opened(10)
+  for (let round = 0; round < 3; round += 1) {
+    const before = listener
+    before?.ended('')
+    await until(() => listener !== undefined && listener !== before)
+  }
+  expect(added.size).toBeGreaterThan(3)
+  // What is followed now.
+  expect([...added].filter((one) => !removed.has(one))).toHaveLength(1)
+  add.mockRestore()
+  remove.mockRestore()
+  list.close()
+})

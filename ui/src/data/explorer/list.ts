@@ -288,11 +288,14 @@ class ExplorerList implements PagedList {
   private async follow(): Promise<string> {
     const { namespaces, resource, cluster } = this.query
     const [namespace] = namespaces.length === 1 && resource.namespaced ? namespaces : []
+    const { signal } = this.closed
     let leave = (): void => undefined
+    let close = (): void => undefined
     try {
       return await new Promise<string>((resolve, reject) => {
         this.broken = reject
-        this.closed.signal.addEventListener('abort', () => reject(this.closed.signal.reason as Error))
+        close = () => reject(signal.reason as Error)
+        signal.addEventListener('abort', close)
         leave = follow(cluster, { resourceType: typeOf(resource), ...(namespace ? { namespace } : {}) }, this.revision, {
           changed: () => void this.refresh(),
           started: () => (this.attempts = 0),
@@ -301,6 +304,8 @@ class ExplorerList implements PagedList {
       })
     } finally {
       this.broken = undefined
+      // A list that is open for days follows anew many times.
+      signal.removeEventListener('abort', close)
       leave()
     }
   }

@@ -141,6 +141,7 @@ export const objects = {
     data: 'Data',
     dataChanged: 'Somebody else changed one of these keys meanwhile. Copy what you typed, close this and begin again.',
     deleting: 'Terminating',
+    copyName: 'Copy the name',
     editData: 'Edit data',
     editDataOf: (name: string) => `Data of ${name}`,
     exited: (code: number) => `Exited ${code}`,
