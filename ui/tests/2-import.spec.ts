@@ -2,7 +2,9 @@ import { expect, test } from './world'
 
 test('a cluster is imported by the command that is shown, and its progress is live', async ({ admin: page, world }) => {
   await page.goto('/dashboard/clusters')
-  await page.getByRole('link', { name: 'Import cluster' }).click()
+  // Who comes for the first time is told what to do.
+  await expect(page.getByRole('link', { name: 'Import cluster' })).toBeVisible()
+  await page.getByRole('link', { name: 'Import the first cluster' }).click()
   await page.getByLabel('Name', { exact: true }).fill('Real One')
   await page.getByRole('button', { name: 'Create' }).click()
   await expect(page.getByRole('alert')).toContainText('lower-case letters')

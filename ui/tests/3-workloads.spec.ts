@@ -257,3 +257,19 @@ test('a Service and a Secret are made by forms, and what a workload owns is show
   const hit = page.getByRole('option').filter({ hasText: 'deployment' }).filter({ hasText: 'default' })
   await expect(hit.first()).toContainText('owner')
 })
+
+test('the log of a pod that is deleted has ended, and what was read of it stays', async ({ visit, world }) => {
+  await world.kubectl('run', 'brief', '--image=registry.example/brief:1')
+  await world.kubectl('wait', 'pod/brief', '--for=condition=Ready', '--timeout=60s')
+  const page = await visit('/r/pods/default/brief?tab=logs')
+  await expect(page.getByText('Live', { exact: true })).toBeVisible()
+  await world.tell('log the last words')
+  await expect(page.getByText('the last words')).toBeVisible()
+  await world.kubectl('delete', 'pod', 'brief', '--now')
+  await expect(page.getByText('Ended', { exact: true })).toBeVisible()
+  await expect(page.getByText('the last words')).toBeVisible()
+  // The cluster has it no longer.
+  const saved = page.waitForEvent('download')
+  await page.getByRole('button', { name: 'Download' }).click()
+  expect(await readFile(await (await saved).path(), 'utf8')).toContain('the last words')
+})

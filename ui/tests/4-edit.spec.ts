@@ -110,3 +110,35 @@ test('a full quota is refused with its numbers', async ({ visit, world }) => {
   await page.getByRole('button', { name: 'Create', exact: true }).click()
   await expect(page.getByRole('alert')).toContainText('exceeded quota: few, requested: configmaps=1, used: configmaps=1')
 })
+
+test('an object of a megabyte is edited beside the page, and keys that stand there twice are told', async ({ visit, world }) => {
+  const data = Object.fromEntries(Array.from({ length: 14_000 }, (_, at) => [`key-${at}`, `a value that stands for ${at}`]))
+  const page = await visit('/r/configmaps')
+  const path = `/k8s/clusters/${world.cluster}/api/v1/namespaces/default/configmaps`
+  const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'large' }, data }
+  expect((await world.call(page.context().request, 'POST', path, body)).status).toBe(201)
+  await visit('/r/configmaps/default/large')
+  // Only the first of its keys are drawn; others are found.
+  await expect(page.getByText('key-13999')).toBeHidden()
+  await page.getByLabel('Find a key').fill('key-13999')
+  await expect(page.getByText('key-13999', { exact: true })).toBeVisible()
+
+  await page.getByRole('tab', { name: 'YAML' }).click()
+  await page.getByRole('button', { name: 'Edit', exact: true }).click()
+  const first = page.locator('.cm-line', { hasText: 'key-0:' })
+  await first.click()
+  await page.keyboard.press('End')
+  await page.keyboard.type('\nkey-1: twice')
+  await expect(page.getByRole('status').filter({ hasText: 'key-1' })).toBeVisible()
+  expect(page.workers()).toHaveLength(1)
+  await page.getByRole('button', { name: 'Review changes' }).click()
+  await expect(page.getByRole('alert')).toContainText('key-1')
+  await page.locator('.cm-line', { hasText: 'key-1: twice' }).click()
+  await page.keyboard.press('End')
+  for (const _ of 'key-1: twice') await page.keyboard.press('Backspace')
+  await page.keyboard.type('key-new: once')
+  await page.getByRole('button', { name: 'Review changes' }).click()
+  await page.getByRole('button', { name: 'Save', exact: true }).click()
+  await expect(page.getByText('large saved')).toBeVisible()
+  expect(await world.kubectl('get', 'configmap', 'large', '-o', 'jsonpath={.data.key-new}')).toBe('once')
+})

@@ -9,6 +9,9 @@ export const clusters = {
     editTitle: (name: string) => `Edit cluster ${name}`,
     kubeconfig: 'Download kubeconfig',
     kubeconfigDone: 'Kubeconfig downloaded',
+    first:
+      'Only the server itself is here yet. A cluster is imported by one command, run with its own kubectl; it needs no open port.',
+    importFirst: 'Import the first cluster',
     none: 'No cluster that you may see yet. Import one, or ask whoever owns one to make you a member of it or of a project in it.',
     noneYours: 'No cluster that you may see yet. Ask whoever owns one to make you a member of it or of a project in it.',
     open: 'Open',
