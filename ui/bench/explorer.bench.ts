@@ -201,6 +201,8 @@ async function figuresOf({ page, base }: Stage): Promise<void> {
 }
 
 async function tasksOf({ page, url, cluster, base }: Stage, browser: Browser): Promise<void> {
+  // What does not come ends the run, and is no figure.
+  page.setDefaultTimeout(60_000)
   await seed(page.context().request, url, cluster)
   await interactions(browser, page, base, figure)
 }

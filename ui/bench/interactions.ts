@@ -39,7 +39,7 @@ export async function interactions(browser: Browser, page: Page, base: string, t
     await page.keyboard.press('Control+k')
     await page.locator('.palette li').first().waitFor()
   })
-  await measured('typing into it', async () => {
+  await measured('typing into the command palette', async () => {
     await page.keyboard.type('app-77', { delay: 60 })
     await page.locator('.palette li', { hasText: 'app-77' }).first().waitFor()
   })
@@ -48,7 +48,7 @@ export async function interactions(browser: Browser, page: Page, base: string, t
     await page.locator('[data-scope]').click()
     await page.locator('.choices label').first().waitFor()
   })
-  await measured('typing into it', () => page.keyboard.type('space-29', { delay: 60 }))
+  await measured('typing into the namespace filter', () => page.keyboard.type('space-29', { delay: 60 }))
   await measured('choosing a namespace', async () => {
     await page.locator('.choices label').first().click()
     await expect(page).toHaveURL(/ns=space-29/)
