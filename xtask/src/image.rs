@@ -134,9 +134,9 @@ fn layer(image: &Image, program: &Path) -> Result<Vec<u8>> {
         .filter(|parent| !parent.as_os_str().is_empty())
         .collect();
     for parent in parents {
-        append(&mut tar, Entry::Folder, parent, 0o755, 0)?;
+        append(&mut tar, None, parent, 0o755, 0)?;
     }
-    append(&mut tar, Entry::Folder, Path::new("tmp"), 0o1777, 0)?;
+    append(&mut tar, None, Path::new("tmp"), 0o1777, 0)?;
     if let Some(data) = image.data {
         let data = Path::new(data);
         for parent in data
@@ -144,51 +144,36 @@ fn layer(image: &Image, program: &Path) -> Result<Vec<u8>> {
             .skip(1)
             .filter(|parent| !parent.as_os_str().is_empty())
         {
-            append(&mut tar, Entry::Folder, parent, 0o755, 0)?;
+            append(&mut tar, None, parent, 0o755, 0)?;
         }
-        append(
-            &mut tar,
-            Entry::Folder,
-            data,
-            0o700,
-            image.user.unwrap_or(0),
-        )?;
+        append(&mut tar, None, data, 0o700, image.user.unwrap_or(0))?;
     }
     for (path, text) in &texts {
-        append(
-            &mut tar,
-            Entry::File(text.as_bytes()),
-            Path::new(path),
-            0o644,
-            0,
-        )?;
+        append(&mut tar, Some(text.as_bytes()), Path::new(path), 0o644, 0)?;
     }
     for (path, source) in &files {
         let bytes = fs::read(source).with_context(|| format!("read {}", source.display()))?;
         let is_data = path.starts_with("etc") || path.starts_with("usr/share");
         let mode = if is_data { 0o644 } else { 0o755 };
-        append(&mut tar, Entry::File(&bytes), path, mode, 0)?;
+        append(&mut tar, Some(&bytes), path, mode, 0)?;
     }
     tar.into_inner().context("end a layer")
 }
 
-enum Entry<'a> {
-    Folder,
-    File(&'a [u8]),
-}
-
+/// Puts a file into an archive, or a folder if there are no contents.
 fn append(
     tar: &mut tar::Builder<Vec<u8>>,
-    entry: Entry<'_>,
+    contents: Option<&[u8]>,
     path: &Path,
     mode: u32,
     owner: u64,
 ) -> Result<()> {
     let mut header = tar::Header::new_gnu();
-    let (kind, bytes) = match entry {
-        Entry::Folder => (tar::EntryType::Directory, &[][..]),
-        Entry::File(bytes) => (tar::EntryType::Regular, bytes),
+    let kind = match contents {
+        None => tar::EntryType::Directory,
+        Some(_) => tar::EntryType::Regular,
     };
+    let bytes = contents.unwrap_or_default();
     header.set_entry_type(kind);
     header.set_mode(mode);
     header.set_uid(owner);
@@ -329,10 +314,10 @@ fn archive(image: &Image, layer: &[u8]) -> Result<Vec<u8>> {
         ("index.json", serde_json::to_vec(&index)?),
         ("manifest.json", serde_json::to_vec(&of_docker)?),
     ] {
-        append(&mut tar, Entry::File(&bytes), Path::new(path), 0o644, 0)?;
+        append(&mut tar, Some(&bytes), Path::new(path), 0o644, 0)?;
     }
     for (path, bytes) in &blobs {
-        append(&mut tar, Entry::File(bytes), Path::new(path), 0o644, 0)?;
+        append(&mut tar, Some(bytes), Path::new(path), 0o644, 0)?;
     }
     tar.into_inner().context("end an archive")
 }
