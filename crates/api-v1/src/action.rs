@@ -3,20 +3,15 @@
 use drover_api::applied::stopped;
 use drover_auth::web::{self, ApiError, Response};
 use drover_types::management::GROUP;
+use http::StatusCode;
 use http::request::Parts;
-use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::call::{Answer, Call, Refused};
 use crate::kind::{Kind, id_of};
-use crate::kubernetes::{Ask, JSON, ask};
 use crate::object::{self, Named};
 use crate::rights::Rights;
-use crate::{list, log, schemas, shell, subscribe};
-
-/// Who writes what people apply.
-const MANAGER: &str = "drover-explorer";
-const APPLY: &str = "application/apply-patch+yaml";
+use crate::{list, log, passwords, schemas, shell, subscribe};
 
 pub(crate) fn unknown(action: &str) -> ApiError {
     ApiError::invalid_action(format!("there is no action {action}"))
@@ -191,20 +186,17 @@ async fn apply_one(
             .unwrap_or(namespace)
             .to_owned()
     });
-    let url = format!(
-        "{}?fieldManager={MANAGER}&force=true",
-        kind.path(within.as_deref(), Some(&name))
-    );
-    let request = Ask {
-        method: Method::PATCH,
-        url: &url,
-        accept: JSON,
-        body: Some((APPLY, Value::Object(document).to_string().into_bytes())),
-    };
-    let (_, applied) = ask(&call.as_caller(), request).await?;
-    tracing::info!(user = %call.identity.user, cluster = %call.cluster, kind = %kind.id, %name, "an object was applied");
     let rights = call.rights().await?;
-    let object = object::written(call, &kind, &rights, applied).await;
+    passwords::hash(call, &rights, &kind, "patch", &mut document).await?;
+    let named = Named {
+        namespace: within.as_deref(),
+        name: &name,
+    };
+    let applied = object::apply(call, &kind, &rights, named, document).await?;
+    tracing::info!(user = %call.identity.user, cluster = %call.cluster, kind = %kind.id, %name, "an object was applied");
+    // What was made may have given a right to see it.
+    let rights = call.rights().await?;
+    let object = object::written(call, &kind, &rights, applied.object).await;
     let place = within
         .map(|namespace| format!("{namespace}/"))
         .unwrap_or_default();

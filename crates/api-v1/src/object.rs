@@ -27,6 +27,7 @@ use crate::passwords;
 use crate::permissions::Permissions;
 use crate::rights::{Rights, is_withheld};
 use crate::warnings::warned;
+pub(crate) use send::apply;
 use send::send;
 
 const MERGE: &str = "application/merge-patch+json";

@@ -106,7 +106,8 @@ fn own_document(
     let document = json!({
         "id": id, "type": "schema", "pluralName": plural, "links": links,
         "collectionMethods": collection, "resourceMethods": resource,
-        "resourceFields": {}, "attributes": {},
+        // No `attributes`: the peer's dashboard takes these for what a kind of Kubernetes has, a group first of all.
+        "resourceFields": {},
     });
     match document {
         Value::Object(fields) => fields,

@@ -57,6 +57,13 @@ async fn schemas_objects_and_errors_have_the_recorded_form() {
     );
     let all = world.get(admin, "/v1/schemas").await;
     assert!(ids(&all).contains(&"pod") && ids(&all).contains(&"management.cattle.io.project"));
+    // The peer's dashboard reads a group wherever there are attributes (its page `diagnostic`).
+    for schema in all["data"].as_array().unwrap() {
+        let group = schema.get("attributes").map(|of| of["group"].is_string());
+        assert_ne!(group, Some(false), "{schema}");
+    }
+    let count = world.get(admin, "/v1/schemas/count").await;
+    assert!(count.get("attributes").is_none(), "{count}");
 
     let list = world.get(admin, &format!("{INSIDE}/configmaps/mine")).await;
     assert_eq!(

@@ -121,6 +121,16 @@ async fn links_and_methods_follow_the_roles_of_who_asks() {
         .get("stranger", "/v1/schemas/provisioning.cattle.io.cluster")
         .await;
     assert_eq!(methods(&schema, "collectionMethods"), ["POST"]);
+    // Management clusters are made through `/v3`, which their schema says to who may (recorded/v1-schemas.json).
+    for (user, expected) in [
+        ("stranger", vec!["GET", "blocked-POST"]),
+        ("lead", vec!["GET"]),
+    ] {
+        let schema = world
+            .get(user, "/v1/schemas/management.cattle.io.cluster")
+            .await;
+        assert_eq!(methods(&schema, "collectionMethods"), expected, "{user}");
+    }
     let binding = world
         .get("owner", &format!("{OF_CLUSTERS}/c-1/crtb-1"))
         .await;
@@ -312,4 +322,66 @@ async fn clusters_are_made_and_changed_by_who_may() {
         let (status, body) = world.send(user, "DELETE", &path, Value::Null).await;
         assert_eq!(status, expected, "{user}: {body}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_are_applied_by_the_rights_of_other_writes() {
+    let world = world().await;
+    let at = "/v1/management.cattle.io.clusters/local?action=apply";
+    let apply =
+        async |user: &str, yaml: &str| world.send(user, "POST", at, json!({"yaml": yaml})).await;
+    let project = "apiVersion: management.cattle.io/v3\nkind: Project\nmetadata: {name: p-1, namespace: c-1}\nspec: {displayName: applied}\n";
+    for (user, expected) in [("member", 403), ("stranger", 403), ("lead", 200)] {
+        let (status, body) = apply(user, project).await;
+        assert_eq!(status, expected, "{user}: {body}");
+    }
+    let shown = world.get("owner", &format!("{PROJECTS}/c-1/p-1")).await;
+    assert_eq!(shown["spec"]["displayName"], "applied");
+    let field = "apiVersion: management.cattle.io/v3\nkind: Project\nmetadata: {name: p-1, namespace: c-1, finalizers: [mine]}\n";
+    let (status, body) = apply("lead", field).await;
+    assert_eq!(
+        (status, &body["fieldName"]),
+        (422, &json!("metadata.finalizers"))
+    );
+    let member = "apiVersion: management.cattle.io/v3\nkind: ProjectRoleTemplateBinding\nmetadata: {name: applied, namespace: c-1-p-1}\nprojectName: c-1:p-1\nroleTemplateName: project-member\nuserName: stranger\n";
+    for (user, expected) in [("member", 403), ("lead", 200), ("lead", 200)] {
+        let (status, body) = apply(user, member).await;
+        assert_eq!(status, expected, "{user}: {body}");
+    }
+    let cluster = |name: &str| {
+        format!(
+            "apiVersion: provisioning.cattle.io/v1\nkind: Cluster\nmetadata: {{name: {name}, namespace: fleet-default}}\nspec: {{}}\n"
+        )
+    };
+    for (user, name, expected) in [
+        ("stranger", "applied", 200),
+        ("stranger", "c-1", 403),
+        ("member", "another", 403),
+        ("member", "c-1", 403),
+        ("owner", "c-1", 200),
+    ] {
+        let (status, body) = apply(user, &cluster(name)).await;
+        assert_eq!(status, expected, "{user} {name}: {body}");
+    }
+    let made = world
+        .get(&world.admin, &format!("{CLUSTERS}/fleet-default/applied"))
+        .await;
+    let creator = &made["metadata"]["annotations"]["field.cattle.io/creatorId"];
+    assert_eq!(creator, "stranger");
+    let (status, _) = world
+        .send(
+            &world.admin,
+            "GET",
+            &format!("{CLUSTERS}/fleet-default/another"),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(status, 404);
+    let management = "apiVersion: management.cattle.io/v3\nkind: Cluster\nmetadata: {name: c-1}\n";
+    let (status, body) = apply("owner", management).await;
+    assert_eq!(
+        (status, &body["code"]),
+        (403, &json!("PermissionDenied")),
+        "{body}"
+    );
 }

@@ -289,6 +289,21 @@ async fn passwords_of_users_are_kept_as_hashes() {
         );
         login(password).await.unwrap();
     }
+    // Applied it is kept in no other way.
+    let yaml = json!({
+        "apiVersion": "v1", "kind": "Secret", "stringData": {"password": "a third long one"},
+        "metadata": {"name": name, "namespace": "cattle-local-user-passwords"},
+    });
+    let action = "/v1/management.cattle.io.clusters/local?action=apply";
+    let (status, applied) = world
+        .send(admin, "POST", action, json!({"yaml": yaml.to_string()}))
+        .await;
+    assert_eq!(status, 200, "{applied}");
+    assert!(
+        !applied.to_string().contains("a third long one"),
+        "{applied}"
+    );
+    login("a third long one").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

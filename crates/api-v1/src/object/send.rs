@@ -2,8 +2,8 @@
 
 use drover_api::keeper::{Change, Place, Written};
 use drover_auth::web::ApiError;
-use http::Method;
-use serde_json::Value;
+use http::{Method, StatusCode};
+use serde_json::{Map, Value};
 
 use super::Named;
 use crate::call::Call;
@@ -13,6 +13,9 @@ use crate::rights::Rights;
 
 /// Whose the changes are that people make without saying whose.
 const MANAGER: &str = "drover";
+/// Who writes what people apply through the action of that name.
+const APPLIER: &str = "drover-explorer";
+const APPLY: &str = "application/apply-patch+yaml";
 /// Parameters of the cluster that pass through.
 const PASSED: [&str; 6] = [
     "dryRun",
@@ -34,6 +37,74 @@ fn passed(call: &Call, names_manager: bool) -> String {
         .extend_pairs(given)
         .extend_pairs(manager.then_some(("fieldManager", MANAGER)))
         .finish()
+}
+
+/// Whether the index of roles decides, because the cluster's own RBAC does not allow it.
+fn is_kept(call: &Call, kind: &Kind, rights: &Rights, verb: &str, named: Named<'_>) -> bool {
+    let name = Some(named.name).filter(|name| !name.is_empty());
+    call.is_hub() && kind.is_governed() && !rights.may_by_rbac(verb, kind, named.namespace, name)
+}
+
+/// Hands it to who keeps such objects.
+async fn keep(
+    call: &Call,
+    kind: &Kind,
+    named: Named<'_>,
+    query: &str,
+    change: Change,
+) -> Result<Written, ApiError> {
+    let place = Place {
+        group: &kind.group,
+        resource: &kind.resource,
+        namespace: named.namespace.filter(|_| kind.namespaced),
+        name: named.name,
+    };
+    let keeper = &call.shared.keeper;
+    keeper.write(&call.identity, place, query, change).await
+}
+
+/// Applies an object: what is there is changed, what is not is made, by the rights that each of these takes.
+pub(crate) async fn apply(
+    call: &Call,
+    kind: &Kind,
+    rights: &Rights,
+    named: Named<'_>,
+    object: Map<String, Value>,
+) -> Result<Written, ApiError> {
+    let encoded = Value::Object(object.clone()).to_string().into_bytes();
+    if is_kept(call, kind, rights, "patch", named) {
+        let query = format!("fieldManager={APPLIER}&force=true");
+        let patch = Change::Patch {
+            media_type: APPLY.to_owned(),
+            patch: encoded,
+        };
+        let may_create = rights.may_itself("create", kind, named.namespace, None);
+        return match keep(call, kind, named, &query, patch).await {
+            // Who may make such an object need not have a right to any that there are.
+            Err(error)
+                if may_create
+                    && matches!(error.status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) =>
+            {
+                let query = format!("fieldManager={APPLIER}");
+                let at = Named { name: "", ..named };
+                match keep(call, kind, at, &query, Change::Create(object)).await {
+                    // It is there, and not the caller's to change.
+                    Err(there) if there.status == StatusCode::CONFLICT => Err(error),
+                    made => made,
+                }
+            }
+            answered => answered,
+        };
+    }
+    let name = Some(named.name);
+    let url = kind.path(named.namespace, name);
+    let request = Ask {
+        method: Method::PATCH,
+        url: &format!("{url}?fieldManager={APPLIER}&force=true"),
+        accept: JSON,
+        body: Some((APPLY, encoded)),
+    };
+    kubernetes::written(&call.as_caller(), request).await
 }
 
 /// Does what is asked as the caller, or by the index of roles where that alone allows it.
@@ -58,18 +129,8 @@ pub(super) async fn send(
         Change::Delete(_) => false,
     };
     let query = passed(call, names_manager);
-    let by_index = call.is_hub()
-        && kind.is_governed()
-        && !rights.may_by_rbac(verb, kind, named.namespace, name);
-    if by_index {
-        let place = Place {
-            group: &kind.group,
-            resource: &kind.resource,
-            namespace: named.namespace.filter(|_| kind.namespaced),
-            name: named.name,
-        };
-        let keeper = &call.shared.keeper;
-        return keeper.write(&call.identity, place, &query, change).await;
+    if is_kept(call, kind, rights, verb, named) {
+        return keep(call, kind, named, &query, change).await;
     }
     let mut url = kind.path(named.namespace, name);
     if !query.is_empty() {
