@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::null::or_default;
+
 /// One condition of a management object.
 ///
 /// Times are RFC 3339 with seconds; Rancher writes an absent time as nothing
@@ -14,19 +16,23 @@ pub struct Condition {
     #[serde(rename = "type", default)]
     pub kind: String,
     /// `True`, `False` or `Unknown`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub status: String,
     /// When the condition was last written with a change.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub last_update_time: String,
     /// When the status last changed.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub last_transition_time: String,
     /// A word for machines; `Error` marks the object as failed.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// A sentence for people.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
 

@@ -13,6 +13,7 @@ mod kind;
 pub mod lean;
 pub mod management;
 pub mod names;
+mod null;
 pub mod provisioning;
 pub mod quantity;
 pub mod query;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::condition::Condition;
 use crate::kind::kind;
 use crate::management::EnvVar;
+use crate::null::or_default;
 
 /// The group of all kinds here.
 pub const GROUP: &str = "provisioning.cattle.io";
@@ -17,10 +18,10 @@ kind! {
     /// A cluster as people ask for it; lives in its workspace (`fleet-default`, or `fleet-local` for `local`).
     Cluster, "clusters", NamespaceResourceScope {
         /// What is asked for.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         spec: ClusterSpec,
         /// What came of it.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         status: ClusterStatus,
     }
 }
@@ -30,7 +31,8 @@ kind! {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSpec {
     /// Environment of the agent, proxies above all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub agent_env_vars: Vec<EnvVar>,
     /// Machines to provision; none for imported clusters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,22 +50,27 @@ pub struct ClusterSpec {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterStatus {
     /// Id of the management cluster.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub cluster_name: String,
     /// Whether it was ready once.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "is_false")]
     pub ready: bool,
     /// Whether its agent was deployed.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "is_false")]
     pub agent_deployed: bool,
     /// The workspace it is in.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub fleet_workspace_name: String,
     /// The generation of the specification that was seen.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub observed_generation: i64,
     /// What holds and what does not.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Fields without a Rust field.
     #[serde(flatten)]

@@ -7,15 +7,16 @@ use serde_json::{Map, Value};
 
 use crate::condition::Condition;
 use crate::kind::kind;
+use crate::null::or_default;
 
 kind! {
     /// A managed cluster; its name is its id (`c-xxxxx`, or `local`).
     Cluster, "clusters", ClusterResourceScope {
         /// What is asked for.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         spec: ClusterSpec,
         /// What was seen.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         status: ClusterStatus,
     }
 }
@@ -25,19 +26,23 @@ kind! {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSpec {
     /// The name people see.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub display_name: String,
     /// Free text.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Whether this is the cluster Drover runs on.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub internal: bool,
     /// Environment of the agent, proxies above all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub agent_env_vars: Vec<EnvVar>,
     /// The agent's image for this cluster, if not the usual one.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub agent_image_override: String,
     /// Settings of imported clusters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,13 +60,15 @@ pub struct ClusterSpec {
 #[serde(rename_all = "camelCase")]
 pub struct AuthEndpoint {
     /// Whether it is offered.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub enabled: bool,
     /// Host, perhaps with a port, of a load balancer before the API servers; empty: each node is named by itself.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub fqdn: String,
     /// PEM of the authorities that vouch for `fqdn`; empty: those a client trusts anyway.
-    #[serde(default, rename = "caCerts", skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(rename = "caCerts", skip_serializing_if = "String::is_empty")]
     pub ca_certs: String,
 }
 
@@ -86,10 +93,11 @@ impl ClusterSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EnvVar {
     /// The variable's name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     /// The variable's value.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub value: String,
     /// Fields without a Rust field (`valueFrom`).
     #[serde(flatten)]
@@ -120,49 +128,57 @@ pub struct ImportedConfig {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterStatus {
     /// What holds and what does not, in the order in which it was first written.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// `imported`, `k3s`, `rke2`, `local`, ...; empty until an agent has connected.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub driver: String,
     /// Who runs the cluster (`eks`, `harvester`, ...), when it can be told.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub provider: String,
     /// URL of the cluster's API server as the agent sees it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub api_endpoint: String,
     /// CA of the cluster's API server: base64 of PEM.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub ca_cert: String,
     /// Secret in `cattle-global-data` (key `credential`) with the agent's service account token.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub service_account_token_secret: String,
     /// Answer of `/version`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Value>,
     /// Nodes known.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub node_count: i64,
     /// Linux workers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub linux_worker_count: i64,
     /// Windows workers.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub windows_worker_count: i64,
     /// Sums over schedulable nodes: `cpu`, `memory`, `pods`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub capacity: BTreeMap<String, String>,
     /// As `capacity`, what pods may use.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub allocatable: BTreeMap<String, String>,
     /// Sum of pods' requests.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub requested: BTreeMap<String, String>,
     /// Sum of pods' limits.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, String>,
     /// Image of the agent as last deployed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub agent_image: String,
     /// Short facts for lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -185,16 +201,19 @@ impl ClusterStatus {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterInfo {
     /// Who provisions its machines; `imported` for imported clusters.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub machine_provider: String,
     /// Kubernetes version.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub kubernetes_version: String,
     /// Nodes known.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub node_count: i64,
     /// The nodes' architecture, or `mixed`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub arch: String,
     /// Fields without a Rust field.
     #[serde(flatten)]
@@ -205,10 +224,10 @@ kind! {
     /// How agents of a cluster register; lives in the cluster's namespace.
     ClusterRegistrationToken, "clusterregistrationtokens", NamespaceResourceScope {
         /// What is asked for.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         spec: ClusterRegistrationTokenSpec,
         /// Commands and expiry; the token itself is in a Secret.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         status: ClusterRegistrationTokenStatus,
     }
 }
@@ -218,7 +237,7 @@ kind! {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterRegistrationTokenSpec {
     /// Id of the cluster.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub cluster_name: String,
     /// Minutes until rotation; 0 means never; absent means the setting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -235,37 +254,48 @@ pub struct ClusterRegistrationTokenSpec {
 #[serde(rename_all = "camelCase")]
 pub struct ClusterRegistrationTokenStatus {
     /// Name of the Secret with the token.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub token_secret_name: String,
     /// Empty in storage.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub token: String,
     /// When the token is rotated, RFC 3339.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub expires_at: String,
     /// Until when the previous token is accepted, RFC 3339.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub grace_period_expires_at: String,
     /// Where the import manifest is.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub manifest_url: String,
     /// Command that imports the cluster.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub command: String,
     /// The same without a check of the server's certificate.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub insecure_command: String,
     /// Command that joins a Linux machine.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub node_command: String,
     /// The same without a check of the server's certificate.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub insecure_node_command: String,
     /// Command that joins a Windows machine.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub windows_node_command: String,
     /// The same without a check of the server's certificate.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub insecure_windows_node_command: String,
 }
 
@@ -273,10 +303,10 @@ kind! {
     /// A node of a managed cluster; lives in the cluster's namespace.
     Node, "nodes", NamespaceResourceScope {
         /// What is asked for.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         spec: NodeSpec,
         /// What was seen.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         status: NodeStatus,
     }
 }
@@ -286,16 +316,16 @@ kind! {
 #[serde(rename_all = "camelCase")]
 pub struct NodeSpec {
     /// The node's name in its cluster.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub requested_hostname: String,
     /// Runs the control plane.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub control_plane: bool,
     /// Runs etcd.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub etcd: bool,
     /// Runs workloads.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub worker: bool,
     /// Fields without a Rust field (`internalNodeSpec`, ...).
     #[serde(flatten)]
@@ -307,16 +337,20 @@ pub struct NodeSpec {
 #[serde(rename_all = "camelCase")]
 pub struct NodeStatus {
     /// The node's name in its cluster.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub node_name: String,
     /// What holds and what does not.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Sums of the node's pods' requests.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub requested: BTreeMap<String, String>,
     /// Sums of the node's pods' limits.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, String>,
     /// Fields without a Rust field (`internalNodeStatus`, `nodeLabels`, ...).
     #[serde(flatten)]
@@ -327,10 +361,10 @@ kind! {
     /// A project: namespaces of one cluster that belong together; lives in the cluster's namespace.
     Project, "projects", NamespaceResourceScope {
         /// What is asked for.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         spec: ProjectSpec,
         /// What was seen.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         status: ProjectStatus,
     }
 }
@@ -340,13 +374,15 @@ kind! {
 #[serde(rename_all = "camelCase")]
 pub struct ProjectSpec {
     /// The name people see.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub display_name: String,
     /// Free text.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Id of the cluster.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub cluster_name: String,
     /// Fields without a Rust field (quotas and limits).
     #[serde(flatten)]
@@ -358,10 +394,12 @@ pub struct ProjectSpec {
 #[serde(rename_all = "camelCase")]
 pub struct ProjectStatus {
     /// Namespace of the project's own objects in the hub.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub backing_namespace: String,
     /// What holds and what does not.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Fields without a Rust field.
     #[serde(flatten)]

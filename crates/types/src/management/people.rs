@@ -7,24 +7,29 @@ use serde_json::Value;
 
 use crate::condition::Condition;
 use crate::kind::kind;
+use crate::null::or_default;
 
 kind! {
     /// A person or a machine that may log in; its password is in a Secret.
     User, "users", ClusterResourceScope {
         /// The name people see.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
+        #[serde(default, deserialize_with = "or_default")]
+        #[serde(skip_serializing_if = "String::is_empty")]
         display_name: String,
         /// Free text.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
+        #[serde(default, deserialize_with = "or_default")]
+        #[serde(skip_serializing_if = "String::is_empty")]
         description: String,
         /// The name for local logins.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
+        #[serde(default, deserialize_with = "or_default")]
+        #[serde(skip_serializing_if = "String::is_empty")]
         username: String,
         /// Whether the next thing to do is to choose a password.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         must_change_password: bool,
         /// Who the user is at each provider, `local://u-xxxxx` among them.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(default, deserialize_with = "or_default")]
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         principal_ids: Vec<String>,
         /// Absent means enabled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,7 +52,8 @@ impl User {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserStatus {
     /// What holds and what does not.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }
 
@@ -55,13 +61,16 @@ kind! {
     /// Groups and extras that providers gave for a user; named as the user.
     UserAttribute, "userattributes", ClusterResourceScope {
         /// Group principals by provider: `{"<provider>": {"items": [...]}}`.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        #[serde(default, deserialize_with = "or_default")]
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
         group_principals: BTreeMap<String, Value>,
         /// Extras by provider.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        #[serde(default, deserialize_with = "or_default")]
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
         extra_by_provider: BTreeMap<String, Value>,
         /// When the user last logged in, RFC 3339.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
+        #[serde(default, deserialize_with = "or_default")]
+        #[serde(skip_serializing_if = "String::is_empty")]
         last_login: String,
         /// How long after that the user is disabled, in place of what the setting says; `0s` for never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,10 +85,10 @@ kind! {
     /// A token on its way to a command line, encrypted to it; named by the command line's request.
     SamlToken, "samltokens", NamespaceResourceScope {
         /// The token, encrypted.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         token: String,
         /// When the token expires, RFC 3339; empty means never.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         expires_at: String,
     }
 }
@@ -90,34 +99,37 @@ kind! {
     /// `token` is the hash of the key, never the key.
     Token, "tokens", ClusterResourceScope {
         /// Id of the user.
-        #[serde(default, rename = "userId")]
+        #[serde(default, deserialize_with = "or_default")]
+        #[serde(rename = "userId")]
         user_id: String,
         /// Who logged in, as the provider named them.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         user_principal: Value,
         /// The provider that vouched for the user.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         auth_provider: String,
         /// Milliseconds from creation to expiry; 0 means never.
-        #[serde(default, rename = "ttl")]
+        #[serde(default, deserialize_with = "or_default")]
+        #[serde(rename = "ttl")]
         ttl_millis: i64,
         /// When it expires, RFC 3339; empty means never.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         expires_at: String,
         /// Hash of the key (`$3:1:<salt>:<hash>`).
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         token: String,
         /// Free text.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         description: String,
         /// Whether it was made from another token.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         is_derived: bool,
         /// Absent means enabled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         enabled: Option<bool>,
         /// The only cluster it is good for, if limited.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
+        #[serde(default, deserialize_with = "or_default")]
+        #[serde(skip_serializing_if = "String::is_empty")]
         cluster_name: String,
         /// When it was last used, RFC 3339, to the minute.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,21 +4,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::kind::kind;
+use crate::null::or_default;
 
 kind! {
     /// One setting of the installation.
     Setting, "settings", ClusterResourceScope {
         /// What was set; empty means the default.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         value: String,
         /// The built-in value.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         default: String,
         /// Whether somebody set it.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         customized: bool,
         /// `env`, `db` or `default`; empty means the last.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         source: String,
     }
 }
@@ -27,10 +28,10 @@ kind! {
     /// A switch for a part of the product.
     Feature, "features", ClusterResourceScope {
         /// What was set.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         spec: FeatureSpec,
         /// What is built in.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         status: FeatureStatus,
     }
 }
@@ -48,19 +49,19 @@ pub struct FeatureSpec {
 #[serde(rename_all = "camelCase")]
 pub struct FeatureStatus {
     /// Whether a change takes effect without a restart.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub dynamic: bool,
     /// The value when nothing is set.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub default: bool,
     /// What it is for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub description: String,
     /// The value that cannot be changed, if it is locked.
     #[serde(default)]
     pub locked_value: Option<bool>,
     /// Rancher's mark for its paid edition.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub prime: bool,
 }
 
@@ -83,7 +84,7 @@ kind! {
     /// A choice of one user; lives in the namespace named after the user.
     Preference, "preferences", NamespaceResourceScope {
         /// What was chosen.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         value: String,
     }
 }
@@ -92,10 +93,10 @@ kind! {
     /// How strictly a cluster judges pods, unless a namespace says otherwise.
     PodSecurityAdmissionConfigurationTemplate, "podsecurityadmissionconfigurationtemplates", ClusterResourceScope {
         /// What it is for.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         description: String,
         /// Levels and exemptions, as in the configuration of the Pod Security admission plugin.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         configuration: Map<String, Value>,
     }
 }
