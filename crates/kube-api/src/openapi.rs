@@ -4,9 +4,11 @@
 //! clients, and the operations, which follow from the registry. A document is made when it is asked for and kept
 //! nowhere: clients ask once and compare hashes.
 //!
-//! Protobuf is not offered; a client that asks for nothing else gets 406.
+//! Protobuf is offered of version 2, which is what clients ask for who know no other form; who asks for it of version 3 and
+//! for nothing else gets 406.
 
 mod paths;
+mod protobuf;
 mod schemas;
 
 use std::sync::Arc;
@@ -100,6 +102,27 @@ fn json_response(body: &str) -> Response<Bytes> {
     response
 }
 
+/// Names of the message form; the first, which is no media type by its letters, is what clients ask for, the second what is
+/// answered (k8s.io/kube-openapi v0.36 `handler/handler.go`).
+const PROTOBUF: [&str; 2] = [
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+];
+
+/// Whether a client wants the message form: it asks for no JSON before it.
+fn wants_protobuf(headers: &HeaderMap) -> bool {
+    let all = headers.get_all(ACCEPT).iter();
+    all.filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|range| range.split(';').next().map(str::trim))
+        .find(|range| PROTOBUF.contains(range) || is_json(range))
+        .is_some_and(|first| PROTOBUF.contains(&first))
+}
+
+fn is_json(range: &str) -> bool {
+    matches!(range, "application/json" | "application/*" | "*/*")
+}
+
 /// Whether JSON is among what a client accepts.
 fn accepts_json(headers: &HeaderMap) -> bool {
     let mut any = false;
@@ -110,10 +133,7 @@ fn accepts_json(headers: &HeaderMap) -> bool {
     {
         for range in value.split(',') {
             any = true;
-            if matches!(
-                range.split(';').next().map(str::trim),
-                Some("application/json" | "application/*" | "*/*")
-            ) {
+            if range.split(';').next().map(str::trim).is_some_and(is_json) {
                 return true;
             }
         }
@@ -223,11 +243,13 @@ fn document(api: &Api, resources: &[&Arc<Resource>], group: &str, version: &str)
 }
 
 fn second(table: &Table, api: &Api, headers: &HeaderMap) -> Response<Bytes> {
-    if !accepts_json(headers) {
+    let as_message = wants_protobuf(headers);
+    if !as_message && !accepts_json(headers) {
         return not_acceptable();
     }
     let resources = table.all().collect::<Vec<_>>();
-    let tag = format!("\"{}\"", hash(resources.iter().copied()));
+    let form = if as_message { "-message" } else { "" };
+    let tag = format!("\"{}{form}\"", hash(resources.iter().copied()));
     let unchanged = headers
         .get(IF_NONE_MATCH)
         .is_some_and(|held| held.as_bytes() == tag.as_bytes());
@@ -256,7 +278,16 @@ fn second(table: &Table, api: &Api, headers: &HeaderMap) -> Response<Bytes> {
             }},
             "security": [{"BearerToken": []}],
         });
-        json_response(&document.to_string())
+        if as_message {
+            let mut response = Response::new(Bytes::from(protobuf::document(&document)));
+            let media_type = HeaderValue::from_static(PROTOBUF[1]);
+            response.headers_mut().insert(CONTENT_TYPE, media_type);
+            let cache = HeaderValue::from_static("no-cache, private");
+            response.headers_mut().insert(CACHE_CONTROL, cache);
+            response
+        } else {
+            json_response(&document.to_string())
+        }
     };
     if let Ok(tag) = tag.parse() {
         response.headers_mut().insert(ETAG, tag);

@@ -645,9 +645,31 @@ async fn methods_and_paths_that_mean_nothing_are_refused() {
         .await
         .expect(404);
     assert_eq!(api.get("/healthz").await.text(), "ok");
+    let version = api.get("/version").await.expect(200);
+    assert_eq!(version["gitVersion"], "v1.36.3");
+    // recorded/http/01
+    for (field, value) in [
+        ("emulationMinor", "36"),
+        ("minCompatibilityMajor", "1"),
+        ("minCompatibilityMinor", "35"),
+    ] {
+        assert_eq!(version[field], value, "{field}");
+    }
+    // Clients that read no other form get the schemas as a message; whoever asks for JSON first gets that.
+    let message = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let both = format!("application/json,{message}");
+    let plain = api.get_as("/openapi/v2", &both).await;
+    let packed = api.get_as("/openapi/v2", message).await;
+    assert_eq!(plain.expect(200)["swagger"], "2.0");
     assert_eq!(
-        api.get("/version").await.expect(200)["gitVersion"],
-        "v1.36.3"
+        packed.headers["content-type"],
+        "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+    );
+    assert!(packed.bytes.starts_with(b"\x0a\x032.0\x12"));
+    assert_ne!(plain.headers["etag"], packed.headers["etag"]);
+    assert_eq!(
+        api.get_as("/openapi/v3/api/v1", message).await.code.as_u16(),
+        406
     );
     let head = api.call(Method::HEAD, MAPS, "application/json", "").await;
     assert_eq!((head.code.as_u16(), head.bytes.len()), (405, 0));
