@@ -92,7 +92,15 @@ impl Edge {
             Route::Root if asks_for_a_page(&request) => {
                 return (redirect(StatusCode::FOUND, drover_ui::ROOT), None);
             }
-            Route::Redirect(to) => return (redirect(StatusCode::TEMPORARY_REDIRECT, to), None),
+            Route::Redirect(to) => {
+                // As recorded (recorded/http/01): what is for browsers is found elsewhere, an API is asked again there.
+                let status = if to.starts_with(drover_ui::ROOT) {
+                    StatusCode::FOUND
+                } else {
+                    StatusCode::TEMPORARY_REDIRECT
+                };
+                return (redirect(status, to), None);
+            }
             Route::Unknown => return (not_found(), None),
             // A link must not end a session: browsers are asked for their token of anything but a GET.
             Route::Logout if *request.method() != Method::POST => {

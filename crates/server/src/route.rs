@@ -84,7 +84,9 @@ fn of_path(path: &str) -> Route<'_> {
         // `recorded/http/01`: both redirect to the path with a slash.
         "/v3" => return Route::Redirect("/v3/"),
         "/v3-public" => return Route::Redirect("/v3-public/"),
-        "/dashboard" => return Route::Redirect("/dashboard/"),
+        "/dashboard" => return Route::Redirect(drover_ui::ROOT),
+        // Browsers ask for one of these by themselves, the peer's dashboard for the first.
+        "/favicon.png" | "/favicon.ico" => return Route::Redirect(drover_ui::ICON),
         "/v3/connect" | "/v3/connect/register" | drover_types::checks::PATH => {
             return Route::Connect;
         }
@@ -174,6 +176,8 @@ mod tests {
         check("/v1-public/login", Route::Login);
         check("/v1/logout", Route::Logout);
         check("/dashboard", Route::Redirect("/dashboard/"));
+        check("/favicon.png", Route::Redirect("/dashboard/icon.svg"));
+        check("/favicon.ico", Route::Redirect("/dashboard/icon.svg"));
         check("/dashboard/c/local", Route::Ui);
         for (path, cluster, inside) in [
             ("/v1/pods", "local", "/v1/pods"),

@@ -31,6 +31,8 @@ include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Where the UI is served.
 pub const ROOT: &str = "/dashboard/";
+/// Its icon (`ui/public`).
+pub const ICON: &str = "/dashboard/icon.svg";
 /// The page that starts the UI, for every path that is no file.
 const PAGE: &str = "index.html";
 /// Stands in the page for the nonce of the answer (`ui/vite.config.ts`).
