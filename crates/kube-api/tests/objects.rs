@@ -668,7 +668,10 @@ async fn methods_and_paths_that_mean_nothing_are_refused() {
     assert!(packed.bytes.starts_with(b"\x0a\x032.0\x12"));
     assert_ne!(plain.headers["etag"], packed.headers["etag"]);
     assert_eq!(
-        api.get_as("/openapi/v3/api/v1", message).await.code.as_u16(),
+        api.get_as("/openapi/v3/api/v1", message)
+            .await
+            .code
+            .as_u16(),
         406
     );
     let head = api.call(Method::HEAD, MAPS, "application/json", "").await;
