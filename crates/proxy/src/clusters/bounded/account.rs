@@ -1,10 +1,9 @@
 //! How much of the clusters' answers is held, and by which cluster.
 //!
-//! Invariant: a cluster's part of the sum is what its own account says, and goes with it.
+//! Invariant: the sum forgets what has ended by itself: a cluster that falls silent keeps nothing from the others.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -18,7 +17,7 @@ const READING: Duration = Duration::from_secs(2);
 /// What is held of all clusters; clones are the same.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ledger {
-    all: Arc<AtomicUsize>,
+    all: Arc<Sum>,
     limits: Limits,
 }
 
@@ -36,7 +35,7 @@ impl Ledger {
         Account(Arc::new(Inner {
             all: Arc::clone(&self.all),
             limits: self.limits,
-            own: Mutex::default(),
+            own: Sum::default(),
         }))
     }
 }
@@ -47,16 +46,9 @@ pub(super) struct Account(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    all: Arc<AtomicUsize>,
+    all: Arc<Sum>,
     limits: Limits,
-    own: Mutex<Own>,
-}
-
-#[derive(Debug, Default)]
-struct Own {
-    held: usize,
-    /// Answers that have ended, and until when they count.
-    ended: VecDeque<(Instant, usize)>,
+    own: Sum,
 }
 
 /// What is held now.
@@ -75,45 +67,68 @@ impl Account {
 
     /// One answer now holds `now` instead of `before`.
     pub(super) fn change(&self, before: usize, now: usize) -> Held {
-        let mut own = self.0.own.lock();
-        self.0.forget(&mut own);
-        own.held = (own.held + now).saturating_sub(before);
-        let all = if now >= before {
-            self.0.all.fetch_add(now - before, Ordering::Relaxed) + (now - before)
-        } else {
-            self.0.all.fetch_sub(before - now, Ordering::Relaxed) - (before - now)
-        };
-        Held { own: own.held, all }
+        Held {
+            own: self.0.own.change(before, now),
+            all: self.0.all.change(before, now),
+        }
     }
 
     /// An answer that holds so much has come to its end.
     pub(super) fn end(&self, held: usize) {
-        let mut own = self.0.own.lock();
-        self.0.forget(&mut own);
-        if held > 0 {
-            own.ended.push_back((Instant::now() + READING, held));
-        }
-    }
-}
-
-impl Inner {
-    fn forget(&self, own: &mut Own) {
-        let now = Instant::now();
-        while let Some((until, held)) = own.ended.front().copied() {
-            if until > now {
-                return;
-            }
-            own.ended.pop_front();
-            own.held -= held;
-            self.all.fetch_sub(held, Ordering::Relaxed);
-        }
+        self.0.own.end(held);
+        self.0.all.end(held);
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.all
-            .fetch_sub(self.own.get_mut().held, Ordering::Relaxed);
+        // What has ended is forgotten in its time.
+        let running = self.own.0.get_mut().running;
+        self.all.change(running, 0);
+    }
+}
+
+/// What answers hold, running and ended ones.
+#[derive(Debug, Default)]
+struct Sum(Mutex<Parts>);
+
+#[derive(Debug, Default)]
+struct Parts {
+    running: usize,
+    reading: usize,
+    /// Answers that have ended, and until when they count.
+    ended: VecDeque<(Instant, usize)>,
+}
+
+impl Sum {
+    fn change(&self, before: usize, now: usize) -> usize {
+        let mut parts = self.0.lock();
+        parts.forget();
+        parts.running = (parts.running + now).saturating_sub(before);
+        parts.running + parts.reading
+    }
+
+    fn end(&self, held: usize) {
+        let mut parts = self.0.lock();
+        parts.forget();
+        parts.running = parts.running.saturating_sub(held);
+        if held > 0 {
+            parts.reading += held;
+            parts.ended.push_back((Instant::now() + READING, held));
+        }
+    }
+}
+
+impl Parts {
+    fn forget(&mut self) {
+        let now = Instant::now();
+        while let Some((until, held)) = self.ended.front().copied() {
+            if until > now {
+                return;
+            }
+            self.ended.pop_front();
+            self.reading -= held;
+        }
     }
 }
 
@@ -133,5 +148,22 @@ mod tests {
         assert_eq!(one.change(0, 0), Held { own: 1, all: 3 });
         drop(one);
         assert_eq!(other.change(2, 0), Held { own: 0, all: 0 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_silent_or_forgotten_cluster_held_is_free_for_others() {
+        let ledger = Ledger::default();
+        let accounts = [(); 3].map(|()| ledger.account());
+        let [silent, gone, other] = accounts;
+        for account in [&silent, &gone] {
+            account.change(0, 5);
+            account.end(5);
+        }
+        drop(gone);
+        assert_eq!(other.change(0, 1), Held { own: 1, all: 11 });
+        tokio::time::advance(READING).await;
+        assert_eq!(other.change(1, 1), Held { own: 1, all: 1 });
+        drop(silent);
+        assert_eq!(other.change(1, 0), Held { own: 0, all: 0 });
     }
 }
