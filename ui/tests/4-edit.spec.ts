@@ -125,6 +125,8 @@ test('an object of a megabyte is edited beside the page, and keys that stand the
 
   await page.getByRole('tab', { name: 'YAML' }).click()
   await page.getByRole('button', { name: 'Edit', exact: true }).click()
+  // The text is written beside the page first; what is typed before that goes nowhere.
+  await expect(page.getByRole('button', { name: 'Review changes' })).toBeVisible()
   const first = page.locator('.cm-line', { hasText: 'key-0:' })
   await first.click()
   await page.keyboard.press('End')

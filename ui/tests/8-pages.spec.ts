@@ -126,7 +126,7 @@ const STATES: [string, string, (page: Page) => Promise<void>][] = [
         .first()
         .click(),
   ],
-  ['menu-of-person', 'c:/r/pods', (page) => page.getByRole('button', { name: 'admin', exact: true }).click()],
+  ['menu-of-person', 'c:/r/pods', (page) => page.getByTitle('Account', { exact: true }).click()],
   ['switch', 'c:/r/pods', (page) => page.getByTitle('Switch cluster').click()],
   ['chosen-rows', 'c:/r/pods', (page) => page.getByRole('row').nth(1).getByRole('checkbox').check()],
   ['shortcuts', 'c:/r/pods', (page) => page.keyboard.press('?')],
