@@ -6,7 +6,11 @@ use crate::command::{exists, output, root, run, say};
 use crate::real;
 
 /// Debian packages that tests and benchmarks need, with a program or a file that shows each is there.
-const PACKAGES: [(&str, &str); 2] = [("ip", "iproute2"), ("cc", "build-essential")];
+const PACKAGES: [(&str, &str); 3] = [
+    ("ip", "iproute2"),
+    ("cc", "build-essential"),
+    ("make", "make"),
+];
 /// What only tests need: those of the web UI drive a browser, one client is written in Python, and rules in CEL know
 /// zones by name, which are in the server's image too, as public authorities are.
 const FOR_TESTS: [(&str, &str); 4] = [
