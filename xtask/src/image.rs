@@ -128,7 +128,8 @@ fn layer(image: &Image, program: &Path) -> Result<Vec<u8>> {
 
     let mut tar = tar::Builder::new(Vec::new());
     let paths = files.keys().map(PathBuf::as_path);
-    let paths = paths.chain(texts.keys().map(Path::new));
+    let data = image.data.map(Path::new);
+    let paths = paths.chain(texts.keys().map(Path::new)).chain(data);
     let parents: BTreeSet<&Path> = paths
         .flat_map(|path| path.ancestors().skip(1))
         .filter(|parent| !parent.as_os_str().is_empty())
@@ -137,15 +138,7 @@ fn layer(image: &Image, program: &Path) -> Result<Vec<u8>> {
         append(&mut tar, None, parent, 0o755, 0)?;
     }
     append(&mut tar, None, Path::new("tmp"), 0o1777, 0)?;
-    if let Some(data) = image.data {
-        let data = Path::new(data);
-        for parent in data
-            .ancestors()
-            .skip(1)
-            .filter(|parent| !parent.as_os_str().is_empty())
-        {
-            append(&mut tar, None, parent, 0o755, 0)?;
-        }
+    if let Some(data) = data {
         append(&mut tar, None, data, 0o700, image.user.unwrap_or(0))?;
     }
     for (path, text) in &texts {
