@@ -202,17 +202,17 @@ impl Seen {
 
     /// All nodes, if all were read; without pods as long as those were not.
     fn inventory(&self) -> Option<Inventory> {
-        let nodes = self.nodes.as_ref()?.all().clone();
+        let owned = |(name, node): (&String, &Node)| (name.clone(), node.clone());
+        let nodes = self.nodes.as_ref()?.iter().map(owned).collect();
         let mut loads: BTreeMap<String, Load> = BTreeMap::new();
-        for pod in self.pods.iter().flat_map(|pods| pods.all().values()) {
+        for (_, pod) in self.pods.iter().flat_map(Kept::iter) {
             let sum = loads.entry(pod.node.clone()).or_default();
             *sum = sum.plus(pod.load);
         }
         let exposed = self.pods.as_ref().map(|pods| {
             let mut exposed: Vec<_> = pods
-                .all()
-                .values()
-                .filter_map(|pod| pod.exposed.clone())
+                .iter()
+                .filter_map(|(_, pod)| pod.exposed.clone())
                 .collect();
             exposed.sort_unstable();
             exposed

@@ -15,7 +15,8 @@ pub(super) struct Full;
 /// Objects by key.
 #[derive(Debug)]
 pub(super) struct Kept<V> {
-    all: BTreeMap<String, V>,
+    /// With what each takes, so that it is worked out once.
+    all: BTreeMap<String, (usize, V)>,
     bytes: usize,
     most: usize,
     was_full: bool,
@@ -32,8 +33,8 @@ impl<V: Size> Kept<V> {
         }
     }
 
-    pub(super) fn all(&self) -> &BTreeMap<String, V> {
-        &self.all
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &V)> {
+        self.all.iter().map(|(key, (_, value))| (key, value))
     }
 
     /// Keeps an object; answers what was kept before.
@@ -47,13 +48,13 @@ impl<V: Size> Kept<V> {
             return Err(Full);
         }
         self.bytes += size;
-        self.all.insert(key, value);
+        self.all.insert(key, (size, value));
         Ok(before)
     }
 
     pub(super) fn remove(&mut self, key: &str) -> Option<V> {
-        let before = self.all.remove(key)?;
-        self.bytes -= key.len() + before.size();
+        let (size, before) = self.all.remove(key)?;
+        self.bytes -= size;
         Some(before)
     }
 
@@ -84,7 +85,7 @@ mod tests {
         assert_eq!(put(&mut kept, "b", 4), Ok(None));
         assert_eq!(put(&mut kept, "a", 4), Ok(Some("xxxx".to_owned())));
         assert_eq!(put(&mut kept, "a", 9), Err(Full));
-        assert_eq!(kept.all().keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(kept.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["b"]);
         assert_eq!(kept.remove("b"), Some("xxxx".to_owned()));
         assert_eq!(put(&mut kept, "a", 9), Ok(None));
     }
