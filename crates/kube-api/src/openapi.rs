@@ -109,12 +109,18 @@ const PROTOBUF: [&str; 2] = [
     "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
 ];
 
-/// Whether a client wants the message form: it asks for no JSON before it.
-fn wants_protobuf(headers: &HeaderMap) -> bool {
-    let all = headers.get_all(ACCEPT).iter();
-    all.filter_map(|value| value.to_str().ok())
+/// The media ranges a client accepts, without their parameters.
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(ACCEPT).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|range| range.split(';').next().map(str::trim))
+}
+
+/// Whether a client wants the message form: it asks for no JSON before it.
+fn wants_protobuf(headers: &HeaderMap) -> bool {
+    accepted(headers)
         .find(|range| PROTOBUF.contains(range) || is_json(range))
         .is_some_and(|first| PROTOBUF.contains(&first))
 }
@@ -125,20 +131,8 @@ fn is_json(range: &str) -> bool {
 
 /// Whether JSON is among what a client accepts.
 fn accepts_json(headers: &HeaderMap) -> bool {
-    let mut any = false;
-    for value in headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-    {
-        for range in value.split(',') {
-            any = true;
-            if range.split(';').next().map(str::trim).is_some_and(is_json) {
-                return true;
-            }
-        }
-    }
-    !any
+    let mut ranges = accepted(headers).peekable();
+    ranges.peek().is_none() || ranges.any(is_json)
 }
 
 fn not_acceptable() -> Response<Bytes> {

@@ -166,15 +166,18 @@ pub(super) fn version(api: &Api) -> Value {
     let git = &api.version.git_version;
     let numbers = git.trim_start_matches('v');
     let mut parts = numbers.split(['.', '+', '-']);
-    let minor = numbers.split('.').nth(1).unwrap_or_default();
+    let (major, minor) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
     // What one minor version before understands is kept up (recorded/http/01, `version`).
     let before = minor.parse::<u32>().map(|minor| minor.saturating_sub(1));
     json!({
-        "major": parts.next().unwrap_or_default(),
-        "minor": parts.next().unwrap_or_default(),
-        "emulationMajor": numbers.split('.').next().unwrap_or_default(),
+        "major": major,
+        "minor": minor,
+        "emulationMajor": major,
         "emulationMinor": minor,
-        "minCompatibilityMajor": numbers.split('.').next().unwrap_or_default(),
+        "minCompatibilityMajor": major,
         "minCompatibilityMinor": before.map_or_else(|_| String::new(), |minor| minor.to_string()),
         "gitVersion": git,
         "gitCommit": "",
